@@ -1,0 +1,223 @@
+"""The one vocabulary all floors share: clips, cameras, attention taps, track predictions, input errors.
+
+Axes: b v t n c h w = batch, view, frame, point, channel, height, width; f = latent frame; k d = heads, features a head.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+REFERENCE, TARGET = 0, 1
+"""Positions on the view axis."""
+
+
+class InputError(ValueError):
+    """Bad data or configuration: names the file or argument, the value got and the value wanted.
+
+    ``main`` turns it into one line on stderr and exit code 2; every other exception is a bug of ours.
+    """
+
+
+class _TensorFields:
+    """Moves every tensor of a frozen dataclass, at any depth, and leaves the rest as it is."""
+
+    def _map(self, move: Any) -> Self:
+        moved: dict[str, Any] = {}
+        for field in fields(self):  # type: ignore[arg-type]  # mixed into dataclasses only
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                moved[field.name] = move(value)
+            elif isinstance(value, _TensorFields):
+                moved[field.name] = value._map(move)
+        return replace(self, **moved)  # type: ignore[type-var]  # mixed into dataclasses only
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """Return a copy on ``device``; dtypes stay, since cameras and tracks are fp32 under any precision."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """Return a copy in pinned host memory."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+
+@dataclass(frozen=True)
+class Cameras(_TensorFields):
+    """Pinhole cameras, OpenCV axes (x right, y down, z forward).
+
+    Attributes:
+        cam_from_world: Takes world points to the camera frame, scene units.
+        intrinsics: K, in pixels of the image the camera took, pixel centres at i + 0.5.
+    """
+
+    cam_from_world: Float[Tensor, "*batch 4 4"]
+    intrinsics: Float[Tensor, "*batch 3 3"]
+
+    def __getitem__(self, index: Any) -> "Cameras":
+        """Index the leading axes of both matrices alike."""
+        return Cameras(self.cam_from_world[index], self.intrinsics[index])
+
+
+@dataclass(frozen=True)
+class MultiViewClip(_TensorFields):
+    """Synchronised videos of one scene, or a batch of them when every tensor has a leading ``*b``.
+
+    Attributes:
+        video: In [0, 1].
+        cameras: One per view and frame.
+        name: What the clip is called in files and logs; a tuple of names in a batch.
+        tracks: Pixels (x, y) of every point in every view and frame, true through occlusion.
+        visible: True where the point is seen; implies 0 <= x < w and 0 <= y < h.
+        points_world: Positions in the world frame, scene units.
+        point_instance: Id of the instance a point lies on, 0 = background.
+        point_valid: False for padding.
+        depth: z-depth of pixel centres, scene units; 0 or non-finite = none.
+        instances: Instance id of every pixel, 0 = background.
+        dynamic: True on pixels of instances that move anywhere in the clip.
+        caption: What the video shows; a tuple of captions in a batch.
+        fps: Frames a second; a tuple of rates in a batch.
+    """
+
+    video: Float[Tensor, "*b v t c h w"]
+    cameras: Cameras
+    name: str | tuple[str, ...] = ""
+    tracks: Float[Tensor, "*b v t n 2"] | None = None
+    visible: Bool[Tensor, "*b v t n"] | None = None
+    points_world: Float[Tensor, "*b t n 3"] | None = None
+    point_instance: Int[Tensor, "*b n"] | None = None
+    point_valid: Bool[Tensor, "*b n"] | None = None
+    depth: Float[Tensor, "*b v t h w"] | None = None
+    instances: Int[Tensor, "*b v t h w"] | None = None
+    dynamic: Bool[Tensor, "*b v t h w"] | None = None
+    caption: str | tuple[str, ...] | None = None
+    fps: float | tuple[float, ...] | None = None
+
+    @staticmethod
+    def stack(clips: Sequence["MultiViewClip"]) -> "MultiViewClip":
+        """Stack clips along a new leading batch axis: the only collate function.
+
+        Raises:
+            InputError: If ``clips`` is empty, or a field is there (or has a shape) in one clip and not in another.
+        """
+        if not clips:
+            raise InputError("clips: got an empty list, want at least one clip")
+        return MultiViewClip(**{field.name: _stack_field(field.name, clips) for field in fields(MultiViewClip)})
+
+    def select_views(self, views: Sequence[int]) -> "MultiViewClip":
+        """Return the clip with only these views, in this order (works on a batch too)."""
+        index = torch.as_tensor(views, device=self.video.device)
+        axis_from_right = {"video": 5, "tracks": 4, "visible": 3, "depth": 4, "instances": 4, "dynamic": 4}
+        taken = {
+            name: value.index_select(value.ndim - axis, index)
+            for name, axis in axis_from_right.items()
+            if (value := getattr(self, name)) is not None
+        }
+        pose, intrinsics = self.cameras.cam_from_world, self.cameras.intrinsics
+        cameras = Cameras(
+            pose.index_select(pose.ndim - 4, index), intrinsics.index_select(intrinsics.ndim - 4, index)
+        )
+        return replace(self, cameras=cameras, **taken)
+
+
+def _stack_field(name: str, clips: Sequence[MultiViewClip]) -> Any:
+    values = [getattr(clip, name) for clip in clips]
+    missing = [clip.name for clip, value in zip(clips, values, strict=True) if value is None]
+    if len(missing) == len(clips):
+        return None
+    if missing:
+        raise InputError(f"{name}: missing in clip {missing[0]!r} but present in others of its batch; want all or none")
+    if isinstance(values[0], Cameras):
+        return Cameras(
+            torch.stack([value.cam_from_world for value in values]), torch.stack([value.intrinsics for value in values])
+        )
+    if not isinstance(values[0], Tensor):
+        return tuple(values)
+    shapes = {tuple(value.shape): clip.name for clip, value in zip(clips, values, strict=True)}
+    if len(shapes) > 1:
+        raise InputError(f"{name}: clips of one batch have different shapes, got {shapes}, want one shape")
+    return torch.stack(values)
+
+
+@dataclass(frozen=True)
+class LatentGrid:
+    """How a codec's latents lie over a video: all a backbone must know of its codec.
+
+    F = ``temporal_stride`` * m + 1 frames give m + 1 latent frames; latent frame j stands for video frame
+    j * ``temporal_stride``. Cell (row, column) has its centre at pixel ((column + 0.5), (row + 0.5)) * ``spatial_stride``.
+    """
+
+    temporal_stride: int
+    spatial_stride: int
+    channels: int
+
+    def latent_frames(self, num_frames: int) -> int:
+        """Return the number of latent frames of ``num_frames`` video frames.
+
+        Raises:
+            InputError: If the length is not temporal_stride * m + 1.
+        """
+        if num_frames < 1 or (num_frames - 1) % self.temporal_stride:
+            raise InputError(f"num_frames: got {num_frames}, want {self.temporal_stride}*m + 1")
+        return (num_frames - 1) // self.temporal_stride + 1
+
+
+@dataclass(frozen=True)
+class TapShape:
+    """What is known of an attention tap before any forward: a tracking head is built from it.
+
+    Attributes:
+        num_heads: Attention heads k.
+        head_dim: Features a head d.
+        stride: Pixels a token covers on each side.
+        temporal_stride: Video frames from one latent frame to the next.
+    """
+
+    num_heads: int
+    head_dim: int
+    stride: int
+    temporal_stride: int
+
+
+@dataclass(frozen=True)
+class AttentionTap(_TensorFields):
+    """Queries and keys of one self-attention layer, view 0 the reference whatever the token order was.
+
+    Attributes:
+        layer: 0-based block index.
+        query: After qk-norm, before rotary embedding.
+        key: As ``query``.
+        rotary: Angles in radians that the layer rotates each interleaved feature pair by; broadcastable over b and k.
+        frame_times: Video frame each latent frame stands for.
+        stride: Pixels a token covers on each side; its centre is at (index + 0.5) * stride.
+    """
+
+    layer: int
+    query: Float[Tensor, "b v f h w k d"]
+    key: Float[Tensor, "b v f h w k d"]
+    rotary: Float[Tensor, "#b v f h w #k half_d"]
+    frame_times: Int[Tensor, " f"]
+    stride: int
+
+
+@dataclass(frozen=True)
+class TrackPrediction(_TensorFields):
+    """Tracks after every refinement iteration, at latent frames.
+
+    Attributes:
+        tracks: Pixels (x, y) of the input video; the last iteration is the answer.
+        visible_logit: Before the sigmoid.
+        confidence_logit: Before the sigmoid; high where the position is near the truth.
+        frame_times: Video frame each latent frame stands for.
+    """
+
+    tracks: Float[Tensor, "i b v f n 2"]
+    visible_logit: Float[Tensor, "i b v f n"]
+    confidence_logit: Float[Tensor, "i b v f n"]
+    frame_times: Int[Tensor, " f"]
+
+    def visible_probability(self) -> Float[Tensor, "b v f n"]:
+        """Return P(visible) * P(confident) of the last iteration."""
+        return self.visible_logit[-1].sigmoid() * self.confidence_logit[-1].sigmoid()
