@@ -1,0 +1,69 @@
+"""How clips become batches in any datamodule: loader settings, the collate function, errors that cross workers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mvt4g.types import InputError, MultiViewClip
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LoaderSpec:
+    """Loader settings that every datamodule shares.
+
+    Attributes:
+        batch_size: Clips a micro-batch of one rank.
+        num_workers: Worker processes; 0 loads in the main process. No value changes a sample.
+        pin_memory: Pin batches in host memory, worth it with a GPU only.
+        prefetch_factor: Batches each worker prepares ahead.
+        persistent_workers: Keep the workers between epochs and validations.
+    """
+
+    batch_size: int = 8
+    num_workers: int = 0
+    pin_memory: bool = False
+    prefetch_factor: int = 2
+    persistent_workers: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a count is out of range.
+        """
+        for name, least in (("batch_size", 1), ("num_workers", 0), ("prefetch_factor", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"loader.{name}: got {getattr(self, name)}, want at least {least}")
+
+    def worker_options(self) -> dict[str, int | bool]:
+        """Return the DataLoader arguments beside batch and order; what needs workers is left out without them."""
+        options: dict[str, int | bool] = {"num_workers": self.num_workers, "pin_memory": self.pin_memory}
+        if self.num_workers:
+            options |= {"prefetch_factor": self.prefetch_factor, "persistent_workers": self.persistent_workers}
+        return options
+
+
+def collate(items: Sequence[MultiViewClip | InputError]) -> MultiViewClip | InputError:
+    """Stack clips, or hand on the first error among them: raising in a worker would lose its type and one line."""
+    clips: list[MultiViewClip] = []
+    for item in items:
+        if isinstance(item, InputError):
+            return item
+        clips.append(item)
+    try:
+        return MultiViewClip.stack(clips)
+    except InputError as error:
+        return error
+
+
+def raise_if_error(batch: T | InputError) -> T:
+    """Return the batch, or raise the error that came in its place; call it in the main process.
+
+    Raises:
+        InputError: The one a worker returned.
+    """
+    if isinstance(batch, InputError):
+        raise batch
+    return batch
