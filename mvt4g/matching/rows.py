@@ -1,0 +1,211 @@
+"""Queries and keys of an attention tap -> matches: the rows of its map that belong to query points, frame by frame.
+
+A row is what one query token sees: for every head, view and latent frame, logits over the h*w keys of that frame, and a
+softmax over those keys alone. Only rows of query points are ever built, a few frames at a time; the full map
+(65,520 squared at full size) never is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from mvt4g.geometry.rotary import rotate_pairs
+from mvt4g.matching.tokens import cell_centre, cell_of_pixels, flat_cell, latent_frame_of, unflat_cell
+from mvt4g.types import AttentionTap
+
+MAX_LOGITS = 2**23
+"""Logits built at once (32 MiB in fp32); any value gives the same result."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Where each query point is found in every view and latent frame.
+
+    Attributes:
+        cells: (column, row) of the best token.
+        pixels: Its centre, pixels (x, y).
+        probability: Its share of the per-frame softmax, mean over heads.
+    """
+
+    cells: Int[Tensor, "b v f q 2"]
+    pixels: Float[Tensor, "b v f q 2"]
+    probability: Float[Tensor, "b v f q"]
+
+
+def rotated(tap: AttentionTap) -> tuple[Float[Tensor, "b v f h w k d"], Float[Tensor, "b v f h w k d"]]:
+    """Return query and key as attention uses them, after rotary embedding, in fp32 or wider."""
+    return rotate_pairs(_widened(tap.query), tap.rotary), rotate_pairs(_widened(tap.key), tap.rotary)
+
+
+def gather_queries(tap: AttentionTap, queries: Float[Tensor, "b q 4"], rotate: bool) -> Float[Tensor, "b q k d"]:
+    """Return the query features of the token under each query point, in fp32 or wider.
+
+    Between two latent frames, features before rotary embedding are linear in time, and so are the rotary angles
+    (which is exact for them); a point outside the image takes the nearest token.
+
+    Args:
+        queries: (view, video frame, x, y), pixels.
+        rotate: Apply the layer's rotary embedding.
+    """
+    views, frames = tap.query.shape[1:3]
+    height, width = tap.query.shape[3:5]
+    lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
+    cell = flat_cell(cell_of_pixels(queries[..., 2:], tap.stride), height, width)
+    view = queries[..., 0].long()
+    weight = weight[..., None, None]
+
+    def at_query(values: Tensor) -> Tensor:
+        values = _widened(values).expand(len(queries), views, frames, height, width, -1, -1)
+        early = _take_tokens(values, view, lower, cell)
+        late = _take_tokens(values, view, upper, cell)
+        return torch.lerp(early, late, weight.to(early.dtype))
+
+    features = at_query(tap.query)
+    return rotate_pairs(features, at_query(tap.rotary)) if rotate else features
+
+
+def row_logits(
+    query_rows: Float[Tensor, "b q k d"], key: Float[Tensor, "b v f h w k d"]
+) -> Float[Tensor, "b q k v f hw"]:
+    """Return q . k / sqrt(d) of every query row with every key, all rows at once: for few queries or small maps."""
+    with torch.autocast(key.device.type, enabled=False):
+        logits = einsum(_widened(query_rows), _widened(key), "b q k d, b v f h w k d -> b q k v f h w")
+        return rearrange(logits, "b q k v f h w -> b q k v f (h w)") * key.shape[-1] ** -0.5
+
+
+def row_log_softmax(
+    query_rows: Float[Tensor, "b q k d"], key: Float[Tensor, "b v f h w k d"]
+) -> Float[Tensor, "b q k v f hw"]:
+    """Return the log-softmax of each row over the keys of one frame (not over the whole sequence).
+
+    Source: MVTrack4Gen (arXiv 2606.26087), Eq. 3.
+    """
+    return row_logits(query_rows, key).log_softmax(dim=-1)
+
+
+def label_log_probability(
+    query_rows: Float[Tensor, "b q k d"],
+    tap: AttentionTap,
+    labels: Int[Tensor, "b v f q"],
+    max_logits: int = MAX_LOGITS,
+) -> Float[Tensor, "b v f q k"]:
+    """Return the log-probability that each row gives to one cell of every frame.
+
+    Frames are taken a few at a time and recomputed in backward, so that memory does not grow with their number.
+
+    Args:
+        query_rows: After rotary embedding, from ``gather_queries(tap, queries, rotate=True)``.
+        tap: Its keys are rotated here, a few frames at a time.
+        labels: Flat cell (row * w + column).
+        max_logits: Most logits held at once; at least one frame is.
+    """
+
+    def label_in_frames(rows: Tensor, key: Tensor, angles: Tensor, label: Tensor) -> Tensor:
+        logits = _frame_logits(rows, key, angles)
+        chosen = logits.gather(-1, label[:, :, None, :, None]).squeeze(-1)
+        return rearrange(chosen - logits.logsumexp(dim=-1), "n b k q -> n b q k")
+
+    chunks = _over_frames(label_in_frames, query_rows, tap, rearrange(labels, "b v f q -> (v f) b q"), max_logits)
+    return rearrange(torch.cat(chunks), "(v f) b q k -> b v f q k", v=tap.key.shape[1])
+
+
+@torch.no_grad()
+def argmax_matches(tap: AttentionTap, queries: Float[Tensor, "b q 4"], max_logits: int = MAX_LOGITS) -> Matches:
+    """Match every query to the best cell of every (view, frame) by the layer's own attention; no gradient.
+
+    Probabilities of the per-frame softmax are averaged over heads before the best is taken (as DiffTrack does). The
+    query's own frame is matched like the others.
+    """
+
+    def best_in_frames(rows: Tensor, key: Tensor, angles: Tensor, _: Tensor) -> Tensor:
+        probability, cell = _frame_logits(rows, key, angles).softmax(dim=-1).mean(dim=2).max(dim=-1)
+        return torch.stack([probability, cell.to(probability.dtype)])
+
+    rows = gather_queries(tap, queries, rotate=True)
+    frames = tap.key.shape[1] * tap.key.shape[2]
+    unused = torch.zeros(frames, device=tap.key.device)
+    best = torch.cat(_over_frames(best_in_frames, rows, tap, unused, max_logits), dim=1)
+    probability, index = rearrange(best, "two (v f) b q -> two b v f q", v=tap.key.shape[1])
+    cells = unflat_cell(index.long(), tap.key.shape[4])
+    return Matches(cells, cell_centre(cells, tap.stride), probability)
+
+
+@torch.no_grad()
+def cycle_consistent(
+    tap: AttentionTap, queries: Float[Tensor, "b q 4"], matches: Matches, max_cells: float = 1.5
+) -> Bool[Tensor, "b v f q"]:
+    """Return where the match, matched back into the query's own frame, comes home within ``max_cells`` cells.
+
+    A query between two latent frames is matched back into the nearer one.
+
+    Source: CAMEO (its threshold is 1.5 cells).
+    """
+    views, frames, height, width = tap.key.shape[1:5]
+    lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
+    home_frame = torch.where(weight < 0.5, lower, upper)
+    home_cell = cell_of_pixels(queries[..., 2:], tap.stride)
+    query, key = rotated(tap)
+    clip = torch.arange(len(queries), device=queries.device)
+    at_match = flat_cell(matches.cells, height, width)
+    query = rearrange(query, "b v f h w k d -> b v f (h w) k d")
+    consistent = []
+    for point in range(queries.shape[1]):
+        index = at_match[..., point][..., None, None, None].expand(-1, -1, -1, 1, *query.shape[-2:])
+        rows = rearrange(query.gather(3, index), "b v f 1 k d -> b (v f) k d")
+        home_keys = key[clip, queries[:, point, 0].long(), home_frame[:, point]][:, None, None]
+        back = row_log_softmax(rows, home_keys).exp().mean(dim=2).argmax(dim=-1)
+        offset = unflat_cell(back, width) - home_cell[:, point][:, None, None, None]
+        near = offset.to(torch.float32).norm(dim=-1) < max_cells
+        consistent.append(rearrange(near, "b (v f) 1 1 -> b v f", v=views, f=frames))
+    return torch.stack(consistent, dim=-1)
+
+
+def _over_frames(
+    function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
+    query_rows: Tensor,
+    tap: AttentionTap,
+    per_frame: Tensor,
+    max_logits: int,
+) -> list[Tensor]:
+    """Call ``function(rows, keys, angles, per_frame)`` on chunks of (view, frame), recomputing chunks in backward.
+
+    ``split`` is what keeps this lean: its backward writes each chunk's gradient once, where indexing in a loop would
+    add a map-sized tensor of zeros for every frame.
+    """
+    key = rearrange(tap.key, "b v f h w k d -> (v f) b (h w) k d")
+    angles = rearrange(tap.rotary, "b v f h w k e -> (v f) b (h w) k e")
+    batch, points, heads, _ = query_rows.shape
+    size = max(1, max_logits // max(1, batch * points * heads * key.shape[2]))
+    with torch.autocast(key.device.type, enabled=False):
+        if size >= len(key):
+            return [function(query_rows, key, angles, per_frame)]
+        parts = zip(key.split(size), angles.split(size), per_frame.split(size), strict=True)
+        if not torch.is_grad_enabled():
+            return [function(query_rows, *part) for part in parts]
+        return [
+            checkpoint(function, query_rows, *part, use_reentrant=False, preserve_rng_state=False) for part in parts
+        ]
+
+
+def _frame_logits(query_rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
+    """Logits (n b k q hw) of all query rows in n frames, the keys being rotated here."""
+    key = rotate_pairs(_widened(key), angles)
+    return einsum(query_rows * key.shape[-1] ** -0.5, key, "b q k d, n b l k d -> n b k q l")
+
+
+def _take_tokens(values: Tensor, view: Tensor, frame: Tensor, cell: Tensor) -> Tensor:
+    """Rows (b q k d) of (b v f h w k d) at (view, frame, flat cell), by an index_select whose backward is repeatable."""
+    batch, views, frames, height, width = values.shape[:5]
+    clip = torch.arange(batch, device=values.device)[:, None]
+    index = ((clip * views + view) * frames + frame) * (height * width) + cell
+    table = rearrange(values, "b v f h w k d -> (b v f h w) k d")
+    return rearrange(table.index_select(0, index.flatten()), "(b q) k d -> b q k d", b=batch)
+
+
+def _widened(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
