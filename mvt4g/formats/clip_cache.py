@@ -1,0 +1,133 @@
+"""One clip, one uncompressed ``.npz``: read with NumPy alone, without pickle.
+
+Stored compactly and given back exactly: video as uint8 (so a clip whose video is a multiple of 1/255 comes back equal,
+any other is rounded to the nearest), integers in the smallest unsigned type, everything else as float32 or bool. Depth
+stays float32: float16 would move a surface by 1/2000 of its depth, and a cached clip would differ from a generated one.
+"""
+
+import json
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mvt4g.formats.atomic import appearing
+from mvt4g.types import Cameras, InputError, MultiViewClip
+
+_VERSION = 1
+_HEADER = "header"
+_LAYOUT = {
+    "video": ("v t c h w", "u"),
+    "cam_from_world": ("v t 4 4", "f"),
+    "intrinsics": ("v t 3 3", "f"),
+    "tracks": ("v t n 2", "f"),
+    "visible": ("v t n", "b"),
+    "points_world": ("t n 3", "f"),
+    "point_instance": ("n", "u"),
+    "point_valid": ("n", "b"),
+    "depth": ("v t h w", "f"),
+    "instances": ("v t h w", "u"),
+    "dynamic": ("v t h w", "b"),
+}
+"""Axes and NumPy dtype kind of every array; cameras may have other views than the video, so their v is not bound."""
+_REQUIRED = ("video", "cam_from_world", "intrinsics")
+_KINDS = {"u": "unsigned integers", "f": "float32", "b": "bool"}
+
+
+def write_clip(path: Path, clip: MultiViewClip) -> None:
+    """Write one clip (no batch axis); the file appears whole or not at all.
+
+    Raises:
+        InputError: If the clip is a batch, its video is not finite, an integer field is negative, or the place cannot
+            be written to.
+    """
+    if clip.video.ndim != 5:
+        raise InputError(f"{path}: got a video of {clip.video.ndim} axes to write, want one clip (v t c h w)")
+    if not bool(torch.isfinite(clip.video).all()):
+        raise InputError(f"{path}: got a video with NaN or infinity to write, want values in [0, 1]")
+    arrays = {name: _packed(path, name, tensor) for name, tensor in _tensors(clip).items() if tensor is not None}
+    header = {"version": _VERSION, "name": clip.name, "caption": clip.caption, "fps": clip.fps}
+    with appearing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}, **arrays)
+
+
+def read_clip(path: Path) -> MultiViewClip:
+    """Read a clip that ``write_clip`` wrote; video is float32 in [0, 1], integers are int64.
+
+    Raises:
+        InputError: If the file is missing, cut short, no clip file, or a field is missing or of a wrong shape or type.
+    """
+    arrays = _read_arrays(path)
+    header = _read_header(path, arrays.pop(_HEADER, None))
+    _check_layout(path, arrays)
+    tensors = {name: _unpacked(name, array) for name, array in arrays.items()}
+    cameras = Cameras(tensors.pop("cam_from_world"), tensors.pop("intrinsics"))
+    optional: dict[str, Any] = {"caption": header.get("caption"), "fps": header.get("fps"), **tensors}
+    return MultiViewClip(cameras=cameras, name=header.get("name", ""), **optional)
+
+
+def _tensors(clip: MultiViewClip) -> dict[str, Tensor | None]:
+    own = {field.name: getattr(clip, field.name) for field in fields(clip) if field.name in _LAYOUT}
+    return {**own, "cam_from_world": clip.cameras.cam_from_world, "intrinsics": clip.cameras.intrinsics}
+
+
+def _packed(path: Path, name: str, tensor: Tensor) -> np.ndarray:
+    if name == "video":
+        return tensor.detach().mul(255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    array = tensor.detach().cpu().numpy()
+    if _LAYOUT[name][1] == "u":
+        if array.size and array.min() < 0:
+            raise InputError(f"{path}: got {name} with {array.min()} to write, want ids >= 0")
+        return array.astype(np.min_scalar_type(int(array.max(initial=0))))
+    return array.astype(np.float32) if _LAYOUT[name][1] == "f" else array
+
+
+def _unpacked(name: str, array: np.ndarray) -> Tensor:
+    if name == "video":
+        return torch.from_numpy(array).float().div_(255)
+    if _LAYOUT[name][1] == "u":
+        return torch.from_numpy(array.astype(np.int64))
+    return torch.from_numpy(array)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, want a clip .npz")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as a clip ({error}), want a whole .npz from write_clip") from error
+
+
+def _read_header(path: Path, header: np.ndarray | None) -> dict[str, Any]:
+    try:
+        content = json.loads(header.tobytes()) if header is not None else {}
+    except ValueError as error:
+        raise InputError(f"{path}: {_HEADER}: got no JSON ({error}), want a clip file from write_clip") from error
+    if content.get("version") != _VERSION:
+        raise InputError(f"{path}: {_HEADER}: got version {content.get('version')}, want {_VERSION}")
+    return content
+
+
+def _check_layout(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    missing, unknown = set(_REQUIRED) - set(arrays), set(arrays) - set(_LAYOUT)
+    if missing or unknown:
+        raise InputError(f"{path}: got fields {sorted(arrays)}, want {list(_REQUIRED)} and no others than {[*_LAYOUT]}")
+    sizes: dict[str, int] = {}
+    for name, (axes, kind) in _LAYOUT.items():
+        if name not in arrays:
+            continue
+        array = arrays[name]
+        if array.dtype.kind != kind or (kind == "f" and array.dtype != np.float32):
+            raise InputError(f"{path}: {name}: got dtype {array.dtype}, want {_KINDS[kind]}")
+        bound = dict(sizes) if name not in ("cam_from_world", "intrinsics") else {"t": sizes["t"]}
+        want = [int(axis) if axis.isdigit() else bound.get(axis) for axis in axes.split()]
+        if array.ndim != len(want) or any(size not in (None, got) for size, got in zip(want, array.shape, strict=True)):
+            raise InputError(f"{path}: {name}: got shape {array.shape}, want ({axes}) with {sizes}")
+        if name not in ("cam_from_world", "intrinsics"):
+            sizes.update({axis: got for axis, got in zip(axes.split(), array.shape, strict=True) if not axis.isdigit()})
