@@ -1,4 +1,4 @@
-"""L_corr: the attention map itself is taught where every query point is, as a classification over each frame's cells."""
+"""L_corr: the attention map itself is taught where each query point is, as a classification of each frame's cells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ class CorrespondenceLoss(nn.Module):
     """Cross-entropy of the per-frame attention of query points against the cells where the points truly are.
 
     Rotated q and k (what attention uses); fp32 log-softmax over the h*w keys of one frame; per head, the negative
-    log-likelihood averaged over heads; one hard label a term, the cell at ``floor(px / stride)``. A term is one query in
-    one (view, latent frame) where the point is visible, other than the query's own.
+    log-likelihood averaged over heads; one hard label a term, the cell at ``floor(px / stride)``. A term is one query
+    in one (view, latent frame) where the point is visible, other than the query's own.
 
     Source: MVTrack4Gen (arXiv 2606.26087), Eq. 20, with averages for its sums.
     """
@@ -79,7 +79,7 @@ class CorrespondenceLoss(nn.Module):
         if missing or not layers:
             raise InputError(f"layers: got {list(layers)}, want some of the tapped layers {sorted(taps)}")
         valid = _valid_terms(taps[layers[0]], queries, target_visible, query_valid)
-        nll = sum(self._layer_nll(taps[layer], queries, target_tracks, valid) for layer in layers) / len(layers)
+        nll = torch.stack([self._layer_nll(taps[layer], queries, target_tracks, valid) for layer in layers]).mean(dim=0)
         count = valid.sum(dim=(1, 2, 3))
         total = nll.sum(dim=(1, 2, 3)) / count.clamp(min=1)
         pairs, counts = _by_pair(nll.detach(), valid, queries[..., 0])

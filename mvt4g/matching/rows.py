@@ -199,7 +199,7 @@ def _frame_logits(query_rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
 
 
 def _take_tokens(values: Tensor, view: Tensor, frame: Tensor, cell: Tensor) -> Tensor:
-    """Rows (b q k d) of (b v f h w k d) at (view, frame, flat cell), by an index_select whose backward is repeatable."""
+    """Rows (b q k d) of (b v f h w k d) at (view, frame, flat cell), with a backward that is repeatable."""
     batch, views, frames, height, width = values.shape[:5]
     clip = torch.arange(batch, device=values.device)[:, None]
     index = ((clip * views + view) * frames + frame) * (height * width) + cell

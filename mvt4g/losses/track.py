@@ -1,0 +1,116 @@
+"""L_track: position, visibility and confidence of every refinement iteration of the tracking head."""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mvt4g.types import TrackPrediction
+
+REFERENCE_WIDTH = 512
+"""Width in pixels of the images that the constants below belong to."""
+VISIBLE_WEIGHT, OCCLUDED_WEIGHT = 0.05, 0.01
+ITERATION_DISCOUNT = 0.8
+HUBER_DELTA = 6.0
+CONFIDENT_WITHIN = 12.0
+
+
+@dataclass(frozen=True)
+class TrackTerms:
+    """L_track of every clip; the four terms carry their weights, so they add up to the total.
+
+    Attributes:
+        total: Exactly 0 where ``empty``.
+        position: Huber, points that are seen.
+        occluded_position: L1, points that are not.
+        visibility: Binary cross-entropy, all points.
+        confidence: Binary cross-entropy, points that are seen.
+        empty: True where the clip has no valid point.
+    """
+
+    total: Float[Tensor, " b"]
+    position: Float[Tensor, " b"]
+    occluded_position: Float[Tensor, " b"]
+    visibility: Float[Tensor, " b"]
+    confidence: Float[Tensor, " b"]
+    empty: Bool[Tensor, " b"]
+
+
+class TrackLoss(nn.Module):
+    """Sequence loss over the head's iterations, errors in pixels of a 512 wide image.
+
+    The query's own (view, frame) is a term like any other: the head is told its position, not that it is visible.
+
+    Source: MVTrack4Gen (arXiv 2606.26087), Eqs. 18-19; constants of CoTracker3 (``train_on_kubric.py``, ``losses.py``).
+    """
+
+    def __init__(self, occluded_margin: float = 1.0) -> None:
+        """Choose which occluded positions are taught.
+
+        Args:
+            occluded_margin: In image widths: an occluded point farther outside than this from x in [0, W] or from y in
+                [0, W] is left out of the occluded term (behind a camera, a true position may be at any distance).
+        """
+        super().__init__()
+        self.occluded_margin = occluded_margin
+
+    def forward(
+        self,
+        prediction: TrackPrediction,
+        target_tracks: Float[Tensor, "b v f q 2"],
+        target_visible: Bool[Tensor, "b v f q"],
+        valid: Bool[Tensor, "b q"],
+        image_width: int,
+    ) -> TrackTerms:
+        """Return the loss of every clip, in fp32 or wider.
+
+        Args:
+            prediction: At latent frames.
+            target_tracks: Pixels at latent frames; need not be finite where they do not count.
+            target_visible: True where seen.
+            valid: False for padding.
+            image_width: Of the video the pixels belong to.
+        """
+        scale = REFERENCE_WIDTH / image_width
+        real = rearrange(valid, "b q -> b 1 1 q").expand_as(target_visible)
+        seen = real & target_visible
+        hidden = real & ~target_visible & self._near_image(target_tracks, image_width)
+        kept = rearrange(seen | hidden, "b v f q -> b v f q 1")
+        predicted = prediction.tracks.to(torch.promote_types(prediction.tracks.dtype, torch.float32))
+        # Masked before subtracting: an infinite target that does not count must not reach the gradient as 0 * inf.
+        target = torch.where(kept, target_tracks.to(predicted.dtype), predicted.detach())
+        error = (predicted - target) * scale
+        huber = F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=HUBER_DELTA).mean(dim=-1)
+        confident = (error.detach().norm(dim=-1) < CONFIDENT_WITHIN).to(error.dtype)
+        visible = target_visible.to(error.dtype).expand_as(prediction.visible_logit)
+        position = VISIBLE_WEIGHT * _discounted(_clip_mean(huber, seen))
+        occluded = OCCLUDED_WEIGHT * _discounted(_clip_mean(error.abs().mean(dim=-1), hidden))
+        visibility = _clip_mean(_cross_entropy(prediction.visible_logit, visible), real).mean(dim=0)
+        confidence = _clip_mean(_cross_entropy(prediction.confidence_logit, confident), seen).mean(dim=0)
+        total = position + occluded + visibility + confidence
+        return TrackTerms(total, position, occluded, visibility, confidence, ~valid.any(dim=-1))
+
+    def _near_image(self, tracks: Tensor, image_width: int) -> Tensor:
+        """Where (b v f q) positions are within the margin; False for NaN."""
+        low, high = -self.occluded_margin * image_width, (1 + self.occluded_margin) * image_width
+        return ((tracks >= low) & (tracks <= high)).all(dim=-1)
+
+
+def _cross_entropy(logit: Tensor, target: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logit.to(target.dtype), target, reduction="none")
+
+
+def _clip_mean(values: Float[Tensor, "i b v f q"], chosen: Bool[Tensor, "b v f q"]) -> Float[Tensor, "i b"]:
+    """Mean over the chosen entries of each clip, exactly 0 (with a graph) where there are none."""
+    total = reduce(torch.where(chosen, values, torch.zeros_like(values)), "i b v f q -> i b", "sum")
+    return total / reduce(chosen.to(values.dtype), "b v f q -> b", "sum").clamp(min=1)
+
+
+def _discounted(per_iteration: Float[Tensor, "i b"]) -> Float[Tensor, " b"]:
+    """1/I times the sum over iterations i of 0.8^(I-1-i) times the value: the last counts in full."""
+    exponent = torch.arange(len(per_iteration) - 1, -1, -1, device=per_iteration.device)
+    weight = torch.pow(ITERATION_DISCOUNT, exponent.to(per_iteration.dtype))
+    return (weight[:, None] * per_iteration).mean(dim=0)
