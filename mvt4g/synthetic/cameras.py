@@ -1,0 +1,82 @@
+"""Moving cameras on a shell about the scene, each looking near its centre."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from mvt4g.geometry.camera import intrinsics_from_fov
+from mvt4g.geometry.pose import invert_pose, look_at
+from mvt4g.synthetic.spec import CameraSpec
+from mvt4g.types import Cameras, InputError
+
+CENTRE_HEIGHT = 0.5
+"""The point the shell is about lies this far above the ground."""
+ATTEMPTS = 500
+
+
+def draw_cameras(
+    rng: np.random.Generator, spec: CameraSpec, num_views: int, num_frames: int, image_size: tuple[int, int]
+) -> Cameras:
+    """Draw fp32 cameras ``(v t)``.
+
+    The directions of the views scatter about a common one, whose azimuth is free. Every camera has its own focal
+    length, keeps its own point near the centre in the middle of the image, and moves at constant speed along its own
+    straight line.
+
+    Raises:
+        InputError: If so many views do not fit within the separation.
+    """
+    centre = np.array([0.0, 0.0, CENTRE_HEIGHT])
+    for _ in range(ATTEMPTS):
+        positions = _draw_paths(rng, spec, num_views, num_frames)
+        angles = separation_degrees(positions)
+        off_diagonal = angles[~np.eye(num_views, dtype=bool)]
+        if num_views == 1 or (off_diagonal.min() >= spec.separation[0] and off_diagonal.max() <= spec.separation[1]):
+            break
+    else:
+        raise InputError(f"cameras.separation: got {spec.separation} for {num_views} views, want room for them all")
+    aim = centre + _in_ball(rng, num_views) * spec.look_at_radius
+    world_from_cam = look_at(torch.from_numpy(positions + centre), torch.from_numpy(aim[:, None]))
+    fields = np.deg2rad(rng.uniform(*spec.fov, num_views))
+    intrinsics = torch.stack([intrinsics_from_fov(float(field), *image_size) for field in fields])
+    return Cameras(
+        invert_pose(world_from_cam).float(), intrinsics[:, None].expand(-1, num_frames, -1, -1).float().contiguous()
+    )
+
+
+def separation_degrees(positions: Float[ndarray, "v t 3"]) -> Float[ndarray, "v v t"]:
+    """Return the angle at the origin between every two views at every frame, degrees."""
+    directions = positions / np.linalg.norm(positions, axis=-1, keepdims=True)
+    cosine = np.einsum("atc,btc->abt", directions, directions)
+    return np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def camera_centres(cameras: Cameras) -> Float[Tensor, "v t 3"]:
+    """Return camera positions in the world frame."""
+    return invert_pose(cameras.cam_from_world)[..., :3, 3]
+
+
+def _draw_paths(
+    rng: np.random.Generator, spec: CameraSpec, num_views: int, num_frames: int
+) -> Float[ndarray, "v t 3"]:
+    """Draw positions about the shell's centre, without a look at how they lie to each other."""
+    azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(*spec.elevation))
+    outward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+    sideways = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
+    upward = np.cross(outward, sideways)
+    scatter = np.tan(np.deg2rad(spec.separation[1] / 2)) * np.sqrt(rng.uniform(0, 1, num_views))
+    angle = rng.uniform(0, 2 * np.pi, num_views)
+    directions = outward + scatter[:, None] * (np.cos(angle)[:, None] * sideways + np.sin(angle)[:, None] * upward)
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    middles = directions * rng.uniform(*spec.radius, num_views)[:, None]
+    headings = rng.normal(size=(num_views, 3))
+    headings *= (rng.uniform(*spec.travel, num_views) / np.linalg.norm(headings, axis=-1))[:, None]
+    times = np.linspace(-0.5, 0.5, num_frames) if num_frames > 1 else np.zeros(1)
+    return middles[:, None] + times[:, None] * headings[:, None]
+
+
+def _in_ball(rng: np.random.Generator, count: int) -> Float[ndarray, "n 3"]:
+    normal = rng.normal(size=(count, 3))
+    return normal / np.linalg.norm(normal, axis=-1, keepdims=True) * np.cbrt(rng.uniform(0, 1, (count, 1)))

@@ -1,0 +1,199 @@
+"""Ray-cast frames with Open3D: colour, z-depth, instance ids and facet normals, one thread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import open3d as o3d
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from mvt4g.geometry.camera import unproject_pixels
+from mvt4g.geometry.pixels import pixel_centres
+from mvt4g.synthetic.cameras import camera_centres
+from mvt4g.synthetic.shapes import Mesh, Shape, ground_mesh, mesh, smooth_normals
+from mvt4g.synthetic.spec import LookSpec
+from mvt4g.synthetic.textures import Texture
+from mvt4g.types import Cameras
+
+DOME_RADIUS = 40.0
+HAZE = (8.0, 24.0)
+"""Distances from the centre between which the ground's pattern fades into one colour: far waves would alias."""
+SHADOW_BIAS = 1e-3
+EDGE_CONTRAST = 0.05
+"""Colour step between neighbouring pixels from which on they are drawn with four rays each."""
+
+
+@dataclass(frozen=True)
+class World:
+    """All of a scene that does not move.
+
+    Attributes:
+        shapes: One for each instance 1, 2, ...
+        textures: In the objects' own coordinates, in the same order.
+        ground: Over world coordinates.
+        sky: Over unit directions from the origin.
+        light: Unit direction towards the light.
+        looks: Light and sampling settings.
+    """
+
+    shapes: Sequence[Shape]
+    textures: Sequence[Texture]
+    ground: Texture
+    sky: Texture
+    light: Float[ndarray, " 3"]
+    looks: LookSpec
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all views see at one time.
+
+    Attributes:
+        colour: In [0, 1].
+        depth: z-depth of pixel centres.
+        instances: 0 = ground and sky.
+        facet_normals: Of the mesh at pixel centres, unit, world frame, outward.
+    """
+
+    colour: Float[ndarray, "v h w 3"]
+    depth: Float[ndarray, "v h w"]
+    instances: Int[ndarray, "v h w"]
+    facet_normals: Float[ndarray, "v h w 3"]
+
+
+@dataclass(frozen=True)
+class _Hits:
+    depth: Float[ndarray, " r"]
+    instances: Int[ndarray, " r"]
+    points: Float[ndarray, "r 3"]
+    normals: Float[ndarray, "r 3"]
+    sky: Bool[ndarray, " r"]
+
+
+class FrameRenderer:
+    """The scene at one time, ready to be looked at."""
+
+    def __init__(self, world: World, rotations: Float[ndarray, "i 3 3"], positions: Float[ndarray, "i 3"]) -> None:
+        """Place the bodies; rotations are world from object."""
+        self.world, self.rotations, self.positions = world, rotations, positions
+        self.scene = o3d.t.geometry.RaycastingScene(nthreads=1)
+        self._add(ground_mesh(DOME_RADIUS))  # geometry id 0 = background; bodies follow as 1, 2, ...
+        for shape, rotation, position in zip(world.shapes, rotations, positions, strict=True):
+            body = mesh(shape)
+            self._add(Mesh(body.vertices @ rotation.T + position, body.triangles))
+
+    def render(self, cameras: Cameras, image_size: tuple[int, int]) -> Frame:
+        """Draw the views of ``cameras`` ``(v)``."""
+        height, width = image_size
+        centres = pixel_centres(height, width).double()
+        hits, colour = self._look(cameras, centres)
+        shape = (len(cameras.intrinsics), height, width)
+        colour = colour.reshape(*shape, 3)
+        if self.world.looks.antialias:
+            self._refine_edges(cameras, centres, colour)
+        return Frame(
+            colour=colour,
+            depth=hits.depth.reshape(shape),
+            instances=hits.instances.reshape(shape),
+            facet_normals=hits.normals.reshape(*shape, 3),
+        )
+
+    def _refine_edges(self, cameras: Cameras, centres: Float[torch.Tensor, "h w 2"], colour: ndarray) -> None:
+        """Redraw, in place, pixels that differ from a neighbour as the mean of 2x2 rays."""
+        for view, edge in enumerate(_edges(colour)):
+            if not edge.any():
+                continue
+            offsets = torch.tensor([[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.25], [0.25, 0.25]])
+            pixels = rearrange(centres[torch.from_numpy(edge)], "r c -> r 1 c") + offsets
+            _, samples = self._look(cameras[view : view + 1], pixels)
+            colour[view][edge] = rearrange(samples, "(r s) c -> r s c", s=4).mean(axis=1)
+
+    def _look(
+        self, cameras: Cameras, pixels: Float[torch.Tensor, "h w 2"]
+    ) -> tuple[_Hits, Float[ndarray, "r 3"]]:
+        """Cast rays through the same pixels of every view; rays in the order view, row, column."""
+        poses, intrinsics = cameras.cam_from_world.double(), cameras.intrinsics.double()
+        ahead = unproject_pixels(
+            pixels, pixels.new_ones(()), rearrange(poses, "v i j -> v 1 1 i j"), rearrange(intrinsics, "v i j -> v 1 1 i j")
+        )
+        origins = rearrange(camera_centres(Cameras(poses, intrinsics)), "v c -> v 1 1 c").expand_as(ahead)
+        flat = [rearrange(rays, "v h w c -> (v h w) c").numpy() for rays in (origins, ahead - origins)]
+        hits = self._cast(*flat)
+        return hits, self._shade(hits)
+
+    def _cast(self, origins: Float[ndarray, "r 3"], directions: Float[ndarray, "r 3"]) -> _Hits:
+        """Find what rays meet first; directions have depth 1 along the optical axis, so lengths are z-depths."""
+        rays = np.concatenate([origins, directions], axis=-1).astype(np.float32)
+        found = self.scene.cast_rays(o3d.core.Tensor(rays), nthreads=1)
+        depth = found["t_hit"].numpy().astype(np.float64)
+        dome = _dome_distance(origins, directions)
+        sky = depth >= dome
+        depth = np.where(sky, dome, depth)
+        points = origins + depth[:, None] * directions
+        normals = found["primitive_normals"].numpy()
+        lengths = np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
+        normals = np.where(sky[:, None], -points / DOME_RADIUS, normals / lengths)
+        instances = np.where(sky, 0, found["geometry_ids"].numpy()).astype(np.int32)
+        return _Hits(depth, instances, points, normals, sky)
+
+    def _shade(self, hits: _Hits) -> Float[ndarray, "r 3"]:
+        """Colour the hits: Lambert's law with an ambient share, cast shadows, haze over the far ground."""
+        albedo = np.empty((len(hits.depth), 3), dtype=np.float32)
+        normals = hits.normals.astype(np.float32)
+        ground = (hits.instances == 0) & ~hits.sky
+        points = hits.points.astype(np.float32)
+        albedo[ground] = self._ground_albedo(points[ground])
+        albedo[hits.sky] = self.world.sky.colour(points[hits.sky] / np.float32(DOME_RADIUS))
+        for instance, (shape, texture) in enumerate(zip(self.world.shapes, self.world.textures, strict=True), start=1):
+            on = hits.instances == instance
+            if on.any():
+                rotation, position = self.rotations[instance - 1], self.positions[instance - 1]
+                own_points = ((hits.points[on] - position) @ rotation).astype(np.float32)
+                own_normals = (hits.normals[on] @ rotation).astype(np.float32)
+                albedo[on] = texture.colour(own_points)
+                normals[on] = smooth_normals(shape, own_points, own_normals) @ rotation.T.astype(np.float32)
+        light = self.world.light.astype(np.float32)
+        lambert = np.clip(normals @ light, 0, 1)
+        lambert[self._in_shadow(hits)] = 0
+        ambient = np.float32(self.world.looks.ambient)
+        brightness = np.where(hits.sky, 1, ambient + (1 - ambient) * lambert)
+        return albedo * brightness[:, None]
+
+    def _ground_albedo(self, points: Float[ndarray, "r 3"]) -> Float[ndarray, "r 3"]:
+        distance = np.linalg.norm(points[:, :2], axis=-1, keepdims=True)
+        clear = np.clip((HAZE[1] - distance) / (HAZE[1] - HAZE[0]), 0, 1)
+        far = self.world.ground.base.astype(np.float32)
+        return far + clear * (self.world.ground.colour(points) - far)
+
+    def _in_shadow(self, hits: _Hits) -> Bool[ndarray, " r"]:
+        if not self.world.looks.shadows:
+            return np.zeros(len(hits.depth), dtype=bool)
+        starts = hits.points + SHADOW_BIAS * hits.normals
+        rays = np.concatenate([starts, np.broadcast_to(self.world.light, starts.shape)], axis=-1).astype(np.float32)
+        return self.scene.test_occlusions(o3d.core.Tensor(rays), nthreads=1).numpy() & ~hits.sky
+
+    def _add(self, body: Mesh) -> None:
+        vertices, triangles = body.vertices.astype(np.float32), body.triangles.astype(np.uint32)
+        self.scene.add_triangles(o3d.core.Tensor(vertices), o3d.core.Tensor(triangles))
+
+
+def _dome_distance(origins: Float[ndarray, "r 3"], directions: Float[ndarray, "r 3"]) -> Float[ndarray, " r"]:
+    """Return where rays that start inside the dome leave it, in lengths of their directions."""
+    squared, along = (directions**2).sum(-1), (origins * directions).sum(-1)
+    inside = np.maximum(DOME_RADIUS**2 - (origins**2).sum(-1), 0)
+    return (np.sqrt(along**2 + squared * inside) - along) / squared
+
+
+def _edges(colour: Float[ndarray, "v h w 3"]) -> Bool[ndarray, "v h w"]:
+    """Flag both pixels of every horizontal or vertical pair whose colours differ by more than EDGE_CONTRAST."""
+    edge = np.zeros(colour.shape[:-1], dtype=bool)
+    across = np.abs(np.diff(colour, axis=2)).max(axis=-1) > EDGE_CONTRAST
+    down = np.abs(np.diff(colour, axis=1)).max(axis=-1) > EDGE_CONTRAST
+    edge[:, :, 1:] |= across
+    edge[:, :, :-1] |= across
+    edge[:, 1:] |= down
+    edge[:, :-1] |= down
+    return edge
