@@ -66,7 +66,8 @@ def read_clip(path: Path) -> MultiViewClip:
     _check_layout(path, arrays)
     tensors = {name: _unpacked(name, array) for name, array in arrays.items()}
     cameras = Cameras(tensors.pop("cam_from_world"), tensors.pop("intrinsics"))
-    optional: dict[str, Any] = {"caption": header.get("caption"), "fps": header.get("fps"), **tensors}
+    fps = header.get("fps")
+    optional: dict[str, Any] = {"caption": header.get("caption"), "fps": None if fps is None else float(fps), **tensors}
     return MultiViewClip(cameras=cameras, name=header.get("name", ""), **optional)
 
 

@@ -85,7 +85,7 @@ def read_video(
     return rearrange(torch.from_numpy(np.stack(kept)), "t h w c -> t c h w").float().div_(255), fps
 
 
-def write_video(path: Path, video: Float[Tensor, "t 3 h w"], fps: float, crf: int = 18) -> None:
+def write_video(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int, crf: int = 18) -> None:
     """Write an H.264 4:2:0 file that plays everywhere; it appears whole or not at all.
 
     4:2:0 needs even sizes: an odd height or width is made even by repeating the last row or column.
@@ -126,10 +126,10 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except av.FFmpegError as error:
         raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want a whole video file") from error
     with container:
-        if not container.streams.video:
-            raise InputError(f"{path}: got no video stream, want one")
         if "mp4" in container.format.name:
             _check_boxes(path)
+        if not container.streams.video:
+            raise InputError(f"{path}: got no video stream, want one")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield container, stream
