@@ -1,0 +1,109 @@
+"""Exponential moving average of the trainable weights."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from mvt4g.types import InputError
+
+
+class EMA(Callback):
+    """Averages trainable parameters in fp32 after every optimizer step; validation, test and predict use the average.
+
+    Training weights are put back bit for bit afterwards. Each rank averages the parameters it holds, so sharded
+    parameters stay sharded.
+
+    Args:
+        max_decay: The decay is min(max_decay, (1 + n) / (10 + n)) at the n-th step.
+    """
+
+    def __init__(self, max_decay: float = 0.999) -> None:
+        super().__init__()
+        if not 0 <= max_decay < 1:
+            raise InputError(f"EMA.max_decay: got {max_decay}, want 0 <= max_decay < 1")
+        self.max_decay = max_decay
+        self.average: dict[str, Tensor] = {}
+        self.num_updates = 0
+        self._training_weights: dict[str, Tensor] = {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start from the weights as they are, unless a checkpoint brought an average."""
+        if not self.average:
+            self.average = {
+                name: value.detach().float().clone()
+                for name, value in pl_module.named_parameters()
+                if value.requires_grad
+            }
+        self._to_device(pl_module)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Average once for every optimizer step, however many micro-batches it took."""
+        if trainer.global_step == self.num_updates:
+            return
+        decay = min(self.max_decay, (1 + self.num_updates) / (10 + self.num_updates))
+        self.num_updates = trainer.global_step
+        parameters = dict(pl_module.named_parameters())
+        with torch.no_grad():
+            new = [parameters[name].detach().float() for name in self.average]
+            torch._foreach_lerp_(list(self.average.values()), new, 1 - decay)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the average in place."""
+        self._swap_in(pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the training weights back."""
+        self._swap_out(pl_module)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the average in place."""
+        self._swap_in(pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the training weights back."""
+        self._swap_out(pl_module)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the average in place."""
+        self._swap_in(pl_module)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the training weights back."""
+        self._swap_out(pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Put the training weights back, so that a checkpoint saved on the way out holds them."""
+        self._swap_out(pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the average for the checkpoint."""
+        return {"average": self.average, "num_updates": self.num_updates}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the average from a checkpoint."""
+        self.average = {name: value.clone() for name, value in state_dict["average"].items()}
+        self.num_updates = state_dict["num_updates"]
+
+    def _swap_in(self, pl_module: LightningModule) -> None:
+        self._to_device(pl_module)
+        parameters = dict(pl_module.named_parameters())
+        self._training_weights = {name: parameters[name].detach().clone() for name in self.average}
+        _copy_into(parameters, self.average)
+
+    def _swap_out(self, pl_module: LightningModule) -> None:
+        _copy_into(dict(pl_module.named_parameters()), self._training_weights)
+        self._training_weights = {}
+
+    def _to_device(self, pl_module: LightningModule) -> None:
+        parameters = dict(pl_module.named_parameters())
+        self.average = {name: value.to(parameters[name].device) for name, value in self.average.items()}
+
+
+@torch.no_grad()
+def _copy_into(parameters: dict[str, torch.nn.Parameter], values: dict[str, Tensor]) -> None:
+    for name, value in values.items():
+        parameters[name].copy_(value)

@@ -1,0 +1,102 @@
+"""What a run leaves beside its logs: its configuration, its last weights, its metrics."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from mvt4g.formats.atomic import appearing
+from mvt4g.types import InputError
+
+
+class RunRecord(Callback):
+    """Writes ``<run>/config.yaml`` for fit, ``<run>/<command>/config.yaml`` for the rest, and ``metrics.json`` after test.
+
+    Args:
+        run: The run folder.
+        command: fit, validate, test or predict.
+        config: The whole configuration as YAML.
+        may_change: Dotted keys that a resumed fit may change.
+    """
+
+    def __init__(self, run: Path, command: str, config: str, may_change: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.run, self.command, self.config, self.may_change = run, command, config, tuple(may_change)
+
+    def check_resume(self) -> None:
+        """Compare a resumed fit's configuration with the one that the run folder holds.
+
+        Raises:
+            InputError: If the folder holds another run, naming the keys that differ, or one that is not resumed.
+        """
+        path = self.run / "config.yaml"
+        if self.command != "fit" or not path.exists():
+            return
+        wanted = dict(flat_items(yaml.safe_load(self.config)))
+        if not wanted.get("ckpt_path"):
+            raise InputError(f"--run: {path} holds a fit already; want --ckpt_path last to resume it, or another folder")
+        found = dict(flat_items(yaml.safe_load(path.read_text(encoding="utf-8"))))
+        missing = object()
+        differing = sorted(
+            key
+            for key in found.keys() | wanted.keys()
+            if not key.startswith(self.may_change) and found.get(key, missing) != wanted.get(key, missing)
+        )
+        if differing:
+            shown = ", ".join(f"{key} (was {found.get(key)!r}, got {wanted.get(key)!r})" for key in differing[:5])
+            raise InputError(f"{path}: a resumed fit must match it but for checkpoint and length; differing: {shown}")
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the configuration."""
+        if trainer.is_global_zero and stage in (self.command, "fit"):
+            folder = self.run if self.command == "fit" else self.run / self.command
+            _write(folder / "config.yaml", self.config)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the last step's weights, whatever the checkpoint interval."""
+        path = checkpoint_path(self.run, trainer.global_step)
+        if not path.exists():
+            trainer.save_checkpoint(path)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the metrics: a flat {key: number or null}."""
+        if trainer.is_global_zero:
+            metrics = {key: finite_or_none(float(value)) for key, value in trainer.callback_metrics.items()}
+            text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
+            _write(self.run / "test" / "metrics.json", text + "\n")
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Return where the checkpoint of an optimizer step lies."""
+    return run / "checkpoints" / f"step-{step:08d}.ckpt"
+
+
+def last_checkpoint(run: Path) -> Path | None:
+    """Return the checkpoint of the highest step, or None."""
+    return max((run / "checkpoints").glob("step-*.ckpt"), default=None)
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return the number, or None where JSON has no word for it."""
+    return value if math.isfinite(value) else None
+
+
+def flat_items(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, leaf) of nested mappings and lists."""
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from flat_items(value, f"{prefix}{key}.")
+    elif isinstance(tree, list) and tree:
+        for index, value in enumerate(tree):
+            yield from flat_items(value, f"{prefix}{index}.")
+    else:
+        yield prefix.removesuffix("."), tree
+
+
+def _write(path: Path, text: str) -> None:
+    with appearing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,75 @@
+"""How often the attention of each layer finds the true token."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torchmetrics import Metric
+
+from mvt4g.metrics.functional.attention import KINDS, attention_terms
+from mvt4g.types import InputError
+
+
+class AttentionPCK(Metric):
+    """Share of query points whose strongest key lies exactly in the true cell, by layer and by kind of pair.
+
+    Kinds are ``ref`` and ``tgt`` (other frames of the query's own view) and ``cross`` (all frames of the other view,
+    both directions). The headline counts only terms whose true cell is not the query's own, since "the same cell"
+    answers the others for free; ``_all`` counts every term and ``_same_cell`` is the share that answer gets.
+    Micro average over terms; a share over nothing is NaN.
+
+    Args:
+        layers: 0-based layers that ``update`` is called for.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    is_differentiable = False
+    moved_hits: Tensor
+    moved_total: Tensor
+    all_hits: Tensor
+    all_total: Tensor
+
+    def __init__(self, layers: tuple[int, ...]) -> None:
+        super().__init__()
+        if not layers:
+            raise InputError("layers: got none, want at least one layer")
+        self.layers = layers
+        for name in ("moved_hits", "moved_total", "all_hits", "all_total"):
+            self.add_state(name, torch.zeros(len(layers), len(KINDS), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(
+        self,
+        layer: int,
+        match_cells: Int[Tensor, "b v f q 2"],
+        queries: Float[Tensor, "b q 4"],
+        target_tracks: Float[Tensor, "b v f q 2"],
+        target_visible: Bool[Tensor, "b v f q"],
+        query_valid: Bool[Tensor, "b q"],
+        frame_times: Int[Tensor, " f"],
+        stride: int,
+    ) -> None:
+        """Add one layer's matches; arguments as in ``functional.attention.attention_terms``."""
+        terms = attention_terms(
+            match_cells, queries, target_tracks, target_visible, query_valid, frame_times, stride
+        )
+        row = self.layers.index(layer)
+        for kind in range(len(KINDS)):
+            counted = terms.valid & (terms.kind == kind)
+            moved = counted & ~terms.same_cell
+            self.moved_hits[row, kind] += (moved & terms.hit).sum()
+            self.moved_total[row, kind] += moved.sum()
+            self.all_hits[row, kind] += (counted & terms.hit).sum()
+            self.all_total[row, kind] += counted.sum()
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return ``layer<i>/<kind>`` shares in [0, 1], the same over all terms, and the same-cell baseline."""
+        moved = self.moved_hits.double() / self.moved_total.double()
+        every = self.all_hits.double() / self.all_total.double()
+        scores: dict[str, Tensor] = {}
+        for row, layer in enumerate(self.layers):
+            for column, kind in enumerate(KINDS):
+                scores[f"layer{layer}/{kind}"] = moved[row, column]
+                scores[f"layer{layer}/{kind}_all"] = every[row, column]
+        same = (self.all_total - self.moved_total).double() / self.all_total.double()
+        scores |= {f"same_cell/{kind}_all": same[0, column] for column, kind in enumerate(KINDS)}
+        return scores

@@ -1,0 +1,153 @@
+"""The whole model: codec, backbone, diffusion process and tracking head, from reference video to novel view and tracks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.diffusion.sampler import sample
+from mvt4g.models.backbones import Backbone, BackboneOutput
+from mvt4g.models.codec import Codec
+from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, TrackPrediction
+
+
+@dataclass(frozen=True)
+class NoisyPass:
+    """One forward on noised target latents.
+
+    Attributes:
+        velocity: Predicted.
+        target: What the velocity should be: noise minus clean latents.
+        sigma: Noise level of each clip.
+        taps: Of the layers asked for.
+    """
+
+    velocity: Float[Tensor, "b c f h w"]
+    target: Float[Tensor, "b c f h w"]
+    sigma: Float[Tensor, " b"]
+    taps: dict[int, AttentionTap]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A sampled target view.
+
+    Attributes:
+        latents: Clean.
+        taps: Of the layers asked for, at the last sampling step.
+    """
+
+    latents: Float[Tensor, "b c f h w"]
+    taps: dict[int, AttentionTap]
+
+
+class NovelViewModel(nn.Module):
+    """Reference video and target cameras in, novel view and tracks out; knows no loss and no trainer.
+
+    Raises:
+        InputError: If codec and backbone disagree on the latents, or the head's layer does not exist.
+    """
+
+    def __init__(
+        self, backbone: Backbone, codec: Codec, flow: FlowMatching, tracking_head: TrackingHead | None = None
+    ) -> None:
+        super().__init__()
+        if codec.grid != backbone.grid:
+            raise InputError(f"backbone.grid: got {backbone.grid}, want the codec's {codec.grid}")
+        self.backbone, self.codec, self.flow, self.tracking_head = backbone, codec, flow, tracking_head
+        self.codec.requires_grad_(False)
+        if tracking_head is not None:
+            self.check_layers("tracking_head.layer", [tracking_head.layer])
+
+    def check_layers(self, name: str, layers: Sequence[int]) -> None:
+        """Check that the backbone has these layers.
+
+        Raises:
+            InputError: Naming ``name``, the layer and how many there are.
+        """
+        for layer in layers:
+            if not 0 <= layer < self.backbone.num_layers:
+                raise InputError(f"{name}: got layer {layer}, want 0 to {self.backbone.num_layers - 1}")
+
+    def noisy_pass(
+        self,
+        latents: Float[Tensor, "b v c f h w"],
+        cameras: Cameras,
+        sigma: Float[Tensor, " b"],
+        noise: Float[Tensor, "b c f h w"],
+        tap_layers: Sequence[int] = (),
+    ) -> NoisyPass:
+        """Noise the target's latents and run the backbone on them; the reference's stay clean.
+
+        Args:
+            latents: Of both views.
+            cameras: Of both views, one per video frame.
+            sigma: Noise level, 1 = pure noise.
+            noise: Unit noise.
+            tap_layers: Layers whose queries and keys to return.
+        """
+        noisy = self.flow.add_noise(latents[:, TARGET], noise, sigma)
+        output = self._velocity(noisy, latents[:, REFERENCE], sigma, cameras, tap_layers)
+        return NoisyPass(output.velocity, noise - latents[:, TARGET], sigma, output.taps)
+
+    def generate(
+        self,
+        reference_latents: Float[Tensor, "b c f h w"],
+        cameras: Cameras,
+        noise: Float[Tensor, "b c f h w"],
+        num_steps: int,
+        tap_layers: Sequence[int] = (),
+        on_step: Callable[[int], None] | None = None,
+    ) -> Generation:
+        """Sample the target view from ``noise`` in ``num_steps`` Euler steps.
+
+        Args:
+            reference_latents: Clean.
+            cameras: Of both views, one per video frame.
+            noise: Unit noise.
+            num_steps: At least 1.
+            tap_layers: Layers whose queries and keys to return, as the last step saw them.
+            on_step: Called after every step with the number of steps done.
+        """
+        sigmas = self.flow.sampling_sigmas(num_steps).to(noise.device)
+        taps: dict[int, AttentionTap] = {}
+
+        def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
+            last = bool(sigma[0] <= sigmas[num_steps - 1])
+            output = self._velocity(noisy, reference_latents, sigma, cameras, tap_layers if last else ())
+            taps.update(output.taps)
+            return output.velocity
+
+        return Generation(sample(velocity, noise, sigmas, on_step=on_step), taps)
+
+    def track(
+        self,
+        taps: dict[int, AttentionTap],
+        queries: Float[Tensor, "b q 4"],
+        cameras: Cameras,
+        frame_times: Int[Tensor, " f"],
+    ) -> TrackPrediction:
+        """Track query points (view, frame, x, y) in pixels on the tap of the head's layer.
+
+        Args:
+            taps: Of a forward that was asked for the head's layer.
+            queries: Pixels of the video.
+            cameras: Of both views, one per video frame.
+            frame_times: Video frame of each latent frame.
+        """
+        assert self.tracking_head is not None, "callers check that there is a head"
+        return self.tracking_head(taps[self.tracking_head.layer], queries, cameras[:, :, frame_times])
+
+    def _velocity(
+        self,
+        noisy: Float[Tensor, "b c f h w"],
+        reference: Float[Tensor, "b c f h w"],
+        sigma: Float[Tensor, " b"],
+        cameras: Cameras,
+        tap_layers: Sequence[int],
+    ) -> BackboneOutput:
+        output = self.backbone(noisy, reference, sigma, cameras, tap_layers=tap_layers)
+        return BackboneOutput(self.flow.to_velocity(output.velocity, noisy, sigma), output.taps)

@@ -1,0 +1,176 @@
+"""Joint training of a novel-view video DiT, a tracking head on its attention, and a loss on the attention itself."""
+
+from collections.abc import Callable
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.losses.diffusion import DiffusionLoss
+from mvt4g.losses.track import TrackLoss
+from mvt4g.models.backbones import Backbone
+from mvt4g.models.codec import Codec
+from mvt4g.models.novel_view import NoisyPass, NovelViewModel
+from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.systems.draws import generator_for
+from mvt4g.systems.queries import draw_queries
+from mvt4g.systems.schedule import warmup_cosine
+from mvt4g.systems.scores import NovelViewScores
+from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
+from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
+from mvt4g.types import TARGET, InputError, MultiViewClip, TapShape
+
+NOISE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Edges of the noise levels by which L_track and L_corr are logged."""
+
+
+class NovelViewSystem(LightningModule):
+    """L = L_diff + weight_track * L_track + weight_corr * L_corr over clips of a reference and a target view.
+
+    Args:
+        backbone: The camera-controlled video DiT.
+        codec: Turns video into the latents that the backbone works on; never trained.
+        flow: The diffusion process.
+        tracking_head: Builds the head from the shape of the backbone's taps; None = no head and no L_track.
+        correspondence_loss: Supervises attention maps; its layers default to the head's. None = no L_corr.
+        optimizer: Builds the optimizer from the trainable parameters.
+        training: Draws and weights of a training step.
+        evaluation: What validation and test measure.
+
+    Raises:
+        InputError: If codec and backbone disagree on the latents, or a layer does not exist.
+
+    Source: MVTrack4Gen (arXiv 2606.26087), Eq. 17-20.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        codec: Codec,
+        flow: FlowMatching = FlowMatching(),  # noqa: B008  # frozen dataclass
+        tracking_head: Callable[[TapShape], TrackingHead] | None = None,
+        correspondence_loss: CorrespondenceLoss | None = None,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        training: TrainingSpec = TrainingSpec(),  # noqa: B008  # frozen dataclass
+        evaluation: EvaluationSpec = EvaluationSpec(),  # noqa: B008  # frozen dataclass
+    ) -> None:
+        super().__init__()
+        head = None if tracking_head is None else tracking_head(backbone.tap_shape)
+        self.model = NovelViewModel(backbone, codec, flow, head)
+        self.diffusion_loss, self.track_loss = DiffusionLoss(flow), TrackLoss()
+        self.correspondence_loss, self.make_optimizer = correspondence_loss, optimizer
+        self.training_spec, self.evaluation = training, evaluation
+        self.corr_layers = self._correspondence_layers()
+        layers = evaluation.attention_layers or tuple(range(backbone.num_layers))
+        self.model.check_layers("correspondence_loss.layers", self.corr_layers)
+        self.model.check_layers("evaluation.attention_layers", layers)
+        headline = head.layer if head is not None else next(iter(self.corr_layers), None)
+        self.score = BatchScorer(self.model, evaluation, layers, headline)
+        self.scores = nn.ModuleDict({split: NovelViewScores(evaluation, layers, headline) for split in ("val", "test")})
+
+    def training_step(self, batch: MultiViewClip, batch_idx: int) -> Tensor:
+        """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
+        micro_batch = batch_idx % self.trainer.accumulate_grad_batches
+        generator = generator_for(self.training_spec.seed, self.global_step, micro_batch, self.global_rank)
+        latents = self.model.codec.encode(batch.video)
+        sigma = self.model.flow.sample_sigmas(len(latents), generator).to(latents.device)
+        noise = torch.randn(latents[:, TARGET].shape, generator=generator).to(latents.device)
+        layers = self._supervised_layers() if batch.tracks is not None else ()
+        passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, layers)
+        total = self.diffusion_loss(passed.velocity, passed.target, sigma).mean()
+        self.log("train/loss_diff", total, batch_size=len(sigma))
+        if layers:
+            total = total + self._auxiliary_loss(passed, batch, generator)
+        self.log("train/loss", total, prog_bar=True, batch_size=len(sigma))
+        return total
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the split's scores anew."""
+        self._scores("val").reset()
+
+    def validation_step(self, batch: MultiViewClip, batch_idx: int) -> EvaluationOutput:
+        """Score one batch."""
+        return self.score(batch, self._scores("val"), sample=self.evaluation.sample_in_validation)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the split's scores."""
+        self._log_scores("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Start the split's scores anew."""
+        self._scores("test").reset()
+
+    def test_step(self, batch: MultiViewClip, batch_idx: int) -> EvaluationOutput:
+        """Score one batch."""
+        return self.score(batch, self._scores("test"), sample=True)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the split's scores."""
+        self._log_scores("test")
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build the optimizer over the trainable parameters, and its warm-up counted in steps."""
+        optimizer = self.make_optimizer([value for value in self.parameters() if value.requires_grad])
+        spec = self.training_spec
+        if not spec.warmup_steps and spec.decay_steps is None:
+            return optimizer
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(spec.warmup_steps, spec.decay_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _auxiliary_loss(self, passed: NoisyPass, batch: MultiViewClip, generator: torch.Generator) -> Tensor:
+        spec, head = self.training_spec, self.model.tracking_head
+        truth = draw_queries(batch, self.model.codec.grid, spec.num_queries, generator)
+        tracks, visible = truth.latent_tracks(), truth.latent_visible()
+        total = passed.sigma.new_zeros(())
+        if head is not None and spec.weight_track:
+            prediction = self.model.track(passed.taps, truth.queries, batch.cameras, truth.frame_times)
+            track = self.track_loss(prediction, tracks, visible, truth.valid, batch.video.shape[-1])
+            parts = {name: getattr(track, name) for name in ("position", "occluded_position", "visibility", "confidence")}
+            self._log_auxiliary("track", track.total, track.empty, passed.sigma, parts)
+            total = total + spec.weight_track * track.total.mean()
+        if self.correspondence_loss is not None and spec.weight_corr:
+            taps = {layer: passed.taps[layer] for layer in self.corr_layers}
+            corr = self.correspondence_loss(taps, truth.queries, tracks, visible, truth.valid)
+            self._log_auxiliary("corr", corr.total, corr.empty, passed.sigma, corr.pairs)
+            total = total + spec.weight_corr * corr.total.mean()
+        return total
+
+    def _log_auxiliary(
+        self, name: str, per_clip: Tensor, empty: Tensor, sigma: Tensor, parts: dict[str, Tensor]
+    ) -> None:
+        values = per_clip.detach()
+        logged = {f"train/loss_{name}": values.mean(), f"train/empty_{name}": empty.float().mean()}
+        logged |= {f"train/loss_{name}/{part}": value.detach().mean() for part, value in parts.items()}
+        for low, high in zip(NOISE_BINS[:-1], NOISE_BINS[1:], strict=True):
+            inside = (sigma > low) & (sigma <= high)
+            if inside.any():
+                logged[f"train/loss_{name}/sigma_{low:.2f}_{high:.2f}"] = values[inside].mean()
+        self.log_dict(logged, batch_size=len(sigma))
+
+    def _correspondence_layers(self) -> tuple[int, ...]:
+        if self.correspondence_loss is None:
+            return ()
+        if self.correspondence_loss.layers is not None:
+            return tuple(self.correspondence_loss.layers)
+        if self.model.tracking_head is None:
+            raise InputError("correspondence_loss.layers: got null without a tracking head, want a list of layers")
+        return (self.model.tracking_head.layer,)
+
+    def _supervised_layers(self) -> tuple[int, ...]:
+        layers = set(self.corr_layers) if self.training_spec.weight_corr else set()
+        if self.model.tracking_head is not None and self.training_spec.weight_track:
+            layers.add(self.model.tracking_head.layer)
+        return tuple(sorted(layers))
+
+    def _log_scores(self, split: str) -> None:
+        scores = self._scores(split).scores()
+        self.log_dict({f"{split}/{key}": value.float() for key, value in scores.items()})
+
+    def _scores(self, split: str) -> NovelViewScores:
+        scores = self.scores[split]
+        assert isinstance(scores, NovelViewScores)
+        return scores

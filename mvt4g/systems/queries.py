@@ -1,0 +1,109 @@
+"""Query points of a batch, and where their points truly are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mvt4g.geometry.sampling import sample_queries
+from mvt4g.systems.draws import generator_for, name_key
+from mvt4g.types import LatentGrid, MultiViewClip
+
+
+@dataclass(frozen=True)
+class QuerySet:
+    """Query points with the truth about them.
+
+    Attributes:
+        queries: (view, frame, x, y), pixels; frames are those a latent frame stands for.
+        tracks: True pixels of each query's point in every view and video frame.
+        visible: True where it is seen.
+        valid: False for padding, where nothing of the entry means anything.
+        frame_times: Video frame of each latent frame.
+    """
+
+    queries: Float[Tensor, "b q 4"]
+    tracks: Float[Tensor, "b v t q 2"]
+    visible: Bool[Tensor, "b v t q"]
+    valid: Bool[Tensor, "b q"]
+    frame_times: Int[Tensor, " f"]
+
+    def latent_tracks(self) -> Float[Tensor, "b v f q 2"]:
+        """Return the tracks at latent frames."""
+        return self.tracks[:, :, self.frame_times]
+
+    def latent_visible(self) -> Bool[Tensor, "b v f q"]:
+        """Return the visibility at latent frames: that of the video frame each stands for."""
+        return self.visible[:, :, self.frame_times]
+
+    def pair_masks(self) -> dict[str, Bool[Tensor, "b v t q"]]:
+        """Return where the truth is seen, by pair of views: ``ref`` and ``tgt`` (queried there), ``cross``."""
+        num_views, num_frames = self.tracks.shape[1:3]
+        device = self.tracks.device
+        view = torch.arange(num_views, device=device)[None, :, None, None]
+        frame = torch.arange(num_frames, device=device)[None, None, :, None]
+        query_view = self.queries[:, None, None, :, 0]
+        seen = self.visible & self.valid[:, None, None]
+        same_view = (view == query_view) & (frame != self.queries[:, None, None, :, 1]) & seen
+        return {
+            "ref": same_view & (query_view == 0),
+            "tgt": same_view & (query_view == 1),
+            "cross": (view != query_view) & seen,
+        }
+
+
+def draw_queries(clip: MultiViewClip, grid: LatentGrid, num_queries: int, generator: torch.Generator) -> QuerySet:
+    """Draw query points from either view and any latent frame's time.
+
+    Args:
+        clip: A batch with tracks and visibility.
+        grid: Says which video frames latent frames stand for.
+        num_queries: Points a clip.
+        generator: On the CPU.
+    """
+    assert clip.tracks is not None and clip.visible is not None, "callers check that the clip has tracks"
+    queries, point_index = sample_queries(
+        clip.tracks, clip.visible, clip.point_valid, num_queries, generator, frame_step=grid.temporal_stride
+    )
+    num_frames = clip.tracks.shape[2]
+    taken = rearrange(point_index.clamp(min=0), "b q -> b 1 1 q")
+    visible = clip.visible.take_along_dim(taken, dim=3)
+    return QuerySet(
+        queries=queries,
+        tracks=clip.tracks.take_along_dim(taken[..., None], dim=3),
+        visible=visible,
+        valid=point_index >= 0,
+        frame_times=torch.arange(grid.latent_frames(num_frames), device=queries.device) * grid.temporal_stride,
+    )
+
+
+def draw_queries_by_name(
+    clip: MultiViewClip, names: Sequence[str], grid: LatentGrid, num_queries: int, seed: int
+) -> QuerySet:
+    """Draw as ``draw_queries`` with draws that follow each clip's name: batch size, order and rank change nothing."""
+    one_each = [
+        draw_queries(_one_clip(clip, i), grid, num_queries, generator_for(seed, name_key(name), 1))
+        for i, name in enumerate(names)
+    ]
+    first = one_each[0]
+    return QuerySet(
+        queries=torch.cat([entry.queries for entry in one_each]),
+        tracks=torch.cat([entry.tracks for entry in one_each]),
+        visible=torch.cat([entry.visible for entry in one_each]),
+        valid=torch.cat([entry.valid for entry in one_each]),
+        frame_times=first.frame_times,
+    )
+
+
+def _one_clip(clip: MultiViewClip, i: int) -> MultiViewClip:
+    assert clip.tracks is not None and clip.visible is not None
+    return MultiViewClip(
+        video=clip.video[i : i + 1],
+        cameras=clip.cameras[i : i + 1],
+        tracks=clip.tracks[i : i + 1],
+        visible=clip.visible[i : i + 1],
+        point_valid=None if clip.point_valid is None else clip.point_valid[i : i + 1],
+    )

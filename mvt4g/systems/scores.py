@@ -1,0 +1,143 @@
+"""The metrics of one split of a novel-view run, and the keys they are logged under."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
+
+from mvt4g.metrics.attention_pck import AttentionPCK
+from mvt4g.metrics.functional.attention import KINDS
+from mvt4g.metrics.pck import PCK
+from mvt4g.systems.queries import QuerySet
+from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.types import TrackPrediction
+
+SAMPLED = "sampled"
+"""Noise-level name of the last sampling step."""
+
+
+def level_name(sigma: float) -> str:
+    """Return how a noise level is written in a key."""
+    return f"{sigma:.2f}"
+
+
+class LevelScores(nn.Module):
+    """Scores read at one noise level: diffusion loss, attention PCK of all layers, track PCK by pair of views."""
+
+    def __init__(self, layers: Sequence[int], threshold_px: float) -> None:
+        super().__init__()
+        self.loss = MeanMetric()
+        self.attention = AttentionPCK(tuple(layers))
+        self.tracks = nn.ModuleDict({kind: PCK(threshold_px) for kind in KINDS})
+        self.threshold_px = threshold_px
+
+    def add_attention(self, layer: int, match_cells: Int[Tensor, "b v f q 2"], truth: QuerySet, stride: int) -> None:
+        """Add the matches of one layer."""
+        self.attention.update(
+            layer, match_cells, truth.queries, truth.latent_tracks(), truth.latent_visible(), truth.valid,
+            truth.frame_times, stride,
+        )  # fmt: skip
+
+    def add_tracks(self, tracks: Float[Tensor, "b v t q 2"], truth: QuerySet) -> None:
+        """Add the head's tracks at video frames."""
+        for kind, mask in truth.pair_masks().items():
+            metric = self.tracks[kind]
+            assert isinstance(metric, PCK)
+            metric.update(tracks, truth.tracks, mask)
+
+    def scores(self, level: str, headline_layer: int | None) -> dict[str, Tensor]:
+        """Return every score that anything was added to, keyed ``<metric>@<level>``."""
+        found: dict[str, Tensor] = {}
+        if self.loss.update_called:
+            found["loss_diff"] = self.loss.compute()
+        if self.attention.update_called:
+            attention = self.attention.compute()
+            found |= {f"attention_pck/{key}": value for key, value in attention.items()}
+            if headline_layer in self.attention.layers:
+                for kind in KINDS:
+                    found[f"attention_pck/{kind}"] = attention[f"layer{headline_layer}/{kind}"]
+        for kind, metric in self.tracks.items():
+            assert isinstance(metric, PCK)
+            if metric.update_called:
+                found[f"track_pck_{self.threshold_px:g}px/{kind}"] = metric.compute()
+        return {f"{key}@{level}": value for key, value in found.items()}
+
+
+class NovelViewScores(nn.Module):
+    """All scores of one split; every state is a sum, so batches and ranks add up."""
+
+    def __init__(self, spec: EvaluationSpec, layers: Sequence[int], headline_layer: int | None) -> None:
+        super().__init__()
+        self.headline_layer = headline_layer
+        self.headline = level_name(spec.headline)
+        names = [*map(level_name, spec.noise_levels), SAMPLED]
+        self._names = {name: f"at_{name.replace('.', '_')}" for name in names}
+        self.levels = nn.ModuleDict(
+            {key: LevelScores(layers, spec.pck_threshold_px) for key in self._names.values()}
+        )
+        self.psnr = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
+        self.psnr_codec = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
+        self.ssim = StructuralSimilarityIndexMeasure(data_range=1.0)
+        self.warp_error = MeanMetric()
+        self.warp_error_truth = MeanMetric()
+
+    def level(self, name: str) -> LevelScores:
+        """Return the scores of one noise level, named as by ``level_name`` or ``SAMPLED``."""
+        scores = self.levels[self._names[name]]
+        assert isinstance(scores, LevelScores)
+        return scores
+
+    def add_video(
+        self,
+        generated: Float[Tensor, "b t c h w"],
+        truth: Float[Tensor, "b t c h w"],
+        codec_truth: Float[Tensor, "b t c h w"],
+    ) -> None:
+        """Add generated video beside the truth and the codec's own reconstruction of it, all in [0, 1].
+
+        PSNR is the mean over frames of each frame's dB.
+        """
+        frames = truth.flatten(0, 1).float()
+        self.psnr.update(generated.flatten(0, 1).float(), frames)
+        self.psnr_codec.update(codec_truth.flatten(0, 1).float(), frames)
+        self.ssim.update(generated.flatten(0, 1).float(), frames)
+
+    def scores(self) -> dict[str, Tensor]:
+        """Return every score that anything was added to; a share over nothing is NaN."""
+        found: dict[str, Tensor] = {}
+        for name in self._names:
+            found |= self.level(name).scores(name, self.headline_layer)
+        losses = [value for key, value in found.items() if key.startswith("loss_diff@")]
+        if losses:
+            found["loss"] = torch.stack(losses).mean()
+        named: dict[str, Metric] = {
+            "psnr": self.psnr,
+            "psnr_codec": self.psnr_codec,
+            "ssim": self.ssim,
+            "warp_error": self.warp_error,
+            "warp_error_truth": self.warp_error_truth,
+        }
+        return found | {key: metric.compute() for key, metric in named.items() if metric.update_called}
+
+    def reset(self) -> None:
+        """Forget everything added."""
+        for module in self.modules():
+            if module is not self and hasattr(module, "reset"):
+                module.reset()
+
+    def level_names(self) -> tuple[str, ...]:
+        """Return the names ``level`` takes."""
+        return tuple(self._names)
+
+
+def masked_error(
+    video: Float[Tensor, "b t c h w"], truth: Float[Tensor, "b t c h w"], mask: Bool[Tensor, "b t h w"]
+) -> Float[Tensor, " n"]:
+    """Return the mean absolute error over each clip's masked pixels, for the clips that have any."""
+    error = (video - truth).abs().mean(dim=2)
+    total = mask.flatten(1).sum(dim=1)
+    mean = (error * mask).flatten(1).sum(dim=1) / total.clamp(min=1)
+    return mean[total > 0]

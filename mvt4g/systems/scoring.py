@@ -1,0 +1,171 @@
+"""One evaluated batch: scores on noised ground truth and on sampled video, and what the pictures need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.geometry.pose import compose, invert_pose
+from mvt4g.geometry.warp import warp_by_depth
+from mvt4g.matching.rows import argmax_matches
+from mvt4g.matching.tokens import interpolate_frames
+from mvt4g.models.novel_view import Generation, NovelViewModel
+from mvt4g.systems.draws import clip_noise
+from mvt4g.systems.queries import QuerySet, draw_queries_by_name
+from mvt4g.systems.scores import SAMPLED, LevelScores, NovelViewScores, level_name, masked_error
+from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, MultiViewClip
+
+
+@dataclass(frozen=True)
+class EvaluationOutput:
+    """What an evaluated batch leaves for pictures.
+
+    Attributes:
+        clip: The batch.
+        generated: Sampled target video in [0, 1]; None without sampling.
+        truth: Query points and the truth about them; None for clips without tracks.
+        tracks: The head's tracks at video frames, at the headline noise level; None without a head.
+        matches: Pixels that the headline layer's attention matches each query to, likewise.
+        tap: The tap of the headline layer, likewise.
+    """
+
+    clip: MultiViewClip
+    generated: Float[Tensor, "b t c h w"] | None = None
+    truth: QuerySet | None = None
+    tracks: Float[Tensor, "b v t q 2"] | None = None
+    matches: Float[Tensor, "b v f q 2"] | None = None
+    tap: AttentionTap | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The head's tracks and the headline layer's matches at one noise level; None where there are none."""
+
+    tracks: Float[Tensor, "b v t q 2"] | None
+    matches: Float[Tensor, "b v f q 2"] | None
+    tap: AttentionTap | None
+
+
+class BatchScorer:
+    """Scores batches of clips whose target view is known.
+
+    Args:
+        model: Only run, never changed.
+        spec: What to measure.
+        layers: Layers whose attention is scored.
+        headline_layer: The one that pictures show.
+    """
+
+    def __init__(
+        self, model: NovelViewModel, spec: EvaluationSpec, layers: Sequence[int], headline_layer: int | None
+    ) -> None:
+        self.model, self.spec, self.layers, self.headline_layer = model, spec, tuple(layers), headline_layer
+
+    @torch.no_grad()
+    def __call__(self, clip: MultiViewClip, scores: NovelViewScores, sample: bool) -> EvaluationOutput:
+        """Add one batch to ``scores``; all draws follow each clip's name.
+
+        Args:
+            clip: A batch of two views.
+            scores: Takes the batch.
+            sample: Generate the target view and score it, if the spec asks for any sampling steps.
+        """
+        names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
+        latents = self.model.codec.encode(clip.video)
+        noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
+        cameras = shift_target_cameras(clip.cameras, self.spec.camera_shift)
+        truth = None
+        if clip.tracks is not None:
+            truth = draw_queries_by_name(clip, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)
+        headline = Reading(None, None, None)
+        for sigma in self.spec.noise_levels:
+            level = scores.level(level_name(sigma))
+            at_level = torch.full((len(latents),), sigma, device=latents.device)
+            passed = self.model.noisy_pass(latents, cameras, at_level, noise, self.layers)
+            level.loss.update((passed.velocity.float() - passed.target.float()).square().mean(), len(latents))
+            reading = self._read(passed.taps, truth, cameras, level)
+            headline = reading if sigma == self.spec.headline else headline
+        generated = None
+        if sample and self.spec.sample_steps:
+            generation = self.model.generate(
+                latents[:, REFERENCE], cameras, noise, self.spec.sample_steps, self.layers
+            )
+            self._read(generation.taps, truth, cameras, scores.level(SAMPLED))
+            generated = self._score_video(generation, clip, latents, scores)
+        return EvaluationOutput(clip, generated, truth, headline.tracks, headline.matches, headline.tap)
+
+    def _read(
+        self, taps: dict[int, AttentionTap], truth: QuerySet | None, cameras: Cameras, level: LevelScores
+    ) -> Reading:
+        if truth is None:
+            return Reading(None, None, None)
+        tracks, shown = None, None
+        for layer in self.layers:
+            matches = argmax_matches(taps[layer], truth.queries)
+            level.add_attention(layer, matches.cells, truth, taps[layer].stride)
+            shown = matches.pixels if layer == self.headline_layer else shown
+        if self.model.tracking_head is not None:
+            prediction = self.model.track(taps, truth.queries, cameras, truth.frame_times)
+            tracks = interpolate_frames(prediction.tracks[-1], truth.frame_times, truth.tracks.shape[2])
+            level.add_tracks(tracks, truth)
+        return Reading(tracks, shown, None if self.headline_layer is None else taps.get(self.headline_layer))
+
+    def _score_video(
+        self, generation: Generation, clip: MultiViewClip, latents: Tensor, scores: NovelViewScores
+    ) -> Tensor:
+        truth = clip.video[:, TARGET]
+        generated = self.model.codec.decode(generation.latents).clamp(0, 1)
+        scores.add_video(generated, truth, self.model.codec.decode(latents[:, TARGET]).clamp(0, 1))
+        if clip.depth is not None:
+            for video, metric in ((generated, scores.warp_error), (truth, scores.warp_error_truth)):
+                error = warp_errors(video, clip)
+                metric.update(error, torch.ones_like(error))
+        return generated
+
+
+def warp_errors(target_video: Float[Tensor, "b t c h w"], clip: MultiViewClip) -> Float[Tensor, " n"]:
+    """Return how far a target video, warped into the reference by true depth and cameras, is from the reference.
+
+    Args:
+        target_video: Generated or true, in [0, 1].
+        clip: A batch with depth of both views.
+
+    Returns:
+        Mean absolute error over the pixels both views see, of each clip that has any.
+    """
+    assert clip.depth is not None, "callers check that depth is known"
+    cameras = clip.cameras
+    warped, valid = warp_by_depth(
+        source=target_video,
+        source_depth=clip.depth[:, TARGET],
+        depth=clip.depth[:, REFERENCE],
+        cam_from_world=cameras.cam_from_world[:, REFERENCE],
+        intrinsics=cameras.intrinsics[:, REFERENCE],
+        source_cam_from_world=cameras.cam_from_world[:, TARGET],
+        source_intrinsics=cameras.intrinsics[:, TARGET],
+    )
+    return masked_error(warped, clip.video[:, REFERENCE], valid)
+
+
+def shift_target_cameras(cameras: Cameras, shift: int) -> Cameras:
+    """Give every clip the target cameras of the clip ``shift`` places on in its batch, keeping its own reference.
+
+    The wrong camera stands to the clip's reference as it stood to its own.
+
+    Raises:
+        InputError: If the batch has one clip, whose cameras no shift can change.
+    """
+    if not shift:
+        return cameras
+    size = len(cameras.cam_from_world)
+    if size < 2:
+        raise InputError(f"evaluation.camera_shift: got {shift} with a batch of {size}, want at least 2 clips a batch")
+    pose, intrinsics = cameras.cam_from_world.clone(), cameras.intrinsics.clone()
+    rolled = cameras.cam_from_world.roll(shift, dims=0)
+    other_world_from_own = compose(invert_pose(rolled[:, REFERENCE, :1]), pose[:, REFERENCE, :1])
+    pose[:, TARGET] = compose(rolled[:, TARGET], other_world_from_own)
+    intrinsics[:, TARGET] = cameras.intrinsics.roll(shift, dims=0)[:, TARGET]
+    return Cameras(pose, intrinsics)

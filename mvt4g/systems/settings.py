@@ -1,0 +1,83 @@
+"""What a training step and an evaluation do, as values that a config file states."""
+
+from dataclasses import dataclass
+
+from mvt4g.types import InputError
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """What one training step draws and how its terms are weighed.
+
+    Attributes:
+        weight_track: Weight of L_track; 0 leaves the tracking head out of the step.
+        weight_corr: Weight of L_corr; 0 leaves it out of the step.
+        num_queries: Query points drawn a clip.
+        warmup_steps: Optimizer steps over which the learning rate rises linearly from 0.
+        decay_steps: Step at which a cosine brings the learning rate to 0; None keeps it constant.
+        seed: Of every draw in ``training_step``, together with step, micro-batch and rank.
+    """
+
+    weight_track: float = 0.01
+    weight_corr: float = 0.01
+    num_queries: int = 32
+    warmup_steps: int = 0
+    decay_steps: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        for name, least in (("weight_track", 0), ("weight_corr", 0), ("num_queries", 1), ("warmup_steps", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"training.{name}: got {getattr(self, name)}, want at least {least}")
+        if self.decay_steps is not None and self.decay_steps <= self.warmup_steps:
+            raise InputError(
+                f"training.decay_steps: got {self.decay_steps}, want more than warmup_steps = {self.warmup_steps}"
+            )
+
+
+@dataclass(frozen=True)
+class EvaluationSpec:
+    """What validation and test measure.
+
+    Attributes:
+        noise_levels: Sigmas at which attention, tracks and loss are read on noised ground truth.
+        headline: The one of them that is shown first.
+        attention_layers: Layers whose attention is scored; None = all.
+        num_queries: Query points drawn a clip.
+        pck_threshold_px: Of track PCK, in pixels of the input video.
+        sample_steps: Euler steps of the sampler; 0 = no sampling, so no scores of generated video.
+        sample_in_validation: Sample in validation too, not in test alone.
+        guidance_scale: Classifier-free guidance; 1 = none.
+        camera_shift: Give every clip the target cameras of the clip so many places on in its batch: the control that
+            shows whether cameras matter. 0 = its own.
+        seed: Of noise and queries, together with the clip's name.
+    """
+
+    noise_levels: tuple[float, ...] = (0.25, 0.5, 0.75)
+    headline: float = 0.5
+    attention_layers: tuple[int, ...] | None = None
+    num_queries: int = 64
+    pck_threshold_px: float = 2.0
+    sample_steps: int = 8
+    sample_in_validation: bool = True
+    guidance_scale: float = 1.0
+    camera_shift: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        if not self.noise_levels or not all(0 < level < 1 for level in self.noise_levels):
+            raise InputError(f"evaluation.noise_levels: got {self.noise_levels}, want sigmas in (0, 1)")
+        if self.headline not in self.noise_levels:
+            raise InputError(f"evaluation.headline: got {self.headline}, want one of {self.noise_levels}")
+        if self.sample_steps < 0:
+            raise InputError(f"evaluation.sample_steps: got {self.sample_steps}, want at least 0")
