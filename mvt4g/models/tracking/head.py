@@ -1,0 +1,277 @@
+"""The tracking head: queries and keys of one attention layer -> multi-view tracks, visibility and confidence."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mvt4g.geometry.plucker import plucker_at
+from mvt4g.geometry.pose import compose, invert_pose, pose_from
+from mvt4g.matching.rows import argmax_matches
+from mvt4g.matching.tokens import latent_frame_of
+from mvt4g.models.tracking.correlation import batched_correlation, local_patches
+from mvt4g.models.tracking.refiner import Refiner
+from mvt4g.models.tracking.upsampler import FeatureUpsampler, reduced
+from mvt4g.types import REFERENCE, AttentionTap, Cameras, InputError, TapShape, TrackPrediction
+
+TIME_FREQUENCIES = 6
+"""Sine-cosine pairs that tell the refiner a latent frame's time."""
+
+
+@dataclass(frozen=True)
+class TrackingHeadSpec:
+    """Sizes of the tracking head; the defaults are those of the tiny model.
+
+    Attributes:
+        stride: Pixels a cell of the upsampled maps covers on each side; must divide the tap's.
+        channels: Features of the upsampled maps.
+        upsampler_hidden: Width of the upsampling MLP.
+        scales: Reductions of the maps that are correlated.
+        radius: Of the correlated patches, in cells of each scale.
+        correlation_features: What the MLP makes of one scale's correlation.
+        motion_degrees: Octaves of the encoding of motion between neighbouring frames.
+        width: Of the refiner.
+        num_heads: Of its attention.
+        num_blocks: Of the refiner.
+        mlp_ratio: Of the refiner's blocks.
+        num_virtual: Virtual points.
+        iterations: Refinement steps.
+        start: Where the search begins in views other than the query's: at the best match of the tap's own attention, or
+            at the query's own coordinates.
+    """
+
+    stride: int = 4
+    channels: int = 32
+    upsampler_hidden: int = 64
+    scales: tuple[int, ...] = (1, 2)
+    radius: int = 2
+    correlation_features: int = 32
+    motion_degrees: int = 6
+    width: int = 64
+    num_heads: int = 4
+    num_blocks: int = 2
+    mlp_ratio: int = 2
+    num_virtual: int = 16
+    iterations: int = 2
+    start: Literal["attention", "query"] = "attention"
+
+    @classmethod
+    def full(cls) -> "TrackingHeadSpec":
+        """Return the sizes of MV-TAP, for a DiT of Wan's size."""
+        return cls(
+            channels=128,
+            upsampler_hidden=1024,
+            scales=(1, 2, 3, 4),
+            radius=3,
+            correlation_features=256,
+            motion_degrees=10,
+            width=384,
+            num_heads=8,
+            num_blocks=3,
+            mlp_ratio=4,
+            num_virtual=64,
+            iterations=4,
+        )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Keys of one scale, the query patches to correlate them with, and pixels a cell covers, (x, y)."""
+
+    patches: Float[Tensor, "b n r d"]
+    keys: Float[Tensor, "b vf h w d"]
+    cell_size: Float[Tensor, "2"]
+
+
+class TrackingHead(nn.Module):
+    """Tracks query points through every view and latent frame by what one attention layer knows.
+
+    q and k before rotary embedding are upsampled; the patch around a query in the q map of its own view and frame is
+    correlated, at several scales, with patches of the k maps of all views and frames around the current estimates; a
+    transformer over time, views and points turns that into residuals, several times.
+
+    Source: MVTrack4Gen (arXiv 2606.26087), section 5.2 and App. B.2; MV-TAP.
+    """
+
+    def __init__(self, tap_shape: TapShape, layer: int, spec: TrackingHeadSpec = TrackingHeadSpec()) -> None:
+        """Build the head.
+
+        Args:
+            tap_shape: Of the backbone's taps.
+            layer: 0-based block index whose tap the system hands to ``forward``.
+            spec: Sizes.
+
+        Raises:
+            InputError: If the map's stride does not divide the tap's.
+        """
+        super().__init__()
+        if spec.stride < 1 or tap_shape.stride % spec.stride:
+            raise InputError(f"spec.stride: got {spec.stride}, want a divisor of the tap's stride {tap_shape.stride}")
+        self.layer, self.spec, self.tap_shape = layer, spec, tap_shape
+        token_dim, factor = tap_shape.num_heads * tap_shape.head_dim, tap_shape.stride // spec.stride
+        self.query_upsampler = FeatureUpsampler(token_dim, spec.channels, factor, spec.upsampler_hidden)
+        self.key_upsampler = FeatureUpsampler(token_dim, spec.channels, factor, spec.upsampler_hidden)
+        self.key_upsampler.load_state_dict(self.query_upsampler.state_dict())
+        patch = (2 * spec.radius + 1) ** 2
+        hidden = spec.correlation_features + spec.correlation_features // 2
+        self.correlation_mlp = nn.Sequential(
+            nn.Linear(patch**2, hidden), nn.GELU(), nn.Linear(hidden, spec.correlation_features)
+        )
+        token = 4 + len(spec.scales) * spec.correlation_features + 4 * (1 + 2 * spec.motion_degrees)
+        self.refiner = Refiner(
+            token + 4 * TIME_FREQUENCIES, spec.width, spec.num_heads, spec.num_blocks, spec.num_virtual, spec.mlp_ratio
+        )
+        self.ray_embedding = nn.Sequential(nn.Linear(6, spec.width), nn.LayerNorm(spec.width))
+        self.role_embedding = nn.Parameter(torch.zeros(2, spec.width))
+        nn.init.trunc_normal_(self.role_embedding, std=0.02)
+
+    def forward(self, tap: AttentionTap, queries: Float[Tensor, "b n 4"], cameras: Cameras) -> TrackPrediction:
+        """Track the queries.
+
+        Args:
+            tap: Of block ``layer``.
+            queries: (view, video frame, x, y), pixels; any view, any frame.
+            cameras: (b v t), of every video frame.
+
+        Raises:
+            InputError: If cameras and tap differ in views, or there are too few camera frames.
+        """
+        self._check(tap, cameras)
+        views = tap.query.shape[1]
+        height, width = (cells * tap.stride for cells in tap.query.shape[3:5])
+        scales = self._scales(tap, queries)
+        cameras = _relative_cameras(cameras, tap.frame_times)
+        fixed = self._fixed_features(tap.frame_times, queries, views)
+        coords = self._start(tap, queries)
+        visible, confident = torch.zeros_like(coords[..., 0]), torch.zeros_like(coords[..., 0])
+        role = self.role_embedding[[int(view != REFERENCE) for view in range(views)]]
+        history: list[tuple[Tensor, Tensor, Tensor]] = []
+        for _ in range(self.spec.iterations):
+            coords = coords.detach()
+            correlation = self._correlation(scales, rearrange(coords, "b v f n xy -> b (v f) n xy"))
+            state = torch.stack([visible, confident], dim=-1)
+            motion = _motion_features(coords / coords.new_tensor([width, height]), self.spec.motion_degrees)
+            correlation = rearrange(correlation, "b (v f) n c -> b v f n c", v=views)
+            context = self._rays(coords, cameras) + rearrange(role, "v d -> v 1 1 d")
+            residual = self.refiner(torch.cat([state, correlation, motion, fixed], dim=-1), context).float()
+            coords = coords + residual[..., :2] * self.spec.stride
+            visible, confident = visible + residual[..., 2], confident + residual[..., 3]
+            history.append((coords, visible, confident))
+        tracks, visible_logit, confidence_logit = (torch.stack(values) for values in zip(*history, strict=True))
+        return TrackPrediction(tracks, visible_logit, confidence_logit, tap.frame_times)
+
+    def _check(self, tap: AttentionTap, cameras: Cameras) -> None:
+        views, frames = tap.query.shape[1:3]
+        wanted = (frames - 1) * self.tap_shape.temporal_stride + 1
+        got = tuple(cameras.cam_from_world.shape[1:3])
+        if got[0] != views or got[1] < wanted:
+            raise InputError(f"cameras: got {got[0]} views and {got[1]} frames, want {views} and at least {wanted}")
+
+    def _scales(self, tap: AttentionTap, queries: Tensor) -> list[_Scale]:
+        """Upsample q and k, and read the query patches, at every scale."""
+        batch, views = tap.query.shape[:2]
+        tokens = "b v f h w k d -> (b v f) h w (k d)"
+        query_maps = self.query_upsampler(rearrange(tap.query, tokens))
+        key_maps = self.key_upsampler(rearrange(tap.key, tokens))
+        lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
+        clip_view = torch.arange(batch, device=queries.device)[:, None] * views + queries[..., 0].long()
+        frames = tap.query.shape[2]
+        scales = []
+        for scale in self.spec.scales:
+            maps, keys = reduced(query_maps, scale), reduced(key_maps, scale)
+            rows, columns = maps.shape[1:3]
+            cell_size = queries.new_tensor(
+                [tap.query.shape[4] * tap.stride / columns, tap.query.shape[3] * tap.stride / rows]
+            )
+            xy = (queries[..., 2:] / cell_size).flatten(0, 1)
+            early, late = (
+                local_patches(maps, (clip_view * frames + frame).flatten(), xy, self.spec.radius)
+                for frame in (lower, upper)
+            )
+            patches = torch.lerp(early, late, weight.flatten()[:, None, None].to(early.dtype))
+            scales.append(
+                _Scale(
+                    rearrange(patches, "(b n) r d -> b n r d", b=batch),
+                    rearrange(keys, "(b vf) h w d -> b vf h w d", b=batch),
+                    cell_size,
+                )
+            )
+        return scales
+
+    def _correlation(self, scales: list[_Scale], coords: Float[Tensor, "b vf n 2"]) -> Float[Tensor, "b vf n c"]:
+        features = [
+            self.correlation_mlp(
+                rearrange(
+                    batched_correlation(scale.patches, scale.keys, coords / scale.cell_size, self.spec.radius),
+                    "b vf n r o -> b vf n (r o)",
+                )
+            )
+            for scale in scales
+        ]
+        return torch.cat(features, dim=-1)
+
+    def _start(self, tap: AttentionTap, queries: Tensor) -> Float[Tensor, "b v f n 2"]:
+        """The query's own coordinates in its own view; elsewhere by the start rule."""
+        views, frames = tap.query.shape[1:3]
+        stay = repeat(queries[..., 2:], "b n xy -> b v f n xy", v=views, f=frames)
+        if self.spec.start == "query":
+            return stay
+        view = rearrange(torch.arange(views, device=queries.device), "v -> v 1 1")
+        own_view = rearrange(queries[..., 0], "b n -> b 1 1 n") == view
+        return torch.where(own_view[..., None], stay, argmax_matches(tap, queries).pixels)
+
+    def _fixed_features(
+        self, frame_times: Int[Tensor, " f"], queries: Tensor, views: int
+    ) -> Float[Tensor, "b v f n c"]:
+        """What stays the same over iterations: is this the query's own view, own frame there, and when are we."""
+        view = rearrange(torch.arange(views, device=queries.device), "v -> v 1 1")
+        own_view = (rearrange(queries[..., 0], "b n -> b 1 1 n") == view).to(queries.dtype)
+        since = rearrange(frame_times, "f -> f 1") - rearrange(queries[..., 1], "b n -> b 1 1 n")
+        own_view, since = torch.broadcast_tensors(own_view, since)
+        own_frame = own_view * (since == 0).to(queries.dtype)
+        stride = self.tap_shape.temporal_stride
+        now = rearrange(frame_times.to(queries.dtype) / stride, "f -> f 1").expand_as(since)
+        flags = torch.stack([own_view, own_frame], dim=-1)
+        return torch.cat([flags, _time_features(now), _time_features(since / stride)], dim=-1)
+
+    def _rays(self, coords: Tensor, cameras: Cameras) -> Float[Tensor, "b v f n d"]:
+        """Embedding of the ray through each current estimate."""
+        with torch.autocast(coords.device.type, enabled=False):
+            pose = rearrange(cameras.cam_from_world, "b v f i j -> b v f 1 i j")
+            rays = plucker_at(coords, pose, rearrange(cameras.intrinsics, "b v f i j -> b v f 1 i j"))
+        return self.ray_embedding(rays)
+
+
+def _relative_cameras(cameras: Cameras, frame_times: Tensor) -> Cameras:
+    """Cameras at latent frames, relative to reference frame 0, the farthest of them at distance 1 from it."""
+    cam_from_world = cameras.cam_from_world.float()
+    world_from_reference = invert_pose(cam_from_world[:, REFERENCE, 0])
+    relative = compose(
+        cam_from_world.index_select(2, frame_times), rearrange(world_from_reference, "b i j -> b 1 1 i j")
+    )
+    translation = relative[..., :3, 3]
+    farthest = translation.norm(dim=-1).amax(dim=(1, 2))
+    scale = torch.where(farthest > 1e-6, farthest, torch.ones_like(farthest))[:, None, None, None]
+    return Cameras(
+        pose_from(relative[..., :3, :3], translation / scale), cameras.intrinsics.float().index_select(2, frame_times)
+    )
+
+
+def _motion_features(position: Float[Tensor, "b v f n 2"], degrees: int) -> Float[Tensor, "b v f n c"]:
+    """Encode motion to the next and from the previous frame (image sizes), 0 at the ends."""
+    forward = nn.functional.pad(position[:, :, :-1] - position[:, :, 1:], (0, 0, 0, 0, 0, 1))
+    backward = nn.functional.pad(position[:, :, 1:] - position[:, :, :-1], (0, 0, 0, 0, 1, 0))
+    motion = torch.cat([forward, backward], dim=-1)
+    octaves = 2.0 ** torch.arange(degrees, device=motion.device, dtype=motion.dtype)
+    angles = rearrange(motion[..., None] * octaves, "... m o -> ... (m o)")
+    return torch.cat([motion, angles.sin(), angles.cos()], dim=-1)
+
+
+def _time_features(time: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch c"]:
+    """Encode a time in latent frames by sines and cosines of periods from 2 pi to 200 pi."""
+    exponent = torch.arange(TIME_FREQUENCIES, device=time.device, dtype=time.dtype) / (TIME_FREQUENCIES - 1)
+    angles = time[..., None] * 100.0**-exponent
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)

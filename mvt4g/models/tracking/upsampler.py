@@ -1,0 +1,45 @@
+"""Token features -> finer feature maps for correlation, and their reductions to coarser scales."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FeatureUpsampler(nn.Module):
+    """Takes the features of one token to a block of factor x factor cells, of unit length each.
+
+    A linear projection, the same for all cells of the block, carries the token's content; an MLP with pixel shuffle
+    adds what differs between them. The MLP starts near zero, so that two upsamplers of equal weights first give
+    correlations that mirror the dot products of the tokens themselves.
+    """
+
+    def __init__(self, token_dim: int, channels: int, factor: int, hidden: int) -> None:
+        """Set the sizes; ``factor`` 1 keeps the token's own resolution."""
+        super().__init__()
+        self.factor = factor
+        self.project = nn.Linear(token_dim, channels, bias=False)
+        self.expand = nn.Linear(token_dim, hidden)
+        self.detail = nn.Linear(hidden, channels * factor**2)
+        nn.init.orthogonal_(self.project.weight)
+        nn.init.trunc_normal_(self.detail.weight, std=0.02)
+        nn.init.zeros_(self.detail.bias)
+
+    def forward(self, tokens: Float[Tensor, "*batch h w d"]) -> Float[Tensor, "*batch fine_h fine_w c"]:
+        """Return maps of factor * h rows and factor * w columns, features last."""
+        tokens = tokens.to(self.project.weight.dtype)
+        detail = rearrange(
+            self.detail(F.gelu(self.expand(tokens))), "... (y x c) -> ... y x c", y=self.factor, x=self.factor
+        )
+        features = rearrange(detail + self.project(tokens)[..., None, None, :], "... h w y x c -> ... (h y) (w x) c")
+        return features * torch.rsqrt(features.square().sum(dim=-1, keepdim=True) + 1e-12)
+
+
+def reduced(maps: Float[Tensor, "m h w d"], scale: int) -> Float[Tensor, "m small_h small_w d"]:
+    """Average maps over areas: 1/scale of the rows and columns, rounded, at least one; cells tile the same image."""
+    if scale == 1:
+        return maps
+    size = [max(1, round(side / scale)) for side in maps.shape[1:3]]
+    channels_first = rearrange(maps, "m h w d -> m d h w")
+    return rearrange(F.interpolate(channels_first, size=size, mode="area"), "m d h w -> m h w d")
