@@ -1,0 +1,18 @@
+"""Settings of every test: weights drawn alike whatever ran before, property tests that give the same answer twice."""
+
+import os
+
+import hypothesis
+import pytest
+import torch
+
+# The package is not imported here: the jaxtyping hook of pyproject.toml must come first.
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def _same_weights_in_any_order():
+    """Layers draw their weights from torch's global generator; nothing else of ours may."""
+    torch.manual_seed(0)

@@ -1,0 +1,61 @@
+"""Geometry, models, losses and metrics run where the heavy packages are absent: what a training box needs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("lightning", "pytorch_lightning", "open3d", "mujoco", "av", "jsonargparse")
+LIGHT_MODULES = "mvt4g.models.backbones, mvt4g.losses.track, mvt4g.metrics.pck"
+
+BLOCK = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def run_python(program: str) -> subprocess.CompletedProcess[str]:
+    """Run in a process of its own: there is no jaxtyping hook there, and nothing is imported yet."""
+    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def packages_loaded_by(statement: str) -> set[str]:
+    """Return the top-level packages in memory after a statement."""
+    finished = run_python(f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})")
+    assert finished.returncode == 0, finished.stderr
+    return set(finished.stdout.split())
+
+
+def test_models_losses_and_metrics_load_no_heavy_package():
+    assert packages_loaded_by(f"import {LIGHT_MODULES}").isdisjoint(HEAVY)
+
+
+def test_the_look_at_loaded_packages_sees_a_heavy_one():
+    assert "av" in packages_loaded_by("import mvt4g.formats.video")
+
+
+def test_models_losses_and_metrics_work_where_heavy_packages_are_absent():
+    finished = run_python(BLOCK.format(blocked=HEAVY) + f"import {LIGHT_MODULES}")
+    assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.parametrize("package", HEAVY)
+def test_the_block_makes_a_package_absent(package):
+    finished = run_python(BLOCK.format(blocked=HEAVY) + f"import {package}")
+    assert f"ModuleNotFoundError: No module named '{package}'" in finished.stderr
+
+
+@pytest.mark.parametrize("module", ["tracks"])
+def test_functional_metrics_do_not_pay_for_torchmetrics(module):
+    assert packages_loaded_by(f"import mvt4g.metrics.functional.{module}").isdisjoint({*HEAVY, "torchmetrics"})
+
+
+def test_a_cached_clip_is_read_without_what_made_it():
+    finished = run_python(BLOCK.format(blocked=HEAVY) + "import mvt4g.formats.clip_cache")
+    assert finished.returncode == 0, finished.stderr
