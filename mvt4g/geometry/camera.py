@@ -14,7 +14,7 @@ def project_points(
     points_world: Float[Tensor, "*#batch 3"],
     cam_from_world: Float[Tensor, "*#batch 4 4"],
     intrinsics: Float[Tensor, "*#batch 3 3"],
-    min_depth: float = 1e-4,
+    min_depth: float | int = 1e-4,
 ) -> tuple[Float[Tensor, "*batch 2"], Bool[Tensor, " *batch"]]:
     """Project world points to pixels and flag those in front of the camera.
 
@@ -66,17 +66,21 @@ def pixel_rays(
     return origins.expand_as(directions), directions
 
 
-def scale_intrinsics(intrinsics: Float[Tensor, "*b 3 3"], scale_x: float, scale_y: float) -> Float[Tensor, "*b 3 3"]:
+def scale_intrinsics(
+    intrinsics: Float[Tensor, "*b 3 3"], scale_x: float | int, scale_y: float | int
+) -> Float[Tensor, "*b 3 3"]:
     """Return K of the image resized by ``scale_x`` in width and ``scale_y`` in height."""
     return intrinsics * intrinsics.new_tensor([[scale_x], [scale_y], [1.0]])
 
 
-def crop_intrinsics(intrinsics: Float[Tensor, "*b 3 3"], left: float, top: float) -> Float[Tensor, "*b 3 3"]:
+def crop_intrinsics(
+    intrinsics: Float[Tensor, "*b 3 3"], left: float | int, top: float | int
+) -> Float[Tensor, "*b 3 3"]:
     """Return K of the image without its first ``left`` columns and ``top`` rows; negative values pad."""
     return intrinsics - intrinsics.new_tensor([[0.0, 0.0, left], [0.0, 0.0, top], [0.0, 0.0, 0.0]])
 
 
-def intrinsics_from_fov(fov_x_rad: float, height: int, width: int) -> Float[Tensor, "3 3"]:
+def intrinsics_from_fov(fov_x_rad: float | int, height: int, width: int) -> Float[Tensor, "3 3"]:
     """Return K with square pixels and the principal point in the image centre.
 
     Args:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def pixel_centres(
-    height: int, width: int, stride: float = 1.0, device: torch.device | str | None = None
+    height: int, width: int, stride: float | int = 1.0, device: torch.device | str | None = None
 ) -> Float[Tensor, "h w 2"]:
     """Return the centres (x, y) of a grid of cells, in pixels.
 

@@ -61,7 +61,7 @@ def relative_to(
 def look_at(
     position: Float[Tensor, "*#b 3"],
     target: Float[Tensor, "*#b 3"],
-    up: tuple[float, float, float] = (0.0, 0.0, 1.0),
+    up: tuple[float | int, float | int, float | int] = (0.0, 0.0, 1.0),
 ) -> Float[Tensor, "*b 4 4"]:
     """Return ``world_from_cam`` of a camera that sees ``target`` in its centre.
 

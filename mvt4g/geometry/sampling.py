@@ -18,7 +18,7 @@ NO_POINT = -1
 def bilinear_sample(
     maps: Float[Tensor, "*b c h w"],
     xy: Float[Tensor, "*b n 2"],
-    stride: float = 1.0,
+    stride: float | int = 1.0,
     padding: Literal["border", "zeros"] = "border",
 ) -> Float[Tensor, "*b n c"]:
     """Read maps at continuous positions, in fp32 or better; differentiable in both.

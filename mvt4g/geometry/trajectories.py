@@ -57,7 +57,7 @@ PRESETS: dict[str, Motion] = {
 
 
 def preset_trajectory(
-    name: str, num_frames: int, strength: float = 1.0, scale: float = 1.0
+    name: str, num_frames: int, strength: float | int = 1.0, scale: float | int = 1.0
 ) -> Float[torch.Tensor, "t 4 4"]:
     """Return ``world_from_cam`` of a preset, the world being its first camera.
 

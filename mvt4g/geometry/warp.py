@@ -21,7 +21,7 @@ def warp_by_depth(
     intrinsics: Float[Tensor, "*b 3 3"],
     source_cam_from_world: Float[Tensor, "*b 4 4"],
     source_intrinsics: Float[Tensor, "*b 3 3"],
-    occlusion_tolerance: float = 0.02,
+    occlusion_tolerance: float | int = 0.02,
 ) -> tuple[Float[Tensor, "*b c h w"], Bool[Tensor, "*b h w"]]:
     """Bring ``source`` into the view that has ``depth``.
 
