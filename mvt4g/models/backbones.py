@@ -1,0 +1,177 @@
+"""Backbones: a token layout, a DiT and the ways that cameras enter it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mvt4g.models.conditioning.interface import CameraConditioning, identity_linear
+from mvt4g.models.conditioning.relative_pose import RelativePoseConditioning
+from mvt4g.models.layers.attention import QueryKey
+from mvt4g.models.layers.rope import axis_dims, rotary_angles
+from mvt4g.models.video_dit import DiTBlock, VideoDiT, VideoDiTConfig
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentGrid, TapShape
+
+
+class BackboneOutput(NamedTuple):
+    """What the network says of the target's latents, and the taps of the layers asked for."""
+
+    velocity: Float[Tensor, "b c f h w"]
+    taps: dict[int, AttentionTap]
+
+
+class Backbone(nn.Module):
+    """A DiT that sees two views as one sequence, target frames first, then reference frames.
+
+    ``null_text``, learned, stands in where there is no text.
+
+    Attributes:
+        grid: How the latents lie over the video.
+        num_layers: Blocks that can be tapped.
+        tap_shape: What their taps look like.
+    """
+
+    def __init__(
+        self,
+        dit: VideoDiTConfig,
+        grid: LatentGrid,
+        conditioning: Sequence[CameraConditioning],
+        null_text_length: int,
+    ) -> None:
+        super().__init__()
+        if dit.patch_size[0] != 1 or dit.patch_size[1] != dit.patch_size[2]:
+            raise InputError(f"patch_size: got {dit.patch_size}, want (1, p, p)")
+        if not 1 <= null_text_length <= dit.text_len:
+            raise InputError(f"null_text_length: got {null_text_length}, want 1 to text_len {dit.text_len}")
+        axis_dims(dit.head_dim)  # raises now rather than at the first forward
+        self.grid = grid
+        self.num_layers = dit.num_layers
+        self.tap_shape = TapShape(
+            dit.num_heads, dit.head_dim, dit.patch_size[1] * grid.spatial_stride, grid.temporal_stride
+        )
+        self.dit = VideoDiT(dit)
+        self.null_text = nn.Parameter(0.02 * torch.randn(1, null_text_length, dit.text_dim))
+        self.camera_encoders = nn.ModuleDict()
+        for way in conditioning:
+            for block in self.dit.blocks:
+                assert isinstance(block, DiTBlock)
+                block.add_camera_input(way.name, way.build_input(dit))
+            self.camera_encoders[way.name] = way.build_encoder(dit, grid)
+
+    def frame_positions(self, num_frames: int, device: torch.device) -> Tensor:
+        """Return the rotary time position of the target's latent frames, then of the reference's."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        target_latents: Float[Tensor, "b c f h w"],
+        reference_latents: Float[Tensor, "b c f h w"],
+        timestep: Float[Tensor, " b"],
+        cameras: Cameras,
+        text: Float[Tensor, "b l text_d"] | None = None,
+        tap_layers: Sequence[int] = (),
+    ) -> BackboneOutput:
+        """Predict for the noisy target, given the clean reference and both views' cameras.
+
+        Args:
+            target_latents: At noise level ``timestep``.
+            reference_latents: Clean.
+            timestep: sigma in [0, 1], 1 = pure noise.
+            cameras: (b 2 t), view 0 the reference, one a video frame; intrinsics in pixels of the video.
+            text: None = the learned null text.
+            tap_layers: 0-based.
+
+        Raises:
+            InputError: If latents, cameras and layers do not fit each other or the network.
+        """
+        self._check_inputs(target_latents, reference_latents, cameras, tap_layers)
+        batch, _, frames, height, width = target_latents.shape
+        angles = self._angles(frames, height, width, target_latents.device)
+        output = self.dit(
+            torch.cat([target_latents, reference_latents], dim=2),
+            timestep,
+            self.null_text.expand(batch, -1, -1) if text is None else text,
+            angles,
+            self._camera_features(cameras, height, width),
+            tap_layers,
+            num_output_frames=frames,
+        )
+        return BackboneOutput(
+            output.latents, {layer: self._tap(layer, tap, angles) for layer, tap in output.taps.items()}
+        )
+
+    def _angles(self, frames: int, height: int, width: int, device: torch.device) -> Float[Tensor, "1 f h w 1 half_d"]:
+        _, rows, columns = self.dit.config.patch_size
+        positions = self.frame_positions(frames, device)
+        angles = rotary_angles(self.tap_shape.head_dim, positions, height // rows, width // columns)
+        return rearrange(angles, "f h w half_d -> 1 f h w 1 half_d")
+
+    def _camera_features(self, cameras: Cameras, height: int, width: int) -> dict[str, Float[Tensor, "b f _ _ _"]]:
+        features = {}
+        with torch.autocast(cameras.intrinsics.device.type, enabled=False):
+            for name, encoder in self.camera_encoders.items():
+                by_view = encoder(cameras, height, width).to(self.null_text.dtype)
+                features[name] = torch.cat([by_view[:, TARGET], by_view[:, REFERENCE]], dim=1)
+        return features
+
+    def _tap(self, layer: int, tap: QueryKey, angles: Float[Tensor, "1 f h w 1 half_d"]) -> AttentionTap:
+        query, key, rotary = (
+            rearrange(part, "b (v f) h w k d -> b v f h w k d", v=2).flip(1) for part in (*tap, angles)
+        )
+        times = self.grid.temporal_stride * torch.arange(query.shape[2], device=query.device)
+        return AttentionTap(layer, query, key, rotary, times, self.tap_shape.stride)
+
+    def _check_inputs(self, target: Tensor, reference: Tensor, cameras: Cameras, tap_layers: Sequence[int]) -> None:
+        _, channels, frames, height, width = target.shape
+        _, rows, columns = self.dit.config.patch_size
+        if reference.shape != target.shape:
+            raise InputError(f"reference_latents: got shape {tuple(reference.shape)}, want {tuple(target.shape)}")
+        if channels != self.dit.config.in_channels:
+            raise InputError(f"latents: got {channels} channels, want {self.dit.config.in_channels}")
+        if height % rows or width % columns:
+            stride = self.tap_shape.stride
+            raise InputError(
+                f"video size: got {height * self.grid.spatial_stride}x{width * self.grid.spatial_stride} (h x w),"
+                f" want multiples of {stride}"
+            )
+        views, num_frames = cameras.cam_from_world.shape[1:3]
+        if views != 2:
+            raise InputError(f"cameras: got {views} views, want 2 (reference, target)")
+        if self.grid.latent_frames(num_frames) != frames:
+            wanted = (frames - 1) * self.grid.temporal_stride + 1
+            raise InputError(f"cameras: got {num_frames} frames, want {wanted} for {frames} latent frames")
+        for layer in tap_layers:
+            if not 0 <= layer < self.num_layers:
+                raise InputError(f"tap layer: got {layer}, want 0 to {self.num_layers - 1} ({self.num_layers} layers)")
+
+
+class ReCamMaster(Backbone):
+    """ReCamMaster: relative poses into every block and an identity-initialised projector after every self-attention.
+
+    Rotary time runs on from the target's frames to the reference's, as it was trained, so the same moment of both views
+    is f positions apart.
+
+    Args:
+        extra_conditioning: More ways for cameras to enter, each changing nothing until it is trained.
+        null_text_length: Tokens of the learned text that stands in for none.
+
+    Source: ReCamMaster, arXiv 2503.11647, and its released code.
+    """
+
+    def __init__(
+        self,
+        dit: VideoDiTConfig,
+        grid: LatentGrid,
+        extra_conditioning: Sequence[CameraConditioning] = (),
+        null_text_length: int = 8,
+    ) -> None:
+        super().__init__(dit, grid, [RelativePoseConditioning(), *extra_conditioning], null_text_length)
+        for block in self.dit.blocks:
+            block.projector = identity_linear(dit.dim)
+
+    def frame_positions(self, num_frames: int, device: torch.device) -> Tensor:
+        """Return 0 to 2f - 1."""
+        return torch.arange(2 * num_frames, device=device)

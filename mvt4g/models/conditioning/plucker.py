@@ -1,0 +1,54 @@
+"""MVTrack4Gen's conditioning: dense Plücker rays of both views, real intrinsics included, told to every block."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mvt4g.geometry.plucker import plucker_rays
+from mvt4g.geometry.pose import compose, invert_pose
+from mvt4g.models.conditioning.interface import zero_linear
+from mvt4g.models.layers.patches import PatchEmbedding
+from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.types import REFERENCE, Cameras, LatentGrid
+
+
+class PluckerEncoder(nn.Module):
+    """Rays ``[o x d, d]`` relative to the reference's first camera, packed to one feature a token.
+
+    The first frame is repeated ``temporal_stride`` times, so that every latent frame owns a group of that many video
+    frames; the group and the pixels under a latent cell become channels, and one convolution takes the DiT's patches.
+
+    Source: MVTrack4Gen's project page, "Improved camera encoding"; the packing is Wan2.1-Fun's control adapter.
+    """
+
+    def __init__(self, dit: VideoDiTConfig, grid: LatentGrid) -> None:
+        super().__init__()
+        self.grid = grid
+        self.pack = PatchEmbedding(6 * grid.temporal_stride * grid.spatial_stride**2, dit.dim, dit.patch_size)
+        nn.init.xavier_uniform_(self.pack.weight.flatten(1))
+
+    def forward(self, cameras: Cameras, height: int, width: int) -> Float[Tensor, "b v f h w d"]:
+        """Return features for latents of ``height`` x ``width``; translations count in scene units, as given."""
+        frames, stride = self.grid.temporal_stride, self.grid.spatial_stride
+        cam_from_world = cameras.cam_from_world.float()
+        world_from_reference = invert_pose(cam_from_world[:, REFERENCE, 0])
+        cam_from_reference = compose(cam_from_world, world_from_reference[:, None, None])
+        rays = plucker_rays(cam_from_reference, cameras.intrinsics.float(), height * stride, width * stride)
+        rays = torch.cat([rays[:, :, :1].expand(-1, -1, frames - 1, -1, -1, -1), rays], dim=2)
+        packed = rearrange(rays, "b v (f t) c (h y) (w x) -> (b v) (c t y x) f h w", t=frames, y=stride, x=stride)
+        return rearrange(self.pack(packed), "(b v) f h w d -> b v f h w d", b=len(rays))
+
+
+class PluckerConditioning:
+    """The encoder above and one zero-initialised Linear a block; appended to what a backbone has of its own."""
+
+    name = "plucker"
+
+    def build_encoder(self, dit: VideoDiTConfig, grid: LatentGrid) -> nn.Module:
+        """Build what all blocks share."""
+        return PluckerEncoder(dit, grid)
+
+    def build_input(self, dit: VideoDiTConfig) -> nn.Module:
+        """Build what one block owns."""
+        return zero_linear(dit.dim, dit.dim)

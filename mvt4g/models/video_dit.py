@@ -1,0 +1,221 @@
+"""Wan2.1's video diffusion transformer, under the parameter names of its original checkpoint.
+
+Everything is computed on a ``b f h w d`` grid of tokens. What a backbone adds to the blocks (camera inputs, a
+projector) lives inside them, under the names its own checkpoint uses.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention
+from mvt4g.models.layers.mlp import two_layer
+from mvt4g.models.layers.modulation import AffineNorm, gated_add, modulated_norm, sinusoidal_embedding
+from mvt4g.models.layers.patches import Head, PatchEmbedding
+from mvt4g.types import InputError
+
+
+@dataclass(frozen=True)
+class VideoDiTConfig:
+    """Sizes of the network; the defaults are the tiny ones.
+
+    Attributes:
+        freq_dim: Width of the sinusoid that embeds diffusion time.
+        text_dim: Width of a text token as it comes in.
+        text_len: Text tokens the network sees; shorter texts are padded with zeros before the text MLP.
+        patch_size: Latent frames, rows and columns of a token.
+    """
+
+    in_channels: int = 16
+    out_channels: int = 16
+    dim: int = 128
+    ffn_dim: int = 512
+    freq_dim: int = 256
+    text_dim: int = 64
+    text_len: int = 8
+    num_heads: int = 4
+    num_layers: int = 6
+    patch_size: tuple[int, int, int] = (1, 2, 2)
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.dim % self.num_heads:
+            raise InputError(f"num_heads: got {self.num_heads}, want a divisor of dim {self.dim}")
+        if self.num_layers < 1:
+            raise InputError(f"num_layers: got {self.num_layers}, want at least 1")
+
+    @property
+    def head_dim(self) -> int:
+        """Features of one attention head."""
+        return self.dim // self.num_heads
+
+    @classmethod
+    def nano(cls) -> Self:
+        """Return 4 layers x 96: screening on a CPU."""
+        return cls(dim=96, ffn_dim=384, num_layers=4)
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Return 6 layers x 128: tests and the demo on a CPU."""
+        return cls()
+
+    @classmethod
+    def small(cls) -> Self:
+        """Return 12 layers x 384: one GPU."""
+        return cls(dim=384, ffn_dim=1536, num_heads=6, num_layers=12)
+
+    @classmethod
+    def wan_1_3b(cls) -> Self:
+        """Return Wan2.1 T2V 1.3B, whose released weights fit."""
+        return cls(dim=1536, ffn_dim=8960, text_dim=4096, text_len=512, num_heads=12, num_layers=30)
+
+
+class DiTBlock(nn.Module):
+    """Self-attention over all views and frames, cross-attention to text, feed-forward; modulated by diffusion time.
+
+    ``projector`` sits between self-attention and its gate: a backbone's own, or nothing.
+    """
+
+    def __init__(self, config: VideoDiTConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.self_attn = SelfAttention(config.dim, config.num_heads, config.eps)
+        self.norm3 = AffineNorm(config.dim, config.eps)
+        self.cross_attn = CrossAttention(config.dim, config.num_heads, config.eps)
+        self.ffn = two_layer(config.dim, config.ffn_dim, config.dim)
+        self.modulation = nn.Parameter(torch.randn(1, 6, config.dim) * config.dim**-0.5)
+        self.projector: nn.Module = nn.Identity()
+        self.camera_inputs: tuple[str, ...] = ()
+
+    def add_camera_input(self, name: str, module: nn.Module) -> None:
+        """Let ``module``, as attribute ``name``, turn the camera features of that name into an update of the tokens.
+
+        Raises:
+            InputError: If the block already has an attribute of that name.
+        """
+        if hasattr(self, name):
+            raise InputError(f"camera input: got the name {name!r} twice, want one conditioning of each name")
+        self.add_module(name, module)
+        self.camera_inputs += (name,)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "b f h w d"],
+        time: Float[Tensor, "b 6 d"],
+        text: Float[Tensor, "b l d"],
+        angles: Float[Tensor, "#b f h w #k half_d"],
+        cameras: Mapping[str, Float[Tensor, "b f #h #w _"]],
+    ) -> tuple[Float[Tensor, "b f h w d"], QueryKey]:
+        """Return the next tokens, and the queries and keys of the self-attention.
+
+        Args:
+            time: Shift, scale and gate of self-attention, then of the feed-forward, before the block's own offsets.
+            angles: Rotary angles of the tokens, radians.
+            cameras: Camera features by the name of the input that takes them, in the order of the tokens.
+        """
+        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = rearrange(
+            self.modulation.float() + time, "b six d -> six b 1 1 1 d"
+        )
+        update = modulated_norm(tokens, shift, scale, self.eps)
+        for name in self.camera_inputs:
+            update = update + self.get_submodule(name)(cameras[name])
+        update, tap = self.self_attn(update, angles)
+        tokens = gated_add(tokens, gate, self.projector(update))
+        tokens = tokens + self.cross_attn(self.norm3(tokens), text)
+        update = self.ffn(modulated_norm(tokens, ffn_shift, ffn_scale, self.eps))
+        return gated_add(tokens, ffn_gate, update), tap
+
+
+class DiTOutput(NamedTuple):
+    """What the network predicts for its latents, and the queries and keys of the tapped blocks."""
+
+    latents: Float[Tensor, "b c f h w"]
+    taps: dict[int, QueryKey]
+
+
+class VideoDiT(nn.Module):
+    """Patch embedding, blocks, head."""
+
+    def __init__(self, config: VideoDiTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.patch_embedding = PatchEmbedding(config.in_channels, config.dim, config.patch_size)
+        self.text_embedding = two_layer(config.text_dim, config.dim, config.dim)
+        self.time_embedding = two_layer(config.freq_dim, config.dim, config.dim, nn.SiLU())
+        self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(config.dim, 6 * config.dim))
+        self.blocks = nn.ModuleList(DiTBlock(config) for _ in range(config.num_layers))
+        self.head = Head(config.dim, config.out_channels, config.patch_size, config.eps)
+        self._initialise()
+
+    def forward(
+        self,
+        latents: Float[Tensor, "b c f h w"],
+        timestep: Float[Tensor, " b"],
+        text: Float[Tensor, "b l text_d"],
+        angles: Float[Tensor, "#b tf th tw #k half_d"],
+        cameras: Mapping[str, Float[Tensor, "b tf #th #tw _"]],
+        tap_layers: Collection[int] = (),
+        num_output_frames: int | None = None,
+    ) -> DiTOutput:
+        """Run the network.
+
+        Args:
+            latents: All views' latents, one after the other on the frame axis.
+            timestep: sigma in [0, 1]; the network multiplies by 1000.
+            text: At most ``text_len`` tokens.
+            angles: Rotary angles of the tokens, radians.
+            cameras: Camera features for the blocks' camera inputs, by name.
+            tap_layers: 0-based blocks whose queries and keys are returned.
+            num_output_frames: Predict this many leading token frames, the rest being conditions; None = all.
+        """
+        time, block_time = self.embed_time(timestep)
+        context = self.embed_text(text)
+        tokens = self.patch_embedding(latents)
+        taps = {}
+        for layer, block in enumerate(self.blocks):
+            tokens, tap = block(tokens, block_time, context, angles, cameras)
+            if layer in tap_layers:
+                taps[layer] = tap
+        return DiTOutput(self.head(tokens[:, :num_output_frames], time), taps)
+
+    def embed_time(self, timestep: Float[Tensor, " b"]) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b 6 d"]]:
+        """Return the head's and the blocks' embedding of sigma, fp32 under any autocast."""
+        with torch.autocast(timestep.device.type, enabled=False):
+            sinusoid = sinusoidal_embedding(1000 * timestep.double(), self.config.freq_dim)
+            time = self.time_embedding(sinusoid.to(_dtype(self.time_embedding)))
+            block_time = rearrange(self.time_projection(time), "b (six d) -> b six d", six=6)
+        return time.float(), block_time.float()
+
+    def embed_text(self, text: Float[Tensor, "b l text_d"]) -> Float[Tensor, "b text_len d"]:
+        """Pad ``text`` with zeros to ``text_len`` tokens, then embed them all, padding too.
+
+        Raises:
+            InputError: If there are more than ``text_len`` tokens or they have another width than ``text_dim``.
+        """
+        limit, width = self.config.text_len, self.config.text_dim
+        if text.shape[1] > limit or text.shape[2] != width:
+            raise InputError(f"text: got shape {tuple(text.shape)}, want at most {limit} tokens of width {width}")
+        padded = F.pad(text, (0, 0, 0, limit - text.shape[1]))
+        return self.text_embedding(padded.to(_dtype(self.text_embedding)))
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.xavier_uniform_(self.patch_embedding.weight.flatten(1))
+        for embedding in (self.text_embedding, self.time_embedding):
+            for name, parameter in embedding.named_parameters():
+                if name.endswith("weight"):
+                    nn.init.normal_(parameter, std=0.02)
+        nn.init.zeros_(self.head.head.weight)
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next(module.parameters()).dtype
