@@ -111,7 +111,8 @@ def _draw_world(rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSp
     ]
     azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(40, 75))
     light = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
-    return World(shapes, textures, draw_ground(rng, looks), draw_sky(rng), light, looks)
+    meshes = [mesh(shape) for shape in shapes]
+    return World(shapes, textures, draw_ground(rng, looks), draw_sky(rng), light, meshes, looks)
 
 
 def _assemble(

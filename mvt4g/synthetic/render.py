@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import open3d as o3d
-import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -13,16 +12,16 @@ from numpy import ndarray
 from mvt4g.geometry.camera import unproject_pixels
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.synthetic.cameras import camera_centres
-from mvt4g.synthetic.shapes import Mesh, Shape, ground_mesh, mesh, smooth_normals
+from mvt4g.synthetic.shapes import Mesh, Shape, ground_mesh, smooth_normals
 from mvt4g.synthetic.spec import LookSpec
 from mvt4g.synthetic.textures import Texture
 from mvt4g.types import Cameras
 
 DOME_RADIUS = 40.0
-HAZE = (8.0, 24.0)
+HAZE = (6.0, 20.0)
 """Distances from the centre between which the ground's pattern fades into one colour: far waves would alias."""
 SHADOW_BIAS = 1e-3
-EDGE_CONTRAST = 0.05
+EDGE_CONTRAST = 0.08
 """Colour step between neighbouring pixels from which on they are drawn with four rays each."""
 
 
@@ -36,6 +35,7 @@ class World:
         ground: Over world coordinates.
         sky: Over unit directions from the origin.
         light: Unit direction towards the light.
+        meshes: Of the shapes, in their own frames.
         looks: Light and sampling settings.
     """
 
@@ -44,6 +44,7 @@ class World:
     ground: Texture
     sky: Texture
     light: Float[ndarray, " 3"]
+    meshes: Sequence[Mesh]
     looks: LookSpec
 
 
@@ -81,19 +82,17 @@ class FrameRenderer:
         self.world, self.rotations, self.positions = world, rotations, positions
         self.scene = o3d.t.geometry.RaycastingScene(nthreads=1)
         self._add(ground_mesh(DOME_RADIUS))  # geometry id 0 = background; bodies follow as 1, 2, ...
-        for shape, rotation, position in zip(world.shapes, rotations, positions, strict=True):
-            body = mesh(shape)
+        for body, rotation, position in zip(world.meshes, rotations, positions, strict=True):
             self._add(Mesh(body.vertices @ rotation.T + position, body.triangles))
 
     def render(self, cameras: Cameras, image_size: tuple[int, int]) -> Frame:
         """Draw the views of ``cameras`` ``(v)``."""
-        height, width = image_size
-        centres = pixel_centres(height, width).double()
-        hits, colour = self._look(cameras, centres)
-        shape = (len(cameras.intrinsics), height, width)
+        origins, directions = _rays(cameras, image_size)
+        hits, colour = self._look(origins, directions)
+        shape = (len(origins), *image_size)
         colour = colour.reshape(*shape, 3)
         if self.world.looks.antialias:
-            self._refine_edges(cameras, centres, colour)
+            self._refine_edges(origins, directions, colour)
         return Frame(
             colour=colour,
             depth=hits.depth.reshape(shape),
@@ -101,42 +100,39 @@ class FrameRenderer:
             facet_normals=hits.normals.reshape(*shape, 3),
         )
 
-    def _refine_edges(self, cameras: Cameras, centres: Float[torch.Tensor, "h w 2"], colour: ndarray) -> None:
+    def _refine_edges(
+        self, origins: Float[ndarray, "v 1 1 3"], directions: Float[ndarray, "v h w 3"], colour: ndarray
+    ) -> None:
         """Redraw, in place, pixels that differ from a neighbour as the mean of 2x2 rays."""
-        for view, edge in enumerate(_edges(colour)):
-            if not edge.any():
-                continue
-            offsets = torch.tensor([[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.25], [0.25, 0.25]])
-            pixels = rearrange(centres[torch.from_numpy(edge)], "r c -> r 1 c") + offsets
-            _, samples = self._look(cameras[view : view + 1], pixels)
-            colour[view][edge] = rearrange(samples, "(r s) c -> r s c", s=4).mean(axis=1)
+        view, row, column = np.nonzero(_edges(colour))
+        if not len(view):
+            return
+        corner = directions[:, 0, 0]  # directions are linear in the pixel: two steps tell all
+        quarter_right, quarter_down = (directions[:, 0, 1] - corner) / 4, (directions[:, 1, 0] - corner) / 4
+        offsets = np.stack([right * quarter_right + down * quarter_down for right in (-1, 1) for down in (-1, 1)], 1)
+        _, samples = self._look(origins[view, 0], directions[view, row, column, None] + offsets[view])
+        colour[view, row, column] = rearrange(samples, "(r s) c -> r s c", s=4).mean(axis=1)
 
     def _look(
-        self, cameras: Cameras, pixels: Float[torch.Tensor, "h w 2"]
-    ) -> tuple[_Hits, Float[ndarray, "r 3"]]:
-        """Cast rays through the same pixels of every view; rays in the order view, row, column."""
-        poses, intrinsics = cameras.cam_from_world.double(), cameras.intrinsics.double()
-        ahead = unproject_pixels(
-            pixels, pixels.new_ones(()), rearrange(poses, "v i j -> v 1 1 i j"), rearrange(intrinsics, "v i j -> v 1 1 i j")
-        )
-        origins = rearrange(camera_centres(Cameras(poses, intrinsics)), "v c -> v 1 1 c").expand_as(ahead)
-        flat = [rearrange(rays, "v h w c -> (v h w) c").numpy() for rays in (origins, ahead - origins)]
-        hits = self._cast(*flat)
+        self, origins: Float[ndarray, "*#r 3"], directions: Float[ndarray, "*#r 3"]
+    ) -> tuple[_Hits, Float[ndarray, "rays 3"]]:
+        """Cast and shade rays, flattened."""
+        rays = np.concatenate(np.broadcast_arrays(origins, directions), axis=-1).reshape(-1, 6)
+        hits = self._cast(rays)
         return hits, self._shade(hits)
 
-    def _cast(self, origins: Float[ndarray, "r 3"], directions: Float[ndarray, "r 3"]) -> _Hits:
+    def _cast(self, rays: Float[ndarray, "r 6"]) -> _Hits:
         """Find what rays meet first; directions have depth 1 along the optical axis, so lengths are z-depths."""
-        rays = np.concatenate([origins, directions], axis=-1).astype(np.float32)
-        found = self.scene.cast_rays(o3d.core.Tensor(rays), nthreads=1)
+        origins, directions = rays[:, :3], rays[:, 3:]
+        found = self.scene.cast_rays(o3d.core.Tensor(rays.astype(np.float32)), nthreads=1)
         depth = found["t_hit"].numpy().astype(np.float64)
         dome = _dome_distance(origins, directions)
         sky = depth >= dome
         depth = np.where(sky, dome, depth)
         points = origins + depth[:, None] * directions
         normals = found["primitive_normals"].numpy()
-        lengths = np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
-        normals = np.where(sky[:, None], -points / DOME_RADIUS, normals / lengths)
-        instances = np.where(sky, 0, found["geometry_ids"].numpy()).astype(np.int32)
+        normals = np.where(sky[:, None], -points / DOME_RADIUS, normals)
+        instances = np.where(sky, 0, found["geometry_ids"].numpy()).astype(np.int64)
         return _Hits(depth, instances, points, normals, sky)
 
     def _shade(self, hits: _Hits) -> Float[ndarray, "r 3"]:
@@ -163,7 +159,7 @@ class FrameRenderer:
         return albedo * brightness[:, None]
 
     def _ground_albedo(self, points: Float[ndarray, "r 3"]) -> Float[ndarray, "r 3"]:
-        distance = np.linalg.norm(points[:, :2], axis=-1, keepdims=True)
+        distance = np.hypot(points[:, :1], points[:, 1:2])
         clear = np.clip((HAZE[1] - distance) / (HAZE[1] - HAZE[0]), 0, 1)
         far = self.world.ground.base.astype(np.float32)
         return far + clear * (self.world.ground.colour(points) - far)
@@ -180,18 +176,34 @@ class FrameRenderer:
         self.scene.add_triangles(o3d.core.Tensor(vertices), o3d.core.Tensor(triangles))
 
 
+def _rays(
+    cameras: Cameras, image_size: tuple[int, int]
+) -> tuple[Float[ndarray, "v 1 1 3"], Float[ndarray, "v h w 3"]]:
+    """Return camera centres and the directions of pixel centres, of depth 1 along the optical axis; world frame."""
+    poses, intrinsics = cameras.cam_from_world.double(), cameras.intrinsics.double()
+    pixels = pixel_centres(*image_size).double()
+    poses_grid, intrinsics_grid = (rearrange(matrix, "v i j -> v 1 1 i j") for matrix in (poses, intrinsics))
+    ahead = unproject_pixels(pixels, pixels.new_ones(()), poses_grid, intrinsics_grid).numpy()
+    origins = rearrange(camera_centres(Cameras(poses, intrinsics)), "v c -> v 1 1 c").numpy()
+    return origins, ahead - origins
+
+
 def _dome_distance(origins: Float[ndarray, "r 3"], directions: Float[ndarray, "r 3"]) -> Float[ndarray, " r"]:
     """Return where rays that start inside the dome leave it, in lengths of their directions."""
-    squared, along = (directions**2).sum(-1), (origins * directions).sum(-1)
-    inside = np.maximum(DOME_RADIUS**2 - (origins**2).sum(-1), 0)
+    squared, along, from_centre = (
+        np.einsum("rc,rc->r", a, b) for a, b in ((directions, directions), (origins, directions), (origins, origins))
+    )
+    inside = np.maximum(DOME_RADIUS**2 - from_centre, 0)
     return (np.sqrt(along**2 + squared * inside) - along) / squared
 
 
 def _edges(colour: Float[ndarray, "v h w 3"]) -> Bool[ndarray, "v h w"]:
     """Flag both pixels of every horizontal or vertical pair whose colours differ by more than EDGE_CONTRAST."""
     edge = np.zeros(colour.shape[:-1], dtype=bool)
-    across = np.abs(np.diff(colour, axis=2)).max(axis=-1) > EDGE_CONTRAST
-    down = np.abs(np.diff(colour, axis=1)).max(axis=-1) > EDGE_CONTRAST
+    across, down = (
+        np.logical_or.reduce([np.abs(np.diff(colour[..., channel], axis=axis)) > EDGE_CONTRAST for channel in range(3)])
+        for axis in (2, 1)
+    )
     edge[:, :, 1:] |= across
     edge[:, :, :-1] |= across
     edge[:, 1:] |= down

@@ -28,7 +28,7 @@ class ObjectSpec:
 
     resting: tuple[int, int] = (1, 2)
     thrown: tuple[int, int] = (1, 2)
-    size: tuple[float, float] = (1.2, 2.4)
+    size: tuple[float, float] = (1.0, 1.9)
     spawn_radius: float = 2.2
     speed: tuple[float, float] = (2.0, 4.0)
     spin: float = 3.0
@@ -49,12 +49,12 @@ class CameraSpec:
         fov: Horizontal field of view, degrees.
     """
 
-    radius: tuple[float, float] = (7.0, 8.5)
+    radius: tuple[float, float] = (7.5, 8.5)
     elevation: tuple[float, float] = (30.0, 45.0)
     separation: tuple[float, float] = (6.0, 20.0)
     travel: tuple[float, float] = (0.2, 0.8)
-    look_at_radius: float = 0.4
-    fov: tuple[float, float] = (38.0, 46.0)
+    look_at_radius: float = 0.3
+    fov: tuple[float, float] = (42.0, 46.0)
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ class LookSpec:
         antialias: Average 2x2 rays where a pixel and its neighbours differ; else one ray a pixel.
     """
 
-    ground_wavelength: tuple[float, float] = (2.0, 7.0)
+    ground_wavelength: tuple[float, float] = (3.0, 9.0)
     ground_waves: int = 6
-    ground_contrast: float = 0.3
+    ground_contrast: float = 0.22
     object_waves: int = 3
-    object_contrast: float = 0.2
+    object_contrast: float = 0.15
     ambient: float = 0.5
     shadows: bool = True
     antialias: bool = True

@@ -59,9 +59,11 @@ def draw_sky(rng: np.random.Generator) -> Texture:
 def _waves(
     rng: np.random.Generator, frequencies: Float[ndarray, "k 3"], base: Float[ndarray, " 3"], contrast: float
 ) -> Texture:
-    """Share the contrast among the waves, in random colours; ``frequencies`` in cycles a unit."""
+    """Share the contrast among the waves, in random colours that lean to grey; ``frequencies`` in cycles a unit."""
     count = len(frequencies)
-    amplitudes = _directions(rng, count) * contrast * np.sqrt(6 / max(count, 1))  # r.m.s. of a channel = contrast
+    colours = rng.normal(size=(count, 3)) + rng.normal(size=(count, 1))
+    colours /= np.linalg.norm(colours, axis=-1, keepdims=True)
+    amplitudes = colours * contrast * np.sqrt(6 / max(count, 1))  # r.m.s. of a channel = contrast
     return Texture(base, 2 * np.pi * frequencies, rng.uniform(0, 2 * np.pi, count), amplitudes)
 
 
