@@ -107,7 +107,7 @@ def label_log_probability(
 
     def label_in_frames(rows: Tensor, key: Tensor, angles: Tensor, label: Tensor) -> Tensor:
         logits = _frame_logits(rows, key, angles)
-        chosen = logits.gather(-1, label[:, :, None, :, None]).squeeze(-1)
+        chosen = logits.take_along_dim(label[:, :, None, :, None], dim=-1).squeeze(-1)
         return rearrange(chosen - logits.logsumexp(dim=-1), "n b k q -> n b q k")
 
     chunks = _over_frames(label_in_frames, query_rows, tap, rearrange(labels, "b v f q -> (v f) b q"), max_logits)
