@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
 from mvt4g.diffusion.sampler import sample
 from mvt4g.models.backbones import Backbone, BackboneOutput
 from mvt4g.models.codec import Codec
@@ -91,7 +91,7 @@ class NovelViewModel(nn.Module):
         """
         noisy = self.flow.add_noise(latents[:, TARGET], noise, sigma)
         output = self._velocity(noisy, latents[:, REFERENCE], sigma, cameras, tap_layers)
-        return NoisyPass(output.velocity, noise - latents[:, TARGET], sigma, output.taps)
+        return NoisyPass(output.velocity, velocity_target(latents[:, TARGET], noise), sigma, output.taps)
 
     def generate(
         self,
@@ -100,7 +100,7 @@ class NovelViewModel(nn.Module):
         noise: Float[Tensor, "b c f h w"],
         num_steps: int,
         tap_layers: Sequence[int] = (),
-        on_step: Callable[[int], None] | None = None,
+        on_step: Callable[[int, Tensor], None] | None = None,
     ) -> Generation:
         """Sample the target view from ``noise`` in ``num_steps`` Euler steps.
 
@@ -110,7 +110,7 @@ class NovelViewModel(nn.Module):
             noise: Unit noise.
             num_steps: At least 1.
             tap_layers: Layers whose queries and keys to return, as the last step saw them.
-            on_step: Called after every step with the number of steps done.
+            on_step: Called with (steps done, latents) after every step.
         """
         sigmas = self.flow.sampling_sigmas(num_steps).to(noise.device)
         taps: dict[int, AttentionTap] = {}
@@ -150,4 +150,4 @@ class NovelViewModel(nn.Module):
         tap_layers: Sequence[int],
     ) -> BackboneOutput:
         output = self.backbone(noisy, reference, sigma, cameras, tap_layers=tap_layers)
-        return BackboneOutput(self.flow.to_velocity(output.velocity, noisy, sigma), output.taps)
+        return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)

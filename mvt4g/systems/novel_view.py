@@ -61,7 +61,7 @@ class NovelViewSystem(LightningModule):
         super().__init__()
         head = None if tracking_head is None else tracking_head(backbone.tap_shape)
         self.model = NovelViewModel(backbone, codec, flow, head)
-        self.diffusion_loss, self.track_loss = DiffusionLoss(flow), TrackLoss()
+        self.diffusion_loss, self.track_loss = DiffusionLoss(), TrackLoss()
         self.correspondence_loss, self.make_optimizer = correspondence_loss, optimizer
         self.training_spec, self.evaluation = training, evaluation
         self.corr_layers = self._correspondence_layers()
@@ -77,11 +77,11 @@ class NovelViewSystem(LightningModule):
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
         generator = generator_for(self.training_spec.seed, self.global_step, micro_batch, self.global_rank)
         latents = self.model.codec.encode(batch.video)
-        sigma = self.model.flow.sample_sigmas(len(latents), generator).to(latents.device)
+        sigma = self.model.flow.draw_sigmas(len(latents), generator).to(latents.device)
         noise = torch.randn(latents[:, TARGET].shape, generator=generator).to(latents.device)
         layers = self._supervised_layers() if batch.tracks is not None else ()
         passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, layers)
-        total = self.diffusion_loss(passed.velocity, passed.target, sigma).mean()
+        total = self.diffusion_loss(passed.velocity, passed.target, self.model.flow.weight(sigma)).mean()
         self.log("train/loss_diff", total, batch_size=len(sigma))
         if layers:
             total = total + self._auxiliary_loss(passed, batch, generator)
