@@ -56,9 +56,15 @@ make_venv() {
     "$python" -m venv "$VENV"
 }
 
-# What the installation depends on, in one line: a checkout that moved needs its editable install again.
+# Whether an install can go into the .venv that is there: its scripts start with its place, so one that moved cannot serve.
+usable_venv() {
+    [[ ! -f $UNFINISHED ]] && recent_enough "$PYTHON" && "$PYTHON" -m pip --version >/dev/null 2>&1 &&
+        head -n 2 "$VENV/bin/pip" | grep -q -F "$(pwd -P)/$VENV/bin/"
+}
+
+# What the installation depends on, in one line.
 wanted() {
-    { pwd; cat pyproject.toml constraints.txt scripts/setup.sh; } | cksum
+    { pwd -P; cat pyproject.toml constraints.txt scripts/setup.sh; } | cksum
 }
 
 # Two makes at once take turns; the second finds the work done.
@@ -70,16 +76,18 @@ WANTED=$(wanted)
 if [[ -f $STAMP && $(<"$STAMP") == "$WANTED" ]] && recent_enough "$PYTHON"; then
     exit 0
 fi
-if [[ -f $UNFINISHED ]] || ! "$PYTHON" -m pip --version >/dev/null 2>&1 || ! recent_enough "$PYTHON"; then
-    make_venv
-fi
+usable_venv || make_venv
+"$PYTHON" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+INSTALL=("$PYTHON" -m uv pip install --python "$PYTHON" --constraint constraints.txt --editable ".[dev]")
+# What cannot be resolved or built must not spoil the packages that are there.
+"${INSTALL[@]}" --dry-run --quiet || fail "nothing was installed, since the requirements cannot be met"
+
+echo "setup: installing into $VENV (the first time some GB are fetched)"
 rm -f "$STAMP"
 touch "$UNFINISHED"
-echo "setup: installing into $VENV (the first time some GB are fetched)"
 quiet=(--quiet)
 if [[ -t 2 ]]; then quiet=(); fi  # a person sees uv's progress bars
-"$PYTHON" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-"$PYTHON" -m uv pip install "${quiet[@]}" --python "$PYTHON" --constraint constraints.txt --compile-bytecode --editable ".[dev]"
+"${INSTALL[@]}" "${quiet[@]}" --compile-bytecode
 rm "$UNFINISHED"
 echo "$WANTED" >"$STAMP"
 echo "setup: $VENV is ready"
