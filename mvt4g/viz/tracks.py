@@ -1,0 +1,80 @@
+"""Point tracks drawn over video."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mvt4g.viz.canvas import Pen, draw_over, magnification, rgba
+from mvt4g.viz.colours import rainbow_by_row
+from mvt4g.viz.tiles import tile_videos
+
+_HIDDEN_OPACITY = 0.35
+
+
+def draw_tracks(
+    video: Float[Tensor, "t 3 h w"],
+    tracks: Float[Tensor, "t n 2"],
+    visible: Bool[Tensor, "t n"],
+    trail: int = 8,
+    colours: Float[Tensor, "n 3"] | None = None,
+    magnify: int | None = None,
+) -> Float[Tensor, "t 3 H W"]:
+    """Draw every point with the path it came along: a disc where it is seen, a ring where it is hidden.
+
+    Args:
+        video: In [0, 1].
+        tracks: Pixels (x, y); a point that is not finite is left out of its frame.
+        visible: True where seen.
+        trail: Past frames whose path is shown, fading with age.
+        colours: RGB in [0, 1] of every point; by default a rainbow by the row in frame 0.
+        magnify: Whole factor by which the frames are enlarged; by default to about 256 pixels on the shorter side.
+    """
+    factor = magnify or magnification(video.shape[-2], video.shape[-1])
+    colours = rainbow_by_row(tracks) if colours is None else colours
+    tracks, visible, colours = tracks.detach().float().cpu(), visible.cpu(), colours.cpu()
+    frames = [
+        draw_over(frame, factor, lambda pen, now=now: _draw_frame(pen, now, tracks, visible, colours, trail))  # type: ignore[misc]  # mypy cannot type a bound default
+        for now, frame in enumerate(video)
+    ]
+    return torch.stack(frames)
+
+
+def draw_track_views(
+    videos: Float[Tensor, "v t 3 h w"],
+    tracks: Float[Tensor, "v t n 2"],
+    visible: Bool[Tensor, "v t n"],
+    captions: Sequence[str],
+    trail: int = 8,
+) -> Float[Tensor, "t 3 H W"]:
+    """Draw one set of points on several views side by side, each point of one colour in all of them.
+
+    Args:
+        videos: In [0, 1].
+        tracks: Pixels (x, y).
+        visible: True where seen.
+        captions: One per view.
+        trail: Past frames whose path is shown.
+    """
+    colours = rainbow_by_row(tracks[0])
+    drawn = [draw_tracks(*view, trail=trail, colours=colours) for view in zip(videos, tracks, visible, strict=True)]
+    return tile_videos([drawn], [captions])
+
+
+def _draw_frame(pen: Pen, now: int, tracks: Tensor, visible: Tensor, colours: Tensor, trail: int) -> None:
+    finite = tracks.isfinite().all(dim=-1)
+    for then in range(max(1, now - trail + 1), now + 1):
+        fade = 1 - (now - then) / (trail + 1)
+        for point in torch.nonzero(finite[then - 1] & finite[then])[:, 0].tolist():
+            seen = bool(visible[then - 1, point] & visible[then, point])
+            colour = rgba(colours[point], fade * (0.9 if seen else _HIDDEN_OPACITY))
+            pen.line(_xy(tracks, then - 1, point), _xy(tracks, then, point), colour)
+    for point in torch.nonzero(finite[now])[:, 0].tolist():
+        seen = bool(visible[now, point])
+        pen.dot(_xy(tracks, now, point), rgba(colours[point]), size=1.0 if seen else 1.2, filled=seen)
+
+
+def _xy(tracks: Tensor, frame: int, point: int) -> tuple[float, float]:
+    x, y = tracks[frame, point].tolist()
+    return x, y
