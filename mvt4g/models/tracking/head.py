@@ -151,10 +151,10 @@ class TrackingHead(nn.Module):
         history: list[tuple[Tensor, Tensor, Tensor]] = []
         for _ in range(self.spec.iterations):
             coords = coords.detach()
-            correlation = self._correlation(scales, rearrange(coords, "b v f n xy -> b (v f) n xy"))
+            correlation = self._correlation(scales, rearrange(coords, "b v f n xy -> b n (v f) xy"))
             state = torch.stack([visible, confident], dim=-1)
             motion = _motion_features(coords / coords.new_tensor([width, height]), self.spec.motion_degrees)
-            correlation = rearrange(correlation, "b (v f) n c -> b v f n c", v=views)
+            correlation = rearrange(correlation, "b n (v f) c -> b v f n c", v=views)
             context = self._rays(coords, cameras) + rearrange(role, "v d -> v 1 1 d")
             residual = self.refiner(torch.cat([state, correlation, motion, fixed], dim=-1), context).float()
             coords = coords + residual[..., :2] * self.spec.stride
@@ -187,10 +187,8 @@ class TrackingHead(nn.Module):
                 [tap.query.shape[4] * tap.stride / columns, tap.query.shape[3] * tap.stride / rows]
             )
             xy = (queries[..., 2:] / cell_size).flatten(0, 1)
-            early, late = (
-                local_patches(maps, (clip_view * frames + frame).flatten(), xy, self.spec.radius)
-                for frame in (lower, upper)
-            )
+            index = torch.stack([clip_view * frames + lower, clip_view * frames + upper]).flatten()
+            early, late = local_patches(maps, index, xy.repeat(2, 1), self.spec.radius).chunk(2)
             patches = torch.lerp(early, late, weight.flatten()[:, None, None].to(early.dtype))
             scales.append(
                 _Scale(
@@ -201,12 +199,12 @@ class TrackingHead(nn.Module):
             )
         return scales
 
-    def _correlation(self, scales: list[_Scale], coords: Float[Tensor, "b vf n 2"]) -> Float[Tensor, "b vf n c"]:
+    def _correlation(self, scales: list[_Scale], coords: Float[Tensor, "b n vf 2"]) -> Float[Tensor, "b n vf c"]:
         features = [
             self.correlation_mlp(
                 rearrange(
                     batched_correlation(scale.patches, scale.keys, coords / scale.cell_size, self.spec.radius),
-                    "b vf n r o -> b vf n (r o)",
+                    "b n vf o r -> b n vf (o r)",
                 )
             )
             for scale in scales

@@ -1,6 +1,5 @@
 """Token features -> finer feature maps for correlation, and their reductions to coarser scales."""
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,11 +7,12 @@ from torch.nn import functional as F
 
 
 class FeatureUpsampler(nn.Module):
-    """Takes the features of one token to a block of factor x factor cells, of unit length each.
+    """Takes the features of one token to a block of factor x factor cells, normalised.
 
     A linear projection, the same for all cells of the block, carries the token's content; an MLP with pixel shuffle
     adds what differs between them. The MLP starts near zero, so that two upsamplers of equal weights first give
-    correlations that mirror the dot products of the tokens themselves.
+    correlations that mirror the dot products of the tokens themselves. Features are normalised to mean 0 and unit
+    length over channels and scaled by a learned weight (a temperature per channel, 1 at first).
     """
 
     def __init__(self, token_dim: int, channels: int, factor: int, hidden: int) -> None:
@@ -22,6 +22,8 @@ class FeatureUpsampler(nn.Module):
         self.project = nn.Linear(token_dim, channels, bias=False)
         self.expand = nn.Linear(token_dim, hidden)
         self.detail = nn.Linear(hidden, channels * factor**2)
+        self.norm = nn.LayerNorm(channels, eps=1e-6, bias=False)
+        nn.init.constant_(self.norm.weight, channels**-0.5)
         nn.init.orthogonal_(self.project.weight)
         nn.init.trunc_normal_(self.detail.weight, std=0.02)
         nn.init.zeros_(self.detail.bias)
@@ -29,11 +31,9 @@ class FeatureUpsampler(nn.Module):
     def forward(self, tokens: Float[Tensor, "*batch h w d"]) -> Float[Tensor, "*batch fine_h fine_w c"]:
         """Return maps of factor * h rows and factor * w columns, features last."""
         tokens = tokens.to(self.project.weight.dtype)
-        detail = rearrange(
-            self.detail(F.gelu(self.expand(tokens))), "... (y x c) -> ... y x c", y=self.factor, x=self.factor
-        )
-        features = rearrange(detail + self.project(tokens)[..., None, None, :], "... h w y x c -> ... (h y) (w x) c")
-        return features * torch.rsqrt(features.square().sum(dim=-1, keepdim=True) + 1e-12)
+        detail = rearrange(self.detail(F.gelu(self.expand(tokens))), "... (cell c) -> ... cell c", cell=self.factor**2)
+        features = self.norm(detail + self.project(tokens)[..., None, :])
+        return rearrange(features, "... h w (y x) c -> ... (h y) (w x) c", y=self.factor)
 
 
 def reduced(maps: Float[Tensor, "m h w d"], scale: int) -> Float[Tensor, "m small_h small_w d"]:
