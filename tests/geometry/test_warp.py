@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 from torch.autograd import gradcheck
 
@@ -91,10 +92,16 @@ def test_no_depth_and_behind_the_source_are_not_valid_and_finite():
     warped, valid = warp_by_depth(source, None, depth, IDENTITY, INTRINSICS, invert_pose(turned), INTRINSICS)
     assert not valid.any()
     assert (warped == 0).all()
-    holes = torch.where(torch.arange(WIDTH) < 5, 0.0, 5.0).double().expand(HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("none", [0.0, math.nan, math.inf])
+def test_a_source_pixel_without_depth_agrees_with_nothing(none):
+    depth = torch.ones(HEIGHT, WIDTH, dtype=torch.float64)
+    holes = torch.where(torch.arange(WIDTH) < 5, none, 1.0).double().expand(HEIGHT, WIDTH)
+    source = torch.ones(1, HEIGHT, WIDTH, dtype=torch.float64)
     _, valid = warp_by_depth(source, holes, depth, IDENTITY, INTRINSICS, IDENTITY, INTRINSICS)
-    assert not valid[1:, :5].any()
-    assert valid[1:, 5:].all()
+    assert not valid[:, :5].any()
+    assert valid[:, 5:].all()
 
 
 def test_batches_and_sizes_may_differ():
