@@ -17,8 +17,8 @@ _CAPTION_HEIGHT, _FONT_SIZE, _SMALLEST_FONT_SIZE = 22, 14, 8
 
 
 def tile_videos(
-    rows: Sequence[Sequence[Float[Tensor, "t 3 h w"]]], captions: Sequence[Sequence[str]] | None = None
-) -> Float[Tensor, "T 3 H W"]:
+    rows: Sequence[Sequence[Float[Tensor, "_ 3 _ _"]]], captions: Sequence[Sequence[str]] | None = None
+) -> Float[Tensor, "t 3 h w"]:
     """Lay videos out in rows, each under its caption.
 
     A column is as wide as its widest video and a row as high as its highest; smaller ones are centred. A video shorter
@@ -45,15 +45,15 @@ def tile_videos(
 
 
 def tile_images(
-    rows: Sequence[Sequence[Float[Tensor, "3 h w"]]], captions: Sequence[Sequence[str]] | None = None
-) -> Float[Tensor, "3 H W"]:
+    rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]], captions: Sequence[Sequence[str]] | None = None
+) -> Float[Tensor, "3 h w"]:
     """Lay images out in rows as ``tile_videos`` does."""
     return tile_videos([[image[None] for image in row] for row in rows], captions)[0]
 
 
 def film_strip(
-    videos: Sequence[Float[Tensor, "t 3 h w"]], captions: Sequence[str], columns: int = 5
-) -> Float[Tensor, "3 H W"]:
+    videos: Sequence[Float[Tensor, "_ 3 _ _"]], captions: Sequence[str], columns: int = 5
+) -> Float[Tensor, "3 h w"]:
     """Show one video a row by up to ``columns`` frames spread evenly over its length, small frames enlarged.
 
     Args:
