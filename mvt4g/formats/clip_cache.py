@@ -6,7 +6,6 @@ stays float32: float16 would move a surface by 1/2000 of its depth, and a cached
 """
 
 import json
-import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.npz import read_arrays
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 _VERSION = 1
@@ -61,7 +61,7 @@ def read_clip(path: Path) -> MultiViewClip:
     Raises:
         InputError: If the file is missing, cut short, no clip file, or a field is missing or of a wrong shape or type.
     """
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path)
     header = _read_header(path, arrays.pop(_HEADER, None))
     _check_layout(path, arrays)
     tensors = {name: _unpacked(name, array) for name, array in arrays.items()}
@@ -93,16 +93,6 @@ def _unpacked(name: str, array: np.ndarray) -> Tensor:
     if _LAYOUT[name][1] == "u":
         return torch.from_numpy(array.astype(np.int64))
     return torch.from_numpy(array)
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want a clip .npz")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a clip ({error}), want a whole .npz from write_clip") from error
 
 
 def _read_header(path: Path, header: np.ndarray | None) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, kept: float) -> None:
     path = tmp_path / "clip.npz"
     write_clip(path, _clip())
     os.truncate(path, int(kept * path.stat().st_size) if kept < 1 else int(kept))
-    with pytest.raises(InputError, match=r"clip.npz: cannot be read as a clip .* want a whole .npz"):
+    with pytest.raises(InputError, match=r"clip\.npz: cannot be read .* want a whole \.npz"):
         read_clip(path)
 
 
@@ -152,7 +152,7 @@ def test_one_flipped_byte_is_noticed(tmp_path: Path) -> None:
         ({"depth": np.zeros((2, 3, 6, 9), np.float32)}, r"depth: got shape \(2, 3, 6, 9\)"),
         ({"cam_from_world": np.zeros((2, 4, 4, 4), np.float32)}, r"cam_from_world: got shape"),
         ({"dynamic": np.zeros((6, 10), bool)}, "dynamic: got shape"),
-        ({"video": np.array([{}], dtype=object)}, "cannot be read as a clip"),
+        ({"video": np.array([{}], dtype=object)}, "cannot be read"),
     ],
 )
 def test_a_wrong_field_is_named(tmp_path: Path, changes: dict[str, np.ndarray | None], message: str) -> None:

@@ -1,0 +1,97 @@
+"""The DAVIS 2016 and 2017 trees.
+
+``ROOT/JPEGImages/<resolution>/<sequence>/*.jpg``, and where known ``ROOT/Annotations/<resolution>/<sequence>/*.png``
+and ``ROOT/ImageSets/**/<set>.txt`` (2017: one name a line; 2016: image and mask paths a line).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvt4g.formats.images import frame_paths, natural_key
+from mvt4g.types import InputError
+
+_RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
+
+
+@dataclass(frozen=True)
+class DavisSequence:
+    """One sequence.
+
+    Attributes:
+        name: Its folder.
+        frames: Image files in order.
+        masks: The mask file of each frame, None where there is none.
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    masks: tuple[Path | None, ...]
+
+
+def list_sequences(root: Path, names: Sequence[str] = (), resolution: str | None = None) -> tuple[DavisSequence, ...]:
+    """List sequences of a DAVIS tree without reading an image.
+
+    Args:
+        root: Holds JPEGImages.
+        names: Sequences, or sets of ImageSets ("val", "2019/test-dev"), in this order; empty = all, by name.
+        resolution: Folder below JPEGImages; None = 480p, Full-Resolution or 1080p, whichever is there first.
+
+    Raises:
+        InputError: If the tree, a name or a sequence's frames are not there.
+    """
+    images = root / "JPEGImages"
+    if not images.is_dir():
+        raise InputError(f"{root}: got no JPEGImages folder, want a DAVIS root")
+    resolution = resolution or _first_resolution(images)
+    if not (images / resolution).is_dir():
+        raise InputError(f"{images}: got no folder {resolution}, want one of {_folders(images)}")
+    there = _folders(images / resolution)
+    if not there:
+        raise InputError(f"{images / resolution}: got no sequence folder, want at least one")
+    wanted = [sequence for name in names for sequence in _expand(root, resolution, name, there)] or there
+    return tuple(_sequence(root, resolution, name) for name in dict.fromkeys(wanted))
+
+
+def _first_resolution(images: Path) -> str:
+    there = _folders(images)
+    found = [name for name in _RESOLUTIONS if name in there]
+    if not found:
+        raise InputError(f"{images}: got folders {there}, want one of {', '.join(_RESOLUTIONS)}")
+    return found[0]
+
+
+def _expand(root: Path, resolution: str, name: str, there: Sequence[str]) -> list[str]:
+    """Return the sequences that a name stands for: itself, or those of a set."""
+    if name in there:
+        return [name]
+    folders = [root / "ImageSets" / folder for folder in ("", "2017", resolution, "2016", "2019")]
+    for path in (folder / f"{name}.txt" for folder in folders):
+        if path.is_file():
+            listed = _sequences_of_set(path)
+            absent = [sequence for sequence in listed if sequence not in there]
+            if absent or not listed:
+                raise InputError(f"{path}: got sequences {absent}, want names of folders in JPEGImages/{resolution}")
+            return listed
+    raise InputError(f"{root}: got no sequence or set {name!r}, want one of {_shortened(there)}, or a set of ImageSets")
+
+
+def _sequences_of_set(path: Path) -> list[str]:
+    """Read a set: a line is a name, or (2016) an image's path, whose folder is the name."""
+    first_words = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    return list(dict.fromkeys(Path(word).parent.name if "/" in word else word for word in first_words))
+
+
+def _sequence(root: Path, resolution: str, name: str) -> DavisSequence:
+    frames = frame_paths(root / "JPEGImages" / resolution / name)
+    masks = [root / "Annotations" / resolution / name / f"{frame.stem}.png" for frame in frames]
+    return DavisSequence(name, frames, tuple(mask if mask.is_file() else None for mask in masks))
+
+
+def _folders(parent: Path) -> list[str]:
+    names = [path.name for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return sorted(names, key=natural_key)
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" ... ({len(names)} in all)" if len(names) > 10 else "")

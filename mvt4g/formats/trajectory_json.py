@@ -1,0 +1,198 @@
+"""Camera paths in JSON: our own form, and ReCamMaster's ``camera_extrinsics.json``.
+
+Ours holds one path, or the paths of named views::
+
+    {"convention": "opencv world_from_cam", "world_from_cam": [[4x4] per frame], "intrinsics": ..., "image_size": ...}
+    {"convention": "opencv world_from_cam", "views": {"reference": {"world_from_cam": ...}, "target": {...}}}
+
+``intrinsics`` (one 3x3, or one per frame, pixels) may be left out; ``image_size`` [height, width] says of which image.
+Without a reference, the world is the reference camera of frame 0.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.formats.atomic import appearing
+from mvt4g.geometry.pose import check_poses, invert_pose, relative_to
+from mvt4g.types import Cameras, InputError
+
+CONVENTION = "opencv world_from_cam"
+TARGET_VIEW, REFERENCE_VIEW = "target", "reference"
+_CENTIMETRES_PER_METRE = 100
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The path of one camera.
+
+    Attributes:
+        world_from_cam: OpenCV axes, scene units.
+        intrinsics: K, in pixels of an image of ``image_size``; None where unknown.
+        image_size: (height, width) of that image.
+    """
+
+    world_from_cam: Float[Tensor, "t 4 4"]
+    intrinsics: Float[Tensor, "t 3 3"] | None = None
+    image_size: tuple[int, int] | None = None
+
+
+def read_trajectory(path: Path, num_frames: int | None = None, camera: str | None = None) -> Trajectory:
+    """Read the path of the target camera.
+
+    Args:
+        path: A file of our form, or ReCamMaster's, whose path is given relative to its own frame 0, in metres.
+        num_frames: Number of poses it must have; None = any.
+        camera: Which of ReCamMaster's cameras ("cam01").
+
+    Raises:
+        InputError: As ``read_views``, or if the number of poses is another.
+    """
+    trajectory = read_views(path, camera)[TARGET_VIEW]
+    if num_frames is not None and len(trajectory.world_from_cam) != num_frames:
+        raise InputError(f"{path}: got {len(trajectory.world_from_cam)} poses, want {num_frames}, one per frame")
+    return trajectory
+
+
+def read_views(path: Path, camera: str | None = None) -> dict[str, Trajectory]:
+    """Read the path of every view in the file: always a target, in our form perhaps a reference.
+
+    Raises:
+        InputError: If the file is missing, no JSON, of another form or convention, or a pose holds a NaN or no
+            rotation; the message names file, view and frame.
+    """
+    content = _read_json(path)
+    if "frame0" in content:
+        return {TARGET_VIEW: _read_recammaster(path, content, camera)}
+    if camera is not None:
+        raise InputError(f"{path}: got camera {camera!r} for a file that has no named cameras, want none")
+    convention = content.get("convention", CONVENTION)
+    if convention != CONVENTION:
+        raise InputError(f"{path}: convention: got {convention!r}, want {CONVENTION!r}")
+    views = content.get("views", {TARGET_VIEW: content})
+    if not isinstance(views, dict) or TARGET_VIEW not in views or set(views) - {TARGET_VIEW, REFERENCE_VIEW}:
+        raise InputError(f"{path}: got views {list(views)}, want {TARGET_VIEW!r} and perhaps {REFERENCE_VIEW!r}")
+    size = _read_size(path, content.get("image_size"))
+    trajectories = {
+        name: _read_view(path, name if "views" in content else "", view, size) for name, view in views.items()
+    }
+    lengths = {name: len(trajectory.world_from_cam) for name, trajectory in trajectories.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"{path}: got different numbers of poses {lengths}, want one number")
+    return trajectories
+
+
+def write_trajectory(path: Path, cameras: Cameras, image_size: tuple[int, int]) -> None:
+    """Write the cameras (t) of one path, or (v=2, t) of reference and target; the file appears whole or not at all.
+
+    Args:
+        path: Ends in .json.
+        cameras: One per frame.
+        image_size: (height, width) of the image that the intrinsics belong to.
+
+    Raises:
+        InputError: If the cameras have other axes, a pose is not finite or no rotation, or the place is not writable.
+    """
+    check_poses(cameras.cam_from_world, f"{path}: cam_from_world to write")
+    content: dict[str, Any] = {"convention": CONVENTION, "image_size": list(image_size)}
+    if cameras.cam_from_world.ndim == 3:
+        content |= _to_json(cameras)
+    elif cameras.cam_from_world.ndim == 4 and len(cameras.cam_from_world) == 2:
+        content["views"] = {REFERENCE_VIEW: _to_json(cameras[0]), TARGET_VIEW: _to_json(cameras[1])}
+    else:
+        shape = tuple(cameras.cam_from_world.shape)
+        raise InputError(f"{path}: got cameras of shape {shape} to write, want (t 4 4) or (2 t 4 4)")
+    with appearing(path) as temporary:
+        temporary.write_text(json.dumps(content) + "\n")
+
+
+def _to_json(cameras: Cameras) -> dict[str, Any]:
+    return {
+        "world_from_cam": invert_pose(cameras.cam_from_world.detach().float().cpu()).tolist(),
+        "intrinsics": cameras.intrinsics.detach().float().cpu().tolist(),
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, want a trajectory JSON")
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}), want a trajectory") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: got a JSON {type(content).__name__}, want an object with world_from_cam")
+    return content
+
+
+def _read_view(path: Path, name: str, view: Any, size: tuple[int, int] | None) -> Trajectory:
+    prefix = f"{path}: {name}." if name else f"{path}: "
+    if not isinstance(view, dict) or "world_from_cam" not in view:
+        keys = sorted(view) if isinstance(view, dict) else type(view).__name__
+        raise InputError(f"{prefix}world_from_cam: missing, got {keys}, want one 4x4 matrix per frame")
+    poses = _matrices(f"{prefix}world_from_cam", view["world_from_cam"], 4)
+    check_poses(poses, f"{prefix}world_from_cam frame ")
+    if view.get("intrinsics") is None:
+        return Trajectory(poses)
+    if size is None:
+        raise InputError(f"{path}: image_size: missing, want [height, width] of the image the intrinsics belong to")
+    intrinsics = _matrices(f"{prefix}intrinsics", view["intrinsics"], 3)
+    if len(intrinsics) not in (1, len(poses)):
+        raise InputError(f"{prefix}intrinsics: got {len(intrinsics)} matrices, want 1 or {len(poses)}")
+    focal = torch.stack([intrinsics[:, 0, 0], intrinsics[:, 1, 1]])
+    if not bool(intrinsics.isfinite().all() and (focal > 0).all()):
+        raise InputError(f"{prefix}intrinsics: got a NaN, infinity or focal length <= 0, want K in pixels")
+    return Trajectory(poses, intrinsics.expand(len(poses), 3, 3).clone(), size)
+
+
+def _matrices(what: str, numbers: Any, rank: int) -> Float[Tensor, "t rank rank"]:
+    try:
+        matrices = torch.tensor(numbers, dtype=torch.float64).float()
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"{what}: got no table of numbers ({error}), want {rank}x{rank} matrices") from error
+    if matrices.ndim == 2:
+        matrices = matrices[None]
+    if matrices.ndim != 3 or matrices.shape[1:] != (rank, rank) or not len(matrices):
+        raise InputError(f"{what}: got shape {tuple(matrices.shape)}, want one {rank}x{rank} matrix per frame")
+    return matrices
+
+
+def _read_size(path: Path, size: Any) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    if not (isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)):
+        raise InputError(f"{path}: image_size: got {size}, want [height, width]")
+    return size[0], size[1]
+
+
+def _read_recammaster(path: Path, content: dict[str, Any], camera: str | None) -> Trajectory:
+    """Read Unreal's matrices: row vectors, x forward, y right, z up, left-handed, centimetres.
+
+    Source: KwaiVGI/ReCamMaster@39c0dc2 (MIT), ``inference_recammaster.py``. Its result is left-handed; one world axis
+    is mirrored here, which relative poses do not feel.
+    """
+    poses = []
+    for frame in range(len(content)):
+        cameras = content.get(f"frame{frame}")
+        if not isinstance(cameras, dict):
+            raise InputError(f"{path}: frame{frame}: missing, want frame0 to frame{len(content) - 1}")
+        if camera not in cameras:
+            raise InputError(f"{path}: got camera {camera!r}, want one of {', '.join(cameras)}")
+        try:
+            numbers = [float(number) for number in re.findall(r"[^\s\[\]]+", str(cameras[camera]))]
+            unreal = torch.tensor(numbers, dtype=torch.float64).reshape(4, 4).mT
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"{path}: frame{frame} {camera}: got no 4x4 matrix ({error}), want 16 numbers") from error
+        opencv = unreal[:, [1, 2, 0, 3]] * unreal.new_tensor([1.0, -1.0, 1.0, 1.0])
+        opencv[:3, 3] /= _CENTIMETRES_PER_METRE
+        opencv[1] *= -1
+        poses.append(opencv)
+    world_from_cam = torch.stack(poses)
+    check_poses(world_from_cam, f"{path}: {camera} frame ")
+    return Trajectory(relative_to(world_from_cam, world_from_cam[0]).float())
