@@ -87,7 +87,7 @@ class Backbone(nn.Module):
         Raises:
             InputError: If latents, cameras and layers do not fit each other or the network.
         """
-        self._check_inputs(target_latents, reference_latents, cameras, tap_layers)
+        self._check_inputs(target_latents, cameras, tap_layers)
         batch, _, frames, height, width = target_latents.shape
         angles = self._angles(frames, height, width, target_latents.device)
         output = self.dit(
@@ -124,11 +124,9 @@ class Backbone(nn.Module):
         times = self.grid.temporal_stride * torch.arange(query.shape[2], device=query.device)
         return AttentionTap(layer, query, key, rotary, times, self.tap_shape.stride)
 
-    def _check_inputs(self, target: Tensor, reference: Tensor, cameras: Cameras, tap_layers: Sequence[int]) -> None:
-        _, channels, frames, height, width = target.shape
+    def _check_inputs(self, latents: Tensor, cameras: Cameras, tap_layers: Sequence[int]) -> None:
+        _, channels, frames, height, width = latents.shape
         _, rows, columns = self.dit.config.patch_size
-        if reference.shape != target.shape:
-            raise InputError(f"reference_latents: got shape {tuple(reference.shape)}, want {tuple(target.shape)}")
         if channels != self.dit.config.in_channels:
             raise InputError(f"latents: got {channels} channels, want {self.dit.config.in_channels}")
         if height % rows or width % columns:

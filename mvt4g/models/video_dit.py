@@ -6,7 +6,7 @@ projector) lives inside them, under the names its own checkpoint uses.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -56,22 +56,22 @@ class VideoDiTConfig:
         return self.dim // self.num_heads
 
     @classmethod
-    def nano(cls) -> Self:
+    def nano(cls) -> "VideoDiTConfig":
         """Return 4 layers x 96: screening on a CPU."""
         return cls(dim=96, ffn_dim=384, num_layers=4)
 
     @classmethod
-    def tiny(cls) -> Self:
+    def tiny(cls) -> "VideoDiTConfig":
         """Return 6 layers x 128: tests and the demo on a CPU."""
         return cls()
 
     @classmethod
-    def small(cls) -> Self:
+    def small(cls) -> "VideoDiTConfig":
         """Return 12 layers x 384: one GPU."""
         return cls(dim=384, ffn_dim=1536, num_heads=6, num_layers=12)
 
     @classmethod
-    def wan_1_3b(cls) -> Self:
+    def wan_1_3b(cls) -> "VideoDiTConfig":
         """Return Wan2.1 T2V 1.3B, whose released weights fit."""
         return cls(dim=1536, ffn_dim=8960, text_dim=4096, text_len=512, num_heads=12, num_layers=30)
 
@@ -111,13 +111,15 @@ class DiTBlock(nn.Module):
         text: Float[Tensor, "b l d"],
         angles: Float[Tensor, "#b f h w #k half_d"],
         cameras: Mapping[str, Float[Tensor, "b f #h #w _"]],
-    ) -> tuple[Float[Tensor, "b f h w d"], QueryKey]:
+        num_frames: int | None = None,
+    ) -> tuple[Float[Tensor, "b n h w d"], QueryKey]:
         """Return the next tokens, and the queries and keys of the self-attention.
 
         Args:
             time: Shift, scale and gate of self-attention, then of the feed-forward, before the block's own offsets.
             angles: Rotary angles of the tokens, radians.
             cameras: Camera features by the name of the input that takes them, in the order of the tokens.
+            num_frames: Go on with this many leading frames alone, which still attend to all; None = all.
         """
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = rearrange(
             self.modulation.float() + time, "b six d -> six b 1 1 1 d"
@@ -125,8 +127,8 @@ class DiTBlock(nn.Module):
         update = modulated_norm(tokens, shift, scale, self.eps)
         for name in self.camera_inputs:
             update = update + self.get_submodule(name)(cameras[name])
-        update, tap = self.self_attn(update, angles)
-        tokens = gated_add(tokens, gate, self.projector(update))
+        update, tap = self.self_attn(update, angles, num_frames)
+        tokens = gated_add(tokens[:, :num_frames], gate, self.projector(update))
         tokens = tokens + self.cross_attn(self.norm3(tokens), text)
         update = self.ffn(modulated_norm(tokens, ffn_shift, ffn_scale, self.eps))
         return gated_add(tokens, ffn_gate, update), tap
@@ -172,17 +174,19 @@ class VideoDiT(nn.Module):
             angles: Rotary angles of the tokens, radians.
             cameras: Camera features for the blocks' camera inputs, by name.
             tap_layers: 0-based blocks whose queries and keys are returned.
-            num_output_frames: Predict this many leading token frames, the rest being conditions; None = all.
+            num_output_frames: Predict this many leading token frames, the rest being conditions; None = all. The last
+                block then spares the rest everything but their keys and values (7 % of a tiny step).
         """
         time, block_time = self.embed_time(timestep)
         context = self.embed_text(text)
         tokens = self.patch_embedding(latents)
         taps = {}
         for layer, block in enumerate(self.blocks):
-            tokens, tap = block(tokens, block_time, context, angles, cameras)
+            num_frames = num_output_frames if layer == self.config.num_layers - 1 else None
+            tokens, tap = block(tokens, block_time, context, angles, cameras, num_frames)
             if layer in tap_layers:
                 taps[layer] = tap
-        return DiTOutput(self.head(tokens[:, :num_output_frames], time), taps)
+        return DiTOutput(self.head(tokens, time), taps)
 
     def embed_time(self, timestep: Float[Tensor, " b"]) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b 6 d"]]:
         """Return the head's and the blocks' embedding of sigma, fp32 under any autocast."""

@@ -1,6 +1,7 @@
 """What a way of telling a backbone its cameras consists of."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import nn
 
@@ -8,7 +9,7 @@ from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import LatentGrid
 
 
-class CameraConditioning(Protocol):
+class CameraConditioning(ABC):
     """Builds the modules of one way that cameras enter.
 
     The encoder, shared by all blocks, belongs to the backbone: it maps cameras ``(b v t)`` and the latents' height and
@@ -16,15 +17,15 @@ class CameraConditioning(Protocol):
     a block and living in it as attribute ``name``, maps features to an update of the tokens and starts at zero.
     """
 
-    name: str
+    name: ClassVar[str]
 
+    @abstractmethod
     def build_encoder(self, dit: VideoDiTConfig, grid: LatentGrid) -> nn.Module:
         """Build what all blocks share."""
-        ...
 
+    @abstractmethod
     def build_input(self, dit: VideoDiTConfig) -> nn.Module:
         """Build what one block owns."""
-        ...
 
 
 def zero_linear(in_dim: int, out_dim: int) -> nn.Linear:

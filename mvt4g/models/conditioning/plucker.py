@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mvt4g.geometry.plucker import plucker_rays
 from mvt4g.geometry.pose import compose, invert_pose
-from mvt4g.models.conditioning.interface import zero_linear
+from mvt4g.models.conditioning.interface import CameraConditioning, zero_linear
 from mvt4g.models.layers.patches import PatchEmbedding
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import REFERENCE, Cameras, LatentGrid
@@ -40,7 +40,7 @@ class PluckerEncoder(nn.Module):
         return rearrange(self.pack(packed), "(b v) f h w d -> b v f h w d", b=len(rays))
 
 
-class PluckerConditioning:
+class PluckerConditioning(CameraConditioning):
     """The encoder above and one zero-initialised Linear a block; appended to what a backbone has of its own."""
 
     name = "plucker"

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mvt4g.geometry.pose import invert_pose, relative_to
-from mvt4g.models.conditioning.interface import zero_linear
+from mvt4g.models.conditioning.interface import CameraConditioning, zero_linear
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import REFERENCE, TARGET, Cameras, LatentGrid
 
@@ -30,7 +30,7 @@ class RelativePoseEncoder(nn.Module):
         return repeat(rows, "b f c -> b 2 f 1 1 c")
 
 
-class RelativePoseConditioning:
+class RelativePoseConditioning(CameraConditioning):
     """The encoder above and ReCamMaster's ``cam_encoder``, a Linear(12, width) in every block."""
 
     name = "cam_encoder"

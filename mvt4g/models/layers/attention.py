@@ -53,21 +53,26 @@ class SelfAttention(Attention):
     """Every token attends to every token of every frame and view."""
 
     def forward(
-        self, tokens: Float[Tensor, "b f h w kd"], angles: Float[Tensor, "#b f h w #k half_d"]
-    ) -> tuple[Float[Tensor, "b f h w kd"], QueryKey]:
+        self,
+        tokens: Float[Tensor, "b f h w kd"],
+        angles: Float[Tensor, "#b f h w #k half_d"],
+        num_frames: int | None = None,
+    ) -> tuple[Float[Tensor, "b n h w kd"], QueryKey]:
         """Attend.
 
         Args:
             tokens: Modulated and with the cameras added.
             angles: What each feature pair of query and key is rotated by, radians.
+            num_frames: Let only this many leading frames attend (to all); None = all.
 
         Returns:
-            The update of the tokens, and the queries and keys that made it.
+            The update of the tokens that attend, and the queries and keys of all.
         """
         query = self.split_heads(self.norm_q(self.q(tokens)))
         key = self.split_heads(self.norm_k(self.k(tokens)))
         value = self.split_heads(self.v(tokens))
-        attended = _attend(rotate_pairs(query, angles), rotate_pairs(key, angles), value)
+        rotated = rotate_pairs(query[:, :num_frames], angles[:, :num_frames])
+        attended = _attend(rotated, rotate_pairs(key, angles), value)
         return self.o(attended), QueryKey(query, key)
 
 

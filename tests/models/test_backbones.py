@@ -1,0 +1,260 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from einops import rearrange
+from torch.nn import functional as F
+
+from mvt4g.geometry.rotary import rotate_pairs
+from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.conditioning.plucker import PluckerConditioning
+from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.types import Cameras, InputError, LatentGrid
+from tests.models.small_backbones import (
+    GRID,
+    loud_backbone,
+    make_loud,
+    relative_difference,
+    small_config,
+    small_inputs,
+)
+from tests.reference import recammaster
+
+
+def weights_of(backbone):
+    return {name: value.double().numpy() for name, value in backbone.state_dict().items()}
+
+
+def by_twin(backbone, inputs, clip):
+    text = backbone.null_text[0] if inputs["text"] is None else inputs["text"][clip]
+    return recammaster.forward(
+        weights_of(backbone),
+        backbone.dit.config,
+        backbone.grid,
+        inputs["target_latents"][clip].double().numpy(),
+        inputs["reference_latents"][clip].double().numpy(),
+        inputs["timestep"][clip].item(),
+        inputs["cameras"].cam_from_world[clip].double().numpy(),
+        inputs["cameras"].intrinsics[clip].double().numpy(),
+        text.detach().double().numpy(),
+    )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("head_dim", "plucker", "text"), [(24, True, True), (32, True, False), (16, False, True)])
+def test_forward_and_taps_equal_the_twin(head_dim, plucker, text):
+    backbone, inputs = loud_backbone(head_dim, plucker), small_inputs()
+    if not text:
+        inputs["text"] = None
+    output = backbone(**inputs, tap_layers=[0, 1])
+    for clip in range(2):
+        velocity, taps = by_twin(backbone, inputs, clip)
+        assert relative_difference(output.velocity[clip].double(), torch.from_numpy(velocity)) < 1e-5
+        for layer, (query, key) in enumerate(taps):
+            for got, want in ((output.taps[layer].query, query), (output.taps[layer].key, key)):
+                in_token_order = rearrange(got[clip].flip(0), "v f h w k d -> (v f h w) (k d)")
+                assert relative_difference(in_token_order.double(), torch.from_numpy(want)) < 1e-5
+
+
+@torch.no_grad()
+def test_every_input_shows():
+    """The twin test would be empty if these were small."""
+    backbone, inputs = loud_backbone(), small_inputs()
+    other = small_inputs(seed=1)
+    plain = backbone(**inputs).velocity
+    pose, intrinsics = inputs["cameras"].cam_from_world, inputs["cameras"].intrinsics
+    target_only, reference_only = pose.clone(), pose.clone()
+    target_only[:, 1] = other["cameras"].cam_from_world[:, 1]
+    reference_only[:, 0, 1:] = other["cameras"].cam_from_world[:, 0, 1:]
+    changes = {
+        "target path": {"cameras": Cameras(target_only, intrinsics)},
+        "reference path after its first frame": {"cameras": Cameras(reference_only, intrinsics)},
+        "intrinsics": {"cameras": Cameras(pose, other["cameras"].intrinsics * torch.tensor([2.0, 2, 1])[:, None])},
+        "reference latents": {"reference_latents": other["reference_latents"]},
+        "sigma": {"timestep": other["timestep"]},
+        "text": {"text": other["text"]},
+        "no text": {"text": None},
+    }
+    effects = {
+        name: relative_difference(backbone(**(inputs | change)).velocity, plain) for name, change in changes.items()
+    }
+    assert min(effects.values()) > 0.1, effects
+
+
+@torch.no_grad()
+def test_rotary_time_runs_on_and_shows():
+    backbone, inputs = loud_backbone(), small_inputs()
+    assert backbone.frame_positions(3, torch.device("cpu")).tolist() == [0, 1, 2, 3, 4, 5]
+    plain = backbone(**inputs).velocity
+    backbone.frame_positions = lambda frames, device: torch.arange(frames, device=device).repeat(2)
+    assert relative_difference(backbone(**inputs).velocity, plain) > 0.1
+
+
+@torch.no_grad()
+def test_plucker_changes_nothing_at_step_zero():
+    """Beside a relative-pose conditioning that is already trained."""
+    trained = loud_backbone(plucker=False)
+    extended = ReCamMaster(small_config(), GRID, [PluckerConditioning()], null_text_length=3)
+    gaps = extended.load_state_dict(trained.state_dict(), strict=False)
+    assert not gaps.unexpected_keys
+    assert {name.rpartition(".")[0] for name in gaps.missing_keys} == {
+        "camera_encoders.plucker.pack",
+        "dit.blocks.0.plucker",
+        "dit.blocks.1.plucker",
+    }
+    inputs = small_inputs()
+    assert torch.equal(extended(**inputs).velocity, trained(**inputs).velocity)
+    make_loud(extended.dit.blocks[0].plucker)
+    assert relative_difference(extended(**inputs).velocity, trained(**inputs).velocity) > 0.1
+
+
+@torch.no_grad()
+def test_recammaster_starts_as_its_plain_dit():
+    torch.manual_seed(0)
+    backbone, inputs = ReCamMaster(small_config(), GRID, [PluckerConditioning()], null_text_length=3), small_inputs()
+    torch.nn.init.normal_(backbone.dit.head.head.weight)
+    joint = torch.cat([inputs["target_latents"], inputs["reference_latents"]], dim=2)
+    for block in backbone.dit.blocks:
+        block.camera_inputs, block.projector = (), torch.nn.Identity()
+    angles = backbone._angles(3, 4, 6, torch.device("cpu"))
+    plain = backbone.dit(joint, inputs["timestep"], inputs["text"], angles, {}).latents[:, :, :3]
+    fresh = ReCamMaster(small_config(), GRID, [PluckerConditioning()], null_text_length=3)
+    fresh.load_state_dict(backbone.state_dict(), strict=False)
+    torch.testing.assert_close(fresh(**inputs).velocity, plain)
+
+
+def test_a_fresh_network_predicts_zero():
+    torch.manual_seed(0)
+    backbone = ReCamMaster(small_config(), GRID, null_text_length=3)
+    assert not backbone(**small_inputs()).velocity.any()
+
+
+@torch.no_grad()
+def test_taps_are_what_attention_uses():
+    backbone, inputs = loud_backbone(), small_inputs()
+    seen = {}
+    attention = backbone.dit.blocks[1].self_attn
+    attention.v.register_forward_hook(lambda _, __, value: seen.update(value=value))
+    attention.o.register_forward_pre_hook(lambda _, args: seen.update(attended=args[0]))
+    output = backbone(**inputs, tap_layers=[1])
+    tap = output.taps[1]
+    query, key = (
+        rearrange(rotate_pairs(part, tap.rotary).flip(1), "b v f h w k d -> b k (v f h w) d")
+        for part in (tap.query, tap.key)
+    )
+    value = rearrange(seen["value"], "b f h w (k d) -> b k (f h w) d", k=2)
+    attended = rearrange(F.scaled_dot_product_attention(query, key, value), "b k l d -> b l (k d)")
+    got = seen["attended"].flatten(1, 3)
+    torch.testing.assert_close(attended[:, : got.shape[1]], got, rtol=1e-4, atol=1e-5)
+    unrotated = rearrange(tap.query.flip(1), "b v f h w k d -> b k (v f h w) d")
+    wrong = rearrange(F.scaled_dot_product_attention(unrotated, key, value), "b k l d -> b l (k d)")
+    assert relative_difference(wrong[:, : got.shape[1]], got) > 0.1
+
+
+def test_tap_says_where_and_when():
+    backbone = loud_backbone()
+    tap = backbone(**small_inputs(), tap_layers=(1,)).taps[1]
+    assert tap.layer == 1
+    assert tap.query.shape == tap.key.shape == (2, 2, 3, 2, 3, 2, 24)
+    assert tap.rotary.shape == (1, 2, 3, 2, 3, 1, 12)
+    assert tap.frame_times.tolist() == [0, 2, 4]
+    assert tap.stride == backbone.tap_shape.stride == 4
+    # View 0 is the reference, which sits 3 latent frames after the target; the first pair turns one radian a frame.
+    assert tap.rotary[0, :, :, 0, 0, 0, 0].tolist() == [[3, 4, 5], [0, 1, 2]]
+    tap.query.sum().backward()
+    assert backbone.dit.blocks[1].self_attn.q.weight.grad.any()
+
+
+@torch.no_grad()
+def test_taps_leave_the_output_alone():
+    backbone, inputs = loud_backbone(), small_inputs()
+    assert torch.equal(backbone(**inputs).velocity, backbone(**inputs, tap_layers=[0, 1]).velocity)
+
+
+@torch.no_grad()
+def test_world_frame_does_not_matter():
+    backbone, inputs = loud_backbone(), small_inputs()
+    cameras = inputs["cameras"]
+    world_from_other = cameras.cam_from_world[:1, :1, :1].clone()
+    world_from_other[..., :3, 3] += 5
+    moved = Cameras(cameras.cam_from_world @ world_from_other, cameras.intrinsics)
+    plain = backbone(**inputs).velocity
+    assert relative_difference(backbone(**(inputs | {"cameras": moved})).velocity, plain) < 1e-4
+
+
+@torch.no_grad()
+def test_bf16_weights_and_autocast_run_and_agree():
+    backbone, inputs = loud_backbone(), small_inputs()
+    plain = backbone(**inputs).velocity
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = backbone(**inputs, tap_layers=[0])
+    assert mixed.velocity.dtype == torch.float32
+    assert mixed.taps[0].rotary.dtype == torch.float32
+    assert 0 < relative_difference(mixed.velocity, plain) < 0.2
+    low = backbone.bfloat16()(**inputs).velocity
+    assert 0 < relative_difference(low, plain) < 0.2
+
+
+def test_gradients_reach_every_parameter():
+    backbone, inputs = loud_backbone(), small_inputs()
+    backbone(**(inputs | {"text": None})).velocity.square().sum().backward()
+    assert [name for name, parameter in backbone.named_parameters() if parameter.grad is None] == []
+    assert [name for name, parameter in backbone.named_parameters() if not parameter.grad.any()] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda i: {"tap_layers": [2]}, r"tap layer: got 2, want 0 to 1 \(2 layers\)"),
+        (lambda i: {"tap_layers": [-1]}, "tap layer: got -1"),
+        (lambda i: {"cameras": i["cameras"][:, :, :4]}, r"num_frames: got 4, want 2\*m \+ 1"),
+        (lambda i: {"cameras": i["cameras"][:, :, :3]}, "cameras: got 3 frames, want 5 for 3 latent frames"),
+        (lambda i: {"cameras": i["cameras"][:, :1]}, "cameras: got 1 views, want 2"),
+        (
+            lambda i: {name: i[name][..., :3] for name in ("target_latents", "reference_latents")},
+            r"video size: got 8x6 \(h x w\), want multiples of 4",
+        ),
+        (lambda i: {"text": torch.zeros(2, 8, 6)}, "text: got shape .* want at most 7 tokens of width 6"),
+        (lambda i: {"text": torch.zeros(2, 7, 5)}, "text: got shape"),
+    ],
+)
+def test_bad_inputs_are_named(change, message):
+    inputs = small_inputs()
+    with pytest.raises(InputError, match=message):
+        loud_backbone()(**(inputs | change(inputs)))
+
+
+def test_bad_configurations_are_named():
+    with pytest.raises(InputError, match="'plucker' twice"):
+        ReCamMaster(small_config(), GRID, [PluckerConditioning(), PluckerConditioning()], 3)
+    with pytest.raises(InputError, match="null_text_length: got 8, want 1 to text_len 7"):
+        ReCamMaster(small_config(), GRID)
+    with pytest.raises(InputError, match="patch_size"):
+        ReCamMaster(small_config(patch_size=(2, 2, 2)), GRID, (), 3)
+    with pytest.raises(InputError, match="head_dim: got 7"):
+        ReCamMaster(small_config(head_dim=7), GRID, (), 3)
+
+
+def test_tiny_and_nano_sizes():
+    for config, head_dim in ((VideoDiTConfig.tiny(), 32), (VideoDiTConfig.nano(), 24)):
+        backbone = ReCamMaster(config, LatentGrid(1, 4, 16), [PluckerConditioning()])
+        assert backbone.tap_shape.head_dim == head_dim
+        assert backbone.tap_shape.stride == 8
+        assert backbone.num_layers == config.num_layers
+
+
+def test_one_frame_clip():
+    """One video frame is one latent frame whatever the temporal stride."""
+    backbone, inputs = loud_backbone(), small_inputs()
+    one = {name: inputs[name][:, :, :1] for name in ("target_latents", "reference_latents", "cameras")}
+    velocity = backbone(**(inputs | one)).velocity
+    assert velocity.shape == (2, 5, 1, 4, 6)
+    assert np.isfinite(velocity.detach().numpy()).all()
+
+
+def test_config_is_frozen_and_checked():
+    with pytest.raises(InputError, match="num_heads: got 5, want a divisor of dim 128"):
+        replace(VideoDiTConfig.tiny(), num_heads=5)
+    with pytest.raises(InputError, match="num_layers: got 0"):
+        replace(VideoDiTConfig.tiny(), num_layers=0)

@@ -1,0 +1,98 @@
+import hashlib
+
+import pytest
+import torch
+
+from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.conditioning.plucker import PluckerConditioning
+from mvt4g.models.layers.rope import rotary_angles
+from mvt4g.models.video_dit import DiTBlock, VideoDiT, VideoDiTConfig
+from mvt4g.types import InputError, LatentGrid
+from tests.models.small_backbones import make_loud, relative_difference, small_config
+
+BLOCK_KEYS = {
+    *(f"self_attn.{part}.{kind}" for part in "qkvo" for kind in ("weight", "bias")),
+    *(f"cross_attn.{part}.{kind}" for part in "qkvo" for kind in ("weight", "bias")),
+    *(f"{attention}.norm_{part}.weight" for attention in ("self_attn", "cross_attn") for part in "qk"),
+    *(f"{part}.{kind}" for part in ("norm3", "ffn.0", "ffn.2") for kind in ("weight", "bias")),
+    "modulation",
+}
+
+
+def fingerprint(module):
+    """DiffSynth's: md5 of the sorted ``key:shape`` and bare keys."""
+    state = module.state_dict()
+    shaped = [f"{name}:{'_'.join(map(str, value.shape))}" for name, value in state.items()]
+    return hashlib.md5(",".join(sorted([*shaped, *state])).encode()).hexdigest()
+
+
+def test_names_and_shapes_are_those_of_the_official_checkpoints():
+    with torch.device("meta"):
+        dit = VideoDiT(VideoDiTConfig.wan_1_3b())
+        recammaster = ReCamMaster(VideoDiTConfig.wan_1_3b(), LatentGrid(4, 8, 16))
+        extended = ReCamMaster(VideoDiTConfig.wan_1_3b(), LatentGrid(4, 8, 16), [PluckerConditioning()])
+    assert len(dit.state_dict()) == 825
+    assert sum(parameter.numel() for parameter in dit.parameters()) == 1_418_996_800
+    assert fingerprint(dit) == "9269f8db9040a9d860eaca435be61814"
+    assert len(recammaster.dit.state_dict()) == 945
+    assert sum(parameter.numel() for parameter in recammaster.dit.parameters()) == 1_490_420_800
+    assert fingerprint(recammaster.dit) == "eba39c71759fed170880aaf589b469ba"
+    added = set(extended.dit.state_dict()) - set(recammaster.dit.state_dict())
+    assert added == {f"blocks.{layer}.plucker.{kind}" for layer in range(30) for kind in ("weight", "bias")}
+    assert extended.camera_encoders["plucker"].pack.weight.shape == (1536, 6 * 4 * 64, 1, 2, 2)
+
+
+def test_a_block_has_the_27_tensors_of_the_original():
+    assert set(DiTBlock(small_config()).state_dict()) == BLOCK_KEYS
+    assert len(BLOCK_KEYS) == 27
+
+
+@torch.no_grad()
+def test_output_frames_alone_equal_those_of_the_whole():
+    dit = make_loud(VideoDiT(small_config())).eval()
+    latents, text = torch.randn(2, 5, 6, 4, 6), torch.randn(2, 3, 6)
+    angles = rotary_angles(24, torch.arange(6), 2, 3)[None, :, :, :, None]
+    sigma = torch.tensor([0.2, 0.9])
+    whole = dit(latents, sigma, text, angles, {}, tap_layers=[1])
+    part = dit(latents, sigma, text, angles, {}, tap_layers=[1], num_output_frames=2)
+    torch.testing.assert_close(part.latents, whole.latents[:, :, :2], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(part.taps[1].query, whole.taps[1].query)
+    assert part.taps[1].key.shape == (2, 6, 2, 3, 2, 24)
+
+
+@torch.no_grad()
+def test_text_is_padded_and_its_padding_is_attended():
+    dit = make_loud(VideoDiT(small_config()))
+    short, zeros = torch.randn(1, 3, 6), torch.zeros(1, 4, 6)
+    embedded = dit.embed_text(short)
+    assert embedded.shape == (1, 7, 48)
+    torch.testing.assert_close(embedded, dit.embed_text(torch.cat([short, zeros], dim=1)))
+    assert embedded[:, 3:].any()
+
+
+@torch.no_grad()
+def test_timestep_is_sigma_times_a_thousand():
+    dit = make_loud(VideoDiT(small_config()))
+    time, block_time = dit.embed_time(torch.tensor([0.0, 0.5]))
+    frequencies = 10000 ** (-torch.arange(8) / 8)
+    for row, sigma in enumerate((0.0, 0.5)):
+        sinusoid = torch.cat([(1000 * sigma * frequencies).cos(), (1000 * sigma * frequencies).sin()])
+        torch.testing.assert_close(time[row], dit.time_embedding(sinusoid), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(block_time[row].flatten(), dit.time_projection(time[row]))
+    assert relative_difference(time[0], time[1]) > 0.1
+
+
+@torch.no_grad()
+def test_time_embedding_stays_fp32_under_autocast():
+    dit = make_loud(VideoDiT(small_config()))
+    sigma = torch.tensor([0.7])
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = dit.embed_time(sigma)
+    for got, want in zip(mixed, dit.embed_time(sigma), strict=True):
+        assert torch.equal(got, want)
+
+
+def test_a_camera_input_may_not_hide_a_part_of_the_block():
+    block = DiTBlock(small_config())
+    with pytest.raises(InputError, match="'ffn' twice"):
+        block.add_camera_input("ffn", torch.nn.Identity())
