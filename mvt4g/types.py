@@ -5,7 +5,7 @@ Axes: b v t n c h w = batch, view, frame, point, channel, height, width; f = lat
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -22,10 +22,13 @@ class InputError(ValueError):
     """
 
 
+_Fields = TypeVar("_Fields", bound="_TensorFields")  # typing.Self is refused by beartype under the test hook
+
+
 class _TensorFields:
     """Moves every tensor of a frozen dataclass, at any depth, and leaves the rest as it is."""
 
-    def _map(self, move: Any) -> Self:
+    def _map(self: _Fields, move: Any) -> _Fields:
         moved: dict[str, Any] = {}
         for field in fields(self):  # type: ignore[arg-type]  # mixed into dataclasses only
             value = getattr(self, field.name)
@@ -35,11 +38,11 @@ class _TensorFields:
                 moved[field.name] = value._map(move)
         return replace(self, **moved)  # type: ignore[type-var]  # mixed into dataclasses only
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+    def to(self: _Fields, device: torch.device | str, non_blocking: bool = False) -> _Fields:
         """Return a copy on ``device``; dtypes stay, since cameras and tracks are fp32 under any precision."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
-    def pin_memory(self) -> Self:
+    def pin_memory(self: _Fields) -> _Fields:
         """Return a copy in pinned host memory."""
         return self._map(lambda tensor: tensor.pin_memory())
 
@@ -116,9 +119,7 @@ class MultiViewClip(_TensorFields):
             if (value := getattr(self, name)) is not None
         }
         pose, intrinsics = self.cameras.cam_from_world, self.cameras.intrinsics
-        cameras = Cameras(
-            pose.index_select(pose.ndim - 4, index), intrinsics.index_select(intrinsics.ndim - 4, index)
-        )
+        cameras = Cameras(pose.index_select(pose.ndim - 4, index), intrinsics.index_select(intrinsics.ndim - 4, index))
         return replace(self, cameras=cameras, **taken)
 
 
@@ -130,15 +131,16 @@ def _stack_field(name: str, clips: Sequence[MultiViewClip]) -> Any:
     if missing:
         raise InputError(f"{name}: missing in clip {missing[0]!r} but present in others of its batch; want all or none")
     if isinstance(values[0], Cameras):
-        return Cameras(
-            torch.stack([value.cam_from_world for value in values]), torch.stack([value.intrinsics for value in values])
-        )
-    if not isinstance(values[0], Tensor):
-        return tuple(values)
+        poses = _stack_tensors(f"{name}.cam_from_world", clips, [value.cam_from_world for value in values])
+        return Cameras(poses, _stack_tensors(f"{name}.intrinsics", clips, [value.intrinsics for value in values]))
+    return _stack_tensors(name, clips, values) if isinstance(values[0], Tensor) else tuple(values)
+
+
+def _stack_tensors(name: str, clips: Sequence[MultiViewClip], values: Sequence[Tensor]) -> Tensor:
     shapes = {tuple(value.shape): clip.name for clip, value in zip(clips, values, strict=True)}
     if len(shapes) > 1:
         raise InputError(f"{name}: clips of one batch have different shapes, got {shapes}, want one shape")
-    return torch.stack(values)
+    return torch.stack(list(values))
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ class LatentGrid:
     """How a codec's latents lie over a video: all a backbone must know of its codec.
 
     F = ``temporal_stride`` * m + 1 frames give m + 1 latent frames; latent frame j stands for video frame
-    j * ``temporal_stride``. Cell (row, column) has its centre at pixel ((column + 0.5), (row + 0.5)) * ``spatial_stride``.
+    j * ``temporal_stride``. Cell (row, column) has its centre at pixel
+    ((column + 0.5), (row + 0.5)) * ``spatial_stride``.
     """
 
     temporal_stride: int
