@@ -7,12 +7,12 @@ from torch import Tensor
 from mvt4g.types import InputError
 
 
-def cell_of_pixels(xy: Float[Tensor, "*batch 2"], stride: float) -> Int[Tensor, "*batch 2"]:
+def cell_of_pixels(xy: Float[Tensor, "*batch 2"], stride: int) -> Int[Tensor, "*batch 2"]:
     """Return the (column, row) of the token that covers each pixel position; outside the image it is out of range."""
     return torch.floor(xy / stride).long()
 
 
-def cell_centre(cell: Int[Tensor, "*batch 2"], stride: float) -> Float[Tensor, "*batch 2"]:
+def cell_centre(cell: Int[Tensor, "*batch 2"], stride: int) -> Float[Tensor, "*batch 2"]:
     """Return the pixel (x, y) at the centre of each (column, row)."""
     return (cell.to(torch.float32) + 0.5) * stride
 

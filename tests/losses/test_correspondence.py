@@ -1,0 +1,157 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mvt4g.losses.correspondence import PAIRS, CorrespondenceLoss
+from mvt4g.types import AttentionTap, InputError
+from tests.reference.attention_rows import correspondence_loss
+
+BATCH, VIEWS, FRAMES, HEIGHT, WIDTH, HEADS, DIM, POINTS, STRIDE = 3, 2, 3, 3, 4, 2, 4, 4, 8
+
+
+def make_tap(seed, layer=0):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (BATCH, VIEWS, FRAMES, HEIGHT, WIDTH, HEADS, DIM)
+    query, key = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    rotary = torch.randn(1, VIEWS, FRAMES, HEIGHT, WIDTH, 1, DIM // 2, generator=generator, dtype=torch.float64)
+    return AttentionTap(layer, query.requires_grad_(), key.requires_grad_(), rotary, torch.arange(FRAMES) * 4, STRIDE)
+
+
+def make_batch(seed=0):
+    """Queries, tracks, visibility, validity; the last clip has nothing visible but the queries themselves."""
+    generator = torch.Generator().manual_seed(seed)
+    size = torch.tensor([WIDTH, HEIGHT]) * STRIDE
+    tracks = torch.rand(BATCH, VIEWS, FRAMES, POINTS, 2, generator=generator) * size
+    visible = torch.rand(BATCH, VIEWS, FRAMES, POINTS, generator=generator) < 0.7
+    visible[-1] = False
+    valid = torch.ones(BATCH, POINTS, dtype=torch.bool)
+    valid[0, -1] = False
+    view = torch.randint(0, VIEWS, (BATCH, POINTS), generator=generator)
+    frame = torch.randint(0, FRAMES, (BATCH, POINTS), generator=generator)
+    clip, point = torch.arange(BATCH)[:, None], torch.arange(POINTS)
+    visible[clip, view, frame, point] = True
+    tracks[~visible] *= 100  # ground truth is kept through occlusion and outside the image
+    queries = torch.cat([torch.stack([view, frame * 4], dim=-1).float(), tracks[clip, view, frame, point]], dim=-1)
+    return queries, tracks, visible, valid
+
+
+def twin(tap, queries, tracks, visible, valid, query=None, key=None):
+    query = tap.query.detach().numpy() if query is None else query
+    key = tap.key.detach().numpy() if key is None else key
+    rotary = tap.rotary[0, ..., 0, :].numpy()
+    arrays = (values.numpy() for values in (queries.double(), tracks.double(), visible, valid))
+    return correspondence_loss(query, key, rotary, tap.frame_times.tolist(), tap.stride, *arrays)
+
+
+@pytest.mark.parametrize("max_logits", [1, 2**23])
+def test_equals_the_slow_twin(max_logits):
+    tap, batch = make_tap(0), make_batch()
+    terms = CorrespondenceLoss(max_logits=max_logits)({0: tap}, *batch)
+    totals, pairs = twin(tap, *batch)
+    np.testing.assert_allclose(terms.total.detach(), totals, rtol=1e-6)
+    for name in PAIRS:
+        np.testing.assert_allclose(terms.pairs[name], [pair[name] for pair in pairs], rtol=1e-6)
+    assert terms.empty.tolist() == [False, False, True]
+    assert min(totals[:2]) > 0.5
+
+
+@pytest.mark.parametrize("max_logits", [1, 2**23])
+def test_gradients_equal_differences_of_the_slow_twin(max_logits):
+    tap, batch = make_tap(0), make_batch()
+    CorrespondenceLoss(max_logits=max_logits)({0: tap}, *batch).total.sum().backward()
+    rng = np.random.default_rng(0)
+    for name in ("query", "key"):
+        values = getattr(tap, name)
+        direction = rng.standard_normal(values.shape)
+        step = 1e-5 * direction
+        ahead, behind = (
+            twin(tap, *batch, **{name: values.detach().numpy() + sign * step})[0].sum() for sign in (1, -1)
+        )
+        assert (values.grad.numpy() * direction).sum() == pytest.approx((ahead - behind) / 2e-5, rel=1e-6)
+
+
+def test_pairs_and_counts_make_up_the_total():
+    terms = CorrespondenceLoss()({0: make_tap(0)}, *make_batch())
+    weighted = sum(terms.pairs[name] * terms.counts[name] for name in PAIRS)
+    count = sum(terms.counts.values())
+    torch.testing.assert_close(weighted / count.clamp(min=1), terms.total.detach())
+    assert count[-1] == 0
+
+
+def test_attention_that_knows_nothing_costs_the_log_of_the_cells():
+    tap = make_tap(0)
+    blind = AttentionTap(0, torch.zeros_like(tap.query), tap.key, tap.rotary, tap.frame_times, tap.stride)
+    terms = CorrespondenceLoss()({0: blind}, *make_batch())
+    torch.testing.assert_close(terms.total[:2], torch.full((2,), math.log(HEIGHT * WIDTH), dtype=torch.float64))
+
+
+def one_hot_tap(scale=60.0):
+    """Every token knows its own cell: attention from a cell goes to the same cell of every frame."""
+    code = torch.eye(HEIGHT * WIDTH).reshape(1, 1, 1, HEIGHT, WIDTH, 1, HEIGHT * WIDTH) * scale
+    code = code.expand(1, VIEWS, FRAMES, -1, -1, -1, -1)
+    rotary = torch.zeros(1, VIEWS, FRAMES, HEIGHT, WIDTH, 1, HEIGHT * WIDTH // 2)
+    return AttentionTap(0, code, code, rotary, torch.arange(FRAMES) * 4, STRIDE)
+
+
+def resting_batch(offset=(0.0, 0.0), swapped=False):
+    xy = torch.tensor([[[12.0, 4.0], [28.0, 20.0], [4.0, 12.0]]])
+    queries = torch.cat([torch.tensor([[[0.0, 0.0], [1.0, 4.0], [0.0, 8.0]]]), xy], dim=-1)
+    target = xy.flip(-1) if swapped else xy
+    tracks = (target + torch.tensor(offset))[:, None, None].expand(1, VIEWS, FRAMES, 3, 2)
+    inside = ((tracks >= 0) & (tracks < torch.tensor([WIDTH, HEIGHT]) * STRIDE)).all(dim=-1)
+    return queries, tracks, inside
+
+
+def test_right_attention_costs_nothing_and_wrong_labels_much():
+    """Negative controls: x and y swapped, or labels half a cell off (which is the next cell from a centre)."""
+    loss = CorrespondenceLoss()
+    assert loss({0: one_hot_tap()}, *resting_batch()).total.item() < 1e-6
+    assert loss({0: one_hot_tap()}, *resting_batch(offset=(3.9, 3.9))).total.item() < 1e-6
+    assert loss({0: one_hot_tap()}, *resting_batch(offset=(4.0, 0.0))).total.item() > 100
+    assert loss({0: one_hot_tap()}, *resting_batch(swapped=True)).total.item() > 100
+
+
+def test_the_querys_own_frame_does_not_count():
+    queries, tracks, visible = resting_batch()
+    loss = CorrespondenceLoss()
+    whole = loss({0: one_hot_tap()}, queries, tracks, visible)
+    assert sum(whole.counts.values()).item() == 3 * (VIEWS * FRAMES - 1)
+    own = tracks.clone()
+    own[0, 0, 0, 0] = 0.0  # a wrong label there must not be seen
+    assert torch.equal(loss({0: one_hot_tap()}, queries, own, visible).total, whole.total)
+    elsewhere = tracks.clone()
+    elsewhere[0, 1, 0, 0] = 0.0
+    assert loss({0: one_hot_tap()}, queries, elsewhere, visible).total.item() > 1
+
+
+def test_layers_are_averaged():
+    taps, batch = {2: make_tap(0, 2), 5: make_tap(1, 5)}, make_batch()
+    first, second = (CorrespondenceLoss([layer])(taps, *batch).total for layer in (2, 5))
+    both = CorrespondenceLoss([2, 5])(taps, *batch).total
+    torch.testing.assert_close(both, (first + second) / 2)
+    torch.testing.assert_close(CorrespondenceLoss()(taps, *batch).total, both)
+
+
+def test_a_layer_without_tap_is_refused():
+    with pytest.raises(InputError, match=r"layers: got \[7\], want some of the tapped layers \[0\]"):
+        CorrespondenceLoss([7])({0: make_tap(0)}, *make_batch())
+
+
+def test_nothing_visible_gives_an_exact_zero_with_a_graph():
+    tap, (queries, tracks, visible, valid) = make_tap(0), make_batch()
+    terms = CorrespondenceLoss()({0: tap}, queries, tracks * math.inf, torch.zeros_like(visible), valid)
+    terms.total.sum().backward()
+    assert terms.total.tolist() == [0.0] * BATCH
+    assert terms.empty.all()
+    assert torch.equal(tap.key.grad, torch.zeros_like(tap.key))
+
+
+def test_inputs_are_not_written_and_clips_do_not_mix():
+    tap, batch = make_tap(0), make_batch()
+    before = [values.clone() for values in (tap.query, tap.key, *batch)]
+    together = CorrespondenceLoss()({0: tap}, *batch).total
+    assert all(torch.equal(a, b) for a, b in zip(before, (tap.query, tap.key, *batch), strict=True))
+    alone = AttentionTap(0, tap.query[1:2], tap.key[1:2], tap.rotary, tap.frame_times, tap.stride)
+    torch.testing.assert_close(CorrespondenceLoss()({0: alone}, *(v[1:2] for v in batch)).total, together[1:2])
