@@ -1,0 +1,116 @@
+"""Which points of a real clip are tracked: on an object's mask, on a grid, or from a file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mvt4g.data.framing import Framing
+from mvt4g.formats.track_files import check_queries, read_queries
+from mvt4g.geometry.pixels import pixel_centres
+from mvt4g.types import REFERENCE, InputError
+
+_DEFAULT_COUNTS = {"mask": 16, "grid": 8}
+_LLOYD_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class QueryChoice:
+    """How query points are chosen.
+
+    Attributes:
+        kind: "mask", "grid" or "file".
+        count: Points on the mask, or points a side of the grid.
+        path: Of the file.
+    """
+
+    kind: str
+    count: int = 0
+    path: Path | None = None
+
+    @staticmethod
+    def parse(text: str) -> "QueryChoice":
+        """Understand "mask", "mask:32", "grid:8" or the path of a .json, .csv or .npz file.
+
+        Raises:
+            InputError: If it is none of these.
+        """
+        kind, _, count = text.partition(":")
+        if kind not in _DEFAULT_COUNTS:
+            path = Path(text)
+            if path.suffix.lower() not in (".json", ".csv", ".npz"):
+                raise InputError(f"queries: got {text!r}, want 'mask', 'mask:16', 'grid:8' or a .json, .csv, .npz file")
+            return QueryChoice("file", path=path)
+        if count and not (count.isdecimal() and int(count) > 0):
+            raise InputError(f"queries: got {text!r}, want a count of at least 1 after '{kind}:'")
+        return QueryChoice(kind, int(count) if count else _DEFAULT_COUNTS[kind])
+
+
+def grid_queries(side: int, height: int, width: int) -> Float[Tensor, "q 4"]:
+    """Return the centres of a grid of cells over frame 0, ``side`` a row and column."""
+    unit = rearrange(pixel_centres(side, side, stride=1 / side), "row column xy -> (row column) xy")
+    return _at_frame(0, unit * unit.new_tensor([width, height]))
+
+
+def mask_queries(masks: Bool[Tensor, "t h w"], count: int, name: str) -> Float[Tensor, "q 4"]:
+    """Return up to ``count`` points spread evenly over the mask of the first frame that has one.
+
+    They are the centres of clusters (farthest-point start, then Lloyd's rounds), each moved to the nearest pixel centre
+    of the mask, so that they lie inside an object rather than on its rim.
+
+    Raises:
+        InputError: If every mask is empty; ``name`` is what the message calls the clip.
+    """
+    frames = masks.flatten(1).any(dim=1).nonzero()[:, 0].tolist()
+    if not frames:
+        raise InputError(f"{name}: queries: got masks that are empty in all frames kept, want 'grid:N' or a file")
+    pixels = pixel_centres(masks.shape[1], masks.shape[2])[masks[frames[0]]]
+    return _at_frame(frames[0], _spread_over(pixels, min(count, len(pixels))))
+
+
+def file_queries(
+    path: Path, source_frames: int, kept: Sequence[int], framing: Framing
+) -> tuple[Float[Tensor, "q 4"], Int[Tensor, " q"]]:
+    """Read query points in pixels and frames of the source and take them along to the model's.
+
+    Returns:
+        The queries that are still there, and their rows in the file: a frame or place that was cut away takes its
+        queries with it.
+
+    Raises:
+        InputError: If the file is bad, a query is outside the source or of another view than the reference, or none is
+            left.
+    """
+    queries = read_queries(path)
+    check_queries(queries, REFERENCE + 1, source_frames, *framing.source, str(path))
+    place_of = {frame: place for place, frame in enumerate(kept)}
+    places = torch.tensor([place_of.get(int(frame), -1) for frame in queries[:, 1].tolist()])
+    xy, inside = framing.points(queries[:, 2:])
+    rows = torch.nonzero(inside & (places >= 0))[:, 0]
+    if not len(rows):
+        raise InputError(f"{path}: got {len(queries)} queries, all outside what is kept of the video, want one inside")
+    return torch.cat([queries[rows, :1], places[rows, None].float(), xy[rows]], dim=1), rows
+
+
+def _at_frame(frame: int, xy: Tensor) -> Tensor:
+    start = torch.tensor([float(REFERENCE), float(frame)])
+    return torch.cat([start.expand(len(xy), 2), xy], dim=1)
+
+
+def _spread_over(pixels: Float[Tensor, "p 2"], count: int) -> Float[Tensor, "q 2"]:
+    first = torch.linalg.vector_norm(pixels - pixels.mean(0), dim=1).argmin()
+    chosen, distance = [int(first)], torch.linalg.vector_norm(pixels - pixels[first], dim=1)
+    while len(chosen) < count:
+        chosen.append(int(distance.argmax()))
+        distance = torch.minimum(distance, torch.linalg.vector_norm(pixels - pixels[chosen[-1]], dim=1))
+    centres = pixels[chosen]
+    for _ in range(_LLOYD_ROUNDS):
+        owner = torch.cdist(pixels, centres).argmin(1)
+        owned = owner.bincount(minlength=count)[:, None]
+        means = torch.zeros_like(centres).index_add_(0, owner, pixels) / owned.clamp(min=1)
+        centres = torch.where(owned > 0, means, centres)
+    return pixels[torch.cdist(centres, pixels).argmin(1).unique()]
