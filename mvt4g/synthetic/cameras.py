@@ -53,7 +53,7 @@ def separation_degrees(positions: Float[ndarray, "v t 3"]) -> Float[ndarray, "v 
     return np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
 
 
-def camera_centres(cameras: Cameras) -> Float[Tensor, "v t 3"]:
+def camera_centres(cameras: Cameras) -> Float[Tensor, "*b 3"]:
     """Return camera positions in the world frame."""
     return invert_pose(cameras.cam_from_world)[..., :3, 3]
 

@@ -8,6 +8,9 @@ from typing import Literal
 
 from mvt4g.types import InputError
 
+RECIPE_VERSION = 1
+"""Raised whenever the same recipe gives other clips than before, so that no cache mixes the two."""
+
 ShapeKind = Literal["box", "ellipsoid", "cylinder", "capsule"]
 
 
