@@ -122,7 +122,7 @@ def _frame_blocks(key_maps: Tensor, cell: Tensor, block: int) -> Iterator[tuple[
 def _gathered(key_maps: Tensor, index: Tensor) -> Tensor:
     """Keys (b p fm d) of the flattened maps."""
     rows = rearrange(key_maps, "b f h w d -> (b f h w) d").index_select(0, index.flatten())
-    return rows.view(*index.shape, -1)
+    return rows.view(*index.shape, key_maps.shape[-1])
 
 
 def _per_frame(dots: Tensor, part: slice) -> Tensor:

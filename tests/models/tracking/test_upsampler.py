@@ -1,0 +1,46 @@
+import torch
+
+from mvt4g.models.tracking.upsampler import FeatureUpsampler, reduced
+
+
+def test_a_tokens_block_depends_on_that_token_alone():
+    upsampler = FeatureUpsampler(token_dim=6, channels=4, factor=2, hidden=8)
+    tokens = torch.randn(2, 3, 5, 6)
+    before = upsampler(tokens)
+    assert before.shape == (2, 6, 10, 4)
+    tokens[1, 2, 1] += 1.0
+    changed = (upsampler(tokens) != before).any(dim=-1)
+    expected = torch.zeros(2, 6, 10, dtype=torch.bool)
+    expected[1, 4:6, 2:4] = True
+    assert torch.equal(changed, expected)
+
+
+def test_features_start_with_unit_length():
+    features = FeatureUpsampler(16, 8, 4, 8)(torch.randn(3, 3, 16))
+    torch.testing.assert_close(features.norm(dim=-1), torch.ones(12, 12), rtol=1e-4, atol=1e-4)
+
+
+def test_factor_one_keeps_the_grid_and_zero_tokens_stay_finite():
+    upsampler = FeatureUpsampler(6, 4, 1, 8)
+    tokens = torch.zeros(2, 3, 6, requires_grad=True)
+    features = upsampler(tokens)
+    features.square().sum().backward()
+    assert features.shape == (2, 3, 4)
+    assert torch.isfinite(features).all()
+    assert torch.isfinite(tokens.grad).all()
+
+
+def test_reduction_by_known_values():
+    maps = torch.arange(16.0).reshape(1, 4, 4, 1)
+    assert reduced(maps, 1) is maps
+    assert reduced(maps, 2)[0, :, :, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert reduced(maps, 4).flatten().tolist() == [7.5]
+    assert reduced(maps, 9).shape == (1, 1, 1, 1)
+    assert reduced(torch.zeros(2, 8, 13, 3), 3).shape == (2, 3, 4, 3)
+
+
+def test_reductions_tile_the_same_image():
+    """Cell i of a map of n cells keeps its centre at (i + 0.5) / n of the image, also where 3 does not divide n."""
+    ramp = ((torch.arange(32) + 0.5) / 32).expand(1, 32, 32)[..., None]
+    small = reduced(ramp, 3)[0, 0, :, 0]
+    torch.testing.assert_close(small, (torch.arange(11) + 0.5) / 11, rtol=0, atol=0.015)
