@@ -32,7 +32,8 @@ def blur(video: Tensor, sigma: float) -> Tensor:
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
     weights = weights / weights.sum()
     planes = rearrange(video, "t c h w -> (t c) 1 h w")
-    for kernel, padding in ((weights[None, None, None], (reach, reach, 0, 0)), (weights[None, None, :, None], (0, 0, reach, reach))):
+    across, down = weights[None, None, None], weights[None, None, :, None]
+    for kernel, padding in ((across, (reach, reach, 0, 0)), (down, (0, 0, reach, reach))):
         planes = torch.nn.functional.conv2d(torch.nn.functional.pad(planes, padding, mode="replicate"), kernel)
     return rearrange(planes, "(t c) 1 h w -> t c h w", c=video.shape[1])
 

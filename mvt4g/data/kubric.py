@@ -175,7 +175,9 @@ def _generate(scene: SceneSpec, seed: int, index: int, path: Path | None) -> Mul
         from mvt4g.synthetic.generate import generate_clip
     except ImportError as error:
         where = "no cache_dir is given" if path is None else f"{path} is not there"
-        raise InputError(f"clip {index}: {where} and it cannot be generated here ({error}), want a full cache") from error
+        raise InputError(
+            f"clip {index}: {where} and it cannot be generated here ({error}), want a full cache"
+        ) from error
     return generate_clip(scene, seed, index)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mvt4g.types import InputError, MultiViewClip
 
@@ -37,9 +37,9 @@ class LoaderSpec:
             if getattr(self, name) < least:
                 raise InputError(f"loader.{name}: got {getattr(self, name)}, want at least {least}")
 
-    def worker_options(self) -> dict[str, int | bool]:
+    def worker_options(self) -> dict[str, Any]:
         """Return the DataLoader arguments beside batch and order; what needs workers is left out without them."""
-        options: dict[str, int | bool] = {"num_workers": self.num_workers, "pin_memory": self.pin_memory}
+        options: dict[str, Any] = {"num_workers": self.num_workers, "pin_memory": self.pin_memory}
         if self.num_workers:
             options |= {"prefetch_factor": self.prefetch_factor, "persistent_workers": self.persistent_workers}
         return options

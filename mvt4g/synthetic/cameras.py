@@ -58,9 +58,7 @@ def camera_centres(cameras: Cameras) -> Float[Tensor, "*b 3"]:
     return invert_pose(cameras.cam_from_world)[..., :3, 3]
 
 
-def _draw_paths(
-    rng: np.random.Generator, spec: CameraSpec, num_views: int, num_frames: int
-) -> Float[ndarray, "v t 3"]:
+def _draw_paths(rng: np.random.Generator, spec: CameraSpec, num_views: int, num_frames: int) -> Float[ndarray, "v t 3"]:
     """Draw positions about the shell's centre, without a look at how they lie to each other."""
     azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(*spec.elevation))
     outward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])

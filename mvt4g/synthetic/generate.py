@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
@@ -56,7 +56,7 @@ def generate_clip(scene: SceneSpec, seed: int, index: int) -> MultiViewClip:
 def draw_bodies(rng: np.random.Generator, objects: ObjectSpec) -> list[Body]:
     """Draw resting bodies beside each other on the ground, then thrown ones in the air.
 
-    A body that finds no free place is left out, but the first of each sort never lacks one.
+    A body for which no free place is found is left out.
     """
     resting, thrown = (int(rng.integers(low, high + 1)) for low, high in (objects.resting, objects.thrown))
     bodies: list[Body] = []

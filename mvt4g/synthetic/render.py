@@ -176,9 +176,7 @@ class FrameRenderer:
         self.scene.add_triangles(o3d.core.Tensor(vertices), o3d.core.Tensor(triangles))
 
 
-def _rays(
-    cameras: Cameras, image_size: tuple[int, int]
-) -> tuple[Float[ndarray, "v 1 1 3"], Float[ndarray, "v h w 3"]]:
+def _rays(cameras: Cameras, image_size: tuple[int, int]) -> tuple[Float[ndarray, "v 1 1 3"], Float[ndarray, "v h w 3"]]:
     """Return camera centres and the directions of pixel centres, of depth 1 along the optical axis; world frame."""
     poses, intrinsics = cameras.cam_from_world.double(), cameras.intrinsics.double()
     pixels = pixel_centres(*image_size).double()

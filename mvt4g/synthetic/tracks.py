@@ -1,5 +1,6 @@
 """Material points: where they start, how rigid bodies carry them, when they are seen."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +28,7 @@ class Poses:
     positions: Float[ndarray, "t i 3"]
 
 
-def draw_pixels(
-    rng: np.random.Generator, instances: Int[ndarray, "v t h w"], spec: PointSpec
-) -> Int[ndarray, " m"]:
+def draw_pixels(rng: np.random.Generator, instances: Int[ndarray, "v t h w"], spec: PointSpec) -> Int[ndarray, " m"]:
     """Draw flat indices into ``instances``, without repetition, at most ``spec.count``.
 
     Objects share the foreground's budget equally; one that shows too few pixels leaves the rest to the others, all of
@@ -38,7 +37,7 @@ def draw_pixels(
     flat = instances.reshape(-1)
     order = np.argsort(flat, kind="stable")
     starts = np.searchsorted(flat[order], np.arange(flat.max() + 2))
-    pixels = [order[first:last] for first, last in zip(starts[:-1], starts[1:], strict=True)]
+    pixels = [order[first:last] for first, last in itertools.pairwise(starts)]
     objects = sorted((group for group in pixels[1:] if len(group)), key=len)
     left = round(spec.count * spec.foreground) if len(pixels[0]) else spec.count
     chosen = []
@@ -120,4 +119,4 @@ def project_tracks(points_world: Float[torch.Tensor, "t n 3"], cameras: Cameras)
         rearrange(cameras.cam_from_world, "v t i j -> v t 1 i j"),
         rearrange(cameras.intrinsics, "v t i j -> v t 1 i j"),
     )
-    return pixels
+    return pixels.contiguous()
