@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -17,40 +16,8 @@ DAVIS_FPS = 24.0
 """DAVIS states no rate; its videos are shown at 24."""
 
 
-class FrameSource(Protocol):
-    """One video that frames can be taken from by number.
-
-    Attributes:
-        name: What its results are called.
-        num_frames: Frames it has.
-        fps: Frames a second.
-        place: File or folder that messages name.
-    """
-
-    name: str
-    num_frames: int
-    fps: float
-    place: Path
-
-    def read(self, frames: Sequence[int]) -> Float[Tensor, "t 3 h w"]:
-        """Read frames, in [0, 1].
-
-        Raises:
-            InputError: If the files are broken.
-        """
-        ...
-
-    def read_masks(self, frames: Sequence[int]) -> Int[Tensor, "t h w"] | None:
-        """Read object ids, 0 = background or void; None unless every frame asked for has a mask.
-
-        Raises:
-            InputError: If the files are broken.
-        """
-        ...
-
-
 class VideoSource:
-    """A video file.
+    """A video file; ``place`` is what messages name.
 
     Raises:
         InputError: If it is missing or no video.
@@ -61,7 +28,11 @@ class VideoSource:
         self.name, self.num_frames, self.fps, self.place = path.stem, info.num_frames, info.fps, path
 
     def read(self, frames: Sequence[int]) -> Float[Tensor, "t 3 h w"]:
-        """Decode frames."""
+        """Decode the frames of these numbers.
+
+        Raises:
+            InputError: If the file is broken.
+        """
         return read_video(self.place, frames=frames)[0]
 
     def read_masks(self, frames: Sequence[int]) -> None:
@@ -69,7 +40,7 @@ class VideoSource:
 
 
 class FolderSource:
-    """Image files, and perhaps a mask file for each.
+    """Image files, and perhaps a mask file for each; ``place`` is what messages name.
 
     Args:
         name: What its results are called.
@@ -85,11 +56,19 @@ class FolderSource:
         self._frames, self._masks = tuple(frames), tuple(masks) or (None,) * len(frames)
 
     def read(self, frames: Sequence[int]) -> Float[Tensor, "t 3 h w"]:
-        """Read images."""
+        """Read the frames of these numbers.
+
+        Raises:
+            InputError: If a file is broken.
+        """
         return read_images([self._frames[frame] for frame in frames])
 
     def read_masks(self, frames: Sequence[int]) -> Int[Tensor, "t h w"] | None:
-        """Read the masks of these frames."""
+        """Read object ids, 0 = background or void; None unless every frame asked for has a mask.
+
+        Raises:
+            InputError: If a file is broken, or sizes differ.
+        """
         paths = [path for frame in frames if (path := self._masks[frame]) is not None]
         if len(paths) < len(frames):
             return None
@@ -99,6 +78,10 @@ class FolderSource:
                 raise InputError(f"{path}: got a mask of {_size(mask)}, want {_size(masks[0])} as {paths[0].name}")
         ids = torch.stack(masks)
         return ids.where(ids != VOID, 0)
+
+
+FrameSource = VideoSource | FolderSource
+"""One video that frames can be taken from by number."""
 
 
 def open_sources(root: Path | None, video: Path | None, sequences: Sequence[str] = ()) -> tuple[FrameSource, ...]:
