@@ -33,9 +33,9 @@ YCBCR_FROM_RGB = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.4
 """Full-range BT.601, as in JPEG; each of Y, Cb, Cr spans [-1, 1] when RGB does."""
 
 DEVIATIONS = (
-    (1.090, 0.212, 0.069, 0.036, 0.303, 0.103, 0.050, 0.029, 0.117, 0.058, 0.036, 0.025, 0.055, 0.035, 0.027, 0.022),
-    (0.923, 0.198, 0.056, 0.028, 0.270, 0.089, 0.039, 0.022, 0.104, 0.049, 0.028, 0.019, 0.047, 0.028, 0.021, 0.017),
-    (1.039, 0.206, 0.058, 0.029, 0.309, 0.094, 0.040, 0.023, 0.125, 0.051, 0.028, 0.020, 0.055, 0.030, 0.021, 0.017),
+    (1.058, 0.183, 0.061, 0.032, 0.272, 0.084, 0.043, 0.027, 0.095, 0.048, 0.032, 0.023, 0.043, 0.031, 0.024, 0.020),
+    (0.766, 0.129, 0.041, 0.022, 0.186, 0.057, 0.029, 0.018, 0.064, 0.031, 0.021, 0.015, 0.028, 0.020, 0.016, 0.013),
+    (0.770, 0.128, 0.041, 0.021, 0.188, 0.057, 0.029, 0.017, 0.064, 0.032, 0.021, 0.015, 0.027, 0.019, 0.016, 0.013),
 )
 """Standard deviation of each coefficient of a 4x4 block (row-major over vertical, horizontal frequency) of Y, Cb and Cr
 in [-1, 1], over the video of ``generate_clip(SceneSpec.tiny(), seed=0, index)`` for index 0 to 63."""
@@ -46,9 +46,9 @@ class PatchCodec(Codec):
 
     With ``block`` 4 and ``keep`` 16 its latents have Wan's 16 channels at a quarter of the resolution. Channels are
     sorted by frequency: by diagonal, chroma two diagonals behind luma, so that 16 are the 10 lowest of Y and 3 each of
-    Cb, Cr. These are the 16 of greatest energy in the geometric mean of synthetic clips (saturated: 6, 5, 5 would be
-    best) and DAVIS (13, 2, 1); they reconstruct the two at 30.1 and 31.3 dB (64 pixels square), where the best 16 for
-    each alone reach 31.8 and 32.9. Keeping all is lossless.
+    Cb, Cr. These are the 16 of greatest energy in the geometric mean of synthetic clips (saturated: 6, 6, 4 would be
+    best) and DAVIS (13, 2, 1); they reconstruct the two at 33.6 and 31.3 dB (64 pixels square), where the best 16 for
+    each alone reach 34.7 and 32.9. Keeping all is lossless.
 
     Args:
         block: Pixels on each side of a block, the spatial stride.
