@@ -145,7 +145,7 @@ def test_bad_recammaster_files_are_named(tmp_path: Path, content: Any, camera: s
 
 
 @pytest.mark.skipif(not RECAMMASTER.is_file(), reason=f"no real data at {RECAMMASTER}")
-@pytest.mark.parametrize(("index", "name"), enumerate(PRESETS))
+@pytest.mark.parametrize(("index", "name"), list(enumerate(PRESETS)))
 def test_the_real_file_holds_the_presets(index: int, name: str) -> None:
     read = read_trajectory(RECAMMASTER, 81, f"cam{index + 1:02d}")
     torch.testing.assert_close(read.world_from_cam, preset_trajectory(name, 81), atol=2e-3, rtol=0)
