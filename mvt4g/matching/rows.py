@@ -57,12 +57,12 @@ def gather_queries(tap: AttentionTap, queries: Float[Tensor, "b q 4"], rotate: b
     lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
     cell = flat_cell(cell_of_pixels(queries[..., 2:], tap.stride), height, width)
     view = queries[..., 0].long()
+    both = torch.cat([lower, upper], dim=1), view.repeat(1, 2), cell.repeat(1, 2)  # one gather, so one map of gradient
     weight = weight[..., None, None]
 
     def at_query(values: Tensor) -> Tensor:
         values = _widened(values).expand(len(queries), views, frames, height, width, -1, -1)
-        early = _take_tokens(values, view, lower, cell)
-        late = _take_tokens(values, view, upper, cell)
+        early, late = _take_tokens(values, *both).chunk(2, dim=1)
         return torch.lerp(early, late, weight.to(early.dtype))
 
     features = at_query(tap.query)
@@ -198,7 +198,7 @@ def _frame_logits(query_rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
     return einsum(query_rows * key.shape[-1] ** -0.5, key, "b q k d, n b l k d -> n b k q l")
 
 
-def _take_tokens(values: Tensor, view: Tensor, frame: Tensor, cell: Tensor) -> Tensor:
+def _take_tokens(values: Tensor, frame: Tensor, view: Tensor, cell: Tensor) -> Tensor:
     """Rows (b q k d) of (b v f h w k d) at (view, frame, flat cell), with a backward that is repeatable."""
     batch, views, frames, height, width = values.shape[:5]
     clip = torch.arange(batch, device=values.device)[:, None]

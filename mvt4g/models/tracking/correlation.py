@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-MAX_GATHERED = 2**23
-"""Key features gathered at once (32 MiB in fp32); any value gives the same result."""
+MAX_GATHERED = 2**20
+"""Key features gathered at once (4 MiB in fp32, to stay in cache); any value gives the same result."""
 
 
 def local_correlation(
