@@ -8,6 +8,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.correspondence import CorrespondenceLoss
 from mvt4g.losses.diffusion import DiffusionLoss
@@ -18,6 +19,7 @@ from mvt4g.models.novel_view import NoisyPass, NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.systems.draws import generator_for
 from mvt4g.systems.queries import draw_queries
+from mvt4g.systems.real_video import NovelView, RealVideoPass, RealVideoScores
 from mvt4g.systems.schedule import warmup_cosine
 from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
@@ -70,6 +72,7 @@ class NovelViewSystem(LightningModule):
         self.model.check_layers("evaluation.attention_layers", layers)
         headline = head.layer if head is not None else next(iter(self.corr_layers), None)
         self.score = BatchScorer(self.model, evaluation, layers, headline)
+        self.real_pass, self.real_scores = RealVideoPass(self.model, evaluation, headline), RealVideoScores()
         self.scores = nn.ModuleDict({split: NovelViewScores(evaluation, layers, headline) for split in ("val", "test")})
 
     def training_step(self, batch: MultiViewClip, batch_idx: int) -> Tensor:
@@ -103,14 +106,22 @@ class NovelViewSystem(LightningModule):
     def on_test_epoch_start(self) -> None:
         """Start the split's scores anew."""
         self._scores("test").reset()
+        self.real_scores.reset()
 
-    def test_step(self, batch: MultiViewClip, batch_idx: int) -> EvaluationOutput:
-        """Score one batch."""
+    def test_step(self, batch: MultiViewClip | RealClip, batch_idx: int) -> EvaluationOutput | NovelView:
+        """Score one batch; of a real video, what needs no true target view."""
+        if isinstance(batch, RealClip):
+            return self.real_pass(batch, self.real_scores)
         return self.score(batch, self._scores("test"), sample=True)
 
     def on_test_epoch_end(self) -> None:
         """Log the split's scores."""
         self._log_scores("test")
+        self.log_dict({f"test/{key}": value.float() for key, value in self.real_scores.scores().items()})
+
+    def predict_step(self, batch: RealClip, batch_idx: int) -> NovelView:
+        """Generate the target view of one real video and track its query points in both."""
+        return self.real_pass(batch)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer over the trainable parameters, and its warm-up counted in steps."""

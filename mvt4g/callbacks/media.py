@@ -1,0 +1,148 @@
+"""Pictures of an evaluation in TensorBoard and as files in the run folder."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import Tensor
+
+from mvt4g.matching.rows import gather_queries, row_log_softmax, rotated
+from mvt4g.systems.scoring import EvaluationOutput
+from mvt4g.types import REFERENCE, TARGET, InputError
+from mvt4g.viz.canvas import magnification, magnify, to_image
+from mvt4g.viz.matches import draw_matches
+from mvt4g.viz.tiles import film_strip, tile_images, tile_videos
+from mvt4g.viz.tracks import draw_tracks
+
+
+class EvaluationMedia(Callback):
+    """Shows the first batch of every validation and test: a video row and a picture of attention matches.
+
+    The video row is reference | target | generated with tracks drawn; the picture shows, for a few query points, where
+    the headline layer's attention looks for them in the other view. Both also lie under ``<run>/<split>/media/``.
+
+    Args:
+        clips: Clips shown.
+        points: Query points a clip in the picture of matches.
+    """
+
+    def __init__(self, clips: int = 4, points: int = 3) -> None:
+        super().__init__()
+        for name, value in (("clips", clips), ("points", points)):
+            if value < 1:
+                raise InputError(f"EvaluationMedia.{name}: got {value}, want at least 1")
+        self.clips, self.points = clips, points
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        """Show the first batch."""
+        if batch_idx == 0 and not trainer.sanity_checking:
+            self._show(trainer, outputs, "val")
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        """Show the first batch."""
+        if batch_idx == 0:
+            self._show(trainer, outputs, "test")
+
+    def _show(self, trainer: Trainer, output: Any, split: str) -> None:
+        if not isinstance(output, EvaluationOutput) or not trainer.is_global_zero:
+            return
+        step, folder = trainer.global_step, Path(trainer.default_root_dir) / split / "media"
+        folder.mkdir(parents=True, exist_ok=True)
+        writers = [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        rows = video_rows(output, self.clips)
+        sheet = tile_videos(*rows)
+        strip = tile_images([[film_strip(row, caption)] for row, caption in zip(*rows, strict=True)])
+        pictures = {"videos": strip}
+        if output.tap is not None and output.matches is not None:
+            pictures["matches"] = match_picture(output, self.clips, self.points)
+        for name, picture in pictures.items():
+            to_image(picture).save(folder / f"{name}-{step:08d}.png")
+        animation = gif_bytes(sheet)
+        (folder / f"videos-{step:08d}.gif").write_bytes(animation)
+        for writer in writers:
+            shown = Summary.Image(encoded_image_string=animation, height=sheet.shape[2], width=sheet.shape[3])
+            summary = Summary(value=[Summary.Value(tag=f"{split}/videos", image=shown)])
+            writer._get_file_writer().add_summary(summary, step)
+            for name, picture in pictures.items():
+                writer.add_image(f"{split}/{name}", picture, step)
+
+
+def gif_bytes(video: Float[Tensor, "t 3 h w"], frame_ms: int = 250) -> bytes:
+    """Return an endless animation, which TensorBoard shows as it is (its own ``add_video`` wants moviepy)."""
+    first, *others = [to_image(frame) for frame in video]
+    buffer = io.BytesIO()
+    first.save(buffer, format="GIF", save_all=True, append_images=others, duration=frame_ms, loop=0)
+    return buffer.getvalue()
+
+
+def video_rows(
+    output: EvaluationOutput, clips: int
+) -> tuple[list[list[Float[Tensor, "t 3 h w"]]], list[list[str]]]:
+    """Return one row a clip, reference | target | generated, enlarged and with tracks drawn, and the captions."""
+    rows, captions = [], []
+    factor = magnification(*output.clip.video.shape[-2:])
+    for i in range(min(clips, len(output.clip.video))):
+        row, caption = [], []
+        for view, name in ((REFERENCE, "reference"), (TARGET, "target"), (TARGET, "generated")):
+            video = output.generated[i] if name == "generated" and output.generated is not None else output.clip.video[i, view]
+            if name == "generated" and output.generated is None:
+                continue
+            row.append(_with_tracks(output, i, view, video.cpu(), factor, predicted=name == "generated"))
+            caption.append(name)
+        rows.append(row)
+        captions.append(caption)
+    return rows, captions
+
+
+def match_picture(output: EvaluationOutput, clips: int, points: int) -> Float[Tensor, "3 H W"]:
+    """Return, for a few query points of the reference, where attention looks for them in the target's same frame."""
+    assert output.truth is not None and output.tap is not None and output.matches is not None
+    truth, tap, rows = output.truth, output.tap, []
+    features = gather_queries(tap, truth.queries, rotate=True)
+    _, key = rotated(tap)
+    probability = row_log_softmax(features, key).exp().mean(dim=2)
+    for i in range(min(clips, len(output.clip.video))):
+        row = []
+        frames = truth.queries[i, :, 1].long()
+        seen = truth.visible[i, TARGET].gather(0, frames[None])[0]
+        shown = (truth.valid[i] & seen & (truth.queries[i, :, 0] == REFERENCE)).nonzero()[:points, 0]
+        for q in shown.tolist():
+            frame = int(frames[q])
+            latent = int((truth.frame_times == frame).nonzero()[0, 0])
+            heat = rearrange(probability[i, q, TARGET, latent], "(h w) -> h w", h=tap.query.shape[3])
+            row.append(
+                draw_matches(
+                    output.clip.video[i, REFERENCE, frame].cpu(),
+                    output.clip.video[i, TARGET, frame].cpu(),
+                    truth.queries[i, q, 2:].cpu(),
+                    output.matches[i, TARGET, latent, q].cpu(),
+                    truth.tracks[i, TARGET, frame, q].cpu(),
+                    heat.cpu(),
+                )
+            )
+        if row:
+            rows.append(row)
+    return tile_images(rows) if rows else torch.zeros(3, 8, 8)
+
+
+def _with_tracks(
+    output: EvaluationOutput, i: int, view: int, video: Tensor, factor: int, predicted: bool
+) -> Float[Tensor, "t 3 h w"]:
+    truth = output.truth
+    tracks = truth.tracks if truth is not None else None
+    if predicted and output.tracks is not None:
+        tracks = output.tracks
+    if truth is None or tracks is None:
+        return magnify(video, factor)
+    kept = truth.valid[i].nonzero()[:16, 0]
+    return draw_tracks(video, tracks[i, view][:, kept].cpu(), truth.visible[i, view][:, kept].cpu())

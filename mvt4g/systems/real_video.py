@@ -1,0 +1,142 @@
+"""Real videos, whose target view nobody has seen: generate it, track in both views, score what needs no truth."""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.image import PeakSignalNoiseRatio
+
+from mvt4g.data.real_clips import RealClip
+from mvt4g.geometry.sampling import bilinear_sample
+from mvt4g.matching.rows import argmax_matches, cycle_consistent
+from mvt4g.matching.tokens import interpolate_frames
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.systems.draws import clip_noise
+from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError
+
+VISIBLE_ABOVE = 0.6
+"""P(visible) * P(confident) above which a tracked point counts as seen, as in MV-TAP."""
+
+
+@dataclass(frozen=True)
+class NovelView:
+    """What was generated for one real video.
+
+    Attributes:
+        real: The video, cameras and queries it was made from.
+        video: The target view, in [0, 1].
+        tracks: Pixels (x, y) of every query in both views; None without a tracking head.
+        visible: True where the head says it is seen.
+    """
+
+    real: RealClip
+    video: Float[Tensor, "t 3 h w"]
+    tracks: Float[Tensor, "v t q 2"] | None
+    visible: Bool[Tensor, "v t q"] | None
+
+
+class RealVideoScores(nn.Module):
+    """Scores that need no true target view.
+
+    ``psnr_codec``: the codec's own ceiling on the reference, dB. ``cycle_consistency@sampled``: share of query points
+    whose best match in the other view matches back to within 1.5 cells. ``track_in_mask``: share of points queried on
+    an annotated object that the head says it sees in the reference and that then lie on an annotated object.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.psnr_codec = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
+        self.cycle_consistency = MeanMetric()
+        self.track_in_mask = MeanMetric()
+
+    def scores(self) -> dict[str, Tensor]:
+        """Return every score that anything was added to."""
+        named: dict[str, Metric] = {
+            "psnr_codec": self.psnr_codec,
+            "cycle_consistency@sampled": self.cycle_consistency,
+            "track_in_mask": self.track_in_mask,
+        }
+        return {key: metric.compute() for key, metric in named.items() if metric.update_called}
+
+    def reset(self) -> None:
+        """Forget everything added."""
+        for metric in (self.psnr_codec, self.cycle_consistency, self.track_in_mask):
+            metric.reset()
+
+
+class RealVideoPass:
+    """Generates the target view of real videos and tracks their query points.
+
+    Args:
+        model: Only run, never changed.
+        spec: Sampling steps and seed.
+        layer: Whose attention is checked for cycle consistency; None = not at all.
+    """
+
+    def __init__(self, model: NovelViewModel, spec: EvaluationSpec, layer: int | None) -> None:
+        self.model, self.spec, self.layer = model, spec, layer
+
+    @torch.no_grad()
+    def __call__(self, real: RealClip, scores: RealVideoScores | None = None) -> NovelView:
+        """Generate for a batch of one.
+
+        Args:
+            real: With a batch axis of 1.
+            scores: Takes what can be scored; None = nothing is.
+
+        Raises:
+            InputError: If the evaluation spec asks for no sampling steps.
+        """
+        if not self.spec.sample_steps:
+            raise InputError("evaluation.sample_steps: got 0, want at least 1 to generate a video")
+        clip, names = real.clip, (str(real.clip.name[0]),)
+        latents = self.model.codec.encode(clip.video[:, REFERENCE])
+        noise = clip_noise(names, self.spec.seed, latents.shape[1:], latents.device)
+        layers = [] if self.layer is None else [self.layer]
+        made = self.model.generate(latents, clip.cameras, noise, self.spec.sample_steps, layers)
+        video = self.model.codec.decode(made.latents)
+        tracks, visible = self._track(made.taps, real)
+        if scores is not None:
+            codec = self.model.codec.decode(latents)
+            scores.psnr_codec.update(codec.flatten(0, 1), clip.video[:, REFERENCE].flatten(0, 1).float())
+            self._score(made.taps, real, tracks, visible, scores)
+        return NovelView(real, video[0], tracks, visible)
+
+    def _track(
+        self, taps: dict[int, AttentionTap], real: RealClip
+    ) -> tuple[Float[Tensor, "v t q 2"] | None, Bool[Tensor, "v t q"] | None]:
+        if self.model.tracking_head is None:
+            return None, None
+        num_frames, grid = real.clip.video.shape[2], self.model.codec.grid
+        device = real.queries.device
+        times = torch.arange(grid.latent_frames(num_frames), device=device) * grid.temporal_stride
+        prediction = self.model.track(taps, real.queries, real.clip.cameras, times)
+        tracks = interpolate_frames(prediction.tracks[-1], times, num_frames)
+        seen = interpolate_frames(rearrange(prediction.visible_probability(), "... -> ... 1"), times, num_frames)
+        return tracks[0], seen[0, ..., 0] > VISIBLE_ABOVE
+
+    def _score(
+        self,
+        taps: dict[int, AttentionTap],
+        real: RealClip,
+        tracks: Tensor | None,
+        visible: Tensor | None,
+        scores: RealVideoScores,
+    ) -> None:
+        if self.layer is not None:
+            matches = argmax_matches(taps[self.layer], real.queries)
+            home = cycle_consistent(taps[self.layer], real.queries, matches)
+            scores.cycle_consistency.update(home[:, TARGET].float())
+        if tracks is None or visible is None or real.clip.dynamic is None:
+            return
+        mask = rearrange(real.clip.dynamic[0, REFERENCE].float(), "t h w -> t 1 h w")
+        inside = bilinear_sample(mask, tracks[REFERENCE])[..., 0] > 0.5
+        frame = real.queries[0, :, 1].long()
+        start = bilinear_sample(mask[frame], rearrange(real.queries[0, :, 2:], "q xy -> q 1 xy"))[:, 0, 0] > 0.5
+        counted = visible[REFERENCE] & start
+        if counted.any():
+            scores.track_in_mask.update(inside[counted].float())
