@@ -10,7 +10,10 @@ from torch.utils.data import DataLoader
 from mvt4g.data.framing import VideoSize
 from mvt4g.data.loading import LoaderSpec, raise_if_error
 from mvt4g.data.real_clips import CameraAssumption, RealClip, RealClips
-from mvt4g.data.sources import open_sources
+from mvt4g.data.sources import FolderSource, FrameSource
+from mvt4g.data.video_source import VideoSource
+from mvt4g.formats.images import frame_paths
+from mvt4g.formats.readers.davis import list_sequences
 from mvt4g.types import InputError
 
 
@@ -60,7 +63,7 @@ class DAVISDataModule(LightningDataModule):
                 f"data: got DAVISDataModule for {stage}, want KubricDataModule: real videos have no true target"
             )
         if self.clips is None:
-            sources = open_sources(self.root, self.video, self.sequences)
+            sources = _open_sources(self.root, self.video, self.sequences)
             self.clips = RealClips(sources, self.size, self.trajectory, self.queries, self.camera)
 
     def test_dataloader(self) -> DataLoader[RealClip | InputError]:
@@ -83,3 +86,22 @@ class DAVISDataModule(LightningDataModule):
         assert self.clips is not None, "Lightning calls setup first"
         options: dict[str, Any] = {**self.loader.worker_options()}
         return DataLoader(self.clips, batch_size=1, shuffle=False, collate_fn=RealClip.batch_of_one, **options)
+
+
+def _open_sources(root: Path | None, video: Path | None, sequences: Sequence[str] = ()) -> tuple[FrameSource, ...]:
+    """Open the sequences of a DAVIS root, or one video file or folder of frames, without reading a frame.
+
+    Raises:
+        InputError: If not exactly one of ``root`` and ``video`` is given, or what is given is not there.
+    """
+    if (root is None) == (video is None):
+        raise InputError(f"data.root, data.video: got {root} and {video}, want one of them")
+    if root is not None:
+        listed = list_sequences(root, sequences)
+        return tuple(FolderSource(sequence.name, sequence.frames, sequence.masks) for sequence in listed)
+    assert video is not None, "one of them is given"
+    if sequences:
+        raise InputError(f"data.sequences: got {list(sequences)} with data.video, want them with data.root only")
+    if video.is_dir():
+        return (FolderSource(video.resolve().name, frame_paths(video)),)
+    return (VideoSource(video),)

@@ -3,6 +3,8 @@
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +240,9 @@ def test_real_davis() -> None:
         assert 0.05 < float(clip.clip.dynamic.float().mean()) < 0.5
         _, frame, x, y = clip.queries[0].T.long()
         assert bool(clip.clip.dynamic[0, 0, frame, y, x].all())
+
+
+def test_clips_need_no_pyav_until_a_video_file_is_read() -> None:
+    """The system names ``RealClip``, and a training box has no PyAV."""
+    code = "import sys, mvt4g.data.real_clips; sys.exit('av' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
