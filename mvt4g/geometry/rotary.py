@@ -1,7 +1,6 @@
 """Rotary embedding of interleaved feature pairs, as Wan2.1 rotates queries and keys."""
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -17,7 +16,6 @@ def rotate_pairs(x: Float[Tensor, "*b d"], angles: Float[Tensor, "*#b half_d"]) 
     """
     assert x.shape[-1] == 2 * angles.shape[-1], f"{x.shape[-1]} features need half as many angles: {angles.shape[-1]}"
     precision = torch.promote_types(x.dtype, torch.float32)
-    cosine, sine = angles.cos().to(precision), angles.sin().to(precision)
-    first, second = rearrange(x.to(precision), "... (p two) -> two ... p", two=2)
-    rotated = torch.stack([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
-    return rearrange(rotated, "... p two -> ... (p two)").to(x.dtype)
+    angles = angles.to(precision)
+    pairs = torch.view_as_complex(x.to(precision).unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2).to(x.dtype)
