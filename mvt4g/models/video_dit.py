@@ -30,6 +30,9 @@ class VideoDiTConfig:
         text_dim: Width of a text token as it comes in.
         text_len: Text tokens the network sees; shorter texts are padded with zeros before the text MLP.
         patch_size: Latent frames, rows and columns of a token.
+        eps: Of all norms.
+        query_gain: What the scale of the self-attention's query norm starts from. At Wan's 1 no logit can exceed
+            sqrt(head_dim), so that a small model trained from scratch is long in learning to look at one token.
     """
 
     in_channels: int = 16
@@ -43,6 +46,7 @@ class VideoDiTConfig:
     num_layers: int = 6
     patch_size: tuple[int, int, int] = (1, 2, 2)
     eps: float = 1e-6
+    query_gain: float = 1.0
 
     def __post_init__(self) -> None:
         if self.dim % self.num_heads:
@@ -219,6 +223,8 @@ class VideoDiT(nn.Module):
                 if name.endswith("weight"):
                     nn.init.normal_(parameter, std=0.02)
         nn.init.zeros_(self.head.head.weight)
+        for block in self.blocks:
+            nn.init.constant_(block.self_attn.norm_q.weight, self.config.query_gain)
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
