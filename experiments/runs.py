@@ -1,0 +1,71 @@
+"""Runs of the command line from Python: one process each, skipped when done, resumed when killed."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Metrics = dict[str, float | None]
+
+
+def fit(config: str, run: Path, *flags: str) -> Path:
+    """Fit, going on from the last checkpoint if there is one, and return the last checkpoint."""
+    done = run / "fit.done"
+    if not done.exists():
+        _call("fit", "-c", config, "--run", str(run), "--ckpt_path", "last", *flags)
+        done.touch()
+    return max((run / "checkpoints").glob("step-*.ckpt"))
+
+
+def test(config: str, run: Path, checkpoint: Path | None, *flags: str) -> Metrics:
+    """Test and return the metrics; a test that is done is not done again."""
+    path = run / "test" / "metrics.json"
+    if not path.exists():
+        weights = [] if checkpoint is None else ["--ckpt_path", str(checkpoint)]
+        _call("test", "-c", config, "--run", str(run), *weights, *flags)
+    return read_metrics(run)
+
+
+def predict(config: str, run: Path, checkpoint: Path, *flags: str) -> None:
+    """Predict into the run folder."""
+    _call("predict", "-c", config, "--run", str(run), "--ckpt_path", str(checkpoint), *flags)
+
+
+def read_metrics(run: Path) -> Metrics:
+    """Return a finished test's metrics."""
+    return json.loads((run / "test" / "metrics.json").read_text())
+
+
+def recipe_hash(run: Path) -> str:
+    """Return a hash of all that decides what a test measures: data, seeds, and the evaluation spec."""
+    config = yaml.safe_load((run / "test" / "config.yaml").read_text())
+    data = {
+        key: value
+        for key, value in config["data"]["init_args"].items()
+        if key not in ("loader", "cache_dir", "num_train")
+    }
+    evaluation = config["model"]["init_args"]["evaluation"]
+    recipe = json.dumps({"data": data, "evaluation": evaluation}, sort_keys=True)
+    return hashlib.sha256(recipe.encode()).hexdigest()[:12]
+
+
+def table(columns: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> str:
+    """Return a Markdown table whose cells are numbers or text."""
+    lines = ["| |" + "|".join(f" {name} " for name in columns) + "|", "|---|" + "---:|" * len(columns)]
+    lines += [f"| {name} |" + "|".join(f" {_cell(value)} " for value in values) + "|" for name, values in rows.items()]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "n/a"
+    return value if isinstance(value, str) else f"{value:.3f}"
+
+
+def _call(*args: str) -> None:
+    subprocess.run([sys.executable, "-m", "mvt4g", *args], check=True)
