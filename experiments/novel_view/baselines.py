@@ -22,6 +22,11 @@ BLUR_PX = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 def main() -> None:
     """Print the table."""
+    print(table(["PSNR, dB", "SSIM"], rows()))
+
+
+def rows() -> dict[str, tuple[float, float]]:
+    """Return PSNR and SSIM of every method."""
     clips = [SyntheticClips(SceneSpec(), "test", 32, seed=0).clip(i) for i in range(32)]
     truth = torch.cat([clip.video[TARGET] for clip in clips])
     reference = torch.cat([clip.video[REFERENCE] for clip in clips])
@@ -38,11 +43,10 @@ def main() -> None:
         "warp by true depth, unseen = copy": torch.cat(filled),
         "codec's reconstruction of the truth": codec.decode(codec.encode(truth[:, None]))[:, 0],
     }
-    rows = {
-        name: (f"{psnr(video, truth):.2f}", structural_similarity_index_measure(video, truth, data_range=1.0).item())
+    return {
+        name: (psnr(video, truth), float(structural_similarity_index_measure(video, truth, data_range=1.0)))
         for name, video in methods.items()
     }
-    print(table(["PSNR, dB", "SSIM"], rows))
 
 
 def psnr(video: Float[Tensor, "n 3 h w"], truth: Float[Tensor, "n 3 h w"]) -> float:
