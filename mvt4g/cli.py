@@ -1,27 +1,50 @@
 """``mvt4g fit | validate | test | predict -c CONFIG ... --run FOLDER``: LightningCLI and its one-line errors."""
 
+import logging
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
+from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from mvt4g.callbacks.run_record import RunRecord, last_checkpoint
+from mvt4g.callbacks.checkpoints import CheckpointFiles, resolve_checkpoint
+from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.types import InputError
 
 EXIT_BAD_INPUT = 2
 MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time")
 """What a resumed fit may change: where it starts from and how far it goes."""
+SETTLED = {"weights_only", "return_predictions"}
+"""Options of the trainer's methods that leave no choice here: see ``_prepare_subcommand_kwargs``."""
+
+
+_KEY = re.compile(r'Parser key "(?P<key>[^"]*)":?\s*(?P<rest>.*)')
+_ON_THE_WAY = (
+    "Does not validate",
+    "Subtypes:",
+    "Errors:",
+    "Problem with",
+    "Given value",
+    "Expected a <class 'NoneType'>",
+)
+_GIVEN = re.compile(r"(?:Got value|Given value): (.*)")
+_UNKNOWN = re.compile(
+    r"(?:Group '(?P<group>[^']*)' does not accept option|does not accept option|Option) '(?P<option>[^']*)'"
+    r"|unrecognized arguments: (?P<arguments>.*)"
+)
+_YAML_ERROR = "Problems parsing config:"
 
 
 class OneLineParser(LightningArgumentParser):
-    """Parser that reports the innermost line of an error: a misspelt nested key would print 60 lines otherwise."""
+    """Parser whose errors are one line: a misspelt nested key would print 60 lines otherwise."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the error; main prints it.
@@ -31,11 +54,29 @@ class OneLineParser(LightningArgumentParser):
         """
         if not self.exit_on_error:
             super().error(message, ex)
-        raise InputError(innermost_line(message)) from ex
+        raise InputError(innermost(message)) from ex
+
+    def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
+        """Parse a configuration file.
+
+        Raises:
+            InputError: Naming the file, which jsonargparse's own messages do not.
+        """
+        try:
+            return super().parse_path(path, *args, **kwargs)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except (OSError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: {innermost(str(error))}, want a YAML file of options") from error
 
 
 class SuiteCLI(LightningCLI):
     """LightningCLI whose every output lies in one explicit run folder."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Return the commands and which arguments of the trainer's methods are no options of them."""
+        return {name: skipped | SETTLED for name, skipped in LightningCLI.subcommands().items()}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what a run needs beside trainer, model and data."""
@@ -43,14 +84,6 @@ class SuiteCLI(LightningCLI):
         parser.add_argument(
             "--checkpoint_every", type=int, default=200, help="Optimizer steps from one checkpoint to the next."
         )
-
-    def _parse_ckpt_path(self) -> None:
-        """Resolve and check the checkpoint; hyperparameters inside it never override the command line."""
-        settings = self.config[self.config.subcommand]
-        if not settings.run:
-            raise InputError("--run: got none, want the folder that takes everything the run writes")
-        settings.ckpt_path_given = settings.get("ckpt_path")
-        settings.ckpt_path = resolve_checkpoint(settings.get("ckpt_path"), Path(settings.run), self.config.subcommand)
 
     def before_instantiate_classes(self) -> None:
         """Refuse what would silently spoil results, and keep the trainer inside the run folder.
@@ -66,15 +99,28 @@ class SuiteCLI(LightningCLI):
             )
         settings.trainer.default_root_dir = settings.run
 
+    def instantiate_classes(self) -> None:
+        """Make model, data and trainer.
+
+        Raises:
+            InputError: As one of them raised it; jsonargparse wraps it in a report on every type it tried.
+        """
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, InputError):
+                cause = cause.__cause__
+            if cause is None:
+                raise
+            raise cause from error
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add the logger, the checkpoints and the run record that every run has."""
-        settings = self.config[str(self.subcommand)]
-        run, command = Path(settings.run), str(self.subcommand)
-        given = settings.pop("ckpt_path_given")
-        recorded = settings.clone()
-        recorded.ckpt_path = given
-        config = self._parser(command).dump(recorded, skip_none=False, skip_link_targets=False, skip_validation=True)
-        record = RunRecord(run, command, config, MAY_CHANGE_ON_RESUME)
+        command = str(self.subcommand)
+        settings = self.config[command]
+        run = Path(settings.run)
+        record = RunRecord(run, command, self._recorded(command), MAY_CHANGE_ON_RESUME)
         record.check_resume()
         callbacks: list[Callback] = [record]
         if command == "fit":
@@ -90,41 +136,65 @@ class SuiteCLI(LightningCLI):
         trainer_config = dict(self._get(self.config_init, "trainer", default={}))
         if trainer_config.get("logger") in (None, True):
             logger = TensorBoardLogger(run, name="", version="" if command == "fit" else command)
-            trainer_config["logger"] = logger
+            trainer_config["logger"] = False if command == "predict" else logger
+        plugins = trainer_config.get("plugins") or []
+        trainer_config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), CheckpointFiles()]
         if trainer_config.get("fast_dev_run"):
             callbacks = []
         return self._instantiate_trainer({**trainer_config, **kwargs}, callbacks)
 
+    def _parse_ckpt_path(self) -> None:
+        """Resolve and check the checkpoint; hyperparameters inside it never override the command line."""
+        settings = self.config[self.config.subcommand]
+        if not settings.run:
+            raise InputError("--run: got none, want the folder that takes everything the run writes")
+        settings.ckpt_path_given = settings.get("ckpt_path")
+        settings.ckpt_path = resolve_checkpoint(settings.get("ckpt_path"), Path(settings.run), self.config.subcommand)
 
-def resolve_checkpoint(ckpt_path: str | None, run: Path, command: str) -> str | None:
-    """Return the file that ``ckpt_path`` means: itself, or for ``last`` the run's checkpoint of the highest step.
+    def _recorded(self, command: str) -> str:
+        """Return the whole configuration as YAML, with ``ckpt_path`` as it was given."""
+        settings = self.config[command]
+        settings.ckpt_path, resolved = settings.pop("ckpt_path_given"), settings.ckpt_path
+        keep_none = False  # by position: ``skip_unset`` was called ``skip_none`` before jsonargparse 4.49
+        text = self._parser(command).dump(settings, "yaml", keep_none, skip_link_targets=False, skip_validation=True)
+        settings.ckpt_path = resolved
+        return text
 
-    A fit from ``last`` with no checkpoint yet starts from nothing, so that one command serves to start and to resume.
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Return the arguments of the trainer's method: checkpoints hold no code, predictions are files."""
+        settled: dict[str, Any] = {"weights_only": True}
+        if subcommand == "predict":
+            settled["return_predictions"] = False
+        return {**super()._prepare_subcommand_kwargs(subcommand), **settled}
 
-    Raises:
-        InputError: If there is no such file, or it is not a checkpoint that loads with ``weights_only=True``.
+
+def innermost(message: str) -> str:
+    """Return where a nested parser error is at its innermost, and what is wrong there, in one line.
+
+    jsonargparse reports every alternative of every union on the way down, each level indented more.
     """
-    if ckpt_path is None:
-        return None
-    path = last_checkpoint(run) if ckpt_path == "last" else Path(ckpt_path)
-    if path is None:
-        if command == "fit":
-            return None
-        raise InputError(f"--ckpt_path: got last but {run / 'checkpoints'} has none, want a run that was fitted")
-    if not path.is_file():
-        raise InputError(f"--ckpt_path: got {path}, want a file that exists")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        content["state_dict"], content["global_step"]
-    except Exception as error:
-        raise InputError(f"--ckpt_path: {path} does not load ({innermost_line(str(error))}), want a checkpoint of a run") from error
-    return str(path)
-
-
-def innermost_line(message: str) -> str:
-    """Return the last line of a nested error that says something."""
-    lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
-    return lines[-1] if lines else "bad input"
+    _, marker, yaml_error = message.partition(_YAML_ERROR)
+    if marker:
+        return " ".join(yaml_error.replace('in "<unicode string>", ', "").split())
+    keys: list[tuple[int, str]] = []
+    found: list[tuple[int, str, str]] = []
+    for line in message.splitlines():
+        text = line.lstrip(" -")
+        depth = len(line) - len(text)
+        if named := _KEY.match(text):
+            keys = [*((above, key) for above, key in keys if above < depth), (depth, named["key"])]
+            text = named["rest"]
+        if text and not text.startswith(_ON_THE_WAY):
+            where = ".".join(key for above, key in keys if above <= depth)
+            found.append((depth, where, text))
+    _, where, what = max(found, key=lambda entry: entry[0], default=(0, "", message))
+    if option := _UNKNOWN.search(what):
+        where = ".".join(filter(None, (where, option["group"])))
+        what = f"got option {option['option'] or option['arguments']!r}, want one that exists"
+    elif what.startswith("Expected a") and (given := _GIVEN.findall(message)):
+        wanted = [text.removeprefix("Expected a ").partition(". Got value")[0] for _, at, text in found if at == where]
+        what = f"got {given[-1]}, want {' or '.join(wanted)}"
+    return f"{where}: {what}" if where else what
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -133,8 +203,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: As after ``mvt4g`` on the command line; None takes the command line's own.
     """
-    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    _quieten_lightning()
     try:
         SuiteCLI(
             LightningModule,
@@ -148,7 +217,20 @@ def main(args: Sequence[str] | None = None) -> int:
             load_from_checkpoint_support=False,
             args=None if args is None else list(args),
         )
-    except InputError as error:
+    except (InputError, MisconfigurationException) as error:
         sys.stderr.write(f"mvt4g: {' '.join(str(error).split())}\n")
         return EXIT_BAD_INPUT
     return 0
+
+
+def _quieten_lightning() -> None:
+    """Leave stderr to what a user must read: neither tips and notes, nor warnings about what is meant here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for meant in (
+        "LightningCLI's args parameter",
+        "does not have many workers",
+        "callbacks used to create the checkpoint need to be provided",
+        "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    ):
+        warnings.filterwarnings("ignore", message=f".*{meant}.*")

@@ -9,10 +9,10 @@ from einops import rearrange
 from jaxtyping import Float
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]  # generated, no stubs
 from torch import Tensor
 
-from mvt4g.matching.rows import gather_queries, row_log_softmax, rotated
+from mvt4g.matching.rows import gather_queries, rotated, row_log_softmax
 from mvt4g.systems.scoring import EvaluationOutput
 from mvt4g.types import REFERENCE, TARGET, InputError
 from mvt4g.viz.canvas import magnification, magnify, to_image
@@ -85,22 +85,19 @@ def gif_bytes(video: Float[Tensor, "t 3 h w"], frame_ms: int = 250) -> bytes:
     return buffer.getvalue()
 
 
-def video_rows(
-    output: EvaluationOutput, clips: int
-) -> tuple[list[list[Float[Tensor, "t 3 h w"]]], list[list[str]]]:
+def video_rows(output: EvaluationOutput, clips: int) -> tuple[list[list[Float[Tensor, "t 3 h w"]]], list[list[str]]]:
     """Return one row a clip, reference | target | generated, enlarged and with tracks drawn, and the captions."""
     rows, captions = [], []
     factor = magnification(*output.clip.video.shape[-2:])
     for i in range(min(clips, len(output.clip.video))):
-        row, caption = [], []
-        for view, name in ((REFERENCE, "reference"), (TARGET, "target"), (TARGET, "generated")):
-            video = output.generated[i] if name == "generated" and output.generated is not None else output.clip.video[i, view]
-            if name == "generated" and output.generated is None:
-                continue
-            row.append(_with_tracks(output, i, view, video.cpu(), factor, predicted=name == "generated"))
-            caption.append(name)
-        rows.append(row)
-        captions.append(caption)
+        shown = [("reference", REFERENCE, output.clip.video[i, REFERENCE])]
+        shown.append(("target", TARGET, output.clip.video[i, TARGET]))
+        if output.generated is not None:
+            shown.append(("generated", TARGET, output.generated[i]))
+        rows.append(
+            [_with_tracks(output, i, view, video.cpu(), factor, name == "generated") for name, view, video in shown]
+        )
+        captions.append([name for name, _, _ in shown])
     return rows, captions
 
 

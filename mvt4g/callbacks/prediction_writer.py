@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from mvt4g.data.real_clips import RealClip
@@ -32,7 +31,7 @@ class PredictionWriter(Callback):
     ) -> None:
         """Say what was done to make the video fit."""
         if isinstance(batch, RealClip):
-            rank_zero_info(batch.rule)
+            trainer.print(batch.rule)
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
@@ -41,13 +40,14 @@ class PredictionWriter(Callback):
         if isinstance(outputs, NovelView):
             folder = Path(trainer.default_root_dir) / "predict" / str(outputs.real.clip.name[0])
             write_prediction(folder, outputs)
-            rank_zero_info(f"wrote {folder}")
+            trainer.print(f"wrote {folder}")
 
 
 def write_prediction(folder: Path, made: NovelView) -> None:
     """Write the files of one generated video; each appears whole or not at all."""
     clip = made.real.clip
-    fps = float(clip.fps[0]) if clip.fps and clip.fps[0] else DEFAULT_FPS
+    (stated,) = clip.fps if isinstance(clip.fps, tuple) else (clip.fps,)
+    fps = stated or DEFAULT_FPS
     reference, generated = clip.video[0, REFERENCE].cpu(), made.video.cpu()
     height, width = generated.shape[-2:]
     write_video(folder / "reference.mp4", reference, fps)

@@ -9,12 +9,16 @@ from typing import Any
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mvt4g.callbacks.checkpoints import checkpoint_path
 from mvt4g.formats.atomic import appearing
 from mvt4g.types import InputError
 
 
 class RunRecord(Callback):
-    """Writes ``<run>/config.yaml`` for fit, ``<run>/<command>/config.yaml`` for the rest, and ``metrics.json`` after test.
+    """Writes ``<run>/config.yaml`` for fit, ``<run>/<command>/config.yaml`` for others, ``metrics.json`` after test.
+
+    The configuration is written when the first batch has come, and a run that ends before leaves nothing: bad data must
+    not turn an empty folder into one that "holds a fit".
 
     Args:
         run: The run folder.
@@ -26,6 +30,9 @@ class RunRecord(Callback):
     def __init__(self, run: Path, command: str, config: str, may_change: Sequence[str] = ()) -> None:
         super().__init__()
         self.run, self.command, self.config, self.may_change = run, command, config, tuple(may_change)
+        self.folder = run if command == "fit" else run / command
+        self.started = False
+        self._older_events = set(self._events())
 
     def check_resume(self) -> None:
         """Compare a resumed fit's configuration with the one that the run folder holds.
@@ -38,7 +45,9 @@ class RunRecord(Callback):
             return
         wanted = dict(flat_items(yaml.safe_load(self.config)))
         if not wanted.get("ckpt_path"):
-            raise InputError(f"--run: {path} holds a fit already; want --ckpt_path last to resume it, or another folder")
+            raise InputError(
+                f"--run: {path} holds a fit already; want --ckpt_path last to resume it, or another folder"
+            )
         found = dict(flat_items(yaml.safe_load(path.read_text(encoding="utf-8"))))
         missing = object()
         differing = sorted(
@@ -50,11 +59,36 @@ class RunRecord(Callback):
             shown = ", ".join(f"{key} (was {found.get(key)!r}, got {wanted.get(key)!r})" for key in differing[:5])
             raise InputError(f"{path}: a resumed fit must match it but for checkpoint and length; differing: {shown}")
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the configuration."""
-        if trainer.is_global_zero and stage in (self.command, "fit"):
-            folder = self.run if self.command == "fit" else self.run / self.command
-            _write(folder / "config.yaml", self.config)
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Write the configuration, once."""
+        self._start(trainer)
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Write the configuration, once."""
+        self._start(trainer)
+
+    def on_test_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Write the configuration, once."""
+        self._start(trainer)
+
+    def on_predict_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Write the configuration, once."""
+        self._start(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Take away the event file that Lightning opened, if no batch came."""
+        if self.started or not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            logger.finalize("failed")
+        for path in set(self._events()) - self._older_events:
+            path.unlink()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the last step's weights, whatever the checkpoint interval."""
@@ -69,15 +103,13 @@ class RunRecord(Callback):
             text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
             _write(self.run / "test" / "metrics.json", text + "\n")
 
+    def _start(self, trainer: Trainer) -> None:
+        if not self.started and trainer.is_global_zero:
+            _write(self.folder / "config.yaml", self.config)
+        self.started = True
 
-def checkpoint_path(run: Path, step: int) -> Path:
-    """Return where the checkpoint of an optimizer step lies."""
-    return run / "checkpoints" / f"step-{step:08d}.ckpt"
-
-
-def last_checkpoint(run: Path) -> Path | None:
-    """Return the checkpoint of the highest step, or None."""
-    return max((run / "checkpoints").glob("step-*.ckpt"), default=None)
+    def _events(self) -> Iterator[Path]:
+        return self.folder.glob("events.out.tfevents.*")
 
 
 def finite_or_none(value: float) -> float | None:

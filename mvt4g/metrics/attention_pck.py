@@ -49,9 +49,7 @@ class AttentionPCK(Metric):
         stride: int,
     ) -> None:
         """Add one layer's matches; arguments as in ``functional.attention.attention_terms``."""
-        terms = attention_terms(
-            match_cells, queries, target_tracks, target_visible, query_valid, frame_times, stride
-        )
+        terms = attention_terms(match_cells, queries, target_tracks, target_visible, query_valid, frame_times, stride)
         row = self.layers.index(layer)
         for kind in range(len(KINDS)):
             counted = terms.valid & (terms.kind == kind)

@@ -1,9 +1,9 @@
-"""The whole model: codec, backbone, diffusion process and tracking head, from reference video to novel view and tracks."""
+"""The whole model: codec, backbone, diffusion process, tracking head; reference video in, novel view and tracks out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
@@ -124,11 +124,7 @@ class NovelViewModel(nn.Module):
         return Generation(sample(velocity, noise, sigmas, on_step=on_step), taps)
 
     def track(
-        self,
-        taps: dict[int, AttentionTap],
-        queries: Float[Tensor, "b q 4"],
-        cameras: Cameras,
-        frame_times: Int[Tensor, " f"],
+        self, taps: dict[int, AttentionTap], queries: Float[Tensor, "b q 4"], cameras: Cameras
     ) -> TrackPrediction:
         """Track query points (view, frame, x, y) in pixels on the tap of the head's layer.
 
@@ -136,10 +132,9 @@ class NovelViewModel(nn.Module):
             taps: Of a forward that was asked for the head's layer.
             queries: Pixels of the video.
             cameras: Of both views, one per video frame.
-            frame_times: Video frame of each latent frame.
         """
         assert self.tracking_head is not None, "callers check that there is a head"
-        return self.tracking_head(taps[self.tracking_head.layer], queries, cameras[:, :, frame_times])
+        return self.tracking_head(taps[self.tracking_head.layer], queries, cameras)
 
     def _velocity(
         self,

@@ -223,8 +223,9 @@ class VideoDiT(nn.Module):
                 if name.endswith("weight"):
                     nn.init.normal_(parameter, std=0.02)
         nn.init.zeros_(self.head.head.weight)
-        for block in self.blocks:
-            nn.init.constant_(block.self_attn.norm_q.weight, self.config.query_gain)
+        for module in self.modules():
+            if isinstance(module, SelfAttention):
+                nn.init.constant_(module.norm_q.weight, self.config.query_gain)
 
 
 def _dtype(module: nn.Module) -> torch.dtype:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def generator_for(*key: int) -> torch.Generator:
-    """Return a CPU generator that is a function of ``key`` alone: (seed, global step, micro-batch, rank) in training."""
+    """Return a CPU generator that ``key`` alone decides: (seed, global step, micro-batch, rank) in training."""
     seed = np.random.SeedSequence([part & 0xFFFFFFFF for part in key]).generate_state(2)
     return torch.Generator().manual_seed(int(seed[0]) << 32 | int(seed[1]))
 
@@ -20,9 +20,7 @@ def name_key(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-def clip_noise(
-    names: Sequence[str], seed: int, shape: Sequence[int], device: torch.device
-) -> Float[Tensor, "b ..."]:
+def clip_noise(names: Sequence[str], seed: int, shape: Sequence[int], device: torch.device) -> Float[Tensor, "b ..."]:
     """Return unit noise (b, *shape) that follows each clip's name: batch size, order and rank change nothing."""
     noise = [torch.randn(*shape, generator=generator_for(seed, name_key(name))) for name in names]
     return torch.stack(noise).to(device)

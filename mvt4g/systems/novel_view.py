@@ -1,12 +1,14 @@
 """Joint training of a novel-view video DiT, a tracking head on its attention, and a loss on the attention itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
@@ -28,6 +30,8 @@ from mvt4g.types import TARGET, InputError, MultiViewClip, TapShape
 
 NOISE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Edges of the noise levels by which L_track and L_corr are logged."""
+SHOWN_KEYS = 3
+"""Weights that are named when a checkpoint does not fit."""
 
 
 class NovelViewSystem(LightningModule):
@@ -53,12 +57,12 @@ class NovelViewSystem(LightningModule):
         self,
         backbone: Backbone,
         codec: Codec,
-        flow: FlowMatching = FlowMatching(),  # noqa: B008  # frozen dataclass
+        flow: FlowMatching = FlowMatching(),
         tracking_head: Callable[[TapShape], TrackingHead] | None = None,
         correspondence_loss: CorrespondenceLoss | None = None,
-        optimizer: OptimizerCallable = torch.optim.AdamW,
-        training: TrainingSpec = TrainingSpec(),  # noqa: B008  # frozen dataclass
-        evaluation: EvaluationSpec = EvaluationSpec(),  # noqa: B008  # frozen dataclass
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = torch.optim.AdamW,
+        training: TrainingSpec = TrainingSpec(),
+        evaluation: EvaluationSpec = EvaluationSpec(),
     ) -> None:
         super().__init__()
         head = None if tracking_head is None else tracking_head(backbone.tap_shape)
@@ -95,7 +99,9 @@ class NovelViewSystem(LightningModule):
         """Start the split's scores anew."""
         self._scores("val").reset()
 
-    def validation_step(self, batch: MultiViewClip, batch_idx: int) -> EvaluationOutput:
+    def validation_step(  # type: ignore[override]  # Lightning hands any object on to the callbacks
+        self, batch: MultiViewClip, batch_idx: int
+    ) -> EvaluationOutput:
         """Score one batch."""
         return self.score(batch, self._scores("val"), sample=self.evaluation.sample_in_validation)
 
@@ -108,7 +114,9 @@ class NovelViewSystem(LightningModule):
         self._scores("test").reset()
         self.real_scores.reset()
 
-    def test_step(self, batch: MultiViewClip | RealClip, batch_idx: int) -> EvaluationOutput | NovelView:
+    def test_step(  # type: ignore[override]  # as validation_step
+        self, batch: MultiViewClip | RealClip, batch_idx: int
+    ) -> EvaluationOutput | NovelView:
         """Score one batch; of a real video, what needs no true target view."""
         if isinstance(batch, RealClip):
             return self.real_pass(batch, self.real_scores)
@@ -132,15 +140,35 @@ class NovelViewSystem(LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(spec.warmup_steps, spec.decay_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that a checkpoint's weights are those of this model.
+
+        Raises:
+            InputError: Naming the first weights that are missing, unknown, or of another size.
+        """
+        found, wanted = checkpoint["state_dict"], self.state_dict()
+        wrong = [f"{key}: got none, want one" for key in wanted if key not in found]
+        wrong += [f"{key}: got one, want none" for key in found if key not in wanted]
+        wrong += [
+            f"{key}: got {tuple(found[key].shape)}, want {tuple(value.shape)}"
+            for key, value in wanted.items()
+            if key in found and found[key].shape != value.shape
+        ]
+        if wrong:
+            others = f" (and {len(wrong) - SHOWN_KEYS} others)" if len(wrong) > SHOWN_KEYS else ""
+            raise InputError(f"--ckpt_path: weights of another model: {'; '.join(wrong[:SHOWN_KEYS])}{others}")
+
     def _auxiliary_loss(self, passed: NoisyPass, batch: MultiViewClip, generator: torch.Generator) -> Tensor:
         spec, head = self.training_spec, self.model.tracking_head
         truth = draw_queries(batch, self.model.codec.grid, spec.num_queries, generator)
         tracks, visible = truth.latent_tracks(), truth.latent_visible()
         total = passed.sigma.new_zeros(())
         if head is not None and spec.weight_track:
-            prediction = self.model.track(passed.taps, truth.queries, batch.cameras, truth.frame_times)
+            prediction = self.model.track(passed.taps, truth.queries, batch.cameras)
             track = self.track_loss(prediction, tracks, visible, truth.valid, batch.video.shape[-1])
-            parts = {name: getattr(track, name) for name in ("position", "occluded_position", "visibility", "confidence")}
+            parts = {
+                name: getattr(track, name) for name in ("position", "occluded_position", "visibility", "confidence")
+            }
             self._log_auxiliary("track", track.total, track.empty, passed.sigma, parts)
             total = total + spec.weight_track * track.total.mean()
         if self.correspondence_loss is not None and spec.weight_corr:
@@ -156,7 +184,7 @@ class NovelViewSystem(LightningModule):
         values = per_clip.detach()
         logged = {f"train/loss_{name}": values.mean(), f"train/empty_{name}": empty.float().mean()}
         logged |= {f"train/loss_{name}/{part}": value.detach().mean() for part, value in parts.items()}
-        for low, high in zip(NOISE_BINS[:-1], NOISE_BINS[1:], strict=True):
+        for low, high in pairwise(NOISE_BINS):
             inside = (sigma > low) & (sigma <= high)
             if inside.any():
                 logged[f"train/loss_{name}/sigma_{low:.2f}_{high:.2f}"] = values[inside].mean()

@@ -114,7 +114,7 @@ class RealVideoPass:
         num_frames, grid = real.clip.video.shape[2], self.model.codec.grid
         device = real.queries.device
         times = torch.arange(grid.latent_frames(num_frames), device=device) * grid.temporal_stride
-        prediction = self.model.track(taps, real.queries, real.clip.cameras, times)
+        prediction = self.model.track(taps, real.queries, real.clip.cameras)
         tracks = interpolate_frames(prediction.tracks[-1], times, num_frames)
         seen = interpolate_frames(rearrange(prediction.visible_probability(), "... -> ... 1"), times, num_frames)
         return tracks[0], seen[0, ..., 0] > VISIBLE_ABOVE

@@ -13,7 +13,6 @@ from mvt4g.metrics.functional.attention import KINDS
 from mvt4g.metrics.pck import PCK
 from mvt4g.systems.queries import QuerySet
 from mvt4g.systems.settings import EvaluationSpec
-from mvt4g.types import TrackPrediction
 
 SAMPLED = "sampled"
 """Noise-level name of the last sampling step."""
@@ -75,9 +74,7 @@ class NovelViewScores(nn.Module):
         self.headline = level_name(spec.headline)
         names = [*map(level_name, spec.noise_levels), SAMPLED]
         self._names = {name: f"at_{name.replace('.', '_')}" for name in names}
-        self.levels = nn.ModuleDict(
-            {key: LevelScores(layers, spec.pck_threshold_px) for key in self._names.values()}
-        )
+        self.levels = nn.ModuleDict({key: LevelScores(layers, spec.pck_threshold_px) for key in self._names.values()})
         self.psnr = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
         self.psnr_codec = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
         self.ssim = StructuralSimilarityIndexMeasure(data_range=1.0)
@@ -125,7 +122,7 @@ class NovelViewScores(nn.Module):
     def reset(self) -> None:
         """Forget everything added."""
         for module in self.modules():
-            if module is not self and hasattr(module, "reset"):
+            if isinstance(module, Metric):
                 module.reset()
 
     def level_names(self) -> tuple[str, ...]:

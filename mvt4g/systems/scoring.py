@@ -90,9 +90,7 @@ class BatchScorer:
             headline = reading if sigma == self.spec.headline else headline
         generated = None
         if sample and self.spec.sample_steps:
-            generation = self.model.generate(
-                latents[:, REFERENCE], cameras, noise, self.spec.sample_steps, self.layers
-            )
+            generation = self.model.generate(latents[:, REFERENCE], cameras, noise, self.spec.sample_steps, self.layers)
             self._read(generation.taps, truth, cameras, scores.level(SAMPLED))
             generated = self._score_video(generation, clip, latents, scores)
         return EvaluationOutput(clip, generated, truth, headline.tracks, headline.matches, headline.tap)
@@ -108,7 +106,7 @@ class BatchScorer:
             level.add_attention(layer, matches.cells, truth, taps[layer].stride)
             shown = matches.pixels if layer == self.headline_layer else shown
         if self.model.tracking_head is not None:
-            prediction = self.model.track(taps, truth.queries, cameras, truth.frame_times)
+            prediction = self.model.track(taps, truth.queries, cameras)
             tracks = interpolate_frames(prediction.tracks[-1], truth.frame_times, truth.tracks.shape[2])
             level.add_tracks(tracks, truth)
         return Reading(tracks, shown, None if self.headline_layer is None else taps.get(self.headline_layer))

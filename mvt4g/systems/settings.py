@@ -52,7 +52,6 @@ class EvaluationSpec:
         pck_threshold_px: Of track PCK, in pixels of the input video.
         sample_steps: Euler steps of the sampler; 0 = no sampling, so no scores of generated video.
         sample_in_validation: Sample in validation too, not in test alone.
-        guidance_scale: Classifier-free guidance; 1 = none.
         camera_shift: Give every clip the target cameras of the clip so many places on in its batch: the control that
             shows whether cameras matter. 0 = its own.
         seed: Of noise and queries, together with the clip's name.
@@ -65,7 +64,6 @@ class EvaluationSpec:
     pck_threshold_px: float = 2.0
     sample_steps: int = 8
     sample_in_validation: bool = True
-    guidance_scale: float = 1.0
     camera_shift: int = 0
     seed: int = 0
 

@@ -70,5 +70,5 @@ def test_state_survives_a_checkpoint(running):
 
 
 def test_decay_must_be_below_one():
-    with pytest.raises(InputError, match="EMA.max_decay: got 1.0"):
+    with pytest.raises(InputError, match=r"EMA\.max_decay: got 1\.0"):
         EMA(1.0)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mvt4g.callbacks.run_record import RunRecord, checkpoint_path, finite_or_none, flat_items, last_checkpoint
+from mvt4g.callbacks.checkpoints import checkpoint_path, last_checkpoint
+from mvt4g.callbacks.run_record import RunRecord, finite_or_none, flat_items
 from mvt4g.types import InputError
 
 CONFIG = "ckpt_path: null\ntrainer: {max_steps: 4, callbacks: [{class_path: a}]}\nmodel: {lr: 0.1, layers: [3, 4]}\n"

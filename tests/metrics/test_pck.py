@@ -28,7 +28,9 @@ def test_equals_a_loop_over_points():
     pred, target, visible = random_tracks(0)
     hits = [
         np.hypot(*(p - t)) < 2.0
-        for p, t, seen in zip(pred.reshape(-1, 2).numpy(), target.reshape(-1, 2).numpy(), visible.flatten(), strict=True)
+        for p, t, seen in zip(
+            pred.reshape(-1, 2).numpy(), target.reshape(-1, 2).numpy(), visible.flatten(), strict=True
+        )
         if seen
     ]
     assert 0.1 < np.mean(hits) < 0.9
@@ -60,7 +62,9 @@ def test_nan_prediction_is_a_miss_and_inputs_stay():
     pred[0] = float("nan")
     before = [value.clone() for value in (pred, target, visible)]
     assert pck(pred, target, visible, 1e6) == pytest.approx(float(visible[1:].sum() / visible.sum()))
-    assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, (pred, target, visible), strict=True))
+    assert all(
+        torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, (pred, target, visible), strict=True)
+    )
 
 
 def test_threshold_must_be_positive():

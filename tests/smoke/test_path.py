@@ -34,7 +34,9 @@ def test_fit_logs_every_term_by_name_and_noise_level(events):
     terms |= {f"loss_corr/{pair}" for pair in ("ref_ref", "tgt_tgt", "ref_tgt", "tgt_ref")}
     assert {f"train/{term}" for term in terms} <= tags
     assert any(tag.startswith("train/loss_corr/sigma_") for tag in tags)
-    assert {f"val/attention_pck/layer{layer}/{kind}@0.50" for layer in (0, 1) for kind in ("ref", "tgt", "cross")} <= tags
+    assert {
+        f"val/attention_pck/layer{layer}/{kind}@0.50" for layer in (0, 1) for kind in ("ref", "tgt", "cross")
+    } <= tags
 
 
 def test_fit_shows_videos_and_matches(events):
@@ -44,7 +46,15 @@ def test_fit_shows_videos_and_matches(events):
 def test_test_writes_metrics(mvt4g, trained_run):
     assert mvt4g("test", "-c", CONFIG, "--run", trained_run, "--ckpt_path", "last") == 0
     metrics = json.loads((trained_run / "test" / "metrics.json").read_text())
-    for key in ("loss", "psnr", "psnr_codec", "ssim", "warp_error", "attention_pck/cross@0.50", "track_pck_2px/cross@0.50"):
+    for key in (
+        "loss",
+        "psnr",
+        "psnr_codec",
+        "ssim",
+        "warp_error",
+        "attention_pck/cross@0.50",
+        "track_pck_2px/cross@0.50",
+    ):
         assert math.isfinite(metrics[f"test/{key}"]), key
     assert "test/attention_pck/cross@sampled" in metrics
     assert metrics["test/warp_error_truth"] < metrics["test/warp_error"]
@@ -84,10 +94,14 @@ def test_predict_from_the_runs_own_config(mvt4g, trained_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("weights", "logged"), [((0, 0), set()), ((0.01, 0), {"track"}), ((0, 0.01), {"corr"}), ((0.01, 0.01), {"track", "corr"})]
+    ("weights", "logged"),
+    [((0, 0), set()), ((0.01, 0), {"track"}), ((0, 0.01), {"corr"}), ((0.01, 0.01), {"track", "corr"})],
 )
 def test_each_term_is_a_matter_of_a_flag(mvt4g, tmp_path, weights, logged):
-    flags = [f"--model.init_args.training.weight_{name}={value}" for name, value in zip(("track", "corr"), weights, strict=True)]
+    flags = [
+        f"--model.init_args.training.weight_{name}={value}"
+        for name, value in zip(("track", "corr"), weights, strict=True)
+    ]
     length = ["--trainer.max_steps", "1", "--trainer.limit_val_batches", "0"]
     assert mvt4g("fit", "-c", CONFIG, "--run", tmp_path, *flags, *length) == 0
     events = EventAccumulator(str(tmp_path))
