@@ -1,6 +1,6 @@
 """The whole model: codec, backbone, diffusion process, tracking head; reference video in, novel view and tracks out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -100,7 +100,8 @@ class NovelViewModel(nn.Module):
         noise: Float[Tensor, "b c f h w"],
         num_steps: int,
         tap_layers: Sequence[int] = (),
-        on_step: Callable[[int, Tensor], None] | None = None,
+        text: Float[Tensor, "b l text_d"] | None = None,
+        guidance_scale: float = 1.0,
     ) -> Generation:
         """Sample the target view from ``noise`` in ``num_steps`` Euler steps.
 
@@ -110,18 +111,24 @@ class NovelViewModel(nn.Module):
             noise: Unit noise.
             num_steps: At least 1.
             tap_layers: Layers whose queries and keys to return, as the last step saw them.
-            on_step: Called with (steps done, latents) after every step.
+            text: None = the learned null text.
+            guidance_scale: Strengthens the text against the null text; 1 = no guidance. Nothing without text.
         """
         sigmas = self.flow.sampling_sigmas(num_steps).to(noise.device)
         taps: dict[int, AttentionTap] = {}
 
         def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
             last = bool(sigma[0] <= sigmas[num_steps - 1])
-            output = self._velocity(noisy, reference_latents, sigma, cameras, tap_layers if last else ())
+            asked = tap_layers if last else ()
+            output = self._velocity(noisy, reference_latents, sigma, cameras, asked, text)
             taps.update(output.taps)
             return output.velocity
 
-        return Generation(sample(velocity, noise, sigmas, on_step=on_step), taps)
+        def without_text(noisy: Tensor, sigma: Tensor) -> Tensor:
+            return self._velocity(noisy, reference_latents, sigma, cameras, ()).velocity
+
+        unconditional = None if text is None else without_text
+        return Generation(sample(velocity, noise, sigmas, unconditional, guidance_scale), taps)
 
     def track(
         self, taps: dict[int, AttentionTap], queries: Float[Tensor, "b q 4"], cameras: Cameras
@@ -143,6 +150,7 @@ class NovelViewModel(nn.Module):
         sigma: Float[Tensor, " b"],
         cameras: Cameras,
         tap_layers: Sequence[int],
+        text: Float[Tensor, "b l text_d"] | None = None,
     ) -> BackboneOutput:
-        output = self.backbone(noisy, reference, sigma, cameras, tap_layers=tap_layers)
+        output = self.backbone(noisy, reference, sigma, cameras, text, tap_layers)
         return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)
