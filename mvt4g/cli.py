@@ -116,7 +116,11 @@ class SuiteCLI(LightningCLI):
             raise cause from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Add the logger, the checkpoints and the run record that every run has."""
+        """Add the logger, the checkpoints and the run record that every run has.
+
+        Raises:
+            InputError: If the run folder holds another run, or the trainer has no such setting.
+        """
         command = str(self.subcommand)
         settings = self.config[command]
         run = Path(settings.run)
@@ -141,13 +145,18 @@ class SuiteCLI(LightningCLI):
         trainer_config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), CheckpointFiles()]
         if trainer_config.get("fast_dev_run"):
             callbacks = []
-        return self._instantiate_trainer({**trainer_config, **kwargs}, callbacks)
+        try:
+            return self._instantiate_trainer({**trainer_config, **kwargs}, callbacks)
+        except ValueError as error:
+            raise InputError(f"trainer: {error}") from error
 
     def _parse_ckpt_path(self) -> None:
         """Resolve and check the checkpoint; hyperparameters inside it never override the command line."""
         settings = self.config[self.config.subcommand]
         if not settings.run:
             raise InputError("--run: got none, want the folder that takes everything the run writes")
+        if Path(settings.run).exists() and not Path(settings.run).is_dir():
+            raise InputError(f"--run: got {settings.run}, which is a file, want a folder")
         settings.ckpt_path_given = settings.get("ckpt_path")
         settings.ckpt_path = resolve_checkpoint(settings.get("ckpt_path"), Path(settings.run), self.config.subcommand)
 

@@ -32,7 +32,7 @@ class RunRecord(Callback):
         self.run, self.command, self.config, self.may_change = run, command, config, tuple(may_change)
         self.folder = run if command == "fit" else run / command
         self.started = False
-        self._older_events = set(self._events())
+        self._logged_before = set(self._logged())
 
     def check_resume(self) -> None:
         """Compare a resumed fit's configuration with the one that the run folder holds.
@@ -82,12 +82,12 @@ class RunRecord(Callback):
         self._start(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Take away the event file that Lightning opened, if no batch came."""
+        """Take away what Lightning's logger opened, if no batch came."""
         if self.started or not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
             logger.finalize("failed")
-        for path in set(self._events()) - self._older_events:
+        for path in set(self._logged()) - self._logged_before:
             path.unlink()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -108,8 +108,8 @@ class RunRecord(Callback):
             _write(self.folder / "config.yaml", self.config)
         self.started = True
 
-    def _events(self) -> Iterator[Path]:
-        return self.folder.glob("events.out.tfevents.*")
+    def _logged(self) -> list[Path]:
+        return [*self.folder.glob("events.out.tfevents.*"), *self.folder.glob("hparams.yaml")]
 
 
 def finite_or_none(value: float) -> float | None:
