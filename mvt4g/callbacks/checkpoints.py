@@ -18,8 +18,11 @@ class CheckpointFiles(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint that appears whole or not at all."""
-        with appearing(Path(path)) as temporary:
+        """Write a checkpoint that appears whole or not at all, in place of what a killed fit left half-written."""
+        path = Path(path)
+        for left in path.parent.glob(".step-*.part.ckpt"):
+            left.unlink()
+        with appearing(path) as temporary:
             torch.save(checkpoint, temporary)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:

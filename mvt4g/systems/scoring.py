@@ -149,18 +149,18 @@ def warp_errors(target_video: Float[Tensor, "b t c h w"], clip: MultiViewClip) -
 
 
 def shift_target_cameras(cameras: Cameras, shift: int) -> Cameras:
-    """Give every clip the target cameras of the clip ``shift`` places on in its batch, keeping its own reference.
+    """Give every clip the target cameras of the clip ``shift`` places before it in its batch, round the end.
 
     The wrong camera stands to the clip's reference as it stood to its own.
 
     Raises:
-        InputError: If the batch has one clip, whose cameras no shift can change.
+        InputError: If the shift gives every clip its own cameras back.
     """
     if not shift:
         return cameras
     size = len(cameras.cam_from_world)
-    if size < 2:
-        raise InputError(f"evaluation.camera_shift: got {shift} with a batch of {size}, want at least 2 clips a batch")
+    if shift % size == 0:
+        raise InputError(f"evaluation.camera_shift: got {shift} with a batch of {size}, want no multiple of the batch")
     pose, intrinsics = cameras.cam_from_world.clone(), cameras.intrinsics.clone()
     rolled = cameras.cam_from_world.roll(shift, dims=0)
     other_world_from_own = compose(invert_pose(rolled[:, REFERENCE, :1]), pose[:, REFERENCE, :1])

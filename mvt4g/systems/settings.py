@@ -52,8 +52,8 @@ class EvaluationSpec:
         pck_threshold_px: Of track PCK, in pixels of the input video.
         sample_steps: Euler steps of the sampler; 0 = no sampling, so no scores of generated video.
         sample_in_validation: Sample in validation too, not in test alone.
-        camera_shift: Give every clip the target cameras of the clip so many places on in its batch: the control that
-            shows whether cameras matter. 0 = its own.
+        camera_shift: Give every clip the target cameras of the clip so many places before it in its batch: the control
+            that shows whether cameras matter. 0 = its own.
         seed: Of noise and queries, together with the clip's name.
     """
 
@@ -73,9 +73,13 @@ class EvaluationSpec:
         Raises:
             InputError: If a value is out of range.
         """
-        if not self.noise_levels or not all(0 < level < 1 for level in self.noise_levels):
-            raise InputError(f"evaluation.noise_levels: got {self.noise_levels}, want sigmas in (0, 1)")
+        in_range = all(0 < level < 1 for level in self.noise_levels)
+        named_apart = len({round(level, 2) for level in self.noise_levels}) == len(self.noise_levels)
+        if not (self.noise_levels and in_range and named_apart):
+            want = "sigmas in (0, 1) that differ in their first two decimals, by which scores are named"
+            raise InputError(f"evaluation.noise_levels: got {self.noise_levels}, want {want}")
         if self.headline not in self.noise_levels:
             raise InputError(f"evaluation.headline: got {self.headline}, want one of {self.noise_levels}")
-        if self.sample_steps < 0:
-            raise InputError(f"evaluation.sample_steps: got {self.sample_steps}, want at least 0")
+        for name, least in (("num_queries", 1), ("sample_steps", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"evaluation.{name}: got {getattr(self, name)}, want at least {least}")

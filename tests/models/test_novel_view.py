@@ -1,0 +1,123 @@
+"""The whole model: sampling with a known velocity, taps of the last step, cameras of latent frames."""
+
+import pytest
+import torch
+from torch import nn
+
+from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.models.backbones import Backbone, BackboneOutput
+from mvt4g.models.codec import PatchCodec
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.types import AttentionTap, Cameras, InputError, LatentGrid, TapShape
+from tests.models.small_backbones import make_loud, small_cameras
+
+CODEC = PatchCodec()
+FRAMES, STEPS = 3, 4
+
+
+class Oracle(Backbone):
+    """Knows the clean target; with text it errs by ``text_error``. Its taps hold the noise level they were made at."""
+
+    def __init__(self, target: torch.Tensor, flow: FlowMatching, grid: LatentGrid = CODEC.grid, num_layers: int = 3):
+        nn.Module.__init__(self)
+        self.target, self.flow, self.grid, self.num_layers = target, flow, grid, num_layers
+        self.tap_shape = TapShape(num_heads=1, head_dim=4, stride=8, temporal_stride=grid.temporal_stride)
+        self.asked: list[tuple[int, ...]] = []
+        self.text_error = 0.5
+
+    def forward(self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=()):
+        self.asked.append(tuple(tap_layers))
+        velocity = (target_latents - self.target) / timestep[:, None, None, None, None]
+        if text is not None:
+            velocity = velocity + self.text_error
+        output = self.target if self.flow.prediction == "sample" else velocity
+        return BackboneOutput(output, {layer: tap(layer, float(timestep[0])) for layer in tap_layers})
+
+
+def tap(layer: int, value: float) -> AttentionTap:
+    features = torch.full((2, 2, FRAMES, 2, 2, 1, 4), value)
+    return AttentionTap(layer, features, features, torch.zeros(1, 2, FRAMES, 2, 2, 1, 2), torch.arange(FRAMES), 8)
+
+
+def oracle_model(**flow) -> tuple[NovelViewModel, Oracle]:
+    target = torch.randn(2, 16, FRAMES, 4, 4)
+    oracle = Oracle(target, FlowMatching(**flow))
+    return NovelViewModel(oracle, CODEC, oracle.flow), oracle
+
+
+def generate(model: NovelViewModel, **options):
+    reference, noise = torch.randn(2, 2, 16, FRAMES, 4, 4).unbind()
+    return model.generate(reference, small_cameras(2, FRAMES), noise, STEPS, **options)
+
+
+@pytest.mark.parametrize("prediction", ["velocity", "sample"])
+@pytest.mark.parametrize("shift", [1.0, 5.0])
+def test_a_perfect_velocity_gives_the_target(prediction, shift):
+    model, oracle = oracle_model(prediction=prediction, shift=shift)
+    torch.testing.assert_close(generate(model).latents, oracle.target, atol=1e-5, rtol=0)
+
+
+def test_taps_are_of_the_last_step():
+    model, oracle = oracle_model(shift=1.0)
+    taps = generate(model, tap_layers=(0, 2)).taps
+    assert oracle.asked == [(), (), (), (0, 2)]
+    assert set(taps) == {0, 2}
+    assert taps[2].query.unique().tolist() == [1 / STEPS]
+
+
+def test_guidance_goes_past_the_text_away_from_the_null_text():
+    model, oracle = oracle_model(shift=1.0)
+    text = torch.zeros(2, 1, 4)
+    for scale, calls in ((1.0, STEPS), (3.0, 2 * STEPS)):
+        oracle.asked.clear()
+        # The oracle pulls back what earlier steps erred, so that only the last step's error stays: 1 / STEPS of it.
+        wanted = oracle.target - scale * oracle.text_error / STEPS
+        torch.testing.assert_close(generate(model, text=text, guidance_scale=scale).latents, wanted, atol=1e-5, rtol=0)
+        assert len(oracle.asked) == calls
+
+
+def test_noisy_pass_keeps_the_reference_clean_and_knows_the_velocity():
+    model, oracle = oracle_model()
+    latents, noise = torch.randn(2, 2, 16, FRAMES, 4, 4), torch.randn(2, 16, FRAMES, 4, 4)
+    oracle.target = latents[:, 1]
+    passed = model.noisy_pass(latents, small_cameras(2, FRAMES), torch.tensor([0.3, 0.9]), noise, (1,))
+    torch.testing.assert_close(passed.velocity, passed.target, atol=1e-5, rtol=0)
+    torch.testing.assert_close(passed.target, noise - latents[:, 1])
+    assert set(passed.taps) == {1}
+
+
+def test_tracking_looks_at_cameras_of_latent_frames_alone():
+    """Two latent frames of three video frames: the camera between them says nothing, the last one does."""
+    grid = LatentGrid(temporal_stride=2, spatial_stride=4, channels=16)
+    codec = PatchCodec()
+    codec.grid = grid
+    oracle = Oracle(torch.zeros(1), FlowMatching(), grid)
+    head = make_loud(TrackingHead(oracle.tap_shape, layer=1))
+    model = NovelViewModel(oracle, codec, oracle.flow, head).eval()
+    features = torch.randn(1, 2, 2, 4, 4, 1, 4)
+    known = AttentionTap(1, features, features, torch.zeros(1, 2, 2, 4, 4, 1, 2), torch.tensor([0, 2]), 8)
+    queries = torch.tensor([[[0.0, 0, 10, 10], [1, 2, 20, 12]]])
+    cameras = small_cameras(1, frames=3)
+
+    def tracks(moved_frame: int | None = None) -> torch.Tensor:
+        pose = cameras.cam_from_world.clone()
+        if moved_frame is not None:
+            pose[:, :, moved_frame, :3, 3] += 1.0
+        return model.track({1: known}, queries, Cameras(pose, cameras.intrinsics)).tracks
+
+    assert torch.equal(tracks(moved_frame=1), tracks())
+    assert not torch.allclose(tracks(moved_frame=2), tracks(), atol=1e-3)
+
+
+def test_codec_and_backbone_must_agree():
+    grid = LatentGrid(temporal_stride=1, spatial_stride=8, channels=16)
+    with pytest.raises(InputError, match=r"^backbone.grid: got .*spatial_stride=8.*, want the codec's"):
+        NovelViewModel(Oracle(torch.zeros(1), FlowMatching(), grid), CODEC, FlowMatching())
+
+
+def test_layers_must_exist():
+    oracle = Oracle(torch.zeros(1), FlowMatching())
+    head = TrackingHead(oracle.tap_shape, layer=3)
+    with pytest.raises(InputError, match=r"^tracking_head.layer: got layer 3, want 0 to 2$"):
+        NovelViewModel(oracle, CODEC, oracle.flow, head)

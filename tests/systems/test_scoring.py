@@ -1,0 +1,140 @@
+"""Scores of a batch: what is measured, on what draws, and the controls that must make it worse."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.geometry.pose import compose, invert_pose
+from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.codec import PatchCodec
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.systems.scores import NovelViewScores
+from mvt4g.systems.scoring import BatchScorer, EvaluationOutput, shift_target_cameras, warp_errors
+from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.types import Cameras, InputError, MultiViewClip
+from tests.models.small_backbones import make_loud, small_cameras
+from tests.systems.wall import DEPTH, FRAMES, SIZE, wall_batch
+
+SPEC = EvaluationSpec(noise_levels=(0.25, 0.5), num_queries=8, sample_steps=2)
+HEADLINE_LAYER = 1
+
+
+@pytest.fixture(scope="module")
+def model() -> NovelViewModel:
+    torch.manual_seed(0)
+    codec = PatchCodec()
+    sizes = VideoDiTConfig(dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2)
+    backbone = ReCamMaster(sizes, codec.grid)
+    head = TrackingHead(backbone.tap_shape, layer=HEADLINE_LAYER)
+    return make_loud(NovelViewModel(backbone, codec, FlowMatching(shift=1.0), head)).eval()
+
+
+def scored(
+    model: NovelViewModel, *batches: MultiViewClip, spec: EvaluationSpec = SPEC, sample: bool = True
+) -> tuple[dict[str, float], EvaluationOutput]:
+    layers = range(model.backbone.num_layers)
+    scorer, scores = BatchScorer(model, spec, layers, HEADLINE_LAYER), NovelViewScores(spec, layers, HEADLINE_LAYER)
+    for batch in batches:
+        output = scorer(batch, scores, sample)
+    return {key: float(value) for key, value in scores.scores().items()}, output
+
+
+def test_batches_do_not_change_scores(model):
+    whole, _ = scored(model, wall_batch(0, 1, 2, 3))
+    split, _ = scored(model, wall_batch(3), wall_batch(1, 0), wall_batch(2))
+    assert split == pytest.approx(whole, rel=1e-4, nan_ok=True)
+    assert {"loss_diff@0.25", "attention_pck/layer0/cross@0.50", "track_pck_2px/tgt@sampled", "psnr", "ssim"} <= set(
+        whole
+    )
+
+
+def test_scoring_twice_gives_the_same(model):
+    batch = wall_batch(0, 1)
+    assert scored(model, batch)[0] == pytest.approx(scored(model, batch)[0], rel=0, abs=0, nan_ok=True)
+
+
+def test_output_is_of_the_headline_level_and_layer(model):
+    _, output = scored(model, wall_batch(0, 1))
+    _, at_headline = scored(model, wall_batch(0, 1), spec=replace(SPEC, noise_levels=(0.5,)))
+    assert output.tap.layer == HEADLINE_LAYER
+    assert output.tracks.shape == output.truth.tracks.shape == (2, 2, FRAMES, 8, 2)
+    assert torch.equal(output.tracks, at_headline.tracks)
+    assert torch.equal(output.matches, at_headline.matches)
+    assert output.generated.shape == (2, FRAMES, 3, SIZE, SIZE)
+    assert output.generated.min() >= 0
+    assert output.generated.max() <= 1
+
+
+def test_what_is_not_there_is_not_scored(model):
+    bare = replace(wall_batch(0, 1), tracks=None, visible=None, point_valid=None, depth=None)
+    scores, output = scored(model, bare, sample=False)
+    assert set(scores) == {"loss_diff@0.25", "loss_diff@0.50", "loss"}
+    assert output.generated is None
+    assert output.truth is None
+
+
+def test_other_cameras_change_the_loss(model):
+    own, _ = scored(model, wall_batch(0, 3), sample=False)
+    others, _ = scored(model, wall_batch(0, 3), spec=replace(SPEC, camera_shift=1), sample=False)
+    assert own["loss"] != others["loss"]
+
+
+@pytest.mark.parametrize("shift", [1, 2, -1])
+def test_shifted_cameras_stand_as_they_stood_to_their_own_reference(shift):
+    cameras = small_cameras(batch=3)
+    shifted = shift_target_cameras(cameras, shift)
+    for i in range(3):
+        donor = (i - shift) % 3
+        torch.testing.assert_close(target_from_reference(shifted, i), target_from_reference(cameras, donor))
+        assert torch.equal(shifted.intrinsics[i, 1], cameras.intrinsics[donor, 1])
+        assert torch.equal(shifted.cam_from_world[i, 0], cameras.cam_from_world[i, 0]), "the reference stays"
+    assert not torch.allclose(target_from_reference(shifted, 0), target_from_reference(cameras, 0), atol=0.1)
+
+
+def target_from_reference(cameras: Cameras, clip: int) -> torch.Tensor:
+    """The target's poses relative to the reference's frame 0."""
+    return compose(cameras.cam_from_world[clip, 1], invert_pose(cameras.cam_from_world[clip, 0, :1]))
+
+
+def test_no_shift_changes_nothing():
+    cameras = small_cameras(batch=1)
+    assert shift_target_cameras(cameras, 0) is cameras
+
+
+@pytest.mark.parametrize(("batch", "shift"), [(1, 1), (2, 2), (3, -3)])
+def test_a_shift_back_to_the_own_cameras_is_refused(batch, shift):
+    with pytest.raises(InputError, match=f"camera_shift: got {shift} with a batch of {batch}"):
+        shift_target_cameras(small_cameras(batch), shift)
+
+
+def test_the_true_target_video_warps_onto_the_reference():
+    clip = wall_batch(0, 1, 2)
+    assert warp_errors(clip.video[:, 1], clip).max() < 1e-5
+
+
+def test_warp_error_grows_with_wrong_content():
+    clip = wall_batch(0)
+    noise = torch.rand(clip.video[:, 1].shape, generator=torch.Generator().manual_seed(0)) - 0.5
+    small, large = (warp_errors(clip.video[:, 1] + scale * noise, clip).item() for scale in (0.2, 0.8))
+    assert small == pytest.approx(0.05, rel=0.1)  # the mean of |0.2 * uniform(-0.5, 0.5)|
+    assert large == pytest.approx(0.2, rel=0.1)
+
+
+def test_warp_error_grows_with_wrong_depth():
+    clip = wall_batch(2)
+    errors = [
+        warp_errors(clip.video[:, 1], replace(clip, depth=torch.full_like(clip.depth, depth))).item()
+        for depth in (DEPTH, 1.2 * DEPTH, 2 * DEPTH)
+    ]
+    assert errors[0] < 1e-5
+    assert 0.03 < errors[1] < errors[2]
+
+
+def test_clips_without_a_common_pixel_have_no_warp_error():
+    clip = wall_batch(0, 1)
+    clip.depth[1] = 0
+    assert warp_errors(clip.video[:, 1], clip).shape == (1,)
