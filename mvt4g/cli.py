@@ -16,6 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from mvt4g.callbacks.checkpoints import CheckpointFiles, resolve_checkpoint
+from mvt4g.callbacks.prediction_writer import PredictionWriter
 from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.types import InputError
 
@@ -137,6 +138,8 @@ class SuiteCLI(LightningCLI):
                     save_on_train_epoch_end=False,
                 )
             )
+        if command == "predict":
+            callbacks.append(PredictionWriter())
         trainer_config = dict(self._get(self.config_init, "trainer", default={}))
         if trainer_config.get("logger") in (None, True):
             logger = TensorBoardLogger(run, name="", version="" if command == "fit" else command)
@@ -240,6 +243,7 @@ def _quieten_lightning() -> None:
         "LightningCLI's args parameter",
         "does not have many workers",
         "callbacks used to create the checkpoint need to be provided",
+        "Checkpoint directory .* exists and is not empty",
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
     ):
         warnings.filterwarnings("ignore", message=f".*{meant}.*")
