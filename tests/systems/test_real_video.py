@@ -1,0 +1,88 @@
+"""Real videos: what is generated and tracked, and scores that need no truth, by hand."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mvt4g.data.real_clips import RealClip
+from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.codec import PatchCodec
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.systems.real_video import NovelView, RealVideoPass, RealVideoScores
+from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.types import InputError, MultiViewClip
+from tests.models.small_backbones import small_cameras
+
+FRAMES, SIZE = 3, 32
+SPEC = EvaluationSpec(sample_steps=2)
+
+
+def build(head: bool) -> NovelViewModel:
+    torch.manual_seed(0)
+    codec = PatchCodec()
+    sizes = VideoDiTConfig(dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2)
+    backbone = ReCamMaster(sizes, codec.grid)
+    return NovelViewModel(
+        backbone, codec, FlowMatching(shift=1.0), TrackingHead(backbone.tap_shape, layer=1) if head else None
+    ).eval()
+
+
+@pytest.fixture
+def real() -> RealClip:
+    """Return a clip whose left half is an object, with one query on it and one beside it."""
+    mask = torch.zeros(1, 1, FRAMES, SIZE, SIZE, dtype=torch.bool)
+    mask[..., : SIZE // 2] = True
+    clip = MultiViewClip(
+        video=torch.rand(1, 1, FRAMES, 3, SIZE, SIZE),
+        cameras=small_cameras(batch=1, frames=FRAMES),
+        name=("made-up",),
+        dynamic=mask,
+        fps=(8.0,),
+    )
+    queries = torch.tensor([[[0.0, 0.0, 8.0, 16.0], [0.0, 1.0, 24.0, 16.0]]])
+    return RealClip(clip, queries, torch.arange(2)[None], torch.arange(FRAMES)[None], (SIZE, SIZE), "as it is")
+
+
+def test_generates_and_tracks_both_views(real):
+    made = RealVideoPass(build(head=True), SPEC, layer=1)(real)
+    assert isinstance(made, NovelView)
+    assert made.video.shape == (FRAMES, 3, SIZE, SIZE)
+    assert made.tracks is not None
+    assert made.visible is not None
+    assert made.tracks.shape == (2, FRAMES, 2, 2)
+    assert made.visible.shape == (2, FRAMES, 2)
+    assert 0 <= made.video.min() <= made.video.max() <= 1
+
+
+def test_the_video_follows_name_and_seed_alone(real):
+    model = build(head=True)
+    first, again = (RealVideoPass(model, SPEC, layer=1)(real).video for _ in range(2))
+    other = RealVideoPass(model, replace(SPEC, seed=1), layer=1)(real).video
+    assert torch.equal(first, again)
+    assert (first - other).abs().max() > 0.01
+
+
+def test_without_a_head_there_are_no_tracks(real):
+    scores = RealVideoScores()
+    made = RealVideoPass(build(head=False), SPEC, layer=None)(real, scores)
+    assert made.tracks is None
+    assert set(scores.scores()) == {"psnr_codec"}
+
+
+@pytest.mark.parametrize(("x", "share"), [(8.0, 1.0), (24.0, 0.0)])
+def test_track_in_mask_counts_points_that_started_on_the_object(real, x, share):
+    passing, scores = RealVideoPass(build(head=True), SPEC, layer=None), RealVideoScores()
+    tracks = torch.full((2, FRAMES, 2, 2), 16.0)
+    tracks[..., 0] = x
+    passing._score({}, real, tracks, torch.ones(2, FRAMES, 2, dtype=torch.bool), scores)
+    assert scores.scores()["track_in_mask"] == share
+    assert scores.track_in_mask.weight == FRAMES, "the query beside the object does not count, nor does the other view"
+
+
+def test_no_sampling_steps_is_an_error(real):
+    with pytest.raises(InputError, match="sample_steps: got 0"):
+        RealVideoPass(build(head=True), replace(SPEC, sample_steps=0), layer=1)(real)
