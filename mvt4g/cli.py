@@ -16,7 +16,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from mvt4g.callbacks.checkpoints import CheckpointFiles, resolve_checkpoint
-from mvt4g.callbacks.prediction_writer import PredictionWriter
 from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.types import InputError
 
@@ -139,6 +138,8 @@ class SuiteCLI(LightningCLI):
                 )
             )
         if command == "predict":
+            from mvt4g.callbacks.prediction_writer import PredictionWriter  # needs PyAV, which training does without
+
             callbacks.append(PredictionWriter())
         trainer_config = dict(self._get(self.config_init, "trainer", default={}))
         if trainer_config.get("logger") in (None, True):

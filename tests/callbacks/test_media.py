@@ -44,5 +44,5 @@ def test_files_lie_in_the_run_folder(tmp_path):
 
 
 def test_counts_must_be_positive():
-    with pytest.raises(InputError, match="EvaluationMedia.clips: got 0"):
+    with pytest.raises(InputError, match=r"EvaluationMedia\.clips: got 0"):
         EvaluationMedia(clips=0)
