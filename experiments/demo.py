@@ -41,12 +41,12 @@ def main() -> None:
     trained = runs.test(CONFIG, FOLDER / "fit", checkpoint)
     video = FOLDER / "example.mp4"
     write_video(video, SyntheticClips(SceneSpec(), "test", 1, seed=0).clip(0).video[0], fps=8)
-    flags = ["-c", "configs/data/davis.yaml", f"--data.init_args.video={video}"]
+    camera = "--data.init_args.camera.fov_deg=42"  # about what the synthetic cameras have
+    flags = ["-c", "configs/data/davis.yaml", f"--data.init_args.video={video}", camera]
     runs.predict(CONFIG, FOLDER / "fit", checkpoint, *flags)
     rows = {name: (untrained[key], trained[key]) for name, key in ROWS.items()}
-    print(
-        f"\n32 held-out scenes, evaluation recipe {runs.recipe_hash(FOLDER / 'fit')}, attention and tracks at sigma 0.5\n"
-    )
+    recipe = runs.recipe_hash(FOLDER / "fit")
+    print(f"\n32 held-out scenes, evaluation recipe {recipe}, attention and tracks at sigma 0.5\n")
     print(runs.table(["untrained", "trained"], rows))
     print(f"\npictures     {FOLDER}/fit/test/media/  (reference | target | generated, attention matches)")
     print(f"novel view   {FOLDER}/fit/predict/example/  (generated.mp4, overlay.mp4, tracks.npz, cameras.json)")
