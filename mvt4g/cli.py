@@ -1,6 +1,7 @@
 """``mvt4g fit | validate | test | predict -c CONFIG ... --run FOLDER``: LightningCLI and its one-line errors."""
 
 import logging
+import os
 import re
 import sys
 import warnings
@@ -157,10 +158,7 @@ class SuiteCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Resolve and check the checkpoint; hyperparameters inside it never override the command line."""
         settings = self.config[self.config.subcommand]
-        if not settings.run:
-            raise InputError("--run: got none, want the folder that takes everything the run writes")
-        if Path(settings.run).exists() and not Path(settings.run).is_dir():
-            raise InputError(f"--run: got {settings.run}, which is a file, want a folder")
+        check_run_folder(settings.run)
         settings.ckpt_path_given = settings.get("ckpt_path")
         settings.ckpt_path = resolve_checkpoint(settings.get("ckpt_path"), Path(settings.run), self.config.subcommand)
 
@@ -179,6 +177,19 @@ class SuiteCLI(LightningCLI):
         if subcommand == "predict":
             settled["return_predictions"] = False
         return {**super()._prepare_subcommand_kwargs(subcommand), **settled}
+
+
+def check_run_folder(run: str | None) -> None:
+    """Check that a run can be written where it is asked to be.
+
+    Raises:
+        InputError: If there is no such option, or the folder, or its nearest parent that exists, cannot be written to.
+    """
+    if not run:
+        raise InputError("--run: got none, want the folder that takes everything the run writes")
+    there = next(place for place in (Path(run).absolute(), *Path(run).absolute().parents) if place.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(f"--run: got {run}, want a folder, but {there} is none that can be written to")
 
 
 def innermost(message: str) -> str:

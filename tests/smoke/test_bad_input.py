@@ -165,8 +165,10 @@ def test_run_folder_is_asked_for(mvt4g, capfd):
     assert capfd.readouterr().err == "mvt4g: --run: got none, want the folder that takes everything the run writes\n"
 
 
-def test_run_folder_is_no_file(refused, bad):
-    assert f"--run: got {bad / 'text.mp4'}" in refused("fit", "-c", CONFIG, run=bad / "text.mp4")
+@pytest.mark.parametrize("below", ["", "run"])
+def test_run_folder_is_no_file(refused, bad, below):
+    line = refused("fit", "-c", CONFIG, run=bad / "text.mp4" / below)
+    assert f"--run: got {bad / 'text.mp4' / below}, want a folder, but {bad / 'text.mp4'} is none" in line
 
 
 @pytest.mark.parametrize("command", ["fit", "test"])
