@@ -27,7 +27,7 @@ def test(config: str, run: Path, checkpoint: Path | None, *flags: str) -> Metric
     path = run / "test" / "metrics.json"
     if not path.exists():
         weights = [] if checkpoint is None else ["--ckpt_path", str(checkpoint)]
-        _call("test", "-c", config, "--run", str(run), *weights, *flags)
+        _call("test", "-c", config, "--run", str(run), "--verbose=false", *weights, *flags)
     return read_metrics(run)
 
 
