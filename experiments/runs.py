@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from mvt4g.callbacks.checkpoints import last_checkpoint
+
 Metrics = dict[str, float | None]
 
 
@@ -19,7 +21,9 @@ def fit(config: str, run: Path, *flags: str) -> Path:
     if not done.exists():
         _call("fit", "-c", config, "--run", str(run), "--ckpt_path", "last", *flags)
         done.touch()
-    return max((run / "checkpoints").glob("step-*.ckpt"))
+    checkpoint = last_checkpoint(run)
+    assert checkpoint is not None, "a finished fit leaves its last step's checkpoint"
+    return checkpoint
 
 
 def test(config: str, run: Path, checkpoint: Path | None, *flags: str) -> Metrics:

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]  # generated, no stubs
 from torch import Tensor
 
+from mvt4g.formats.atomic import appearing
 from mvt4g.matching.rows import gather_queries, rotated, row_log_softmax
 from mvt4g.systems.scoring import EvaluationOutput
 from mvt4g.types import REFERENCE, TARGET, InputError
@@ -57,7 +58,6 @@ class EvaluationMedia(Callback):
         if not isinstance(output, EvaluationOutput) or not trainer.is_global_zero:
             return
         step, folder = trainer.global_step, Path(trainer.default_root_dir) / split / "media"
-        folder.mkdir(parents=True, exist_ok=True)
         writers = [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         rows = video_rows(output, self.clips)
         sheet = tile_videos(*rows)
@@ -66,9 +66,11 @@ class EvaluationMedia(Callback):
         if output.tap is not None and output.matches is not None:
             pictures["matches"] = match_picture(output, self.clips, self.points)
         for name, picture in pictures.items():
-            to_image(picture).save(folder / f"{name}-{step:08d}.png")
+            with appearing(folder / f"{name}-{step:08d}.png") as temporary:
+                to_image(picture).save(temporary)
         animation = gif_bytes(sheet)
-        (folder / f"videos-{step:08d}.gif").write_bytes(animation)
+        with appearing(folder / f"videos-{step:08d}.gif") as temporary:
+            temporary.write_bytes(animation)
         for writer in writers:
             shown = Summary.Image(encoded_image_string=animation, height=sheet.shape[2], width=sheet.shape[3])
             summary = Summary(value=[Summary.Value(tag=f"{split}/videos", image=shown)])

@@ -111,10 +111,8 @@ class RealVideoPass:
     ) -> tuple[Float[Tensor, "v t q 2"] | None, Bool[Tensor, "v t q"] | None]:
         if self.model.tracking_head is None:
             return None, None
-        num_frames, grid = real.clip.video.shape[2], self.model.codec.grid
-        device = real.queries.device
-        times = torch.arange(grid.latent_frames(num_frames), device=device) * grid.temporal_stride
         prediction = self.model.track(taps, real.queries, real.clip.cameras)
+        times, num_frames = prediction.frame_times, real.clip.video.shape[2]
         tracks = interpolate_frames(prediction.tracks[-1], times, num_frames)
         seen = interpolate_frames(rearrange(prediction.visible_probability(), "... -> ... 1"), times, num_frames)
         return tracks[0], seen[0, ..., 0] > VISIBLE_ABOVE

@@ -71,7 +71,6 @@ class NovelViewScores(nn.Module):
     def __init__(self, spec: EvaluationSpec, layers: Sequence[int], headline_layer: int | None) -> None:
         super().__init__()
         self.headline_layer = headline_layer
-        self.headline = level_name(spec.headline)
         names = [*map(level_name, spec.noise_levels), SAMPLED]
         self._names = {name: f"at_{name.replace('.', '_')}" for name in names}
         self.levels = nn.ModuleDict({key: LevelScores(layers, spec.pck_threshold_px) for key in self._names.values()})
@@ -124,10 +123,6 @@ class NovelViewScores(nn.Module):
         for module in self.modules():
             if isinstance(module, Metric):
                 module.reset()
-
-    def level_names(self) -> tuple[str, ...]:
-        """Return the names ``level`` takes."""
-        return tuple(self._names)
 
 
 def masked_error(

@@ -107,7 +107,7 @@ class BatchScorer:
             shown = matches.pixels if layer == self.headline_layer else shown
         if self.model.tracking_head is not None:
             prediction = self.model.track(taps, truth.queries, cameras)
-            tracks = interpolate_frames(prediction.tracks[-1], truth.frame_times, truth.tracks.shape[2])
+            tracks = interpolate_frames(prediction.tracks[-1], prediction.frame_times, truth.tracks.shape[2])
             level.add_tracks(tracks, truth)
         return Reading(tracks, shown, None if self.headline_layer is None else taps.get(self.headline_layer))
 
@@ -115,8 +115,8 @@ class BatchScorer:
         self, generation: Generation, clip: MultiViewClip, latents: Tensor, scores: NovelViewScores
     ) -> Tensor:
         truth = clip.video[:, TARGET]
-        generated = self.model.codec.decode(generation.latents).clamp(0, 1)
-        scores.add_video(generated, truth, self.model.codec.decode(latents[:, TARGET]).clamp(0, 1))
+        generated = self.model.codec.decode(generation.latents)
+        scores.add_video(generated, truth, self.model.codec.decode(latents[:, TARGET]))
         if clip.depth is not None:
             for video, metric in ((generated, scores.warp_error), (truth, scores.warp_error_truth)):
                 error = warp_errors(video, clip)
