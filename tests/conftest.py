@@ -3,6 +3,7 @@
 import os
 
 import hypothesis
+import jaxtyping
 import pytest
 import torch
 
@@ -16,3 +17,11 @@ hypothesis.settings.load_profile("house")
 def _same_weights_in_any_order():
     """Layers draw their weights from torch's global generator; nothing else of ours may."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def without_shape_hook():
+    """Let wrong shapes reach our own checks, as they do for users: the hook would refuse them first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,0 +1,36 @@
+"""A network inside a metric that is only run: never trained, never rounded, never saved with a checkpoint."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class FrozenNet(nn.Module):
+    """Runs a network in fp32 without gradients to its weights, hidden from whatever owns the metric.
+
+    The network is not registered as a submodule, so that ``parameters``, ``state_dict``, ``load_state_dict`` and
+    ``train`` pass it by; it follows to another device all the same. Gradients to the input flow.
+
+    Args:
+        net: An ``nn.Module`` or any callable on tensors.
+    """
+
+    def __init__(self, net: Callable[..., Tensor]) -> None:
+        super().__init__()
+        if isinstance(net, nn.Module):
+            net = net.float().eval().requires_grad_(False)
+        self.__dict__["net"] = net
+
+    def forward(self, *inputs: Tensor, **options: Any) -> Tensor:
+        """Run the network, outside autocast, on inputs promoted to fp32."""
+        with torch.autocast(inputs[0].device.type, enabled=False):
+            return self.__dict__["net"](*(value.float() for value in inputs), **options)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *rest: Any, **options: Any) -> "FrozenNet":
+        super()._apply(fn, *rest, **options)
+        net = self.__dict__["net"]
+        if isinstance(net, nn.Module):
+            net.to(fn(torch.empty(0)).device)
+        return self

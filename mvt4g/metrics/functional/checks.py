@@ -1,0 +1,51 @@
+"""Checks of what a metric is given: a wrong shape or range is refused by name, never broadcast or scored."""
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from mvt4g.types import InputError
+
+RANGE_TOLERANCE = 1e-3
+"""How far outside [0, 1] a float image may lie: resampling and codecs overshoot by rounding."""
+
+
+def check_shape(name: str, tensor: Tensor, axes: str, **sizes: int) -> dict[str, int]:
+    """Check a tensor's axes and return their sizes.
+
+    Args:
+        name: The argument, for the message.
+        tensor: What was given.
+        axes: Names and numbers, as ``"b t 3 h w"``.
+        sizes: Sizes that some of the names must have, usually those of an earlier argument.
+
+    Raises:
+        InputError: Naming the argument, the shape got and the shape wanted.
+    """
+    words = axes.split()
+    found = dict(zip(words, tensor.shape, strict=False))
+    wanted = {word: int(word) if word.isdigit() else sizes.get(word) for word in words}
+    fits = len(words) == tensor.ndim and all(wanted[word] in (None, found[word]) for word in words)
+    if not fits:
+        named = [f"{word}={size}" for word, size in sizes.items() if word in words]
+        want = f"({', '.join(words)})" + (f" with {', '.join(named)}" if named else "")
+        raise InputError(f"{name}: got shape {tuple(tensor.shape)}, want {want}")
+    return {word: found[word] for word in words if not word.isdigit()}
+
+
+def unit_video(name: str, video: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Return pictures as fp32 in [0, 1]; uint8 is divided by 255.
+
+    Raises:
+        InputError: If values are of another type, not finite, or outside [0, 1].
+    """
+    if video.dtype == torch.uint8:
+        return video.float() / 255
+    if not video.is_floating_point():
+        raise InputError(f"{name}: got {video.dtype}, want uint8 or floating point in [0, 1]")
+    video = video.float()
+    if video.numel():
+        least, most = (float(value) for value in torch.aminmax(video.detach()))
+        if not (least >= -RANGE_TOLERANCE and most <= 1 + RANGE_TOLERANCE):
+            raise InputError(f"{name}: got values from {least:g} to {most:g}, want [0, 1]")
+    return video

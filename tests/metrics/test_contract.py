@@ -1,0 +1,182 @@
+"""What every metric of the package keeps: batches and ranks add up, it can be forgotten, copied, sent and saved."""
+
+import copy
+import importlib
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from tests.metrics.cases.case import MetricCase
+
+ROOT = Path(__file__).parents[2]
+ROOMS = sorted(file.stem for file in (Path(__file__).parent / "cases").glob("*.py") if file.stem != "case")
+CASES: dict[str, MetricCase] = {}
+for room in ROOMS:
+    CASES |= importlib.import_module(f"tests.metrics.cases.{room}").CASES
+pytestmark = pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request) -> MetricCase:
+    return CASES[request.param]
+
+
+def flat(result: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+    return result if isinstance(result, dict) else {"": result}
+
+
+def assert_same(found, wanted, rtol: float = 1e-12) -> None:
+    found, wanted = flat(found), flat(wanted)
+    assert found.keys() == wanted.keys()
+    for key, value in wanted.items():
+        torch.testing.assert_close(found[key], value, rtol=rtol, atol=1e-12, equal_nan=True, msg=f"{key}: {{}}".format)
+
+
+def differ(found, wanted) -> bool:
+    found, wanted = flat(found), flat(wanted)
+    return any(not torch.allclose(found[key], value, equal_nan=True) for key, value in wanted.items())
+
+
+def fed(case: MetricCase, *numbers: int) -> Metric:
+    metric = case.make()
+    for number in numbers or range(len(case.updates)):
+        metric.update(**case.updates[number])
+    return metric
+
+
+def test_updates_differ_and_leave_their_inputs(case):
+    before = copy.deepcopy(case.updates)
+    results = [fed(case, number).compute() for number in range(len(case.updates))]
+    assert differ(results[0], results[1]), "the other tests of this file would prove nothing"
+    for one, other in zip(before, case.updates, strict=True):
+        for name, value in one.items():
+            if isinstance(value, Tensor):
+                assert torch.equal(value.nan_to_num(), other[name].nan_to_num()), name
+
+
+def test_cut_batches_give_the_same(case):
+    if not case.split:
+        pytest.skip("takes one item at a time")
+    metric = case.make()
+    for update in case.updates:
+        for item in range(len(update[case.split[0]])):
+            cut = {name: update[name][item : item + 1] for name in case.split}
+            metric.update(**(update | cut))
+    assert_same(metric.compute(), fed(case).compute(), rtol=1e-5 if case.half else 1e-9)
+
+
+def test_computing_twice_and_updating_after_is_right(case):
+    metric = fed(case, 0)
+    assert_same(metric.compute(), metric.compute())
+    for number in range(1, len(case.updates)):
+        metric.update(**case.updates[number])
+    assert_same(metric.compute(), fed(case).compute())
+
+
+def test_reset_forgets(case):
+    metric = fed(case)
+    metric.reset()
+    metric.update(**case.updates[0])
+    assert_same(metric.compute(), fed(case, 0).compute())
+
+
+def test_forward_gives_the_batch_and_keeps_the_sum(case):
+    metric = case.make()
+    for number, update in enumerate(case.updates):
+        assert_same(metric(**update), fed(case, number).compute(), rtol=1e-6)
+    assert_same(metric.compute(), fed(case).compute())
+
+
+def test_nothing_is_nan_or_a_count_of_zero(case):
+    for key, value in flat(case.make().compute()).items():
+        assert value.isnan().all() or ((value == 0).all() and "num_" in key), f"{key}: {value}"
+
+
+def test_pickle_and_clone_carry_the_state(case):
+    metric = fed(case, 0)
+    for twin in (pickle.loads(pickle.dumps(metric)), metric.clone()):
+        for number in range(1, len(case.updates)):
+            twin.update(**case.updates[number])
+        assert_same(twin.compute(), fed(case).compute())
+    assert_same(metric.compute(), fed(case, 0).compute())
+
+
+def test_checkpoints_hold_nothing_of_it(case):
+    metric = fed(case, 0)
+    assert metric.state_dict() == {}
+    assert list(metric.parameters()) == []
+    metric.load_state_dict({}, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_promoted(case, dtype):
+    if not case.half:
+        pytest.skip("is refused half precision, or takes no floats")
+    low, high = case.make(), case.make()
+    for update in case.updates:
+        rounded = {name: update[name].to(dtype) for name in case.half}
+        low.update(**(update | rounded))
+        high.update(**(update | {name: value.float() for name, value in rounded.items()}))
+    assert_same(low.compute(), high.compute())
+
+
+def test_gradients_flow_where_claimed(case):
+    metric = case.make()
+    assert metric.is_differentiable is bool(case.differentiable)
+    assert isinstance(metric.higher_is_better, bool | None)
+    if not case.differentiable:
+        pytest.skip("claims none")
+    leaves = {name: case.updates[0][name].clone().requires_grad_() for name in case.differentiable}
+    value = flat(metric(**(case.updates[0] | leaves)))
+    total = sum(part for part in value.values() if part.requires_grad)
+    for name, gradient in zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True):
+        assert gradient.isfinite().all(), name
+        assert gradient.abs().max() > 0, name
+
+
+RANKS = """
+import sys, warnings
+from datetime import timedelta
+import torch, torch.distributed as dist, torch.multiprocessing as mp
+from tests.metrics.test_contract import CASES, assert_same
+
+def rank(number, path):
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    dist.init_process_group("gloo", init_method=f"file://{path}", rank=number, world_size=2, timeout=timedelta(0, 120))
+    for name, case in CASES.items():
+        for shares in ((range(len(case.updates)), ()), [range(first, len(case.updates), 2) for first in (0, 1)]):
+            metric, alone = case.make(), case.make()
+            for update in shares[number]:
+                metric.update(**case.updates[update])
+            alone.distributed_available_fn = lambda: False
+            for update in [*shares[0], *shares[1]]:
+                alone.update(**case.updates[update])
+            try:
+                assert_same(metric.compute(), alone.compute(), rtol=1e-9 if shares[1] else 0)
+            except AssertionError as wrong:
+                raise AssertionError(f"{name}, shares {shares}") from wrong
+    dist.destroy_process_group()
+
+if __name__ == "__main__":
+    mp.spawn(rank, args=(f"{sys.argv[1]}/meeting",), nprocs=2)
+    print(len(CASES), "metrics")
+"""
+
+
+def test_two_ranks_give_what_one_gives(tmp_path):
+    """With one rank idle to the last bits, and with an uneven share; all metrics in one pair of processes."""
+    program = tmp_path / "ranks.py"
+    program.write_text(RANKS)
+    finished = subprocess.run(
+        [sys.executable, program, tmp_path], cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    assert finished.stdout.strip() == f"{len(CASES)} metrics"
