@@ -25,6 +25,7 @@ class PerVideoMetric(Metric):
         super().__init__()
         self.columns = tuple(columns)
         for name in self.columns:
+            assert not hasattr(self, name), f"{name} is an attribute already"
             self.add_state(name, [], dist_reduce_fx="cat")
         self.set_dtype(torch.float64)  # of the empty tensor that a rank without videos contributes
 
@@ -33,6 +34,12 @@ class PerVideoMetric(Metric):
         assert values.keys() == set(self.columns), f"want {self.columns}"
         for name, entries in values.items():
             getattr(self, name).append(entries.to(torch.float64))
+
+    def add_missing(self, count: int) -> None:
+        """Append ``count`` videos that have no value at all, so that columns of several metrics stay in step."""
+        missing = torch.full((count,), torch.nan, dtype=torch.float64, device=self.device)
+        self._update_count, self._computed = self._update_count + 1, None  # as torchmetrics' own update does
+        self.add_videos(**dict.fromkeys(self.columns, missing))
 
     def per_video(self, name: str) -> Float[Tensor, " videos"]:
         """Return a column: all videos so far (of all ranks, where they were synchronised)."""

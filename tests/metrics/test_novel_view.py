@@ -1,0 +1,122 @@
+"""The collection: every member gets what it asks for, nothing stops the others, every video keeps its row."""
+
+import pytest
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchmetrics import Metric
+
+from mvt4g.metrics.novel_view import NovelViewMetrics, ScoredVideos
+from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.types import InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
+
+
+class Brightness(PerVideoMetric):
+    """Needs the video alone; a single score."""
+
+    higher_is_better, is_differentiable = None, False
+
+    def __init__(self) -> None:
+        super().__init__(["brightness"])
+
+    def update(self, video: Float[Tensor, "b t 3 h w"]) -> None:
+        self.add_videos(brightness=video.mean(dim=(1, 2, 3, 4)))
+
+    def compute(self) -> Tensor:
+        return self.mean("brightness")
+
+
+class Error(PerVideoMetric):
+    """Needs the truth too; a family."""
+
+    higher_is_better, is_differentiable = False, False
+
+    def __init__(self) -> None:
+        super().__init__(["l1", "num_pixels"])
+
+    def update(self, video: Float[Tensor, "b t 3 h w"], target_video: Float[Tensor, "b t 3 h w"]) -> None:
+        error = (video - target_video).abs().mean(dim=(1, 2, 3, 4))
+        self.add_videos(l1=error, num_pixels=torch.full_like(error, video[0].numel()))
+
+    def compute(self) -> dict[str, Tensor]:
+        return {"l1": self.mean("l1"), "num_pixels": self.total("num_pixels")}
+
+
+class Strange(Metric):
+    def update(self, colour: Tensor) -> None: ...
+
+    def compute(self) -> Tensor:
+        return torch.zeros(())
+
+
+def videos(*levels: float, truth: float | None = None) -> ScoredVideos:
+    video = torch.stack([torch.full((2, 3, 4, 4), level) for level in levels])
+    names = tuple(f"clip {level}" for level in levels)
+    return ScoredVideos(names, video, target_video=None if truth is None else torch.full_like(video, truth))
+
+
+@pytest.fixture
+def metrics() -> NovelViewMetrics:
+    return NovelViewMetrics({"brightness": Brightness(), "error": Error()})
+
+
+def test_keys_carry_member_and_score(metrics):
+    metrics.update(videos(0.25, 0.75, truth=0.0))
+    scores = metrics.compute()
+    assert {key: float(value) for key, value in scores.items()} == {
+        "brightness": 0.5, "error/l1": 0.5, "error/num_pixels": 2 * 96, "num_videos": 2,
+    }  # fmt: skip
+
+
+def test_a_member_without_its_inputs_has_no_value_and_stops_nobody(metrics):
+    metrics.update(videos(0.25, truth=0.0))
+    metrics.update(videos(0.75, 0.5))
+    assert metrics.compute()["brightness"] == 0.5
+    assert metrics.compute()["error/l1"] == 0.25
+    table = metrics.table()
+    assert table.names == ("clip 0.25", "clip 0.75", "clip 0.5")
+    assert table.scores["brightness"].tolist() == [0.25, 0.75, 0.5]
+    torch.testing.assert_close(
+        table.scores["error/l1"], torch.tensor([0.25, torch.nan, torch.nan]).double(), equal_nan=True
+    )
+    summary = table.summary()
+    assert (summary["error/l1"].num_videos, summary["error/l1"].num_missing) == (1, 2)
+    assert summary["brightness"].low < 0.5 < summary["brightness"].high
+    assert "error/num_pixels" not in summary
+
+
+def test_a_video_seen_twice_has_one_row(metrics):
+    """As when Lightning's sampler pads the ranks."""
+    for batch in (videos(0.25, 0.5), videos(0.25, 0.75)):
+        metrics.update(batch)
+    assert metrics.table().names == ("clip 0.25", "clip 0.5", "clip 0.75")
+    assert metrics.table().scores["brightness"].tolist() == [0.25, 0.5, 0.75]
+
+
+def test_nothing_yet_is_nan(metrics):
+    assert metrics.compute()["brightness"].isnan()
+    assert metrics.compute()["num_videos"] == 0
+    assert metrics.table().names == ()
+    assert metrics.table().summary()["brightness"].num_videos == 0
+
+
+def test_reset_forgets(metrics):
+    metrics.update(videos(0.25))
+    metrics.reset()
+    metrics.update(videos(0.75))
+    assert metrics.table().names == ("clip 0.75",)
+    assert metrics.compute()["brightness"] == 0.75
+
+
+def test_an_update_after_a_result_counts(metrics):
+    metrics.update(videos(0.25))
+    assert metrics.compute()["error/l1"].isnan()
+    metrics.update(videos(0.75, truth=0.5))
+    assert metrics.compute()["error/l1"] == 0.25
+
+
+def test_a_member_that_wants_something_else_is_refused():
+    with pytest.raises(InputError, match="paint: its update wants colour"):
+        NovelViewMetrics({"paint": Strange()})
