@@ -121,6 +121,25 @@ def rotation_from_quaternion(wxyz: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3
     return rearrange(torch.stack(entries, dim=-1), "... (i j) -> ... i j", i=3)
 
 
+def quaternion_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
+    """Return a unit quaternion of a rotation, scalar first; of the two, the one whose largest entry is positive.
+
+    Source: Shepperd, Quaternion from rotation matrix, 1978: the largest entry is found by a root, the others by
+        division, so that no angle loses digits.
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(dim=-1) for row in rotation.unbind(dim=-2))
+    products = torch.stack([
+        1 + xx + yy + zz, zy - yz, xz - zx, yx - xy,
+        zy - yz, 1 + xx - yy - zz, xy + yx, xz + zx,
+        xz - zx, xy + yx, 1 - xx + yy - zz, yz + zy,
+        yx - xy, xz + zx, yz + zy, 1 - xx - yy + zz,
+    ], dim=-1)  # fmt: skip
+    products = rearrange(products, "... (i j) -> ... i j", i=4)
+    largest = products.diagonal(dim1=-2, dim2=-1).argmax(dim=-1)
+    row = torch.take_along_dim(products, largest[..., None, None], dim=-2)[..., 0, :]
+    return row / torch.linalg.vector_norm(row, dim=-1, keepdim=True)
+
+
 def rotation_angle(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, " *b"]:
     """Return the angle of a rotation, radians in [0, pi]; by atan2, exact near 0 where arccos of the trace is not."""
     axis_twice_sine = torch.stack(
