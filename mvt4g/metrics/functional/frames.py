@@ -1,0 +1,57 @@
+"""From scores of single frames to one score a video."""
+
+from collections.abc import Callable
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from mvt4g.metrics.functional.checks import check_shape, unit_video
+
+
+def video_pair(
+    video: Shaped[Tensor, "*video"],
+    target_video: Shaped[Tensor, "*target"],
+    valid_frames: Shaped[Tensor, "*valid"] | None,
+) -> tuple[Float[Tensor, "b t 3 h w"], Float[Tensor, "b t 3 h w"], Bool[Tensor, "b t"]]:
+    """Check a video and its truth and return both as fp32 in [0, 1], with the frames that count.
+
+    Args:
+        video: (b, t, 3, h, w), uint8 or floating point in [0, 1].
+        target_video: The same.
+        valid_frames: (b, t) bool, False for padding; None = all.
+
+    Raises:
+        InputError: Naming the argument that has another shape, type or range.
+    """
+    sizes = check_shape("video", video, "b t 3 h w")
+    check_shape("target_video", target_video, "b t 3 h w", **sizes)
+    if valid_frames is None:
+        valid_frames = torch.ones(sizes["b"], sizes["t"], dtype=torch.bool, device=video.device)
+    check_shape("valid_frames", valid_frames, "b t", **sizes)
+    return unit_video("video", video), unit_video("target_video", target_video), valid_frames.bool()
+
+
+def score_frames(
+    score: Callable[..., Float[Tensor, " n"]], *videos: Shaped[Tensor, "b t ..."], batch: int
+) -> Float[Tensor, "b t"]:
+    """Score every frame of videos, ``batch`` frames at a time.
+
+    Args:
+        score: Takes frames (n ...) of each video, returns a value for each.
+    """
+    frames = [rearrange(video, "b t ... -> (b t) ...").split(batch) for video in videos]
+    values = torch.cat([score(*parts) for parts in zip(*frames, strict=True)])
+    return rearrange(values, "(b t) -> b t", b=len(videos[0]))
+
+
+def mean_over_frames(values: Float[Tensor, "b t"], counted: Bool[Tensor, "b t"]) -> Float[Tensor, " b"]:
+    """Return each video's mean over its counted frames; NaN where it has none.
+
+    Args:
+        values: Any value, NaN and infinity too, where a frame is not counted.
+    """
+    number = counted.sum(dim=-1)
+    mean = torch.where(counted, values, 0.0).sum(dim=-1) / number.clamp(min=1)
+    return torch.where(number > 0, mean, torch.nan)

@@ -1,0 +1,116 @@
+"""PSNR, SSIM and LPIPS of the pixels of a mask, as DyCheck computes them on co-visible regions.
+
+Pixels outside the mask reach no score: whatever they hold, the values are the same.
+"""
+
+from collections.abc import Callable
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+"""Side of SSIM's Gaussian window and its standard deviation, pixels."""
+SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+"""SSIM's constants for values in [0, 1]."""
+
+
+def masked_mean(values: Float[Tensor, "*b h w"], mask: Bool[Tensor, "*b h w"]) -> Float[Tensor, " *b"]:
+    """Return the mean over the pixels of the mask; NaN where it is empty."""
+    number = mask.sum(dim=(-2, -1))
+    mean = torch.where(mask, values, 0.0).sum(dim=(-2, -1)) / number.clamp(min=1)
+    return torch.where(number > 0, mean, torch.nan)
+
+
+def masked_psnr(
+    pred: Float[Tensor, "*b 3 h w"], target: Float[Tensor, "*b 3 h w"], mask: Bool[Tensor, "*b h w"]
+) -> Float[Tensor, " *b"]:
+    """Return -10 log10 of the mean squared error over the mask, dB; infinite where nothing differs, NaN if it is empty.
+
+    Args:
+        pred: Values in [0, 1].
+        target: Values in [0, 1].
+        mask: True = the pixel counts.
+
+    Example:
+        >>> import torch
+        >>> target = torch.zeros(3, 4, 4)
+        >>> masked_psnr(target + 0.1, target, torch.ones(4, 4, dtype=torch.bool))
+        tensor(20.)
+
+    Source: DyCheck (Gao et al. 2022), mPSNR. Its code gives an empty mask infinity.
+    """
+    error = masked_mean((pred.float() - target.float()).square().mean(dim=-3), mask)
+    same = error == 0
+    return torch.where(same, torch.inf, -10 * torch.where(same, 1.0, error).log10())
+
+
+def masked_ssim(
+    pred: Float[Tensor, "n 3 h w"],
+    target: Float[Tensor, "n 3 h w"],
+    mask: Bool[Tensor, "n h w"],
+    count_empty_windows: bool = False,
+) -> Float[Tensor, " n"]:
+    """Return the mean SSIM of the 11x11 windows that hold a pixel of the mask; NaN where no window does.
+
+    Each window is blurred across, then down, over the mask's pixels alone, and the sum scaled by 11 over their number
+    (a partial convolution). Only windows that lie wholly in the image count.
+
+    Args:
+        pred: Values in [0, 1], h and w at least 11.
+        target: Values in [0, 1].
+        mask: True = the pixel counts.
+        count_empty_windows: Average over all windows, as DyCheck's code does. One without a pixel of the mask scores
+            exactly 1 there, so that the smaller the mask, the better the score.
+
+    Source: DyCheck (Gao et al. 2022), mSSIM; Liu et al. 2018, Partial Convolutions, section 3.1.
+    """
+    x, y = pred.float(), target.float()
+    moments = torch.cat([x, y, x * x, y * y, x * y], dim=1)
+    blurred, seen = _partial_blur(*_partial_blur(moments, mask, dim=-1), dim=-2)
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = blurred.chunk(5, dim=1)
+    variance_x = (mean_xx - mean_x.square()).clamp(min=0)
+    variance_y = (mean_yy - mean_y.square()).clamp(min=0)
+    product = variance_x * variance_y
+    bound = torch.where(product > 0, torch.where(product > 0, product, 1.0).sqrt(), 0.0)
+    covariance = (mean_xy - mean_x * mean_y).clamp(min=-bound, max=bound)
+    luminance = (2 * mean_x * mean_y + SSIM_C1) / (mean_x.square() + mean_y.square() + SSIM_C1)
+    structure = (2 * covariance + SSIM_C2) / (variance_x + variance_y + SSIM_C2)
+    windows = (luminance * structure).mean(dim=1)
+    if count_empty_windows:
+        return windows.mean(dim=(-2, -1))
+    return masked_mean(windows, seen)
+
+
+def masked_lpips(
+    distance_map: Callable[[Tensor, Tensor], Float[Tensor, "n h w"]],
+    pred: Float[Tensor, "n 3 h w"],
+    target: Float[Tensor, "n 3 h w"],
+    mask: Bool[Tensor, "n h w"],
+) -> Float[Tensor, " n"]:
+    """Return the mean over the mask of LPIPS' map of two images that are black outside of it; NaN where it is empty.
+
+    Args:
+        distance_map: Takes two batches of images in [0, 1], returns a distance for every pixel.
+        pred: Values in [0, 1].
+        target: Values in [0, 1].
+        mask: True = the pixel counts.
+
+    Source: DyCheck (Gao et al. 2022), mLPIPS. Its code gives an empty mask 0, which is a perfect score.
+    """
+    shown = rearrange(mask, "n h w -> n 1 h w")
+    return masked_mean(distance_map(torch.where(shown, pred, 0.0), torch.where(shown, target, 0.0)), mask)
+
+
+def _partial_blur(images: Tensor, mask: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Blur (n c h w) along ``dim``; sums are written out, for convolutions are rounded by TF32 and autocast."""
+    offsets = torch.arange(SSIM_WINDOW, device=images.device) - SSIM_WINDOW // 2
+    weights = (-0.5 * (offsets / SSIM_SIGMA).square()).exp()
+    weights = weights / weights.sum()
+    length = images.shape[dim] - SSIM_WINDOW + 1
+    shown = torch.where(rearrange(mask, "n h w -> n 1 h w"), images, 0.0)
+    total = sum((weights[i] * shown.narrow(dim, i, length) for i in range(SSIM_WINDOW)), start=torch.zeros(()))
+    number = sum((mask.narrow(dim, i, length).float() for i in range(SSIM_WINDOW)), start=torch.zeros(()))
+    scale = torch.where(number > 0, SSIM_WINDOW / number.clamp(min=1), 0.0)
+    return total * rearrange(scale, "n h w -> n 1 h w"), number > 0
