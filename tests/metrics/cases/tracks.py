@@ -5,6 +5,9 @@ from functools import partial
 import torch
 
 from mvt4g.metrics.pck import PCK
+from mvt4g.metrics.pck_t import PCKT
+from mvt4g.metrics.tapvid import TAPVid
+from mvt4g.metrics.tapvid_3d import TAPVid3D
 from tests.metrics.cases.case import MetricCase
 
 
@@ -15,11 +18,73 @@ def tracks(seed: int) -> dict[str, torch.Tensor]:
     return {"pred": pred, "target": target, "visible": torch.rand(3, 5, 20, generator=generator) < 0.7}
 
 
+def tapvid_videos(seed: int) -> dict[str, torch.Tensor]:
+    """Three videos of 48x64 with errors of a few pixels and points of every kind."""
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.tensor([64.0, 48.0]) * torch.rand(3, 6, 12, 2, generator=generator)
+    frame = torch.randint(6, (3, 12, 1), generator=generator).float()
+    flags = {name: torch.rand(3, 12, generator=generator) for name in ("same_view", "dynamic", "point_valid")}
+    errors = (0.2 + seed + flags["dynamic"])[:, None, :, None] * torch.randn(target.shape, generator=generator)
+    return {
+        "queries": torch.cat([frame, torch.zeros(3, 12, 2)], dim=-1),
+        "target": target,
+        "target_visible": torch.rand(3, 6, 12, generator=generator) < 0.7,
+        "pred": target + errors,
+        "pred_visible": torch.rand(3, 6, 12, generator=generator) < 0.7,
+        **{name: value < 0.6 for name, value in flags.items()},
+    }
+
+
+def tapvid_3d_videos(seed: int) -> dict[str, torch.Tensor]:
+    """Three videos whose prediction is of another scale."""
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.randn(3, 6, 12, 3, generator=generator) + torch.tensor([0.0, 0.0, 6.0])
+    error = 0.05 * (1 + seed) * torch.randn(3, 6, 12, 3, generator=generator)
+    return {
+        "target": target,
+        "target_visible": torch.rand(3, 6, 12, generator=generator) < 0.7,
+        "pred": 1.7 * (target + error),
+        "pred_visible": torch.rand(3, 6, 12, generator=generator) < 0.7,
+        "intrinsics": torch.diag(torch.tensor([100.0, 120.0, 1.0])).repeat(3, 1, 1),
+        "query_frames": torch.randint(6, (3, 12), generator=generator).float(),
+        "point_valid": torch.rand(3, 12, generator=generator) < 0.8,
+    }
+
+
+def keypoints(seed: int) -> dict[str, torch.Tensor]:
+    """Three videos of 48x64, seven pairs of frames each."""
+    generator = torch.Generator().manual_seed(seed)
+    target = 48 * torch.rand(3, 7, 9, 2, generator=generator)
+    return {
+        "pred": target + (2 + seed) * torch.randn(3, 7, 9, 2, generator=generator),
+        "target": target,
+        "visible": torch.rand(3, 7, 9, generator=generator) < 0.5,
+    }
+
+
 CASES = {
     "PCK": MetricCase(
         make=partial(PCK, threshold_px=2.0),
         updates=(tracks(0), tracks(1), tracks(2)),
         split=("pred", "target", "visible"),
         half=("pred", "target"),
-    )
+    ),
+    "TAPVid": MetricCase(
+        make=partial(TAPVid, image_size=(48, 64)),
+        updates=(tapvid_videos(0), tapvid_videos(1), tapvid_videos(2)),
+        split=tuple(tapvid_videos(0)),
+        half=("queries", "target", "pred"),
+    ),
+    "TAPVid3D": MetricCase(
+        make=TAPVid3D,
+        updates=(tapvid_3d_videos(0), tapvid_3d_videos(1)),
+        split=tuple(tapvid_3d_videos(0)),
+        half=("target", "pred", "intrinsics", "query_frames"),
+    ),
+    "PCKT": MetricCase(
+        make=partial(PCKT, image_size=(48, 64)),
+        updates=(keypoints(0), keypoints(1)),
+        split=("pred", "target", "visible"),
+        half=("pred", "target"),
+    ),
 }
