@@ -37,6 +37,20 @@ class Matches:
     probability: Float[Tensor, "b v f q"]
 
 
+@dataclass(frozen=True)
+class FrameAttention:
+    """How much of each query's attention goes to every view and latent frame: one softmax over the whole sequence.
+
+    Attributes:
+        mass: Sum over the frame's tokens, mean over heads; sums to 1 over views and frames if the video's tokens are
+            all there is.
+        peak: Largest over the frame's tokens of the mean over heads.
+    """
+
+    mass: Float[Tensor, "b v f q"]
+    peak: Float[Tensor, "b v f q"]
+
+
 def rotated(tap: AttentionTap) -> tuple[Float[Tensor, "b v f h w k d"], Float[Tensor, "b v f h w k d"]]:
     """Return query and key as attention uses them, after rotary embedding, in fp32 or wider."""
     return rotate_pairs(_widened(tap.query), tap.rotary), rotate_pairs(_widened(tap.key), tap.rotary)
@@ -133,6 +147,46 @@ def argmax_matches(tap: AttentionTap, queries: Float[Tensor, "b q 4"], max_logit
     probability, index = rearrange(best, "two (v f) b q -> two b v f q", v=tap.key.shape[1])
     cells = unflat_cell(index.long(), tap.key.shape[4])
     return Matches(cells, cell_centre(cells, tap.stride), probability)
+
+
+@torch.no_grad()
+def frame_attention(
+    tap: AttentionTap,
+    queries: Float[Tensor, "b q 4"],
+    other_logsumexp: Float[Tensor, "b q k"] | None = None,
+    max_logits: int = MAX_LOGITS,
+) -> FrameAttention:
+    """Say how each query's attention is spread over views and latent frames; no gradient.
+
+    Frames are gone through twice, for the normaliser and for the shares, a few at a time, so that no row is held
+    whole. For one head, slice the tap.
+
+    Args:
+        tap: Tokens of all views and frames: the whole sequence, but for ``other_logsumexp``.
+        queries: (view, video frame, x, y), pixels.
+        other_logsumexp: Log of the sum of exp of the logits q . k / sqrt(d) of tokens that are no video (text in the
+            same attention); they take their share and belong to no frame. None = there are none, as in Wan.
+        max_logits: Most logits held at once; at least one frame is.
+
+    Source: the attention and confidence scores of DiffTrack (arXiv 2506.17220).
+    """
+    rows = gather_queries(tap, queries, rotate=True)
+    views, frames = tap.key.shape[1:3]
+    unused = torch.zeros(views * frames, device=tap.key.device)
+
+    def frame_logsumexp(rows: Tensor, key: Tensor, angles: Tensor, _: Tensor) -> Tensor:
+        return _frame_logits(rows, key, angles).logsumexp(dim=-1)
+
+    normaliser = torch.cat(_over_frames(frame_logsumexp, rows, tap, unused, max_logits)).logsumexp(dim=0)
+    if other_logsumexp is not None:
+        normaliser = torch.logaddexp(normaliser, rearrange(other_logsumexp, "b q k -> b k q").to(normaliser.dtype))
+
+    def mass_and_peak(rows: Tensor, key: Tensor, angles: Tensor, _: Tensor) -> Tensor:
+        share = (_frame_logits(rows, key, angles) - normaliser[..., None]).exp().mean(dim=2)
+        return torch.stack([share.sum(dim=-1), share.amax(dim=-1)])
+
+    spread = torch.cat(_over_frames(mass_and_peak, rows, tap, unused, max_logits), dim=1)
+    return FrameAttention(*rearrange(spread, "two (v f) b q -> two b v f q", v=views))
 
 
 @torch.no_grad()

@@ -54,3 +54,21 @@ def correspondence_loss(query, key, rotary, frame_times, stride, queries, tracks
         totals.append(np.mean(everything) if everything else 0.0)
         pairs.append({name: np.mean(values) if values else 0.0 for name, values in found.items()})
     return np.array(totals), pairs
+
+
+def sequence_row(query, key, rotary, clip, asked, frame_times, stride, other_logits=None):
+    """Softmax of one query point over the whole sequence, mean over heads: shares (v f h w) of the video's tokens.
+
+    other_logits: by head, those of the sequence's other tokens.
+    """
+    view, latent = int(asked[0]), list(frame_times).index(int(asked[1]))
+    column, row = int(np.floor(asked[2] / stride)), int(np.floor(asked[3] / stride))
+    heads, shares = key.shape[5], np.zeros(key.shape[1:5])
+    for head in range(heads):
+        turned = rotate(query[clip, view, latent, row, column, head], rotary[view, latent, row, column])
+        weights = np.zeros(key.shape[1:5])
+        for at in np.ndindex(weights.shape):
+            weights[at] = np.exp(turned @ rotate(key[(clip, *at, head)], rotary[at]) / np.sqrt(key.shape[-1]))
+        others = 0.0 if other_logits is None else np.exp(other_logits[head]).sum()
+        shares += weights / (weights.sum() + others) / heads
+    return shares
