@@ -168,9 +168,9 @@ def check_poses(poses: Float[Tensor, "*b 4 4"], name: str, tolerance: float = 1e
     """
     finite = poses.isfinite().all(dim=-1).all(dim=-1)
     last_row = (poses[..., 3, :] - poses.new_tensor([0.0, 0.0, 0.0, 1.0])).abs().amax(dim=-1) <= tolerance
-    rotation = poses[..., :3, :3]
-    gram = (rearrange(rotation, "... i j -> ... i 1 j") * rearrange(rotation, "... k j -> ... 1 k j")).sum(dim=-1)
-    deviation = (gram - torch.eye(3, dtype=poses.dtype, device=poses.device)).abs().amax(dim=(-2, -1))
+    rotation = poses[..., :3, :3].double()  # of which no matmul is rounded
+    identity = torch.eye(3, dtype=rotation.dtype, device=poses.device)
+    deviation = (rotation @ rotation.mT - identity).abs().amax(dim=(-2, -1))
     handedness = (torch.linalg.cross(rotation[..., 0], rotation[..., 1]) * rotation[..., 2]).sum(dim=-1)
     faults = [
         (~finite, "NaN or infinity", "finite numbers"),

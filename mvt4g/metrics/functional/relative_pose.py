@@ -1,0 +1,106 @@
+"""Share of pairs of frames whose relative pose is right: RRA, RTA and their AUC."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mvt4g.geometry.pose import quaternion_from_rotation, rotate
+from mvt4g.metrics.functional.camera import CHUNK, angles_between
+from mvt4g.metrics.functional.camera_paths import CameraPaths
+from mvt4g.types import InputError
+
+
+def relative_pose_angles(
+    paths: CameraPaths, signed_direction: bool = False
+) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b p"]]:
+    """Return how far the relative pose of every pair of frames is off, in degrees.
+
+    Args:
+        paths: From ``camera_paths``.
+        signed_direction: Tell forwards from backwards. VGGT's evaluation does not.
+
+    Returns:
+        The angle between relative rotations and that between the directions in which the second camera lies, seen
+        from the first; pairs i < j, j fastest. Infinite where a frame is not registered, and the direction also
+        where the prediction does not move. NaN where the truth is not known, and the direction also where the truth
+        moves no more than the static threshold.
+    """
+    num_frames = paths.registered.shape[1]
+    first, second = torch.triu_indices(num_frames, num_frames, offset=1, device=paths.registered.device)
+    difference = quaternion_from_rotation(paths.target_rotation @ paths.pred_rotation.mT)
+    rotation = angles_between(difference)[:, first, second]
+    pred, target = (
+        rotate(rearrange(turn[:, first], "b p i j -> b p j i"), centre[:, second] - centre[:, first])
+        for turn, centre in (
+            (paths.pred_rotation, paths.pred_centre),
+            (paths.target_rotation, paths.target_centre),
+        )
+    )
+    sine = torch.linalg.vector_norm(torch.linalg.cross(pred, target), dim=-1)
+    cosine = (pred * target).sum(dim=-1)
+    direction = torch.atan2(sine, cosine if signed_direction else cosine.abs())
+    direction = torch.where((pred == 0).all(dim=-1), torch.inf, direction)
+    moves = torch.linalg.vector_norm(target, dim=-1) > paths.static_threshold
+
+    found, known = (frames[:, first] & frames[:, second] for frames in (paths.registered, paths.known))
+    rotation, direction = (torch.where(found, torch.rad2deg(angle), torch.inf) for angle in (rotation, direction))
+    return torch.where(known, rotation, torch.nan), torch.where(known & moves, direction, torch.nan)
+
+
+def relative_pose_accuracy(
+    paths: CameraPaths,
+    thresholds_deg: tuple[float | int, ...] = (5, 15, 30),
+    auc_deg: int = 30,
+    signed_direction: bool = False,
+) -> dict[str, Float[Tensor, " b"]]:
+    """Return RRA and RTA at thresholds and the AUC of both together, in [0, 1].
+
+    RRA@k is the share of pairs whose relative rotation is off by less than k degrees, RTA@k the same of the direction
+    of their relative translation, over the pairs whose truth moves. AUC@n is the mean over k = 1 ... n degrees of the
+    share of moving pairs with both under k (in VGGT's code as here; its text calls it the minimum of RRA and RTA,
+    which is never less). A pair with an unregistered frame is wrong.
+
+    Args:
+        paths: From ``camera_paths``.
+        thresholds_deg: Each k, over 0.
+        auc_deg: n, at least 1.
+        signed_direction: Tell forwards from backwards. VGGT's evaluation does not: backing out is as good as going in.
+
+    Returns:
+        ``rra_<k>deg``, ``rta_<k>deg`` and ``auc_<n>deg``; NaN over no pairs: RTA and AUC of a truth that stands still,
+        all of a single frame.
+
+    Raises:
+        InputError: For a threshold that is not over 0.
+
+    Source: facebookresearch/vggt, ``evaluation/test_co3d.py``; Zhang et al., RelPose, ECCV 2022; Wang et al.,
+        PoseDiffusion, ICCV 2023.
+    """
+    if auc_deg < 1 or not all(threshold > 0 for threshold in thresholds_deg):
+        raise InputError(f"thresholds_deg, auc_deg: got {thresholds_deg} and {auc_deg}, want degrees over 0")
+    parts = [
+        _accuracy(*relative_pose_angles(some, signed_direction), thresholds_deg, auc_deg)
+        for some in paths.split(max(1, CHUNK // paths.registered.shape[1] ** 2))
+    ]
+    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+
+
+def _accuracy(
+    rotation: Float[Tensor, "b p"],
+    direction: Float[Tensor, "b p"],
+    thresholds_deg: tuple[float | int, ...],
+    auc_deg: int,
+) -> dict[str, Float[Tensor, " b"]]:
+    both = torch.maximum(rotation, direction)  # NaN where either is
+    curve = torch.stack([_share(both < k, both) for k in range(1, auc_deg + 1)])
+    return {
+        **{f"rra_{k:g}deg": _share(rotation < k, rotation) for k in thresholds_deg},
+        **{f"rta_{k:g}deg": _share(direction < k, direction) for k in thresholds_deg},
+        f"auc_{auc_deg}deg": curve.mean(dim=0),
+    }
+
+
+def _share(right: Bool[Tensor, "b p"], errors: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
+    """Return the share of pairs with an error (not NaN) that are right; 0 / 0 is NaN."""
+    return right.sum(dim=-1).double() / (~errors.isnan()).sum(dim=-1)
