@@ -190,7 +190,7 @@ def test_clip_in_either_layout_gives_openais_embedding(narrow, tmp_path, archite
         found = ImageFeatures(saved(layout, tmp_path), architecture)(batch)
         np.testing.assert_allclose(found[0].numpy(), wanted, rtol=1e-4, atol=1e-4)
     other = ImageFeatures(saved(weights, tmp_path), architecture.replace("quickgelu_", ""))(batch)[0].numpy()
-    assert np.abs(other - wanted).max() > 0.01 * np.abs(wanted).max(), "the activation is to be seen"
+    assert np.abs(other - wanted).max() > 1000 * np.abs(found[0].numpy() - wanted).max(), "the activation is to be seen"
 
 
 def test_dinov2_and_v3_have_patch_tokens(narrow, tmp_path):
