@@ -62,7 +62,7 @@ class PoseEvidence:
     """
 
     num_frames: int
-    name: str = ""
+    name: str | None = None
     frame_names: tuple[str, ...] | None = None
     video: Float[Tensor, "t 3 h w"] | None = None
     intrinsics: Float[Tensor, "t 3 3"] | None = None

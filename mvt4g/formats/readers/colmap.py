@@ -1,0 +1,181 @@
+"""COLMAP models: ``images.bin`` and ``cameras.bin``, or the same as ``.txt``. Needs no COLMAP.
+
+Pixel centres lie at i + 0.5, as here.
+
+Source: https://colmap.github.io/format.html; colmap/colmap (BSD-3), ``scripts/python/read_write_model.py``.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.formats.images import natural_key
+from mvt4g.formats.readers.pose_files import FilePoses, checked, pinhole_matrices
+from mvt4g.geometry.pose import invert_pose, pose_from, rotation_from_quaternion
+from mvt4g.types import InputError
+
+NUM_PARAMETERS = (3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12, 16, 4, 5, 3, 4, 6, 2)
+"""Of COLMAP 4.2's camera models by their number."""
+PINHOLES = {0: "SIMPLE_PINHOLE", 1: "PINHOLE"}
+"""f, cx, cy and fx, fy, cx, cy; all other models bend rays, so that no K describes them."""
+
+
+UNIT_TOLERANCE = 1e-2
+"""Deviation of a quaternion's length from 1, which the reader removes."""
+
+
+@dataclass(frozen=True)
+class _Camera:
+    model: str
+    size: tuple[int, int]
+    parameters: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Image:
+    name: str
+    camera: int
+    quaternion: tuple[float, ...]
+    translation: tuple[float, ...]
+
+
+def read_colmap_poses(
+    folder: Path, frame_names: Sequence[str] | None = None, num_frames: int | None = None
+) -> FilePoses:
+    """Read the cameras of a sparse model, one frame of a video per image.
+
+    Args:
+        folder: Holds images and cameras, e.g. ``sparse/0``; binary is preferred where both are there.
+        frame_names: File names of the video's frames in order, without folders; images of other names are left out,
+            and frames without an image are not registered. None = the model's images by name, all registered.
+        num_frames: Number of frames there must be; None = any.
+
+    Raises:
+        InputError: Naming file and field, if one is missing, damaged or no rotation; if no image has a name of
+            ``frame_names``; or if, without these, the number of images is not ``num_frames``: then it is not known
+            which frames are missing.
+    """
+    suffix = ".bin" if (folder / "images.bin").is_file() else ".txt"
+    path = folder / f"images{suffix}"
+    images = {Path(image.name).name: image for image in _read(path, _images_binary, _images_text)}
+    cameras = dict(_read(folder / f"cameras{suffix}", _cameras_binary, _cameras_text))
+    if frame_names is None:
+        frame_names = sorted(images, key=natural_key)
+        if num_frames is not None and len(images) != num_frames:
+            raise InputError(
+                f"{path}: got {len(images)} images for {num_frames} frames, want frame_names to tell which"
+            )
+    elif num_frames is not None and len(frame_names) != num_frames:
+        raise InputError(f"frame_names: got {len(frame_names)} names, want {num_frames}, one per frame")
+    found = [images.get(name) for name in frame_names]
+    if not any(found):
+        raise InputError(f"{path}: got images {sorted(images)[:3]}, want names such as {list(frame_names[:3])}")
+    return _assembled(path, found, cameras)
+
+
+def _assembled(path: Path, found: Sequence[_Image | None], cameras: dict[int, _Camera]) -> FilePoses:
+    poses = torch.full((len(found), 4, 4), torch.nan, dtype=torch.float64)
+    taken_by: list[_Camera | None] = [None] * len(found)
+    for frame, image in enumerate(found):
+        if image is None:
+            continue
+        if image.camera not in cameras:
+            raise InputError(f"{path}: {image.name}: got camera {image.camera}, want one of {sorted(cameras)}")
+        taken_by[frame] = cameras[image.camera]
+        quaternion = torch.tensor(image.quaternion, dtype=torch.float64)
+        if abs(float(quaternion.norm()) - 1) > UNIT_TOLERANCE:
+            raise InputError(f"{path}: {image.name}: got quaternion {image.quaternion}, want length 1")
+        translation = torch.tensor(image.translation, dtype=torch.float64)
+        poses[frame] = invert_pose(pose_from(rotation_from_quaternion(quaternion), translation))
+    sizes = {camera.size for camera in taken_by if camera}
+    read = checked(f"{path}: poses", poses, _intrinsics(path.with_stem("cameras"), taken_by))
+    return FilePoses(read.world_from_cam, read.registered, read.intrinsics, sizes.pop() if len(sizes) == 1 else None)
+
+
+def _intrinsics(path: Path, cameras: Sequence[_Camera | None]) -> Float[Tensor, "t 3 3"] | None:
+    """Return K of every frame, or None where a camera is no pinhole."""
+    if any(camera.model not in PINHOLES.values() for camera in cameras if camera):
+        return None
+    lenses = [camera.parameters if camera else (1.0, 0.0, 0.0) for camera in cameras]
+    if odd := [lens for lens in lenses if len(lens) not in (3, 4)]:
+        raise InputError(f"{path}: got parameters {odd[0]}, want f, cx, cy or fx, fy, cx, cy")
+    rows = torch.tensor([(lens[0], *lens[-3:]) for lens in lenses], dtype=torch.float64)
+    return pinhole_matrices(str(path), rows)
+
+
+def _read(path: Path, binary: Callable[[bytes], list[Any]], text: Callable[[str], list[Any]]) -> list[Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, want a COLMAP model (images and cameras, .bin or .txt)")
+    try:
+        return binary(path.read_bytes()) if path.suffix == ".bin" else text(path.read_text())
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (struct.error, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}), want a whole COLMAP file") from error
+
+
+def _images_binary(content: bytes) -> list[_Image]:
+    (count,) = struct.unpack_from("<Q", content)
+    images, place = [], 8
+    for _ in range(count):
+        _, *pose, camera = struct.unpack_from("<i7di", content, place)
+        end = content.index(b"\0", place + 64)
+        name = content[place + 64 : end].decode()
+        (num_points,) = struct.unpack_from("<Q", content, end + 1)
+        place = end + 9 + 24 * num_points
+        if place > len(content):
+            raise InputError(f"{name}: got {len(content)} bytes, want at least {place}")
+        images.append(_Image(name, camera, tuple(pose[:4]), tuple(pose[4:])))
+    return images
+
+
+def _cameras_binary(content: bytes) -> list[tuple[int, _Camera]]:
+    (count,) = struct.unpack_from("<Q", content)
+    cameras, place = [], 8
+    for _ in range(count):
+        number, model, width, height = struct.unpack_from("<iiQQ", content, place)
+        if not 0 <= model < len(NUM_PARAMETERS):
+            raise InputError(f"camera {number}: got model {model}, want one of 0 to {len(NUM_PARAMETERS) - 1}")
+        parameters = struct.unpack_from(f"<{NUM_PARAMETERS[model]}d", content, place + 24)
+        cameras.append((number, _Camera(PINHOLES.get(model, "bent"), (height, width), parameters)))
+        place += 24 + 8 * NUM_PARAMETERS[model]
+    return cameras
+
+
+def _images_text(content: str) -> list[_Image]:
+    """Read two lines an image, the second (its points, which may be empty) unread."""
+    lines = [(number, line) for number, line in enumerate(content.split("\n"), 1) if not line.startswith("#")]
+    images = []
+    for number, line in lines[::2]:
+        if not line.strip():
+            continue
+        words = line.split(maxsplit=9)
+        try:
+            pose = [float(word) for word in words[1:8]]
+            images.append(_Image(words[9].strip(), int(words[8]), tuple(pose[:4]), tuple(pose[4:])))
+        except (ValueError, IndexError) as error:
+            raise InputError(
+                f"line {number}: got {line[:60]!r}, want IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME"
+            ) from error
+    return images
+
+
+def _cameras_text(content: str) -> list[tuple[int, _Camera]]:
+    cameras = []
+    for number, line in enumerate(content.split("\n"), 1):
+        words = line.split()
+        if not words or line.startswith("#"):
+            continue
+        try:
+            size = (int(words[3]), int(words[2]))
+            camera = _Camera(words[1], size, tuple(float(word) for word in words[4:]))
+            cameras.append((int(words[0]), camera))
+        except (ValueError, IndexError) as error:
+            raise InputError(f"line {number}: got {line[:60]!r}, want CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]") from error
+    return cameras

@@ -1,0 +1,67 @@
+"""Poses that an outside program left in files, one file or folder per video."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from mvt4g.formats.readers.colmap import read_colmap_poses
+from mvt4g.formats.readers.pose_files import FilePoses, checked, read_depth_anything_poses, read_vipe_poses
+from mvt4g.formats.trajectory_json import read_trajectory
+from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence
+from mvt4g.types import InputError
+
+PoseLayout = Literal["vipe", "depth_anything_3", "colmap", "json"]
+NAME = "{name}"
+
+
+@dataclass(frozen=True)
+class PosesFromFiles:
+    """Reads what another program found; its world is its own, and its scale is taken to be free.
+
+    Args:
+        path: Where a video's poses are, ``{name}`` standing for the video: ``vipe/pose/{name}.npz``,
+            ``da3/{name}/exports/npz/results.npz``, ``colmap/{name}/sparse/0``, ``cameras/{name}.json``.
+        layout: What wrote them.
+        missing_is_failure: A path that is not there means that the program failed on this video, which then has no
+            registered frame; else it is refused, since a misspelt path would look the same.
+
+    Raises:
+        InputError: If the path does not hold ``{name}``.
+    """
+
+    path: str
+    layout: PoseLayout
+    missing_is_failure: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the path."""
+        if NAME not in self.path:
+            raise InputError(f"path: got {self.path!r}, want {NAME} in it, which stands for the video")
+
+    def __call__(self, evidence: PoseEvidence) -> PoseEstimate:
+        """Read the poses of the video ``evidence.name``.
+
+        Raises:
+            InputError: As the readers, naming the file.
+        """
+        path = Path(self.path.replace(NAME, evidence.need("name", self)))
+        if self.missing_is_failure and not path.exists():
+            nowhere = torch.full((evidence.num_frames, 4, 4), torch.nan)
+            none = torch.zeros(evidence.num_frames, dtype=torch.bool)
+            return PoseEstimate(nowhere, none, f"{path}: not there", scale_known=False)
+        poses = self._read(path, evidence)
+        missing = (~poses.registered).nonzero()[:, 0].tolist()
+        reason = f"{path}: no pose of frames {', '.join(map(str, missing))}" if missing else None
+        return PoseEstimate(poses.world_from_cam, poses.registered, reason, scale_known=False)
+
+    def _read(self, path: Path, evidence: PoseEvidence) -> FilePoses:
+        if self.layout == "vipe":
+            return read_vipe_poses(path, num_frames=evidence.num_frames)
+        if self.layout == "depth_anything_3":
+            return read_depth_anything_poses(path, evidence.num_frames)
+        if self.layout == "colmap":
+            return read_colmap_poses(path, evidence.frame_names, evidence.num_frames)
+        trajectory = read_trajectory(path, evidence.num_frames)
+        return checked(str(path), trajectory.world_from_cam, trajectory.intrinsics)

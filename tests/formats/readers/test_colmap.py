@@ -1,0 +1,125 @@
+"""COLMAP models, written by hand after COLMAP's documentation (COLMAP's own files: tests/metrics/providers)."""
+
+import struct
+
+import pytest
+import torch
+
+from mvt4g.formats.readers.colmap import read_colmap_poses
+from mvt4g.geometry.pose import invert_pose, pose_from, rotation_from_quaternion
+from mvt4g.types import InputError
+
+NAMES = ("frame_8.png", "frame_9.png", "frame_10.png")  # by number, which is not the order of their letters
+QUATERNIONS = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.8, 0.6, 0.0, 0.0], [0.5, -0.5, 0.5, 0.5]])
+TRANSLATIONS = torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]])
+WANT = invert_pose(pose_from(rotation_from_quaternion(QUATERNIONS), TRANSLATIONS))
+ORDER = (2, 0, 1)  # of the images in the file
+K = torch.tensor([[300.0, 0.0, 160.0], [0.0, 310.0, 120.0], [0.0, 0.0, 1.0]])
+
+
+def _text(folder, camera="1 PINHOLE 320 240 300 310 160 120", names=NAMES, frames=ORDER):
+    lines = [
+        "# Image list with two lines of data per image:",
+        "#   IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME",
+    ]
+    for number, frame in enumerate(frames):
+        pose = [*QUATERNIONS[frame].tolist(), *TRANSLATIONS[frame].tolist()]
+        lines.append(" ".join(map(str, [number + 5, *pose, 1, names[frame]])))
+        lines.append("" if number == 0 else "10.5 20.5 -1 30.5 40.5 7")
+    (folder / "images.txt").write_text("\n".join(lines) + "\n")
+    (folder / "cameras.txt").write_text(f"# Camera list\n{camera}\n")
+    return folder
+
+
+def _binary(folder, model=1, parameters=(300.0, 310.0, 160.0, 120.0), frames=ORDER):
+    content = struct.pack("<Q", len(frames))
+    for number, frame in enumerate(frames):
+        pose = [*QUATERNIONS[frame].tolist(), *TRANSLATIONS[frame].tolist()]
+        content += struct.pack("<i7di", number + 5, *pose, 1) + NAMES[frame].encode() + b"\0"
+        content += struct.pack("<Q", number) + struct.pack("<ddq", 10.5, 20.5, -1) * number
+    (folder / "images.bin").write_bytes(content)
+    camera = struct.pack("<QiiQQ", 1, 1, model, 320, 240) + struct.pack(f"<{len(parameters)}d", *parameters)
+    (folder / "cameras.bin").write_bytes(camera)
+    return folder
+
+
+@pytest.mark.parametrize("write", [_text, _binary])
+def test_poses_are_turned_round_and_put_in_the_order_of_their_names(tmp_path, write):
+    found = read_colmap_poses(write(tmp_path), num_frames=3)
+    torch.testing.assert_close(found.world_from_cam, WANT)
+    torch.testing.assert_close(found.intrinsics, K.expand(3, 3, 3))
+    assert found.registered.all()
+    assert found.image_size == (240, 320)
+
+
+@pytest.mark.parametrize("write", [_text, _binary])
+def test_frames_without_an_image_are_not_registered(tmp_path, write):
+    names = ("frame_7.png", *NAMES)
+    found = read_colmap_poses(write(tmp_path, frames=(2, 0)), frame_names=names, num_frames=4)
+    assert found.registered.tolist() == [False, True, False, True]
+    torch.testing.assert_close(found.world_from_cam[[1, 3]], WANT[[0, 2]])
+    assert found.world_from_cam[[0, 2]].isnan().all()
+
+
+def test_which_frames_are_missing_is_not_guessed(tmp_path):
+    with pytest.raises(InputError, match=r"images.txt: got 2 images for 3 frames, want frame_names"):
+        read_colmap_poses(_text(tmp_path, frames=(0, 1)), num_frames=3)
+
+
+def test_names_of_other_images_are_refused_and_folders_in_names_are_not(tmp_path):
+    with pytest.raises(InputError, match=r"images.txt: got images .*frame_10.png.*, want names such as \['a.png'"):
+        read_colmap_poses(_text(tmp_path), frame_names=("a.png", "b.png"))
+    with pytest.raises(InputError, match=r"frame_names: got 2 names, want 3"):
+        read_colmap_poses(_text(tmp_path), frame_names=("a.png", "b.png"), num_frames=3)
+    below = _text(tmp_path, names=tuple(f"video one/{name}" for name in NAMES))
+    torch.testing.assert_close(read_colmap_poses(below, frame_names=NAMES).world_from_cam, WANT)
+
+
+def test_simple_pinholes_have_one_focal_length_and_other_models_no_matrix(tmp_path):
+    simple = read_colmap_poses(_text(tmp_path, camera="1 SIMPLE_PINHOLE 320 240 300 160 120"))
+    assert simple.intrinsics[0, 0, 0] == simple.intrinsics[0, 1, 1] == 300.0
+    assert simple.intrinsics[0, :2, 2].tolist() == [160.0, 120.0]
+    assert read_colmap_poses(_text(tmp_path, camera="1 SIMPLE_RADIAL 320 240 300 160 120 0.1")).intrinsics is None
+    assert read_colmap_poses(_binary(tmp_path, model=2, parameters=(300.0, 160.0, 120.0, 0.1))).intrinsics is None
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "want"),
+    [
+        ("images.txt", " 1 frame_9.png", "", "line 7: got .*want IMAGE_ID"),
+        ("images.txt", "0.8", "zero", "line 7: got .*want IMAGE_ID"),
+        ("images.txt", " 1 frame_9.png", " 2 frame_9.png", r"frame_9.png: got camera 2, want one of \[1\]"),
+        ("images.txt", "0.80", "9.0", r"frame_9.png: got quaternion"),
+        ("images.txt", "2.0 3.0", "nan 3.0", None),
+        ("cameras.txt", "320", "wide", "line 2: got .*want CAMERA_ID"),
+        ("cameras.txt", " 310 160 120", "", r"got parameters \(300.0,\), want f, cx, cy"),
+        ("cameras.txt", "300", "-300", r"got focal lengths down to -300"),
+    ],
+)
+def test_a_bad_text_model_is_refused_by_file_and_line(tmp_path, file, old, new, want):
+    path = _text(tmp_path) / file
+    content = path.read_text()
+    if old == "0.80":
+        content, old = content.replace("0.800000011920929", "0.80"), "0.80"
+    path.write_text(content.replace(old, new))
+    if want is None:
+        assert read_colmap_poses(tmp_path).registered.tolist() == [True, False, True]
+        return
+    with pytest.raises(InputError, match=rf"{file}.*: .*{want}"):
+        read_colmap_poses(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["images.bin", "cameras.bin"])
+@pytest.mark.parametrize("length", [4, 30, -5])
+def test_a_binary_model_cut_short_is_refused(tmp_path, file, length):
+    path = _binary(tmp_path) / file
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(InputError, match=file):
+        read_colmap_poses(tmp_path)
+
+
+def test_an_unknown_camera_model_and_a_folder_without_a_model_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"images.txt: no such file, want a COLMAP model"):
+        read_colmap_poses(tmp_path)
+    with pytest.raises(InputError, match=r"cameras.bin: camera 1: got model 99"):
+        read_colmap_poses(_binary(tmp_path, model=99))
