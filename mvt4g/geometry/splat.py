@@ -49,7 +49,7 @@ def splat_discs(
     intrinsics: Float[Tensor, "3 3"],
     height: int,
     width: int,
-    radius_px: float,
+    radius_px: float | int,
     points_per_pixel: int,
 ) -> tuple[Int[Tensor, "h w k"], Float[Tensor, "h w k"]]:
     """Cover pixels by discs that fade from their centres and blend them front to back.
