@@ -42,7 +42,7 @@ def test_equals_its_slow_twin(with_text):
         np.testing.assert_allclose(found.mass[clip, ..., point], shares.sum(axis=(2, 3)), rtol=1e-6)
         np.testing.assert_allclose(found.peak[clip, ..., point], shares.max(axis=(2, 3)), rtol=1e-6)
     total = found.mass.sum(dim=(1, 2))
-    assert total.mean() < 0.9 if with_text else torch.allclose(total, torch.ones_like(total))
+    assert total.max() < 0.9999 if with_text else torch.allclose(total, torch.ones_like(total))
 
 
 @pytest.mark.parametrize("max_logits", [1, 250, 2**23])
