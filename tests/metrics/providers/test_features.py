@@ -1,6 +1,7 @@
 """timm's networks compute what the files' authors compute, from local files alone."""
 
 import functools
+import pickle
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import timm
 import torch
 from torch import nn
 
+from mvt4g.metrics.functional.preprocessing import DINO_FRAMES, preprocess
 from mvt4g.metrics.providers.features import (
     ImageFeatures,
     PatchFeatures,
@@ -16,7 +18,9 @@ from mvt4g.metrics.providers.features import (
     dino_position_embedding,
     load_timm,
 )
+from mvt4g.metrics.subject_consistency import SubjectConsistency
 from mvt4g.types import InputError
+from tests.reference import temporal_consistency as consistency
 from tests.reference import vision_transformer as twin
 
 DINO_S, DINO_B = "vit_small_patch16_224.dino", "vit_base_patch16_224.dino"
@@ -256,6 +260,17 @@ def test_the_aesthetic_head_is_laions(tmp_path):
     torch.testing.assert_close(head(unit), unit @ weights["weight"].T + weights["bias"])
     with pytest.raises(InputError, match=r"wrong shape: weight \(1, 768\) for \(1, 512\)"):
         aesthetic_head(saved(weights, tmp_path), embedding_size=512)
+
+
+def test_subject_consistency_runs_dino_and_survives_a_trip(narrow, tmp_path):
+    weights = randomised(narrow(DINO_B))
+    video = torch.randint(0, 256, (1, 3, 3, 30, 52), dtype=torch.uint8)
+    metric = SubjectConsistency(ImageFeatures(saved(weights, tmp_path)))
+    metric.update(video)
+    frames = preprocess(video[0] / 255, DINO_FRAMES).double().numpy()
+    wanted = consistency.frame_scores([twin.dino(as_numpy(weights), frame, 4, (14, 14))[0] for frame in frames])
+    assert float(metric.compute()) == pytest.approx(np.mean(wanted), abs=1e-5)
+    assert torch.equal(pickle.loads(pickle.dumps(metric)).compute(), metric.compute())
 
 
 def test_timm_is_not_paid_for_before_it_is_used():
