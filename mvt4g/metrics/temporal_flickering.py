@@ -34,6 +34,7 @@ class TemporalFlickering(PerVideoMetric):
     def __init__(self) -> None:
         super().__init__(["flickering"])
 
+    @torch.no_grad()
     def update(self, video: Shaped[Tensor, "b t 3 h w"], valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
         """Add videos, uint8 or floats in [0, 1].
 
