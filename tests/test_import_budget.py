@@ -51,7 +51,9 @@ def test_the_block_makes_a_package_absent(package):
     assert f"ModuleNotFoundError: No module named '{package}'" in finished.stderr
 
 
-@pytest.mark.parametrize("module", ["consistency", "tracks", "tracks_3d", "preprocessing", "temporal_consistency"])
+@pytest.mark.parametrize(
+    "module", ["consistency", "tracks", "tracks_3d", "preprocessing", "temporal_consistency", "motion", "valid_frames"]
+)
 def test_functional_metrics_do_not_pay_for_torchmetrics(module):
     assert packages_loaded_by(f"import mvt4g.metrics.functional.{module}").isdisjoint({*HEAVY, "torchmetrics"})
 
