@@ -58,7 +58,7 @@ class DynamicDegree(PerVideoMetric):
         compat: bool = False,
         pairs_at_once: int = 4,
     ) -> None:
-        super().__init__(["dynamic", "flow_magnitude_px"])
+        super().__init__(["dynamic_degree", "flow_magnitude_px"])
         if fps is not None and not fps > 0:
             raise InputError(f"fps: got {fps}, want a positive number of frames a second")
         if pairs_at_once < 1:
@@ -87,12 +87,12 @@ class DynamicDegree(PerVideoMetric):
             for pairs, there in zip(magnitudes, valid, strict=True)
         ]
         self.add_videos(
-            dynamic=torch.stack(dynamic), flow_magnitude_px=torch.stack([pairs.mean() for pairs in magnitudes])
+            dynamic_degree=torch.stack(dynamic), flow_magnitude_px=torch.stack([pairs.mean() for pairs in magnitudes])
         )
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Return both means over the videos that have a value, or NaN."""
-        return {"dynamic_degree": self.mean("dynamic"), "flow_magnitude_px": self.mean("flow_magnitude_px")}
+        return {"dynamic_degree": self.mean("dynamic_degree"), "flow_magnitude_px": self.mean("flow_magnitude_px")}
 
     def _magnitudes(self, frames: Float[Tensor, "t 3 h w"], valid: Bool[Tensor, " t"]) -> Float[Tensor, " pairs"]:
         starts = (valid[:-1] & valid[1:]).nonzero()[:, 0]

@@ -95,7 +95,7 @@ class ImagingQuality(PerVideoMetric):
     def __init__(
         self, quality: Callable[[Tensor], Tensor], preprocessing: ImagingFrames = LONGER, frames_at_once: int = 8
     ) -> None:
-        super().__init__(["quality"])
+        super().__init__(["score"])
         if frames_at_once < 1:
             raise InputError(f"frames_at_once: got {frames_at_once}, want at least 1")
         self.net = FrozenNet(quality)
@@ -113,11 +113,11 @@ class ImagingQuality(PerVideoMetric):
             InputError: If shape, type or range is wrong, of the videos or of the opinions.
         """
         pairs = zip(*valid_video(video, valid_frames), strict=True)
-        self.add_videos(quality=torch.stack([self._score(frames[there]) for frames, there in pairs]))
+        self.add_videos(score=torch.stack([self._score(frames[there]) for frames, there in pairs]))
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the mean over videos, from 0 to about 1, or NaN."""
-        return self.mean("quality")
+        return self.mean("score")
 
     def _score(self, frames: Float[Tensor, "t 3 h w"]) -> Float[Tensor, ""]:
         opinions = [frames.new_zeros(0)]

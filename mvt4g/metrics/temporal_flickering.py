@@ -32,7 +32,7 @@ class TemporalFlickering(PerVideoMetric):
     plot_upper_bound = 1.0
 
     def __init__(self) -> None:
-        super().__init__(["flickering"])
+        super().__init__(["score"])
 
     @torch.no_grad()
     def update(self, video: Shaped[Tensor, "b t 3 h w"], valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
@@ -45,8 +45,8 @@ class TemporalFlickering(PerVideoMetric):
             InputError: If shape, type or range is wrong.
         """
         scores = [temporal_flickering(*item) for item in zip(*valid_video(video, valid_frames), strict=True)]
-        self.add_videos(flickering=torch.stack(scores))
+        self.add_videos(score=torch.stack(scores))
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the mean over videos in [0, 1], or NaN."""
-        return self.mean("flickering")
+        return self.mean("score")

@@ -61,7 +61,7 @@ def test_two_frames_are_never_dynamic(num_frames):
     metric = DynamicDegree(Constant(100.0))
     metric.update(counting(num_frames))
     assert metric.compute()["dynamic_degree"].isnan()
-    assert int(metric.num_missing("dynamic")) == 1
+    assert int(metric.num_missing("dynamic_degree")) == 1
 
 
 def test_vbench_calls_a_still_of_two_frames_dynamic():

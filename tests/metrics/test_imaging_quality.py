@@ -52,7 +52,7 @@ def test_mean_over_frames_then_videos():
     video = torch.tensor([[0.2, 0.4, 0.9], [0.8, 0.0, 0.0]]).reshape(2, 3, 1, 1, 1).expand(2, 3, 3, 4, 4)
     metric = ImagingQuality(brightness, frames_at_once=2)
     metric.update(video, torch.tensor([[True, True, True], [True, False, False]]))
-    assert metric.per_video("quality").tolist() == pytest.approx([0.5, 0.8])
+    assert metric.per_video("score").tolist() == pytest.approx([0.5, 0.8])
     assert float(metric.compute()) == pytest.approx(0.65)
 
 
@@ -61,8 +61,8 @@ def test_padding_may_hold_anything_and_is_not_scored():
     video[:, 1] = torch.nan
     metric = ImagingQuality(brightness)
     metric.update(video, torch.tensor([[True, False], [False, False]]))
-    assert metric.per_video("quality").nan_to_num(-1).tolist() == pytest.approx([0.5, -1])
-    assert int(metric.num_missing("quality")) == 1
+    assert metric.per_video("score").nan_to_num(-1).tolist() == pytest.approx([0.5, -1])
+    assert int(metric.num_missing("score")) == 1
 
 
 def test_bytes_and_floats_score_the_same():

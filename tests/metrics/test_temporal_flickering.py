@@ -22,7 +22,7 @@ def test_videos_weigh_the_same_however_long():
     still_then_flash[:, 1] = 1.0
     valid = torch.tensor([[True] * 5, [True, True, False, False, False]])
     metric = scored(still_then_flash, valid)
-    assert metric.per_video("flickering").tolist() == [0.5, 0.0]
+    assert metric.per_video("score").tolist() == [0.5, 0.0]
     assert float(metric.compute()) == 0.25
 
 
@@ -43,7 +43,7 @@ def test_one_frame_videos_have_no_value_and_are_counted():
     metric = scored(noise(2, 1, 3, 4, 4))
     metric.update(torch.zeros(1, 2, 3, 4, 4))
     assert float(metric.compute()) == 1.0
-    assert int(metric.num_missing("flickering")) == 2
+    assert int(metric.num_missing("score")) == 2
 
 
 @pytest.mark.parametrize(
