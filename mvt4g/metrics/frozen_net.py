@@ -17,13 +17,13 @@ class FrozenNet(nn.Module):
         net: An ``nn.Module`` or any callable on tensors.
     """
 
-    def __init__(self, net: Callable[..., Tensor]) -> None:
+    def __init__(self, net: Callable[..., Any]) -> None:
         super().__init__()
         if isinstance(net, nn.Module):
             net = net.float().eval().requires_grad_(False)
         self.__dict__["net"] = net
 
-    def forward(self, *inputs: Tensor, **options: Any) -> Tensor:
+    def forward(self, *inputs: Tensor, **options: Any) -> Any:
         """Run the network, outside autocast, on inputs promoted to fp32."""
         with torch.autocast(inputs[0].device.type, enabled=False):
             return self.__dict__["net"](*(value.float() for value in inputs), **options)
