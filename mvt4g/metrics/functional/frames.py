@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape, unit_video
+from mvt4g.metrics.functional.valid_frames import valid_video
 
 
 def video_pair(
@@ -15,22 +16,20 @@ def video_pair(
     target_video: Shaped[Tensor, "*target"],
     valid_frames: Shaped[Tensor, "*valid"] | None,
 ) -> tuple[Float[Tensor, "b t 3 h w"], Float[Tensor, "b t 3 h w"], Bool[Tensor, "b t"]]:
-    """Check a video and its truth and return both as fp32 in [0, 1], with the frames that count.
+    """Check a video and its truth and return both as fp32 in [0, 1], with the frames that are there.
 
     Args:
         video: (b, t, 3, h, w), uint8 or floating point in [0, 1].
         target_video: The same.
-        valid_frames: (b, t) bool, False for padding; None = all.
+        valid_frames: (b, t) bool, False for padding, whatever it holds; None = all.
 
     Raises:
         InputError: Naming the argument that has another shape, type or range.
     """
-    sizes = check_shape("video", video, "b t 3 h w")
-    check_shape("target_video", target_video, "b t 3 h w", **sizes)
-    if valid_frames is None:
-        valid_frames = torch.ones(sizes["b"], sizes["t"], dtype=torch.bool, device=video.device)
-    check_shape("valid_frames", valid_frames, "b t", **sizes)
-    return unit_video("video", video), unit_video("target_video", target_video), valid_frames.bool()
+    pred, there = valid_video(video, valid_frames)
+    check_shape("target_video", target_video, "b t 3 h w", **check_shape("video", video, "b t 3 h w"))
+    shown = torch.where(rearrange(there, "b t -> b t 1 1 1"), target_video, target_video.new_zeros(()))
+    return pred, unit_video("target_video", shown), there
 
 
 def score_frames(

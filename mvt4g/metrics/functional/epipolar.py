@@ -1,0 +1,60 @@
+"""Whether two pixels of two views can show one point."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.geometry.pose import rotate
+
+NO_BASELINE = 1e-6
+"""Distance of two camera centres, scene units, under which they count as one."""
+
+
+def epipolar_distance(
+    pixels_a: Float[Tensor, "*b n 2"],
+    pixels_b: Float[Tensor, "*b n 2"],
+    intrinsics_a: Float[Tensor, "*b 3 3"],
+    intrinsics_b: Float[Tensor, "*b 3 3"],
+    b_from_a: Float[Tensor, "*b 4 4"],
+) -> Float[Tensor, "*b n"]:
+    """Return how far pixels are from showing one point: Sampson's distance, pixels, in float64.
+
+    It is, to first order, how far both pixels together must move for their rays to meet. Cameras of one centre have no
+    epipolar line but one place for every pixel: there it is the distance of ``pixels_b`` to that place, infinite for a
+    pixel of a that lies behind b.
+
+    Args:
+        pixels_a: Pixels (x, y) of view a.
+        pixels_b: Their matches in view b.
+        intrinsics_a: K of view a.
+        intrinsics_b: K of view b.
+        b_from_a: Takes points of camera a to camera b, scene units.
+
+    Source: Hartley & Zisserman, Multiple View Geometry (2nd ed.), Eq. 11.9 and section 13.1.
+    """
+    inverse_a, inverse_b = torch.linalg.inv(intrinsics_a.double()), torch.linalg.inv(intrinsics_b.double())
+    pose = b_from_a.double()
+    rays_a, rays_b = _apply(inverse_a, _homogeneous(pixels_a)), _apply(inverse_b, _homogeneous(pixels_b))
+    turned_a = _apply(pose[..., :3, :3], rays_a)
+    baseline = torch.linalg.vector_norm(pose[..., :3, 3], dim=-1)
+    direction = rearrange(pose[..., :3, 3] / baseline.clamp(min=NO_BASELINE)[..., None], "... i -> ... 1 i")
+    normal_b = torch.linalg.cross(direction.expand_as(turned_a), turned_a)
+    normal_a = _apply(pose[..., :3, :3].mT, torch.linalg.cross(rays_b, direction.expand_as(rays_b)))
+    lines = torch.cat([_apply(inverse_a.mT, normal_a)[..., :2], _apply(inverse_b.mT, normal_b)[..., :2]], dim=-1)
+    gap = (rays_b * normal_b).sum(dim=-1).abs()
+    sampson = gap / torch.linalg.vector_norm(lines, dim=-1).clamp(min=1e-12)
+
+    seen = _apply(intrinsics_b.double(), turned_a)
+    place = seen[..., :2] / seen[..., 2:].clamp(min=1e-12)
+    transfer = torch.linalg.vector_norm(place - pixels_b, dim=-1)
+    transfer = torch.where(seen[..., 2] > 0, transfer, torch.inf)
+    return torch.where(baseline[..., None] > NO_BASELINE, sampson, transfer)
+
+
+def _homogeneous(pixels: Tensor) -> Tensor:
+    return torch.nn.functional.pad(pixels.double(), (0, 1), value=1.0)
+
+
+def _apply(matrix: Tensor, vectors: Tensor) -> Tensor:
+    return rotate(rearrange(matrix, "... i j -> ... 1 i j"), vectors)
