@@ -7,25 +7,8 @@ import pytest
 import torch
 
 from mvt4g.matching.rows import argmax_matches, frame_attention
-from mvt4g.types import AttentionTap
+from tests.matching.test_rows import make_queries, make_tap
 from tests.reference.attention_rows import sequence_row
-
-
-def make_tap(seed=0, batch=2, views=2, frames=3, height=3, width=4, heads=2, dim=6, stride=8, temporal=4):
-    generator = torch.Generator().manual_seed(seed)
-    shape = (batch, views, frames, height, width, heads, dim)
-    query, key = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
-    rotary = torch.randn(1, views, frames, height, width, 1, dim // 2, generator=generator, dtype=torch.float64)
-    return AttentionTap(0, query, key, rotary, torch.arange(frames) * temporal, stride)
-
-
-def make_queries(tap, points=5, seed=1):
-    generator = torch.Generator().manual_seed(seed)
-    batch, views, _, height, width = tap.query.shape[:5]
-    view = torch.randint(0, views, (batch, points), generator=generator)
-    frame = tap.frame_times[torch.randint(0, len(tap.frame_times), (batch, points), generator=generator)]
-    xy = torch.rand(batch, points, 2, generator=generator) * torch.tensor([width, height]) * tap.stride
-    return torch.cat([torch.stack([view, frame], dim=-1).float(), xy], dim=-1)
 
 
 @pytest.mark.parametrize("with_text", [False, True])

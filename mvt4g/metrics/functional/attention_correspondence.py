@@ -1,0 +1,195 @@
+"""Where attention finds correspondences: matching accuracy, attention score, confidence, and their harmonic mean.
+
+After DiffTrack (arXiv 2506.17220), without the mistakes of its code (kept in ``functional/difftrack.py``): a query is
+its own token, a token is its centre, a latent frame is compared at its own time, the query's own frame proves nothing,
+and a point that is hidden has no confidence rather than none.
+"""
+
+import warnings
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mvt4g.matching.tokens import cell_centre
+from mvt4g.metrics.functional.checks import check_shape
+from mvt4g.types import REFERENCE, InputError
+
+PANELS = {"ref": (0,), "tgt": (1,), "cross": (2, 3), "cross_ref_to_tgt": (2,), "cross_tgt_to_ref": (3,)}
+"""Pairs of (view of the query, view of the keys) that each panel pools: ref-ref, tgt-tgt, ref to tgt, tgt to ref."""
+NUM_PAIRS = 4
+MAX_VIEWS = 2
+CrossFrames = Literal["same", "all"]
+
+
+class CorrespondenceCounts(NamedTuple):
+    """Sums and counts of one layer at one step, for each of the four pairs of views; float64.
+
+    Attributes:
+        hits: Matches within the threshold.
+        matches: Matches that count.
+        candidates: As ``matches``, before those that are not cycle-consistent were dropped.
+        mass: Sum over queries of the attention that goes to the pair's frames.
+        mass_queries: Queries it was summed over.
+        peak: Sum over queries of the confidence.
+        peak_queries: Queries it was summed over.
+    """
+
+    hits: Float[Tensor, " pair"]
+    matches: Float[Tensor, " pair"]
+    candidates: Float[Tensor, " pair"]
+    mass: Float[Tensor, " pair"]
+    mass_queries: Float[Tensor, " pair"]
+    peak: Float[Tensor, " pair"]
+    peak_queries: Float[Tensor, " pair"]
+
+
+def frame_pairs(
+    queries: Float[Tensor, "b q 4"], frame_times: Int[Tensor, " f"], num_views: int, cross_frames: CrossFrames = "same"
+) -> Int[Tensor, "b v f q"]:
+    """Return which pair of views every query and (view, latent frame) belongs to, and -1 where it counts for none.
+
+    Within a view these are all frames but the query's own; in the other view the query's own frame, or all. A query
+    between two latent frames has no frame of its own.
+
+    Args:
+        queries: (view, video frame, x, y).
+        frame_times: Video frame of each latent frame.
+        num_views: 1 or 2; view 0 is the reference.
+        cross_frames: "same" or "all".
+
+    Raises:
+        InputError: If there are more views, or ``cross_frames`` is neither.
+    """
+    if num_views > MAX_VIEWS:
+        raise InputError(f"views: got {num_views}, want a reference and at most one target")
+    if cross_frames not in ("same", "all"):
+        raise InputError(f"cross_frames: got {cross_frames!r}, want 'same' or 'all'")
+    view = torch.arange(num_views, device=queries.device)[:, None, None]
+    query_view = queries[:, None, None, :, 0].long()
+    same_view = view == query_view
+    same_time = frame_times[:, None] == queries[:, None, None, :, 1]
+    from_reference = query_view == REFERENCE
+    counts = torch.where(same_view, ~same_time, same_time | (cross_frames == "all"))
+    within, across = torch.where(from_reference, 0, 1), torch.where(from_reference, 2, 3)
+    return torch.where(same_view, within, across).where(counts, -1)
+
+
+def correspondence_counts(
+    match_cells: Int[Tensor, "b v f q 2"],
+    mass: Float[Tensor, "b v f q"],
+    peak: Float[Tensor, "b v f q"],
+    queries: Float[Tensor, "b q 4"],
+    target_tracks: Float[Tensor, "b v f q 2"],
+    target_visible: Bool[Tensor, "b v f q"],
+    query_valid: Bool[Tensor, "b q"],
+    frame_times: Int[Tensor, " f"],
+    stride: int,
+    threshold_px: float | int,
+    cycle_consistent: Bool[Tensor, "b v f q"] | None = None,
+    cross_frames: CrossFrames = "same",
+) -> CorrespondenceCounts:
+    """Count what one layer's attention at one step finds.
+
+    A match is an entry whose true point is visible there, and hits if the centre of its token lies strictly within
+    ``threshold_px``. A query's attention score is the attention it gives to the frames of the pair, seen or not; its
+    confidence the mean, over those of them where its point is visible, of the largest attention in the frame.
+
+    Args:
+        match_cells: (column, row) of the best token of every view and latent frame.
+        mass: Share of the query's attention that each frame gets, out of all tokens there are.
+        peak: Largest share that one token of each frame gets.
+        queries: (view, video frame, x, y), pixels.
+        target_tracks: True pixels of every query's point at the latent frames' times.
+        target_visible: True where that point is seen.
+        query_valid: False for padding, and for queries whose point is not seen where it is queried.
+        frame_times: Video frame of each latent frame.
+        stride: Pixels a token covers on each side.
+        threshold_px: Euclidean distance in pixels.
+        cycle_consistent: False where a match does not come home; it is then no match. None = all count.
+        cross_frames: Frames of the other view that count: the query's own, or all.
+
+    Raises:
+        InputError: If shapes do not fit or an option is unknown.
+    """
+    sizes = check_shape("match_cells", match_cells, "b v f q 2")
+    reliable = torch.ones_like(target_visible) if cycle_consistent is None else cycle_consistent
+    per_frame = {"mass": mass, "peak": peak, "target_visible": target_visible, "cycle_consistent": reliable}
+    for name, value in per_frame.items():
+        check_shape(name, value, "b v f q", **sizes)
+    check_shape("target_tracks", target_tracks, "b v f q 2", **sizes)
+    check_shape("queries", queries, "b q 4", **sizes)
+    check_shape("query_valid", query_valid, "b q", **sizes)
+    check_shape("frame_times", frame_times, "f", **sizes)
+
+    pairs = frame_pairs(queries, frame_times, sizes["v"], cross_frames).where(query_valid[:, None, None], -1)
+    error = cell_centre(match_cells, stride).double() - target_tracks.double()
+    hit = error.norm(dim=-1) < threshold_px
+    sums = []
+    for pair in range(NUM_PAIRS):
+        counted = pairs == pair
+        candidate = counted & target_visible
+        match = candidate & reliable
+        frames_seen = candidate.sum(dim=(1, 2))
+        confidence = peak.double().where(candidate, 0.0).sum(dim=(1, 2)) / frames_seen
+        entries = [
+            (match & hit).sum(),
+            match.sum(),
+            candidate.sum(),
+            mass.double().where(counted, 0.0).sum(),
+            counted.any(dim=(1, 2)).sum(),
+            confidence.where(frames_seen > 0, 0.0).sum(),
+            (frames_seen > 0).sum(),
+        ]
+        sums.append(torch.stack([entry.double() for entry in entries]))
+    return CorrespondenceCounts(*torch.stack(sums, dim=-1))
+
+
+def frame_mass_and_peak(
+    attention: Float[Tensor, "*b l"], token_frames: Int[Tensor, " l"], num_frames: int
+) -> tuple[Float[Tensor, "*b f"], Float[Tensor, "*b f"]]:
+    """Return the sum and the largest entry that every frame has of stored attention rows (small maps only).
+
+    Args:
+        attention: Rows of the softmax over the whole sequence, mean over heads.
+        token_frames: Frame that each token belongs to; -1 for tokens that are no video, such as text.
+        num_frames: Number of frames.
+
+    Example:
+        >>> import torch
+        >>> row = torch.tensor([0.1, 0.2, 0.1, 0.5, 0.1])
+        >>> mass, peak = frame_mass_and_peak(row, torch.tensor([-1, 0, 0, 1, 1]), num_frames=2)
+        >>> mass, peak
+        (tensor([0.3000, 0.6000]), tensor([0.2000, 0.5000]))
+    """
+    own = token_frames == torch.arange(num_frames, device=attention.device)[:, None]
+    by_frame = attention.unsqueeze(-2).where(own, 0.0)
+    return by_frame.sum(dim=-1), by_frame.amax(dim=-1)
+
+
+def harmonic_mean(*maps: Float[Tensor, "l s"]) -> Float[Tensor, "l s"]:
+    """Return the harmonic mean of maps that were each scaled to [0, 1] by their own least and largest entry.
+
+    A relative score: an entry that is the least of any map gets 0, and two models' scores do not compare. Entries that
+    are NaN in any map are NaN. A map without a range says nothing: the whole result is NaN, with a warning unless the
+    map has but one entry.
+
+    Example:
+        >>> import torch
+        >>> accuracy = torch.tensor([[10.0, 20.0], [30.0, 10.0]])
+        >>> confidence = torch.tensor([[0.1, 0.2], [0.3, 0.1]])
+        >>> attention = torch.tensor([[0.2, 0.4], [0.4, 0.2]])
+        >>> harmonic_mean(accuracy, confidence, attention)
+        tensor([[0.0000, 0.6000],
+                [1.0000, 0.0000]])
+    """
+    inverse = torch.zeros_like(maps[0])
+    for number, values in enumerate(maps):
+        known = values[~values.isnan()]
+        if known.unique().numel() < 2:
+            if known.numel() > 1:
+                warnings.warn(f"map {number} is {float(known[0]):g} everywhere: no harmonic mean", stacklevel=2)
+            return torch.full_like(values, torch.nan)
+        inverse = inverse + (known.max() - known.min()) / (values - known.min())
+    return len(maps) / inverse
