@@ -93,11 +93,11 @@ def _accuracy(
     auc_deg: int,
 ) -> dict[str, Float[Tensor, " b"]]:
     both = torch.maximum(rotation, direction)  # NaN where either is
-    curve = torch.stack([_share(both < k, both) for k in range(1, auc_deg + 1)])
+    share_of_curve = (auc_deg - both.floor()).clamp(min=0) / auc_deg  # how many of k = 1 ... n are over the error
     return {
         **{f"rra_{k:g}deg": _share(rotation < k, rotation) for k in thresholds_deg},
         **{f"rta_{k:g}deg": _share(direction < k, direction) for k in thresholds_deg},
-        f"auc_{auc_deg}deg": curve.mean(dim=0),
+        f"auc_{auc_deg}deg": share_of_curve.nanmean(dim=-1),
     }
 
 
