@@ -52,7 +52,18 @@ def test_the_block_makes_a_package_absent(package):
 
 
 @pytest.mark.parametrize(
-    "module", ["consistency", "tracks", "tracks_3d", "preprocessing", "temporal_consistency", "motion", "valid_frames"]
+    "module",
+    [
+        "camera",
+        "consistency",
+        "motion",
+        "preprocessing",
+        "relative_pose",
+        "temporal_consistency",
+        "tracks",
+        "tracks_3d",
+        "valid_frames",
+    ],
 )
 def test_functional_metrics_do_not_pay_for_torchmetrics(module):
     assert packages_loaded_by(f"import mvt4g.metrics.functional.{module}").isdisjoint({*HEAVY, "torchmetrics"})
