@@ -5,9 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape
-from mvt4g.metrics.functional.tracks_3d import THRESHOLD_NAMES, Scaling, Thresholds, tapvid_3d
+from mvt4g.metrics.functional.tracks_3d import THRESHOLD_NAMES, Scaling, Thresholds, check_options, tapvid_3d
 from mvt4g.metrics.per_video import PerVideoMetric
-from mvt4g.types import InputError
 
 HEADLINES = ("occlusion_accuracy", "delta_avg", "average_jaccard")
 
@@ -43,10 +42,7 @@ class TAPVid3D(PerVideoMetric):
     plot_upper_bound = 1.0
 
     def __init__(self, thresholds: Thresholds = "pixels", scaling: Scaling = "median") -> None:
-        if thresholds not in THRESHOLD_NAMES:
-            raise InputError(f"thresholds: got {thresholds!r}, want 'pixels' or 'fixed'")
-        if scaling not in ("median", "per_trajectory", "none"):
-            raise InputError(f"scaling: got {scaling!r}, want 'median', 'per_trajectory' or 'none'")
+        check_options(thresholds, scaling)
         names = THRESHOLD_NAMES[thresholds]
         super().__init__([*HEADLINES, *(f"{score}_{name}" for score in ("delta", "jaccard") for name in names)])
         self.thresholds: Thresholds = thresholds

@@ -126,24 +126,31 @@ def correspondence_counts(
     pairs = frame_pairs(queries, frame_times, sizes["v"], cross_frames).where(query_valid[:, None, None], -1)
     error = cell_centre(match_cells, stride).double() - target_tracks.double()
     hit = error.norm(dim=-1) < threshold_px
-    sums = []
-    for pair in range(NUM_PAIRS):
-        counted = pairs == pair
-        candidate = counted & target_visible
-        match = candidate & reliable
-        frames_seen = candidate.sum(dim=(1, 2))
-        confidence = peak.double().where(candidate, 0.0).sum(dim=(1, 2)) / frames_seen
-        entries = [
-            (match & hit).sum(),
-            match.sum(),
-            candidate.sum(),
-            mass.double().where(counted, 0.0).sum(),
-            counted.any(dim=(1, 2)).sum(),
-            confidence.where(frames_seen > 0, 0.0).sum(),
-            (frames_seen > 0).sum(),
-        ]
-        sums.append(torch.stack([entry.double() for entry in entries]))
+    sums = [
+        _sums_of_pair(pairs == pair, target_visible, reliable, hit, mass.double(), peak.double())
+        for pair in range(NUM_PAIRS)
+    ]
     return CorrespondenceCounts(*torch.stack(sums, dim=-1))
+
+
+def _sums_of_pair(
+    counted: Tensor, visible: Tensor, reliable: Tensor, hit: Tensor, mass: Tensor, peak: Tensor
+) -> Float[Tensor, " entries"]:
+    """Sums over one pair of views, in the order of ``CorrespondenceCounts``."""
+    candidate = counted & visible
+    match = candidate & reliable
+    frames_seen = candidate.sum(dim=(1, 2))
+    confidence = peak.where(candidate, 0.0).sum(dim=(1, 2)) / frames_seen
+    entries = CorrespondenceCounts(
+        hits=(match & hit).sum(),
+        matches=match.sum(),
+        candidates=candidate.sum(),
+        mass=mass.where(counted, 0.0).sum(),
+        mass_queries=counted.any(dim=(1, 2)).sum(),
+        peak=confidence.where(frames_seen > 0, 0.0).sum(),
+        peak_queries=(frames_seen > 0).sum(),
+    )
+    return torch.stack([entry.double() for entry in entries])
 
 
 def frame_mass_and_peak(

@@ -36,19 +36,16 @@ def tapvid_3d(
 
     Args:
         target: Camera frame, metres; what an occluded entry holds does not matter.
-        target_visible: Ground truth.
-        pred: Camera frame, up to the scale that ``scaling`` removes; NaN is a miss.
-        pred_visible: Prediction.
+        pred: As ``target``, up to the scale that ``scaling`` removes; NaN is a miss.
         intrinsics: K, in the pixels that thresholds are meant in.
         thresholds: "pixels", or "fixed" for 1, 4, 16, 64 and 256 cm.
-        scaling: Brings predictions to the scale of the truth. "median": ratio of the median distances from the camera
-            over entries visible in both; where there is none, no prediction counts. "per_trajectory": ratio of
-            depths at each track's query. "none": as given.
+        scaling: "median" scales by the ratio of the median distances from the camera of entries visible in both (where
+            there is none, no prediction counts), "per_trajectory" by the ratio of depths at each track's query.
         query_frames: Frame of each track's query, for "per_trajectory".
         point_valid: False for padding.
 
     Returns:
-        As ``functional.tracks.tapvid``; with fixed thresholds the keys are ``delta_1cm`` and so on.
+        As ``functional.tracks.tapvid``; keys of fixed thresholds are as ``delta_1cm``.
 
     Raises:
         InputError: If shapes do not fit, an option is unknown, or ``query_frames`` is wanted and not given.
@@ -57,47 +54,49 @@ def tapvid_3d(
         >>> import torch
         >>> target = torch.tensor([[[0.0, 0.0, 2.0]], [[0.0, 0.0, 4.0]]])
         >>> seen = torch.ones(2, 1, dtype=torch.bool)
-        >>> intrinsics = torch.tensor([[100.0, 0.0, 50.0], [0.0, 100.0, 50.0], [0.0, 0.0, 1.0]])
-        >>> scores = tapvid_3d(target, seen, 5 * target, seen, intrinsics)
-        >>> scores["delta_1px"], tapvid_3d(target, seen, 5 * target, seen, intrinsics, scaling="none")["delta_1px"]
-        (tensor(1., dtype=torch.float64), tensor(0., dtype=torch.float64))
+        >>> tapvid_3d(target, seen, 5 * target, seen, torch.eye(3))["delta_1px"]
+        tensor(1., dtype=torch.float64)
 
     Source: Koppula et al., TAPVid-3D (arXiv 2407.05921), section 4, and its ``compute_tapvid3d_metrics``.
     """
     sizes = check_shape("target", target, "t n 3")
     check_shape("pred", pred, "t n 3", **sizes)
-    for name, flags in (("target_visible", target_visible), ("pred_visible", pred_visible)):
-        check_shape(name, flags, "t n", **sizes)
+    check_shape("target_visible", target_visible, "t n", **sizes)
+    check_shape("pred_visible", pred_visible, "t n", **sizes)
     check_shape("intrinsics", intrinsics, "3 3")
     valid = target_visible.new_ones(sizes["n"]) if point_valid is None else point_valid
     check_shape("point_valid", valid, "n", n=sizes["n"])
-    if thresholds not in THRESHOLD_NAMES:
-        raise InputError(f"thresholds: got {thresholds!r}, want 'pixels' or 'fixed'")
-
+    check_options(thresholds, scaling)
     target, pred = target.double(), pred.double()
     both_seen = target_visible & pred_visible & valid
     if scaling == "median":
-        scale = _median(target[both_seen].norm(dim=-1)) / _median(pred[both_seen].norm(dim=-1))
+        pred = pred * _median_ratio(target[both_seen], pred[both_seen])
     elif scaling == "per_trajectory":
-        scale = _depth_ratio_at_query(pred, target, query_frames, valid)
-    elif scaling == "none":
-        scale = pred.new_ones(())
-    else:
-        raise InputError(f"scaling: got {scaling!r}, want 'median', 'per_trajectory' or 'none'")
-    squared = (scale * pred - target).square().sum(dim=-1)
-    focal = (intrinsics[0, 0].double() * intrinsics[1, 1].double()).sqrt()
-
-    def is_within(number: int) -> Tensor:
-        if thresholds == "fixed":
-            return squared < (FIXED_CM[number] / 100) ** 2
-        return squared < (TAPVID_PX[number] * target[..., 2] / focal).square()
-
-    counts = count_tracks(is_within, len(TAPVID_PX), target_visible, pred_visible, torch.ones_like(target_visible))
+        pred = pred * _depth_ratio_at_query(target, pred, query_frames, valid)
+    squared = (pred - target).square().sum(dim=-1)
+    allowed = _radii(thresholds, target[..., 2], intrinsics.double()).square()
+    scored = torch.ones_like(target_visible)
+    counts = count_tracks(lambda i: squared < allowed[i], len(allowed), target_visible, pred_visible, scored)
     return track_scores(counts, valid, THRESHOLD_NAMES[thresholds])
 
 
+def check_options(thresholds: str, scaling: str) -> None:
+    """Raise an InputError if an option is unknown."""
+    if thresholds not in THRESHOLD_NAMES:
+        raise InputError(f"thresholds: got {thresholds!r}, want 'pixels' or 'fixed'")
+    if scaling not in ("median", "per_trajectory", "none"):
+        raise InputError(f"scaling: got {scaling!r}, want 'median', 'per_trajectory' or 'none'")
+
+
+def _radii(thresholds: Thresholds, depth: Tensor, intrinsics: Tensor) -> Float[Tensor, "5 #t #n"]:
+    if thresholds == "fixed":
+        return rearrange(depth.new_tensor(FIXED_CM) / 100, "x -> x 1 1")
+    focal = (intrinsics[0, 0] * intrinsics[1, 1]).sqrt()
+    return rearrange(depth.new_tensor(TAPVID_PX), "x -> x 1 1") * depth / focal
+
+
 def _depth_ratio_at_query(
-    pred: Tensor, target: Tensor, query_frames: Tensor | None, valid: Tensor
+    target: Tensor, pred: Tensor, query_frames: Tensor | None, valid: Tensor
 ) -> Float[Tensor, "n 1"]:
     if query_frames is None:
         raise InputError("query_frames: got None, want each track's query frame for per_trajectory scaling")
@@ -110,8 +109,10 @@ def _depth_ratio_at_query(
     return rearrange(true_depth / depth, "1 n -> n 1")
 
 
-def _median(values: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """Return the median of the numbers among them, the mean of the middle two of an even count; NaN of none."""
-    ordered = values[~values.isnan()].sort().values
-    middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1] if len(ordered) else ordered
-    return middle.mean()
+def _median_ratio(target: Float[Tensor, "m 3"], pred: Float[Tensor, "m 3"]) -> Float[Tensor, ""]:
+    """Ratio of the median norms; a median is the mean of the middle two of an even count, NaN of none."""
+    medians = []
+    for norms in (target.norm(dim=-1), pred.norm(dim=-1)):
+        ordered = norms[~norms.isnan()].sort().values
+        medians.append(ordered[max(len(ordered) - 1, 0) // 2 : len(ordered) // 2 + 1].mean())
+    return medians[0] / medians[1]
