@@ -54,8 +54,11 @@ def test_the_block_makes_a_package_absent(package):
 @pytest.mark.parametrize(
     "module",
     [
+        "attention",
+        "attention_correspondence",
         "camera",
         "consistency",
+        "difftrack",
         "motion",
         "preprocessing",
         "relative_pose",
