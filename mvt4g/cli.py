@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from mvt4g.callbacks.checkpoints import CheckpointFiles, resolve_checkpoint
 from mvt4g.callbacks.run_record import RunRecord
+from mvt4g.callbacks.score_tables import ScoreTables
 from mvt4g.types import InputError
 
 EXIT_BAD_INPUT = 2
@@ -138,6 +139,8 @@ class SuiteCLI(LightningCLI):
                     save_on_train_epoch_end=False,
                 )
             )
+        if command == "test":
+            callbacks.append(ScoreTables())
         if command == "predict":
             from mvt4g.callbacks.prediction_writer import PredictionWriter  # needs PyAV, which training does without
 

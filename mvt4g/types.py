@@ -1,4 +1,4 @@
-"""The one vocabulary all floors share: clips, cameras, attention taps, track predictions, input errors.
+"""The one vocabulary all floors share: clips, cameras, generated videos, attention taps, tracks, input errors.
 
 Axes: b v t n c h w = batch, view, frame, point, channel, height, width; f = latent frame; k d = heads, features a head.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 REFERENCE, TARGET = 0, 1
@@ -141,6 +141,50 @@ def _stack_tensors(name: str, clips: Sequence[MultiViewClip], values: Sequence[T
     if len(shapes) > 1:
         raise InputError(f"{name}: clips of one batch have different shapes, got {shapes}, want one shape")
     return torch.stack(list(values))
+
+
+@dataclass(frozen=True)
+class GeneratedVideos(_TensorFields):
+    """A batch of generated videos and whatever is known about them, as metrics take them; None = unknown.
+
+    Attributes:
+        names: One a video, by which tables call it.
+        video: The generated view, uint8 or in [0, 1].
+        target_video: What it should be.
+        reference_video: What it was generated from.
+        valid_frames: False for padding frames.
+        target_depth: z-depth of the true target view, scene units.
+        reference_depth: z-depth of the reference view.
+        target_cam_from_world: The cameras asked for.
+        reference_cam_from_world: The cameras of the reference.
+        target_intrinsics: K of the target view, pixels.
+        reference_intrinsics: K of the reference view.
+        target_dynamic: True on what moves in the target view.
+        reference_dynamic: True on what moves in the reference view.
+        pred_world_from_cam: Cameras estimated from the generated video.
+        registered: False where the estimator found no pose.
+    """
+
+    names: tuple[str, ...]
+    video: Shaped[Tensor, "b t 3 h w"]
+    target_video: Shaped[Tensor, "b t 3 h w"] | None = None
+    reference_video: Shaped[Tensor, "b t 3 h w"] | None = None
+    valid_frames: Bool[Tensor, "b t"] | None = None
+    target_depth: Float[Tensor, "b t h w"] | None = None
+    reference_depth: Float[Tensor, "b t h w"] | None = None
+    target_cam_from_world: Float[Tensor, "b t 4 4"] | None = None
+    reference_cam_from_world: Float[Tensor, "b t 4 4"] | None = None
+    target_intrinsics: Float[Tensor, "b t 3 3"] | None = None
+    reference_intrinsics: Float[Tensor, "b t 3 3"] | None = None
+    target_dynamic: Bool[Tensor, "b t h w"] | None = None
+    reference_dynamic: Bool[Tensor, "b t h w"] | None = None
+    pred_world_from_cam: Float[Tensor, "b t 4 4"] | None = None
+    registered: Bool[Tensor, "b t"] | None = None
+
+    def known(self) -> dict[str, Tensor]:
+        """Return the tensors that are there, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
 @dataclass(frozen=True)

@@ -5,63 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
+from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.functional.bootstrap import bootstrap_interval
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.metrics.video_names import VideoNames
-from mvt4g.types import InputError, _TensorFields
+from mvt4g.types import GeneratedVideos, InputError
 
+ASKED = "target_world_from_cam"
+"""The cameras asked for, in the form in which pose errors take them."""
 NAMES = "num_videos"
 """Member that keeps the names, and says how many there are."""
-
-
-@dataclass(frozen=True)
-class ScoredVideos(_TensorFields):
-    """A batch of generated videos and whatever is known about them; None = unknown.
-
-    Attributes:
-        names: One a video, by which tables call it.
-        video: The generated view, uint8 or in [0, 1].
-        target_video: What it should be.
-        reference_video: What it was generated from.
-        valid_frames: False for padding frames.
-        target_depth: z-depth of the true target view, scene units.
-        reference_depth: z-depth of the reference view.
-        target_cam_from_world: The cameras asked for.
-        reference_cam_from_world: The cameras of the reference.
-        target_intrinsics: K of the target view, pixels.
-        reference_intrinsics: K of the reference view.
-        target_dynamic: True on what moves in the target view.
-        reference_dynamic: True on what moves in the reference view.
-        pred_world_from_cam: Cameras estimated from the generated video.
-        target_world_from_cam: The cameras asked for, in the form in which pose errors take them.
-        registered: False where the estimator found no pose.
-    """
-
-    names: tuple[str, ...]
-    video: Shaped[Tensor, "b t 3 h w"]
-    target_video: Shaped[Tensor, "b t 3 h w"] | None = None
-    reference_video: Shaped[Tensor, "b t 3 h w"] | None = None
-    valid_frames: Bool[Tensor, "b t"] | None = None
-    target_depth: Float[Tensor, "b t h w"] | None = None
-    reference_depth: Float[Tensor, "b t h w"] | None = None
-    target_cam_from_world: Float[Tensor, "b t 4 4"] | None = None
-    reference_cam_from_world: Float[Tensor, "b t 4 4"] | None = None
-    target_intrinsics: Float[Tensor, "b t 3 3"] | None = None
-    reference_intrinsics: Float[Tensor, "b t 3 3"] | None = None
-    target_dynamic: Bool[Tensor, "b t h w"] | None = None
-    reference_dynamic: Bool[Tensor, "b t h w"] | None = None
-    pred_world_from_cam: Float[Tensor, "b t 4 4"] | None = None
-    target_world_from_cam: Float[Tensor, "b t 4 4"] | None = None
-    registered: Bool[Tensor, "b t"] | None = None
-
-    def known(self) -> dict[str, Tensor]:
-        """Return the tensors that are there, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
 @dataclass(frozen=True)
@@ -108,14 +65,15 @@ class ScoreTable:
 
 
 class NovelViewMetrics(MetricCollection):
-    """A collection of metrics of generated novel views, each of which takes what it needs of ``ScoredVideos``.
+    """A collection of metrics of generated novel views, each of which takes what it needs of ``GeneratedVideos``.
 
     A member whose inputs are not known for a batch has no value for its videos, which is counted, and never stops
     the others. Keys are ``<member>`` for a single score and ``<member>/<score>`` for a family; members are named by
     metric and protocol, as ``camera/mvtrack4gen``.
 
     Args:
-        members: Metrics by name. Their ``update`` takes fields of ``ScoredVideos`` by name.
+        members: Metrics by name. Their ``update`` takes fields of ``GeneratedVideos`` by name, and
+            ``target_world_from_cam``.
         absent: Members of the protocol that cannot run here, and what they need.
 
     Raises:
@@ -123,23 +81,25 @@ class NovelViewMetrics(MetricCollection):
     """
 
     def __init__(self, members: Mapping[str, Metric], absent: Mapping[str, str] | None = None) -> None:
-        offered = {field.name for field in fields(ScoredVideos)}
+        offered = {field.name for field in fields(GeneratedVideos)} | {ASKED}
         for name, metric in members.items():
             if strange := required_inputs(metric) - offered:
-                raise InputError(f"{name}: its update wants {min(strange)}, want only fields of ScoredVideos")
+                raise InputError(f"{name}: its update wants {min(strange)}, want only fields of GeneratedVideos")
         super().__init__({**members, NAMES: VideoNames()}, compute_groups=False)
         self.absent = dict(absent or {})
 
-    def update(self, scored: ScoredVideos) -> None:  # type: ignore[override]  # ModuleDict's own means another thing
+    def update(self, videos: GeneratedVideos) -> None:  # type: ignore[override]  # ModuleDict's own means another thing
         """Hand a batch to every member."""
-        known = scored.known()
+        known = videos.known()
+        if videos.target_cam_from_world is not None:
+            known[ASKED] = invert_pose(videos.target_cam_from_world.double())
         for metric in self.values(copy_state=False):
             if isinstance(metric, VideoNames):
-                metric.update(scored.names)
+                metric.update(videos.names)
             elif required_inputs(metric) <= known.keys():
                 metric.update(**metric._filter_kwargs(**known))
             elif isinstance(metric, PerVideoMetric):
-                metric.add_missing(len(scored.names))
+                metric.add_missing(len(videos.names))
 
     def compute(self) -> dict[str, Tensor]:
         """Return every member's scores by key."""
@@ -168,11 +128,13 @@ class NovelViewMetrics(MetricCollection):
 
 
 def required_inputs(metric: Metric) -> set[str]:
-    """Return the arguments that a metric's ``update`` cannot do without."""
+    """Return the arguments that a metric's ``update`` cannot do without; some metrics say so themselves."""
+    if stated := getattr(metric, "required_inputs", None):
+        return set(stated)
     parameters = metric._update_signature.parameters.values()
     return {parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty}
 
 
 def score_key(member: str, part: str) -> str:
-    """Return the key of a member's score; a score that is called as its member is the member's own."""
-    return member if part in ("", member.rpartition("/")[2]) else f"{member}/{part}"
+    """Return the key of a member's score; the only score, and one that is called as its member, have the member's."""
+    return member if part in ("", "score", member.rpartition("/")[2]) else f"{member}/{part}"

@@ -15,6 +15,7 @@ from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.correspondence import CorrespondenceLoss
 from mvt4g.losses.diffusion import DiffusionLoss
 from mvt4g.losses.track import TrackLoss
+from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.novel_view import NoisyPass, NovelViewModel
@@ -78,6 +79,11 @@ class NovelViewSystem(LightningModule):
         self.score = BatchScorer(self.model, evaluation, layers, headline)
         self.real_pass, self.real_scores = RealVideoPass(self.model, evaluation, headline), RealVideoScores()
         self.scores = nn.ModuleDict({split: NovelViewScores(evaluation, layers, headline) for split in ("val", "test")})
+
+    @property
+    def video_metrics(self) -> NovelViewMetrics:
+        """The metrics of the videos generated in test."""
+        return self._scores("test").videos
 
     def training_step(self, batch: MultiViewClip, batch_idx: int) -> Tensor:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
-from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
+from torchmetrics.image import PeakSignalNoiseRatio
 
 from mvt4g.metrics.attention_pck import AttentionPCK
 from mvt4g.metrics.functional.attention import KINDS
@@ -74,9 +74,8 @@ class NovelViewScores(nn.Module):
         names = [*map(level_name, spec.noise_levels), SAMPLED]
         self._names = {name: f"at_{name.replace('.', '_')}" for name in names}
         self.levels = nn.ModuleDict({key: LevelScores(layers, spec.pck_threshold_px) for key in self._names.values()})
-        self.psnr = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
+        self.videos = spec.videos.build()
         self.psnr_codec = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
-        self.ssim = StructuralSimilarityIndexMeasure(data_range=1.0)
         self.warp_error = MeanMetric()
         self.warp_error_truth = MeanMetric()
 
@@ -86,20 +85,9 @@ class NovelViewScores(nn.Module):
         assert isinstance(scores, LevelScores)
         return scores
 
-    def add_video(
-        self,
-        generated: Float[Tensor, "b t c h w"],
-        truth: Float[Tensor, "b t c h w"],
-        codec_truth: Float[Tensor, "b t c h w"],
-    ) -> None:
-        """Add generated video beside the truth and the codec's own reconstruction of it, all in [0, 1].
-
-        PSNR is the mean over frames of each frame's dB.
-        """
-        frames = truth.flatten(0, 1).float()
-        self.psnr.update(generated.flatten(0, 1).float(), frames)
-        self.psnr_codec.update(codec_truth.flatten(0, 1).float(), frames)
-        self.ssim.update(generated.flatten(0, 1).float(), frames)
+    def add_codec(self, codec_truth: Float[Tensor, "b t c h w"], truth: Float[Tensor, "b t c h w"]) -> None:
+        """Add the codec's own reconstruction of the truth, in [0, 1]: what no generated video can beat."""
+        self.psnr_codec.update(codec_truth.flatten(0, 1).float(), truth.flatten(0, 1).float())
 
     def scores(self) -> dict[str, Tensor]:
         """Return every score that anything was added to; a share over nothing is NaN."""
@@ -110,13 +98,12 @@ class NovelViewScores(nn.Module):
         if losses:
             found["loss"] = torch.stack(losses).mean()
         named: dict[str, Metric] = {
-            "psnr": self.psnr,
             "psnr_codec": self.psnr_codec,
-            "ssim": self.ssim,
             "warp_error": self.warp_error,
             "warp_error_truth": self.warp_error_truth,
         }
-        return found | {key: metric.compute() for key, metric in named.items() if metric.update_called}
+        found |= {key: metric.compute() for key, metric in named.items() if metric.update_called}
+        return found | (self.videos.compute() if self.psnr_codec.update_called else {})
 
     def reset(self) -> None:
         """Forget everything added."""

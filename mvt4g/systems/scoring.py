@@ -16,6 +16,7 @@ from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.queries import QuerySet, draw_queries_by_name
 from mvt4g.systems.scores import SAMPLED, LevelScores, NovelViewScores, level_name, masked_error
 from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.systems.video_metrics import describe, with_poses
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, MultiViewClip
 
 
@@ -92,7 +93,7 @@ class BatchScorer:
         if sample and self.spec.sample_steps:
             generation = self.model.generate(latents[:, REFERENCE], cameras, noise, self.spec.sample_steps, self.layers)
             self._read(generation.taps, truth, cameras, scores.level(SAMPLED))
-            generated = self._score_video(generation, clip, latents, scores)
+            generated = self._score_video(generation, clip, names, latents, scores)
         return EvaluationOutput(clip, generated, truth, headline.tracks, headline.matches, headline.tap)
 
     def _read(
@@ -112,11 +113,17 @@ class BatchScorer:
         return Reading(tracks, shown, None if self.headline_layer is None else taps.get(self.headline_layer))
 
     def _score_video(
-        self, generation: Generation, clip: MultiViewClip, latents: Tensor, scores: NovelViewScores
+        self,
+        generation: Generation,
+        clip: MultiViewClip,
+        names: tuple[str, ...],
+        latents: Tensor,
+        scores: NovelViewScores,
     ) -> Tensor:
         truth = clip.video[:, TARGET]
         generated = self.model.codec.decode(generation.latents)
-        scores.add_video(generated, truth, self.model.codec.decode(latents[:, TARGET]))
+        scores.add_codec(self.model.codec.decode(latents[:, TARGET]), truth)
+        scores.videos.update(with_poses(describe(clip, names, generated), self.spec.videos.poses))
         if clip.depth is not None:
             for video, metric in ((generated, scores.warp_error), (truth, scores.warp_error_truth)):
                 error = warp_errors(video, clip)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mvt4g.systems.video_metrics import VideoMetricsSpec
 from mvt4g.types import InputError
 
 
@@ -52,6 +53,7 @@ class EvaluationSpec:
         pck_threshold_px: Of track PCK, in pixels of the input video.
         sample_steps: Euler steps of the sampler; 0 = no sampling, so no scores of generated video.
         sample_in_validation: Sample in validation too, not in test alone.
+        videos: How generated videos are scored, in validation (when it samples) and in test.
         camera_shift: Give every clip the target cameras of the clip so many places before it in its batch: the control
             that shows whether cameras matter. 0 = its own.
         seed: Of noise and queries, together with the clip's name.
@@ -64,6 +66,7 @@ class EvaluationSpec:
     pck_threshold_px: float = 2.0
     sample_steps: int = 8
     sample_in_validation: bool = True
+    videos: VideoMetricsSpec = VideoMetricsSpec()
     camera_shift: int = 0
     seed: int = 0
 

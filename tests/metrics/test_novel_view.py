@@ -6,9 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 
-from mvt4g.metrics.novel_view import NovelViewMetrics, ScoredVideos
+from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.metrics.per_video import PerVideoMetric
-from mvt4g.types import InputError
+from mvt4g.types import GeneratedVideos, InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
 
@@ -51,10 +51,10 @@ class Strange(Metric):
         return torch.zeros(())
 
 
-def videos(*levels: float, truth: float | None = None) -> ScoredVideos:
+def videos(*levels: float, truth: float | None = None) -> GeneratedVideos:
     video = torch.stack([torch.full((2, 3, 4, 4), level) for level in levels])
     names = tuple(f"clip {level}" for level in levels)
-    return ScoredVideos(names, video, target_video=None if truth is None else torch.full_like(video, truth))
+    return GeneratedVideos(names, video, target_video=None if truth is None else torch.full_like(video, truth))
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""The scores of every generated video, and their means with intervals, as files that a spreadsheet opens."""
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from mvt4g.formats.atomic import appearing
+from mvt4g.metrics.novel_view import NovelViewMetrics, ScoreTable
+
+
+@runtime_checkable
+class ScoresVideos(Protocol):
+    """A system that scores generated videos in test."""
+
+    video_metrics: NovelViewMetrics
+
+
+class ScoreTables(Callback):
+    """Writes ``<run>/test/videos.csv``, a row a video, and ``<run>/test/scores.csv``, a row a score, after test.
+
+    ``scores.csv`` has the mean over videos, its 95 % bootstrap interval, how many videos have the score and how many do
+    not; metrics of the protocol that did not run are there too, with what they need.
+    """
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather the table from all ranks and write it."""
+        if not isinstance(pl_module, ScoresVideos):
+            return
+        table = pl_module.video_metrics.table()
+        if trainer.is_global_zero and table.names:
+            folder = Path(trainer.default_root_dir) / "test"
+            write_videos(folder / "videos.csv", table)
+            write_scores(folder / "scores.csv", table, pl_module.video_metrics.absent)
+
+
+def write_videos(path: Path, table: ScoreTable) -> None:
+    """Write one row a video; an empty cell is a score that a video does not have."""
+    columns = [values.tolist() for values in table.scores.values()]
+    rows = ((name, *map(cell, values)) for name, *values in zip(table.names, *columns, strict=True))
+    _write(path, ("video", *table.scores), rows)
+
+
+def write_scores(path: Path, table: ScoreTable, absent: dict[str, str]) -> None:
+    """Write one row a score, then one for each metric that did not run."""
+    rows: list[tuple[str | int, ...]] = [
+        (key, cell(score.mean), cell(score.low), cell(score.high), score.num_videos, score.num_missing, "")
+        for key, score in table.summary().items()
+    ]
+    rows += [(name, "", "", "", 0, len(table.names), f"not run: {reason}") for name, reason in absent.items()]
+    _write(path, ("score", "mean", "low_95", "high_95", "videos", "missing", "note"), rows)
+
+
+def cell(value: float) -> str:
+    """Return a number as it is written, nothing for NaN."""
+    return "" if math.isnan(value) else f"{value:.8g}"
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
+    with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)

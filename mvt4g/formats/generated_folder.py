@@ -1,0 +1,108 @@
+"""Folders of generated videos that anyone can fill: one folder a clip, one file for each thing that is known.
+
+    <clip>/generated.mp4     the generated view; like the other videos also a folder of frames of that name
+    <clip>/target.mp4        what it should be
+    <clip>/reference.mp4     what it was generated from
+    <clip>/cameras.json      the cameras asked for, as ``predict`` writes them: views target and perhaps reference
+    <clip>/depth.npz         z-depth of the true views, arrays target and reference (t h w)
+    <clip>/dynamic.npz       what moves, arrays target and reference (t h w), 0 = static
+
+Only the generated video must be there. ``mvt4g predict`` writes such folders. Cameras that a program estimated from the
+generated videos are read by ``metrics.providers.poses_from_files``.
+"""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.formats.images import frame_paths, read_images
+from mvt4g.formats.npz import read_arrays
+from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views
+from mvt4g.formats.video import read_video
+from mvt4g.geometry.pose import invert_pose
+from mvt4g.types import GeneratedVideos, InputError
+
+GENERATED = "generated"
+VIEWS = (TARGET_VIEW, REFERENCE_VIEW)
+
+
+def generated_folders(root: Path) -> list[Path]:
+    """Return the clip folders under a root, by name.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder, want one that holds a folder for each generated video")
+    found = sorted(folder for folder in root.iterdir() if folder.is_dir() and _video_path(folder, GENERATED))
+    if not found:
+        raise InputError(f"{root}: got no folder with a {GENERATED}.mp4 or {GENERATED}/ in it, want at least one")
+    return found
+
+
+def read_generated(folder: Path) -> GeneratedVideos:
+    """Read all that one folder knows, as a batch of one.
+
+    Raises:
+        InputError: Naming the file that is broken or does not fit the generated video.
+    """
+    video = _read_video(folder, GENERATED)
+    assert video is not None, "generated_folders lists only folders that have it"
+    others = {name: _read_video(folder, name) for name in VIEWS}
+    for name, other in others.items():
+        if other is not None and other.shape != video.shape:
+            raise InputError(f"{folder}: {name}: got {_size(other)}, want {_size(video)} as the generated video has")
+    cameras = _read_cameras(folder, video)
+    known: dict[str, Tensor | None] = {f"{name}_video": other for name, other in others.items()}
+    known |= {f"{name}_depth": maps.float() for name, maps in _read_maps(folder / "depth.npz", video).items()}
+    known |= {f"{name}_dynamic": maps != 0 for name, maps in _read_maps(folder / "dynamic.npz", video).items()}
+    batched = {name: None if value is None else value[None] for name, value in (known | cameras).items()}
+    return GeneratedVideos((folder.name,), video[None], **batched)
+
+
+def _video_path(folder: Path, name: str) -> Path | None:
+    places = (folder / f"{name}.mp4", folder / name)
+    return next((place for place in places if place.exists()), None)
+
+
+def _read_video(folder: Path, name: str) -> Float[Tensor, "t 3 h w"] | None:
+    path = _video_path(folder, name)
+    if path is None:
+        return None
+    return read_images(frame_paths(path)) if path.is_dir() else read_video(path)[0]
+
+
+def _read_cameras(folder: Path, video: Tensor) -> dict[str, Tensor | None]:
+    path = folder / "cameras.json"
+    if not path.exists():
+        return {}
+    known: dict[str, Tensor | None] = {}
+    for name, view in read_views(path).items():
+        if len(view.world_from_cam) != len(video):
+            raise InputError(f"{path}: {name}: got {len(view.world_from_cam)} poses, want {len(video)}, one a frame")
+        known[f"{name}_cam_from_world"] = invert_pose(view.world_from_cam)
+        known[f"{name}_intrinsics"] = _intrinsics(path, view, (video.shape[2], video.shape[3]))
+    return known
+
+
+def _intrinsics(path: Path, view: Trajectory, size: tuple[int, int]) -> Tensor | None:
+    if view.intrinsics is not None and view.image_size != size:
+        raise InputError(f"{path}: image_size: got {list(view.image_size or ())}, want {list(size)}, the video's")
+    return view.intrinsics
+
+
+def _read_maps(path: Path, video: Tensor) -> dict[str, Tensor]:
+    if not path.exists():
+        return {}
+    arrays = read_arrays(path)
+    want = (len(video), *video.shape[2:])
+    for name, array in arrays.items():
+        if name not in VIEWS or array.shape != want:
+            raise InputError(f"{path}: got {name} of shape {array.shape}, want only {' and '.join(VIEWS)} of {want}")
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _size(video: Tensor) -> str:
+    return f"{len(video)} frames of {video.shape[3]}x{video.shape[2]}"

@@ -1,0 +1,199 @@
+"""Which metrics a protocol is made of, built from the weights that are at hand."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from torchmetrics import Metric
+
+from mvt4g.metrics.aesthetic_quality import AestheticQuality
+from mvt4g.metrics.background_consistency import BackgroundConsistency
+from mvt4g.metrics.camera_pose import CameraPoseError
+from mvt4g.metrics.dynamic_degree import DynamicDegree
+from mvt4g.metrics.frechet_video import FrechetVideoDistance
+from mvt4g.metrics.full_reference import VideoLPIPS, VideoPSNR, VideoSSIM
+from mvt4g.metrics.imaging_quality import ImagingQuality
+from mvt4g.metrics.met3r import MEt3R, Region, WarpRGB5
+from mvt4g.metrics.motion_smoothness import MotionSmoothness
+from mvt4g.metrics.novel_view import NovelViewMetrics
+from mvt4g.metrics.subject_consistency import SubjectConsistency
+from mvt4g.metrics.temporal_flickering import TemporalFlickering
+from mvt4g.metrics.view_synchronisation import ViewSynchronisation
+from mvt4g.types import InputError
+
+Preset = Literal["synthetic", "mvtrack4gen", "redirector", "camI2V"]
+
+
+@dataclass(frozen=True)
+class MetricWeights:
+    """Local files of the networks that metrics look through; a metric whose files are not given does not run.
+
+    Attributes:
+        dino_vits16: DINO ViT-S/16, for MEt3R and view synchronisation (``dino_deitsmall16_pretrain.pth``).
+        dino_vitb16: DINO ViT-B/16, for subject consistency (``dino_vitbase16_pretrain.pth``).
+        clip_vitb32: OpenAI's CLIP ViT-B/32, for background consistency.
+        clip_vitl14: OpenAI's CLIP ViT-L/14, for aesthetic quality.
+        aesthetic_head: LAION's linear head on it (``sa_0_4_vit_l_14_linear.pth``).
+        musiq_spaq: MUSIQ trained on SPAQ, for imaging quality.
+        raft: torchvision's RAFT large, for dynamic degree.
+        alexnet: torchvision's AlexNet, for LPIPS.
+        i3d: I3D trained on Kinetics-400, for the Fréchet video distance.
+    """
+
+    dino_vits16: Path | None = None
+    dino_vitb16: Path | None = None
+    clip_vitb32: Path | None = None
+    clip_vitl14: Path | None = None
+    aesthetic_head: Path | None = None
+    musiq_spaq: Path | None = None
+    raft: Path | None = None
+    alexnet: Path | None = None
+    i3d: Path | None = None
+
+
+def novel_view_metrics(preset: Preset, weights: MetricWeights = MetricWeights()) -> NovelViewMetrics:
+    """Build the metrics of a protocol.
+
+    - ``synthetic``: the true target view, depth and cameras are known: full reference, consistency by true geometry
+      (of all, static and dynamic regions), cameras.
+    - ``mvtrack4gen``: the columns of MVTrack4Gen's table. Its motion smoothness needs AMT-S, which a user brings.
+    - ``redirector``: MEt3R of frame t against frame t, its camera errors, VBench's dimensions.
+    - ``camI2V``: its camera errors, and the Fréchet video distance.
+
+    Args:
+        preset: The protocol.
+        weights: What is not given is left out and told in ``NovelViewMetrics.absent``, never replaced silently:
+            ``warp_rgb5`` runs without weights beside MEt3R, under its own name.
+
+    Raises:
+        InputError: If there is no such preset, or a file is broken.
+    """
+    if preset not in get_args(Preset):
+        raise InputError(f"preset: got {preset!r}, want one of {', '.join(get_args(Preset))}")
+    members: dict[str, Metric] = {}
+    absent: dict[str, str] = {}
+    for name in MEMBERS[preset]:
+        if name in BROUGHT:
+            absent[name] = BROUGHT[name]
+            continue
+        needed, build = RECIPES[name]
+        missing = [file for file in needed if getattr(weights, file) is None]
+        if missing:
+            absent[name] = f"needs {' and '.join(missing)}"
+        else:
+            members[name] = build(weights)
+    return NovelViewMetrics(members, absent)
+
+
+def _met3r(region: Region) -> Callable[[MetricWeights], Metric]:
+    def build(weights: MetricWeights) -> Metric:
+        from mvt4g.metrics.providers.features import PatchFeatures
+
+        return MEt3R(PatchFeatures(_given(weights.dino_vits16)), region=region)
+
+    return build
+
+
+def _synchronisation(weights: MetricWeights) -> Metric:
+    from mvt4g.metrics.providers.features import PatchFeatures
+
+    return ViewSynchronisation(PatchFeatures(_given(weights.dino_vits16)))
+
+
+def _subject(weights: MetricWeights) -> Metric:
+    from mvt4g.metrics.providers.features import ImageFeatures
+
+    return SubjectConsistency(ImageFeatures(_given(weights.dino_vitb16)))
+
+
+def _background(weights: MetricWeights) -> Metric:
+    from mvt4g.metrics.providers.features import ImageFeatures
+
+    return BackgroundConsistency(
+        ImageFeatures(_given(weights.clip_vitb32), "vit_base_patch32_clip_quickgelu_224.openai", "timm")
+    )
+
+
+def _aesthetic(weights: MetricWeights) -> Metric:
+    from mvt4g.metrics.providers.features import ImageFeatures, aesthetic_head
+
+    features = ImageFeatures(_given(weights.clip_vitl14), "vit_large_patch14_clip_quickgelu_224.openai", "timm")
+    return AestheticQuality(features, aesthetic_head(_given(weights.aesthetic_head)))
+
+
+def _imaging(weights: MetricWeights) -> Metric:
+    from mvt4g.metrics.providers.musiq import load_musiq
+
+    return ImagingQuality(load_musiq(_given(weights.musiq_spaq)))
+
+
+def _dynamic_degree(weights: MetricWeights) -> Metric:
+    from mvt4g.metrics.providers.flow import load_raft
+
+    return DynamicDegree(load_raft(_given(weights.raft)))
+
+
+def _lpips(weights: MetricWeights) -> Metric:
+    from mvt4g.metrics.providers.lpips import load_lpips
+
+    return VideoLPIPS(load_lpips(_given(weights.alexnet)))
+
+
+def _frechet(weights: MetricWeights) -> Metric:
+    from mvt4g.metrics.providers.video_features import i3d_features
+
+    return FrechetVideoDistance(i3d_features(_given(weights.i3d)), feature_dim=400, name="fvd_i3d")
+
+
+def _given(path: Path | None) -> Path:
+    assert path is not None, "RECIPES says which files a member needs"
+    return path
+
+
+RECIPES: Mapping[str, tuple[tuple[str, ...], Callable[[MetricWeights], Metric]]] = {
+    "psnr": ((), lambda _: VideoPSNR()),
+    "ssim": ((), lambda _: VideoSSIM()),
+    "lpips": (("alexnet",), _lpips),
+    "met3r": (("dino_vits16",), _met3r("all")),
+    "met3r_static": (("dino_vits16",), _met3r("static")),
+    "met3r_dyn": (("dino_vits16",), _met3r("dynamic")),
+    "warp_rgb5": ((), lambda _: WarpRGB5()),
+    "warp_rgb5_static": ((), lambda _: WarpRGB5(region="static")),
+    "warp_rgb5_dyn": ((), lambda _: WarpRGB5(region="dynamic")),
+    "view_synchronisation": (("dino_vits16",), _synchronisation),
+    "subject_consistency": (("dino_vitb16",), _subject),
+    "background_consistency": (("clip_vitb32",), _background),
+    "aesthetic_quality": (("clip_vitl14", "aesthetic_head"), _aesthetic),
+    "imaging_quality": (("musiq_spaq",), _imaging),
+    "temporal_flickering": ((), lambda _: TemporalFlickering()),
+    "motion_smoothness_linear": ((), lambda _: MotionSmoothness()),
+    "dynamic_degree": (("raft",), _dynamic_degree),
+    "fvd_i3d": (("i3d",), _frechet),
+    "camera/mvtrack4gen": ((), lambda _: CameraPoseError("mvtrack4gen")),
+    "camera/redirector": ((), lambda _: CameraPoseError("redirector")),
+    "camera/camI2V": ((), lambda _: CameraPoseError("camI2V")),
+}
+"""Of every member: the files it needs, and how it is built."""
+BROUGHT: Mapping[str, str] = {
+    "motion_smoothness_amt_s": "needs AMT-S (CC BY-NC) from the user, in code: MotionSmoothness(interpolator, 'amt_s')"
+}
+"""Members that no file of weights can make run."""
+
+MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "synthetic": (
+        "psnr", "ssim", "lpips", "met3r", "met3r_static", "met3r_dyn", "warp_rgb5", "warp_rgb5_static", "warp_rgb5_dyn",
+        "temporal_flickering", "motion_smoothness_linear", "camera/mvtrack4gen",
+    ),
+    "mvtrack4gen": (
+        "subject_consistency", "imaging_quality", "motion_smoothness_amt_s", "motion_smoothness_linear", "met3r",
+        "met3r_dyn", "warp_rgb5", "warp_rgb5_dyn", "camera/mvtrack4gen",
+    ),
+    "redirector": (
+        "met3r", "met3r_static", "warp_rgb5", "warp_rgb5_static", "camera/redirector", "subject_consistency",
+        "background_consistency", "aesthetic_quality", "imaging_quality", "temporal_flickering",
+        "motion_smoothness_amt_s", "motion_smoothness_linear", "dynamic_degree",
+    ),
+    "camI2V": ("camera/camI2V", "fvd_i3d"),
+}  # fmt: skip
+"""Members of every preset."""

@@ -1,0 +1,102 @@
+"""Which metrics score generated videos, and what is known of a generated video."""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.geometry.pose import invert_pose
+from mvt4g.metrics.novel_view import NovelViewMetrics
+from mvt4g.metrics.presets import MetricWeights, Preset, novel_view_metrics
+from mvt4g.metrics.providers.poses import KnownView, PoseEstimator, PoseEvidence
+from mvt4g.types import REFERENCE, TARGET, Cameras, GeneratedVideos, MultiViewClip
+
+
+@dataclass(frozen=True)
+class VideoMetricsSpec:
+    """How generated videos are scored.
+
+    Attributes:
+        preset: The protocol: synthetic, mvtrack4gen, redirector or camI2V; see ``metrics.presets``.
+        weights: Local files of the networks that metrics look through.
+        poses: Estimates the cameras of a generated video; None = camera errors only where poses are given.
+    """
+
+    preset: Preset = "synthetic"
+    weights: MetricWeights = field(default_factory=MetricWeights)
+    poses: PoseEstimator | None = None
+
+    def build(self) -> NovelViewMetrics:
+        """Build the metrics.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        return novel_view_metrics(self.preset, self.weights)
+
+
+def describe(clip: MultiViewClip, names: tuple[str, ...], generated: Float[Tensor, "b t 3 h w"]) -> GeneratedVideos:
+    """Put together what a batch of clips with both views tells of the videos generated for their target view."""
+
+    def view(values: Tensor | None, index: int) -> Tensor | None:
+        return None if values is None else values[:, index]
+
+    return GeneratedVideos(
+        names=names,
+        video=generated.clamp(0, 1),
+        target_video=clip.video[:, TARGET],
+        reference_video=clip.video[:, REFERENCE],
+        target_depth=view(clip.depth, TARGET),
+        reference_depth=view(clip.depth, REFERENCE),
+        target_cam_from_world=clip.cameras.cam_from_world[:, TARGET],
+        reference_cam_from_world=clip.cameras.cam_from_world[:, REFERENCE],
+        target_intrinsics=clip.cameras.intrinsics[:, TARGET],
+        reference_intrinsics=clip.cameras.intrinsics[:, REFERENCE],
+        target_dynamic=view(clip.dynamic, TARGET),
+        reference_dynamic=view(clip.dynamic, REFERENCE),
+    )
+
+
+def with_poses(videos: GeneratedVideos, estimator: PoseEstimator | None) -> GeneratedVideos:
+    """Add the cameras that an estimator finds, unless they are known already.
+
+    Raises:
+        InputError: As the estimator, if something it needs is not known.
+    """
+    if estimator is None or videos.pred_world_from_cam is not None:
+        return videos
+    found = [estimator(pose_evidence(videos, index)) for index in range(len(videos.names))]
+    return replace(
+        videos,
+        pred_world_from_cam=torch.stack([estimate.world_from_cam for estimate in found]),
+        registered=torch.stack([estimate.registered for estimate in found]),
+    )
+
+
+def pose_evidence(videos: GeneratedVideos, index: int) -> PoseEvidence:
+    """Return what a pose estimator may look at of one video.
+
+    The known view is the true target view: an aligned estimator measures how far the generated frame's camera is from
+    the one asked for. Where its depth is not known, it is the reference.
+    """
+
+    def item(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values[index]
+
+    known = None
+    for side, video in (("target", videos.target_video), ("reference", videos.reference_video)):
+        depth, pose = item(getattr(videos, f"{side}_depth")), item(getattr(videos, f"{side}_cam_from_world"))
+        intrinsics, moving = item(getattr(videos, f"{side}_intrinsics")), item(getattr(videos, f"{side}_dynamic"))
+        if known is None and depth is not None and pose is not None and intrinsics is not None:
+            static = None if moving is None else ~moving
+            known = KnownView(Cameras(pose, intrinsics), depth, item(video), static)
+    asked = item(videos.target_cam_from_world)
+    return PoseEvidence(
+        num_frames=videos.video.shape[1],
+        name=videos.names[index],
+        video=videos.video[index],
+        intrinsics=item(videos.target_intrinsics),
+        known=known,
+        expected_world_from_cam=None if asked is None else invert_pose(asked),
+    )
