@@ -54,7 +54,7 @@ def test_padding_scores_nothing():
     videos["queries"] = videos["queries"].masked_fill(hidden[..., None], -7.0)
     junk.update(**videos)
     assert all(value.equal(junk.compute()[key]) for key, value in whole.compute().items())
-    videos["point_valid"] = ~hidden | True
+    videos["point_valid"] = torch.ones_like(hidden)
     with pytest.raises(InputError, match="queries: got frame -7"):
         junk.update(**videos)
 

@@ -108,7 +108,7 @@ def test_a_query_of_another_view_is_scored_on_its_own_frame(golden, query_mode, 
     hits = {"first": 1, "strided": 2}[query_mode]
     scores = tapvid(**golden, query_mode=query_mode, same_view=False)
     seen = frames - 1
-    assert scores["delta_1px"] == pytest.approx((hits) / seen)
+    assert scores["delta_1px"] == pytest.approx(hits / seen)
     assert tapvid(**golden, query_mode=query_mode)["delta_1px"] == pytest.approx(hits / (seen - 1))
 
 
