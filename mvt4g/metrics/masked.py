@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.frozen_net import FrozenNet
-from mvt4g.metrics.full_reference import Video, check_cap, check_window, mean_psnr
+from mvt4g.metrics.full_reference import SSIM_FRAMES_AT_ONCE, Video, check_cap, check_window, mean_psnr
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.frames import mean_over_frames, score_frames, video_pair
 from mvt4g.metrics.functional.masked import masked_lpips, masked_psnr, masked_ssim
@@ -87,7 +87,7 @@ class MaskedSSIM(PerVideoMetric):
         >>> video = torch.rand(1, 2, 3, 16, 16)
         >>> metric.update(video, video, torch.ones(1, 2, 16, 16, dtype=torch.bool))
         >>> metric.compute()["masked_ssim"]
-        tensor(1.0000, dtype=torch.float64)
+        tensor(1., dtype=torch.float64)
 
     Source: DyCheck (Gao et al. 2022), mSSIM.
     """
@@ -114,7 +114,7 @@ class MaskedSSIM(PerVideoMetric):
         shown = _shown(mask, pred, valid)
         counted = valid if self.count_empty_windows else shown
         score = partial(masked_ssim, count_empty_windows=self.count_empty_windows)
-        frames = score_frames(score, pred, target, mask, batch=16)
+        frames = score_frames(score, pred, target, mask, batch=SSIM_FRAMES_AT_ONCE)
         self.add_videos(masked_ssim=mean_over_frames(frames, counted), num_empty_frames=_num_empty(shown, valid))
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:

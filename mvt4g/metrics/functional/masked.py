@@ -105,12 +105,19 @@ def masked_lpips(
 
 def _partial_blur(images: Tensor, mask: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Blur (n c h w) along ``dim``; sums are written out, for convolutions are rounded by TF32 and autocast."""
-    offsets = torch.arange(SSIM_WINDOW, device=images.device) - SSIM_WINDOW // 2
+    offsets = torch.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     weights = (-0.5 * (offsets / SSIM_SIGMA).square()).exp()
     weights = weights / weights.sum()
-    length = images.shape[dim] - SSIM_WINDOW + 1
     shown = torch.where(rearrange(mask, "n h w -> n 1 h w"), images, 0.0)
-    total = sum((weights[i] * shown.narrow(dim, i, length) for i in range(SSIM_WINDOW)), start=torch.zeros(()))
-    number = sum((mask.narrow(dim, i, length).float() for i in range(SSIM_WINDOW)), start=torch.zeros(()))
+    total = _weighted_window(shown, dim, weights.tolist())
+    number = _weighted_window(mask.float(), dim, SSIM_WINDOW * [1.0])
     scale = torch.where(number > 0, SSIM_WINDOW / number.clamp(min=1), 0.0)
     return total * rearrange(scale, "n h w -> n 1 h w"), number > 0
+
+
+def _weighted_window(images: Tensor, dim: int, weights: list[float]) -> Tensor:
+    length = images.shape[dim] - SSIM_WINDOW + 1
+    total = weights[0] * images.narrow(dim, 0, length)
+    for start, weight in enumerate(weights[1:], start=1):
+        total = total.add_(images.narrow(dim, start, length), alpha=weight)
+    return total
