@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mvt4g.geometry.pose import compose, pose_from, rotation_from_axis_angle
 
-RANK_TOLERANCE = 1e-12
+RANK_TOLERANCE = 1e-14
 """Eigenvalues of an information matrix below this share of the largest count as this share: nearly undetermined."""
 
 

@@ -28,14 +28,21 @@ DYNAMIC_SHARE = 0.01
 PLACING_ATTEMPTS = 100
 
 
-def generate_clip(scene: SceneSpec, seed: int, index: int) -> MultiViewClip:
+def generate_clip(scene: SceneSpec, seed: int, index: int, cameras: Cameras | None = None) -> MultiViewClip:
     """Draw, simulate and render the clip number ``index`` of a recipe.
 
     It is a function of the arguments alone: the same bytes in every process. Bodies, looks, cameras and points have
     random streams of their own, so that changing the cameras' recipe leaves the world as it is.
 
+    Args:
+        scene: The recipe.
+        seed: Of the recipe's clips.
+        index: Of the clip.
+        cameras: fp32 cameras (v t) that take the place of the recipe's: the same world seen along another path.
+
     Raises:
-        InputError: If ``seed`` or ``index`` is negative, or the recipe's cameras cannot be placed.
+        InputError: If ``seed`` or ``index`` is negative, the recipe's cameras cannot be placed, or ``cameras`` are of
+            another number.
     """
     if seed < 0 or index < 0:
         raise InputError(f"seed, index: got {seed}, {index}, want both >= 0")
@@ -45,7 +52,11 @@ def generate_clip(scene: SceneSpec, seed: int, index: int) -> MultiViewClip:
     poses = Poses(rotation_from_quaternion(torch.from_numpy(quaternions)).numpy(), positions)
     shapes = [body.shape for body in bodies]
     world = _draw_world(look_rng, shapes, scene.looks)
-    cameras = draw_cameras(camera_rng, scene.cameras, scene.num_views, scene.num_frames, scene.image_size)
+    if cameras is None:
+        cameras = draw_cameras(camera_rng, scene.cameras, scene.num_views, scene.num_frames, scene.image_size)
+    elif cameras.intrinsics.shape != (scene.num_views, scene.num_frames, 3, 3):
+        got, want = tuple(cameras.intrinsics.shape[:-2]), (scene.num_views, scene.num_frames)
+        raise InputError(f"cameras: got {got} of views and frames, want {want}")
     frames = [
         FrameRenderer(world, poses.rotations[time], poses.positions[time]).render(cameras[:, time], scene.image_size)
         for time in range(scene.num_frames)

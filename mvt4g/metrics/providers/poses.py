@@ -6,7 +6,7 @@ own (PnP and photometric alignment: that of the known view; files and COLMAP: an
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
@@ -20,7 +20,7 @@ from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.types import Cameras, InputError
 
 REASONS_TOLD = 3
-"""Frames whose reasons are spelt out; the rest are counted."""
+"""Different reasons that are spelt out; the rest are counted."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class PoseEstimate:
     scale_known: bool = True
 
 
+@runtime_checkable
 class PoseEstimator(Protocol):
     """Finds the cameras of one video."""
 
@@ -224,8 +225,14 @@ class TrackDepthPnP:
 
 
 def _summary(reasons: Sequence[str | None]) -> str | None:
-    failed = [f"frame {frame}: {reason}" for frame, reason in enumerate(reasons) if reason is not None]
-    if not failed:
-        return None
-    more = f"; {len(failed)} of {len(reasons)} frames in all" if len(failed) > REASONS_TOLD else ""
-    return "; ".join(failed[:REASONS_TOLD]) + more
+    frames_of: dict[str, list[int]] = {}
+    for frame, reason in enumerate(reasons):
+        if reason is not None:
+            frames_of.setdefault(reason, []).append(frame)
+    told = [
+        f"frame {frames[0]}: {reason}" if len(frames) == 1 else f"{len(frames)} frames from {frames[0]} on: {reason}"
+        for reason, frames in list(frames_of.items())[:REASONS_TOLD]
+    ]
+    if len(frames_of) > REASONS_TOLD:
+        told.append(f"{sum(reason is not None for reason in reasons)} of {len(reasons)} frames in all")
+    return "; ".join(told) or None
