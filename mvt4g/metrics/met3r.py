@@ -248,17 +248,19 @@ class MEt3R(PerVideoMetric):
             for column in (list(zip(*pairs, strict=True)) or [(), ()])
         )
         invalid = scores.isnan() | (coverages == 0)
-        values = {self.key: scores.nanmean(), "coverage": coverages.mean(), "num_invalid": invalid.sum()}
-        self.add_videos(**{name: value[None] for name, value in values.items()}, num_pairs=torch.tensor([len(pairs)]))
+        values = {
+            self.key: scores.nanmean(), "coverage": coverages.mean(), "num_invalid": invalid.sum(),
+            "num_pairs": torch.tensor(len(pairs), device=self.device),
+        }  # fmt: skip
+        self.add_videos(**{name: value[None] for name, value in values.items()})
 
     def _score_pair(self, a: _View, b: _View) -> tuple[Tensor, Tensor]:
         if not self._can_score(a, b):
-            nothing = torch.zeros((), device=self.device)
-            return nothing * torch.nan, nothing
+            return torch.tensor(torch.nan, device=self.device), torch.zeros((), device=self.device)
         score, coverage = self._score_depth(a, b) if self.geometry is None else self._score_points(a, b)
-        if self.reference_compat:
-            return score, coverage
-        return torch.where(coverage >= self.min_coverage, score, torch.nan), coverage
+        if not self.reference_compat:
+            score = torch.where(coverage >= self.min_coverage, score, torch.nan)
+        return score.to(self.device), coverage.to(self.device)
 
     def _can_score(self, a: _View, b: _View) -> bool:
         """Tell whether the region is known of a view and, where they are used, the cameras of both."""
@@ -291,17 +293,19 @@ class MEt3R(PerVideoMetric):
             features_a, features_b = self._maps(a, b, seen.points.shape[1:3], seen.points.shape[1:3])
             points_a, points_b = seen.trusted_points()
             return met3r_reference_compat(features_a, features_b, points_a, points_b, seen.intrinsics)
-        there = self._score_into(b, a)
+        seen = self._look(b, a)
+        features_a, features_b = self._maps(a, b, seen.points.shape[1:3], seen.points.shape[1:3])
+        there = self._score_into(seen, b, features_b, a, features_a)
         if not self.symmetric:
             return there
-        back = self._score_into(a, b)
+        back = self._score_into(self._look(a, b), a, features_a, b, features_b)
         return (there[0] + back[0]) / 2, (there[1] + back[1]) / 2
 
-    def _score_into(self, receiver: _View, source: _View) -> tuple[Tensor, Tensor]:
-        seen = self._look(receiver, source)
-        size = seen.points.shape[1:3]
-        features_source, features_receiver = self._maps(source, receiver, size, size)
+    def _score_into(
+        self, seen: PairGeometry, receiver: _View, features_receiver: Tensor, source: _View, features_source: Tensor
+    ) -> tuple[Tensor, Tensor]:
         points_receiver, points_source = seen.trusted_points()
+        size = points_receiver.shape[:2]
         return met3r_one_way(
             features_source, features_receiver, points_source, points_receiver[..., 2], seen.intrinsics,
             self._part(source, size), self._part(receiver, size), self.occlusion_tolerance,

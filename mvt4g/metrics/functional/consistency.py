@@ -43,21 +43,17 @@ def met3r(
     receiving view is a hit when the nearest point that falls on it is as far as the surface the pixel shows.
 
     Args:
-        features_a: One feature a pixel; all zero counts as cosine 0. Gradients flow to the features alone.
-        features_b: The same of view b.
-        depth_a: z-depth of pixel centres, scene units; 0 or less or non-finite = none, never a hit.
-        depth_b: The same of view b.
-        intrinsics_a: K of view a, in pixels of ``depth_a``.
-        intrinsics_b: K of view b.
+        features_a, features_b: One feature a pixel; all zero counts as cosine 0. Gradients flow to these alone.
+        depth_a, depth_b: z-depth of pixel centres, scene units; 0 or less or non-finite = none, never a hit.
+        intrinsics_a, intrinsics_b: K, in pixels of the view.
         b_from_a: Takes points of camera a to camera b.
-        region_a: If given, only hits whose pixel of view a lies in it count (the dynamic region: MEt3R-dyn).
-        region_b: The same of view b.
+        region_a, region_b: If given, only hits whose pixel of that view lies in it count (MEt3R-dyn: what moves).
         occlusion_tolerance: Largest difference of the point's depth and the pixel's, as a share of the pixel's.
         symmetric: False: points of a into view b only.
 
     Returns:
-        The score in [0, 2], NaN if a direction has no hit; and the coverage, the share of all pixels of the receiving
-        view that are hits (the mean of both directions).
+        The score in [0, 2], NaN if a direction has no hit; and the coverage, the share of the receiving view's pixels
+        that are hits (the mean of both directions).
 
     Raises:
         InputError: If shapes disagree or a compared feature is not finite.
