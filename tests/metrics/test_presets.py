@@ -1,0 +1,79 @@
+"""Presets: what runs without weights runs, what does not says what it needs, a file that is given is used."""
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from mvt4g.metrics.met3r import MEt3R, WarpRGB5
+from mvt4g.metrics.novel_view import NAMES
+from mvt4g.metrics.presets import BROUGHT, MEMBERS, RECIPES, MetricWeights, novel_view_metrics
+from mvt4g.types import GeneratedVideos, InputError
+
+
+def generated(seed: int) -> GeneratedVideos:
+    generator = torch.Generator().manual_seed(seed)
+    videos = torch.rand(3, 1, 4, 3, 32, 32, generator=generator)
+    pose = torch.eye(4).repeat(1, 4, 1, 1)
+    moved = pose.clone()
+    moved[..., 0, 3] = 0.1 * torch.arange(4)
+    intrinsics = torch.tensor([[32.0, 0, 16], [0, 32, 16], [0, 0, 1]]).repeat(1, 4, 1, 1)
+    depth = torch.full((1, 4, 32, 32), 2.0)
+    moving = torch.zeros(1, 4, 32, 32, dtype=torch.bool)
+    moving[..., 16:] = True
+    return GeneratedVideos(
+        names=(f"clip {seed}",),
+        video=videos[0],
+        target_video=videos[1],
+        reference_video=videos[2],
+        target_depth=depth,
+        reference_depth=depth,
+        target_cam_from_world=moved,
+        reference_cam_from_world=pose,
+        target_intrinsics=intrinsics,
+        reference_intrinsics=intrinsics,
+        target_dynamic=moving,
+        reference_dynamic=moving,
+        pred_world_from_cam=moved,
+        registered=torch.ones(1, 4, dtype=torch.bool),
+    )
+
+
+@pytest.mark.parametrize("preset", MEMBERS)
+def test_every_member_runs_or_says_what_it_needs(preset):
+    metrics = novel_view_metrics(preset)
+    assert set(MEMBERS[preset]) == (set(metrics.keys(keep_base=True)) - {NAMES}) | metrics.absent.keys()
+    assert all(reason.startswith("needs ") for reason in metrics.absent.values())
+    for seed in range(2):
+        metrics.update(generated(seed))
+    means = {key: value for key, value in metrics.compute().items() if "num_" not in key}
+    assert means
+    assert not [key for key, value in means.items() if value.isnan()]
+    scores = metrics.table().summary()
+    assert {key for key in means if key in scores} == set(scores), "every score of the table is a mean of compute"
+    for key, score in scores.items():
+        assert score.mean == pytest.approx(float(means[key])), key
+
+
+def test_every_recipe_is_of_some_preset_and_names_its_files():
+    assert RECIPES.keys() | BROUGHT.keys() >= {name for members in MEMBERS.values() for name in members}
+    files = {field for needed, _ in RECIPES.values() for field in needed}
+    assert files == set(MetricWeights.__dataclass_fields__)
+
+
+def test_a_file_that_is_given_is_used(tmp_path: Path):
+    torch.save(timm.create_model("vit_small_patch16_224.dino").state_dict(), tmp_path / "dino.pth")
+    metrics = novel_view_metrics("synthetic", MetricWeights(dino_vits16=tmp_path / "dino.pth"))
+    assert metrics.absent == {"lpips": "needs alexnet"}
+    assert type(metrics["met3r"]) is MEt3R
+    assert type(metrics["warp_rgb5"]) is WarpRGB5
+    metrics.update(generated(0))
+    scores = metrics.compute()
+    assert 0 <= scores["met3r"] < 2
+    assert scores["met3r"] != scores["warp_rgb5"]
+
+
+def test_another_name_is_refused(without_shape_hook):
+    with pytest.raises(InputError, match="preset: got 'vbench', want one of synthetic, "):
+        novel_view_metrics("vbench")

@@ -1,0 +1,57 @@
+"""What is told of a generated video: the views in their places, the estimator's poses, the known view."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from mvt4g.geometry.pose import invert_pose
+from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence
+from mvt4g.systems.video_metrics import describe, pose_evidence, with_poses
+from tests.systems.wall import wall_batch
+
+
+@dataclass
+class Echo:
+    """Answers with the poses that were asked for, but for the first frame."""
+
+    seen: list[PoseEvidence]
+
+    def __call__(self, evidence: PoseEvidence) -> PoseEstimate:
+        self.seen.append(evidence)
+        registered = torch.arange(evidence.num_frames) > 0
+        return PoseEstimate(evidence.expected_world_from_cam, registered, "frame 0: not looked for")
+
+
+def test_views_are_in_their_places():
+    clip = wall_batch(0, 1)
+    videos = describe(clip, ("a", "b"), clip.video[:, 1] + 1.0)
+    assert videos.video.max() == 1.0
+    assert torch.equal(videos.target_video, clip.video[:, 1])
+    assert torch.equal(videos.reference_video, clip.video[:, 0])
+    assert torch.equal(videos.target_cam_from_world, clip.cameras.cam_from_world[:, 1])
+    assert torch.equal(videos.reference_cam_from_world, clip.cameras.cam_from_world[:, 0])
+    assert videos.target_dynamic is None
+
+
+def test_an_estimator_sees_each_video_and_its_known_view():
+    clip, estimator = wall_batch(0, 1), Echo([])
+    videos = with_poses(describe(clip, ("a", "b"), clip.video[:, 1]), estimator)
+    assert [evidence.name for evidence in estimator.seen] == ["a", "b"]
+    assert torch.equal(estimator.seen[1].known.video, clip.video[1, 1])
+    assert torch.equal(videos.pred_world_from_cam, invert_pose(clip.cameras.cam_from_world[:, 1]))
+    assert videos.registered.tolist() == [[False, True, True]] * 2
+
+
+def test_without_depth_of_the_target_the_reference_is_known():
+    clip = wall_batch(0)
+    videos = replace(describe(clip, ("a",), clip.video[:, 1]), target_depth=None)
+    assert torch.equal(pose_evidence(videos, 0).known.video, clip.video[0, 0])
+    assert pose_evidence(replace(videos, reference_depth=None), 0).known is None
+
+
+def test_known_poses_stay():
+    clip = wall_batch(0)
+    videos = with_poses(describe(clip, ("a",), clip.video[:, 1]), Echo([]))
+    estimator = Echo([])
+    assert with_poses(videos, estimator) is videos
+    assert estimator.seen == []
