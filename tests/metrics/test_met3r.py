@@ -8,15 +8,11 @@ from torchmetrics import MetricCollection
 from mvt4g.geometry.pose import compose
 from mvt4g.metrics.functional.consistency import lift_depth, met3r, met3r_reference_compat, upsample_features
 from mvt4g.metrics.met3r import MEt3R, WarpRGB5
-from mvt4g.metrics.providers.geometry import (
-    GeometryProvider,
-    PairGeometry,
-    geometry_from_depth,
-    geometry_from_pointmaps,
-)
-from mvt4g.types import InputError
+from mvt4g.metrics.novel_view import NovelViewMetrics
+from mvt4g.metrics.providers.geometry import PairGeometry, geometry_from_depth
+from mvt4g.types import GeneratedVideos, InputError
 from tests.metrics.cases.met3r import flat_world, pooled_colours, videos
-from tests.metrics.made_up_pairs import camera, points_in_a, shifted, turned
+from tests.metrics.made_up_pairs import camera, shifted, turned
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
 
@@ -192,27 +188,6 @@ def test_a_3r_model_may_see_at_another_resolution():
     assert 0.2 < found["coverage"] < 0.6
 
 
-def test_points_that_are_not_trusted_are_left_out():
-    points = points_in_a(torch.full((4, 4), 2.0), camera(4.0, 4, 4)).expand(2, 4, 4, 3)
-    confidence = torch.ones(2, 4, 4)
-    confidence[0, 0] = 0.5
-    points = torch.where(torch.arange(4)[:, None, None] == 3, torch.nan, points)
-    seen = geometry_from_pointmaps(points, torch.eye(4), camera(4.0, 4, 4), confidence, min_confidence=0.6)
-    assert seen.valid.flatten(1).sum(dim=1).tolist() == [8, 12]
-    assert torch.equal(seen.trusted_points().isfinite().all(dim=-1), seen.valid)
-    assert isinstance(flat_world, GeometryProvider)
-
-
-def test_pointmaps_of_a_common_frame_are_brought_to_the_first_camera():
-    points = torch.rand(2, 4, 4, 3)
-    first_from_common = turned(0.1, 0.2, 0.3, translation=(1.0, 2.0, 3.0))
-    seen = geometry_from_pointmaps(points, first_from_common, camera(4.0, 4, 4))
-    torch.testing.assert_close(
-        seen.points, points @ first_from_common[:3, :3].T + first_from_common[:3, 3], rtol=0, atol=1e-5
-    )
-    assert seen.valid.all()
-
-
 def test_given_features_serve_like_those_of_an_extractor():
     given = videos(0)
     wanted = scores(MEt3R(pooled_colours), **given)
@@ -373,6 +348,21 @@ def test_a_collection_hands_everything_to_everyone():
     found = together.compute()
     assert found["patches_warp_rgb5"] > 0
     assert not any("met3r" in key for key in found if key.startswith("patches"))
+
+
+def test_videos_without_depth_have_no_score_among_other_metrics():
+    metrics = NovelViewMetrics(
+        {"warp_rgb5_dyn": WarpRGB5(region="dynamic"), "met3r": MEt3R(pooled_colours, flat_world)}
+    )
+    given = videos(0)
+    metrics.update(GeneratedVideos(("a", "b"), **given))
+    alone = {key: float(value) for key, value in metrics.compute().items()}
+    metrics.update(GeneratedVideos(("c", "d"), given["video"], reference_video=given["reference_video"]))
+    found = {key: float(value) for key, value in metrics.compute().items()}
+    assert found["warp_rgb5_dyn"] == alone["warp_rgb5_dyn"]
+    assert (alone["warp_rgb5_dyn/num_missing"], found["warp_rgb5_dyn/num_missing"]) == (0, 2)
+    assert (alone["met3r/num_missing"], found["met3r/num_missing"]) == (0, 0)
+    assert metrics.table().scores["warp_rgb5_dyn"].isnan().tolist() == [False, False, True, True]
 
 
 def test_directions_and_bounds():
