@@ -34,6 +34,30 @@ MIN_POINTS = 32
 
 
 @dataclass(frozen=True)
+class RgbdPicture:
+    """A picture of known camera and depth.
+
+    Attributes:
+        picture: Any channels, about [0, 1].
+        depth: z-depth of pixel centres, scene units, 0 or non-finite = none.
+        cam_from_world: Its camera.
+        intrinsics: Its K, in its pixels.
+        usable: False on pixels to leave out; None = all.
+    """
+
+    picture: Float[Tensor, "c h w"]
+    depth: Float[Tensor, "h w"]
+    cam_from_world: Float[Tensor, "4 4"]
+    intrinsics: Float[Tensor, "3 3"]
+    usable: Bool[Tensor, "h w"] | None = None
+
+    def with_depth(self) -> Bool[Tensor, "h w"]:
+        """Return which pixels are usable and have a depth."""
+        known = self.depth.isfinite() & (self.depth > 0)
+        return known if self.usable is None else known & self.usable
+
+
+@dataclass(frozen=True)
 class PhotometricFit:
     """An aligned camera, and what tells whether to believe it.
 
@@ -86,12 +110,8 @@ class _Linear:
 def align_picture(
     picture: Float[Tensor, "c h w"],
     intrinsics: Float[Tensor, "3 3"],
-    known_picture: Float[Tensor, "c h_known w_known"],
-    known_depth: Float[Tensor, "h_known w_known"],
-    known_cam_from_world: Float[Tensor, "4 4"],
-    known_intrinsics: Float[Tensor, "3 3"],
+    known: RgbdPicture,
     start_cam_from_world: Float[Tensor, "4 4"],
-    usable: Bool[Tensor, "h_known w_known"] | None = None,
     finest_stride: int = 1,
 ) -> PhotometricFit:
     """Find ``cam_from_world`` of a picture from a known view with depth, coarse to fine.
@@ -101,14 +121,10 @@ def align_picture(
     elsewhere, is left to the robust cost.
 
     Args:
-        picture: Any channels, about [0, 1].
+        picture: As many channels as ``known`` has, about [0, 1].
         intrinsics: K of the picture, in its pixels.
-        known_picture: A view of the same scene at the same time.
-        known_depth: Its z-depth, scene units, 0 or non-finite = none.
-        known_cam_from_world: Its camera.
-        known_intrinsics: Its K, in its pixels.
+        known: A view of the same scene at the same time.
         start_cam_from_world: Where the search starts.
-        usable: False on pixels of the known view to leave out; None = all.
         finest_stride: Every how many pixels a point is taken at the finest level.
 
     Raises:
@@ -116,35 +132,26 @@ def align_picture(
 
     Source: Lucas & Kanade 1981; Kerl et al. 2013, "Robust Odometry Estimation for RGB-D Cameras" (alignment on SE(3)).
     """
-    known = known_depth.isfinite() & (known_depth > 0)
-    usable = known if usable is None else known & usable
+    usable = known.with_depth()
     if int(usable.sum()) < MIN_POINTS:
-        raise InputError(f"known_depth, usable: got {int(usable.sum())} usable pixels, want at least {MIN_POINTS}")
-    depth = torch.where(known, known_depth, 1.0).double()
-    height, width = known_depth.shape
+        raise InputError(f"known: got {int(usable.sum())} usable pixels, want at least {MIN_POINTS}")
+    height, width = known.depth.shape
     points_world = unproject_pixels(
-        pixel_centres(height, width, device=known_depth.device).double(),
-        depth,
-        known_cam_from_world.double(),
-        known_intrinsics.double(),
+        pixel_centres(height, width, device=known.depth.device).double(),
+        torch.where(usable, known.depth, 1.0).double(),
+        known.cam_from_world.double(),
+        known.intrinsics.double(),
     )
-    smallest = min(*picture.shape[-2:], height, width)
-    num_levels = max(1, (smallest // COARSEST).bit_length())
+    num_levels = max(1, (min(*picture.shape[-2:], height, width) // COARSEST).bit_length())
     pose, light = start_cam_from_world.double(), picture.new_tensor([1.0, 0.0]).double()
     for number in reversed(range(num_levels)):
-        level = _level(picture, known_picture, points_world, usable, intrinsics.double(), 2**number, finest_stride)
+        level = _level(picture, known.picture, points_world, usable, intrinsics.double(), 2**number, finest_stride)
         pose, light, last_step = _descend(level, pose, light)
     linear = _linearise(level, pose, light)
-    information = linear.normal[:6, :6]
-    rotation, position = twist_deviation(information, linear.variance, linear.depth)
+    rotation, position = twist_deviation(linear.normal[:6, :6], linear.variance, linear.depth)
+    correlation = _detail_correlation(level, picture, known.picture, usable, finest_stride, pose)
     return PhotometricFit(
-        pose,
-        linear.coverage,
-        _detail_correlation(level, picture, known_picture, usable, finest_stride, pose),
-        last_step,
-        float(rotation.rad2deg()),
-        float(position),
-        float(light[0]),
+        pose, linear.coverage, correlation, last_step, float(rotation.rad2deg()), float(position), float(light[0])
     )
 
 

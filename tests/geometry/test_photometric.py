@@ -1,20 +1,23 @@
 import pytest
 import torch
 
-from mvt4g.geometry.photometric import align_picture
+from mvt4g.geometry.photometric import RgbdPicture, align_picture
 from mvt4g.geometry.pose import compose, invert_pose, rotation_angle
 from mvt4g.synthetic.spec import LookSpec
 from mvt4g.types import InputError
 from tests.static_scenes import DEPTH, moved_pair
 
 
-def _align(known, generated, picture=None, start=None, **options):
+def _align(known, generated, picture=None, start=None, known_picture=None, **known_as):
     camera = known.cameras[0, 0]
+    known_picture = known.video[0, 0] if known_picture is None else known_picture
+    given = {"depth": known.depth[0, 0]} | known_as
     return align_picture(
-        generated.video[0, 0] if picture is None else picture, generated.cameras.intrinsics[0, 0],
-        known.video[0, 0], known.depth[0, 0], camera.cam_from_world, camera.intrinsics,
-        camera.cam_from_world if start is None else start, **options,
-    )  # fmt: skip
+        generated.video[0, 0] if picture is None else picture,
+        generated.cameras.intrinsics[0, 0],
+        RgbdPicture(known_picture, cam_from_world=camera.cam_from_world, intrinsics=camera.intrinsics, **given),
+        camera.cam_from_world if start is None else start,
+    )
 
 
 def _errors(fit, generated):
@@ -85,28 +88,18 @@ def test_noise_another_scene_and_grey_are_told_from_the_truth(pair):
 
 
 def test_stripes_leave_the_pose_open(pair):
-    _, generated = pair
     stripes = torch.sin(torch.arange(128) / 4.0).expand(3, 128, 128) * 0.5 + 0.5
-    camera = generated.cameras[0, 0]
     wall = torch.full((128, 128), DEPTH)
-    fit = align_picture(
-        stripes, camera.intrinsics, stripes, wall, camera.cam_from_world, camera.intrinsics, camera.cam_from_world
-    )
-    assert fit.position_deviation > 1
+    assert _align(*pair, picture=stripes, known_picture=stripes, depth=wall).position_deviation > 1
 
 
 def test_pixels_left_out_do_not_count(pair):
     known, generated = pair
     usable = torch.ones(128, 128, dtype=torch.bool)
     usable[60:] = False
-    spoilt = known.video.clone()
-    spoilt[..., 60:, :] = torch.rand(3, 68, 128, generator=torch.Generator().manual_seed(1))
-    camera = known.cameras[0, 0]
-    fit = align_picture(
-        generated.video[0, 0], camera.intrinsics, spoilt[0, 0], known.depth[0, 0], camera.cam_from_world,
-        camera.intrinsics, camera.cam_from_world, usable,
-    )  # fmt: skip
-    assert _errors(fit, generated)[0] < 0.2
+    spoilt = known.video[0, 0].clone()
+    spoilt[:, 60:] = torch.rand(3, 68, 128, generator=torch.Generator().manual_seed(1))
+    assert _errors(_align(*pair, known_picture=spoilt, usable=usable), generated)[0] < 0.2
 
 
 def test_the_same_twice(pair):

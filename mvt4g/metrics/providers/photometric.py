@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mvt4g.geometry.photometric import MIN_POINTS, PhotometricFit, align_picture
+from mvt4g.geometry.photometric import MIN_POINTS, PhotometricFit, RgbdPicture, align_picture
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.functional.checks import unit_video
 from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence, estimate_from_frames
@@ -52,24 +52,11 @@ class PhotometricAlignment:
             starts = invert_pose(evidence.need("expected_world_from_cam", self, "t 4 4"))
         fits: list[PhotometricFit | None] = []
         for frame in range(evidence.num_frames):
-            usable = depth[frame].isfinite() & (depth[frame] > 0)
-            usable = usable if static is None else usable & static[frame]
-            if int(usable.sum()) < MIN_POINTS:
-                fits.append(None)
-                continue
-            fits.append(
-                align_picture(
-                    video[frame],
-                    intrinsics[frame],
-                    known_video[frame],
-                    depth[frame],
-                    cameras.cam_from_world[frame],
-                    cameras.intrinsics[frame],
-                    starts[frame],
-                    usable,
-                    self.finest_stride,
-                )
-            )
+            camera, usable = cameras[frame], None if static is None else static[frame]
+            known = RgbdPicture(known_video[frame], depth[frame], camera.cam_from_world, camera.intrinsics, usable)
+            enough = int(known.with_depth().sum()) >= MIN_POINTS
+            arguments = (video[frame], intrinsics[frame], known, starts[frame], self.finest_stride)
+            fits.append(align_picture(*arguments) if enough else None)
         return self._estimate(fits)
 
     def _estimate(self, fits: list[PhotometricFit | None]) -> PoseEstimate:
