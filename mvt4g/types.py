@@ -153,6 +153,7 @@ class GeneratedVideos(_TensorFields):
         target_video: What it should be.
         reference_video: What it was generated from.
         valid_frames: False for padding frames.
+        mask: True on pixels that masked metrics look at, such as those that some input frame sees.
         target_depth: z-depth of the true target view, scene units.
         reference_depth: z-depth of the reference view.
         target_cam_from_world: The cameras asked for.
@@ -170,6 +171,7 @@ class GeneratedVideos(_TensorFields):
     target_video: Shaped[Tensor, "b t 3 h w"] | None = None
     reference_video: Shaped[Tensor, "b t 3 h w"] | None = None
     valid_frames: Bool[Tensor, "b t"] | None = None
+    mask: Bool[Tensor, "b t h w"] | None = None
     target_depth: Float[Tensor, "b t h w"] | None = None
     reference_depth: Float[Tensor, "b t h w"] | None = None
     target_cam_from_world: Float[Tensor, "b t 4 4"] | None = None

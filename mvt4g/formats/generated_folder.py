@@ -6,6 +6,7 @@
     <clip>/cameras.json      the cameras asked for, as ``predict`` writes them: views target and perhaps reference
     <clip>/depth.npz         z-depth of the true views, arrays target and reference (t h w)
     <clip>/dynamic.npz       what moves, arrays target and reference (t h w), 0 = static
+    <clip>/mask.npz          which pixels masked metrics look at, array target (t h w), 0 = not these
 
 Only the generated video must be there. ``mvt4g predict`` writes such folders. Cameras that a program estimated from the
 generated videos are read by ``metrics.providers.poses_from_files``.
@@ -58,6 +59,7 @@ def read_generated(folder: Path) -> GeneratedVideos:
     known: dict[str, Tensor | None] = {f"{name}_video": other for name, other in others.items()}
     known |= {f"{name}_depth": maps.float() for name, maps in _read_maps(folder / "depth.npz", video).items()}
     known |= {f"{name}_dynamic": maps != 0 for name, maps in _read_maps(folder / "dynamic.npz", video).items()}
+    known |= {"mask": maps != 0 for maps in _read_maps(folder / "mask.npz", video, (TARGET_VIEW,)).values()}
     batched = {name: None if value is None else value[None] for name, value in (known | cameras).items()}
     return GeneratedVideos((folder.name,), video[None], **batched)
 
@@ -93,14 +95,14 @@ def _intrinsics(path: Path, view: Trajectory, size: tuple[int, int]) -> Tensor |
     return view.intrinsics
 
 
-def _read_maps(path: Path, video: Tensor) -> dict[str, Tensor]:
+def _read_maps(path: Path, video: Tensor, names: tuple[str, ...] = VIEWS) -> dict[str, Tensor]:
     if not path.exists():
         return {}
     arrays = read_arrays(path)
     want = (len(video), *video.shape[2:])
     for name, array in arrays.items():
-        if name not in VIEWS or array.shape != want:
-            raise InputError(f"{path}: got {name} of shape {array.shape}, want only {' and '.join(VIEWS)} of {want}")
+        if name not in names or array.shape != want:
+            raise InputError(f"{path}: got {name} of shape {array.shape}, want only {' and '.join(names)} of {want}")
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 

@@ -14,6 +14,7 @@ from mvt4g.metrics.dynamic_degree import DynamicDegree
 from mvt4g.metrics.frechet_video import FrechetVideoDistance
 from mvt4g.metrics.full_reference import VideoLPIPS, VideoPSNR, VideoSSIM
 from mvt4g.metrics.imaging_quality import ImagingQuality
+from mvt4g.metrics.masked import MaskedLPIPS, MaskedPSNR, MaskedSSIM
 from mvt4g.metrics.met3r import MEt3R, Region, WarpRGB5
 from mvt4g.metrics.motion_smoothness import MotionSmoothness
 from mvt4g.metrics.novel_view import NovelViewMetrics
@@ -58,7 +59,8 @@ def novel_view_metrics(preset: Preset, weights: MetricWeights = MetricWeights())
     - ``synthetic``: the true target view, depth and cameras are known: full reference, consistency by true geometry
       (of all, static and dynamic regions), cameras.
     - ``mvtrack4gen``: the columns of MVTrack4Gen's table. Its motion smoothness needs AMT-S, which a user brings.
-    - ``redirector``: MEt3R of frame t against frame t, its camera errors, VBench's dimensions.
+    - ``redirector``: MEt3R of frame t against frame t, its camera errors, VBench's dimensions; where the true view is
+      known (DyCheck), full reference, and within the mask of what some input frame sees.
     - ``camI2V``: its camera errors, and the Fréchet video distance.
 
     Args:
@@ -140,6 +142,12 @@ def _lpips(weights: MetricWeights) -> Metric:
     return VideoLPIPS(load_lpips(_given(weights.alexnet)))
 
 
+def _masked_lpips(weights: MetricWeights) -> Metric:
+    from mvt4g.metrics.providers.lpips import load_lpips
+
+    return MaskedLPIPS(load_lpips(_given(weights.alexnet), spatial=True))
+
+
 def _frechet(weights: MetricWeights) -> Metric:
     from mvt4g.metrics.providers.video_features import i3d_features
 
@@ -155,6 +163,9 @@ RECIPES: Mapping[str, tuple[tuple[str, ...], Callable[[MetricWeights], Metric]]]
     "psnr": ((), lambda _: VideoPSNR()),
     "ssim": ((), lambda _: VideoSSIM()),
     "lpips": (("alexnet",), _lpips),
+    "masked_psnr": ((), lambda _: MaskedPSNR()),
+    "masked_ssim": ((), lambda _: MaskedSSIM()),
+    "masked_lpips": (("alexnet",), _masked_lpips),
     "met3r": (("dino_vits16",), _met3r("all")),
     "met3r_static": (("dino_vits16",), _met3r("static")),
     "met3r_dyn": (("dino_vits16",), _met3r("dynamic")),
@@ -192,7 +203,8 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "redirector": (
         "met3r", "met3r_static", "warp_rgb5", "warp_rgb5_static", "camera/redirector", "subject_consistency",
         "background_consistency", "aesthetic_quality", "imaging_quality", "temporal_flickering",
-        "motion_smoothness_amt_s", "motion_smoothness_linear", "dynamic_degree",
+        "motion_smoothness_amt_s", "motion_smoothness_linear", "dynamic_degree", "psnr", "lpips", "masked_psnr",
+        "masked_ssim", "masked_lpips",
     ),
     "camI2V": ("camera/camI2V", "fvd_i3d"),
 }  # fmt: skip

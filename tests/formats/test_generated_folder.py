@@ -33,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
     depth = np.full((FRAMES, HEIGHT, WIDTH), 2.0)
     np.savez(clip / "depth.npz", target=depth, reference=depth + 1)
     np.savez(clip / "dynamic.npz", reference=depth[0] > np.arange(FRAMES)[:, None, None])
+    np.savez(clip / "mask.npz", target=depth > 1)
     return clip
 
 
@@ -48,6 +49,7 @@ def test_everything_is_read(folder):
     assert (float(videos.target_depth.max()), float(videos.reference_depth.max())) == (2, 3)
     assert videos.reference_dynamic[0, :, 0, 0].tolist() == [True, True, False]
     assert videos.target_dynamic is None
+    assert videos.mask.all()
 
 
 def test_only_the_generated_video_must_be_there(tmp_path):
@@ -98,13 +100,15 @@ def test_cameras_of_another_length_or_size_are_refused(folder):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "message"),
+    ("file", "name", "shape"),
     [
-        ({"target": np.zeros((FRAMES, 2, 2))}, r"depth\.npz: got target of shape \(3, 2, 2\)"),
-        ({"depth": np.zeros((FRAMES, HEIGHT, WIDTH))}, r"depth\.npz: got depth of shape"),
+        ("depth", "target", (FRAMES, 2, 2)),
+        ("depth", "depth", (FRAMES, HEIGHT, WIDTH)),
+        ("mask", "reference", (FRAMES, HEIGHT, WIDTH)),
     ],
 )
-def test_maps_that_do_not_fit_are_refused(folder, arrays, message):
-    np.savez(folder / "depth.npz", **arrays)
+def test_maps_that_do_not_fit_are_refused(folder, file, name, shape):
+    np.savez(folder / f"{file}.npz", **{name: np.zeros(shape)})
+    message = rf"{file}\.npz: got {name} of shape \({shape[0]}, {shape[1]}, "
     with pytest.raises(InputError, match=message):
         read_generated(folder)

@@ -27,6 +27,7 @@ def generated(seed: int) -> GeneratedVideos:
         video=videos[0],
         target_video=videos[1],
         reference_video=videos[2],
+        mask=~moving,
         target_depth=depth,
         reference_depth=depth,
         target_cam_from_world=moved,

@@ -188,7 +188,7 @@ def met3r_reference_compat(
     Returns:
         The score, and the share of pixels compared.
 
-    Source: mohammadasim98/met3r@3259e41, ``met3r/met3r.py``, on PyTorch3D's point rasteriser.
+    Source: mohammadasim98/met3r, ``met3r/met3r.py`` (read in a copy of it), on PyTorch3D's point rasteriser.
     """
     sizes = check_shape("features_a", features_a, "h w d")
     check_shape("features_b", features_b, "h w d", **sizes)

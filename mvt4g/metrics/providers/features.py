@@ -10,7 +10,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mvt4g.metrics.functional.preprocessing import IMAGENET_MEAN, IMAGENET_STD, crop_to_multiple, normalize
+from mvt4g.metrics.functional.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize
 from mvt4g.metrics.providers.weights import load_strict, read_state_dict
 from mvt4g.types import InputError
 
@@ -22,8 +22,8 @@ PositionRule = Literal["dino", "timm"]
 class PatchFeatures(nn.Module):
     """Patch tokens of the last layer, after its LayerNorm: what MEt3R compares.
 
-    Rows at the bottom and columns at the right beyond a multiple of ``patch_size`` are cut, as the strided convolution
-    of DINO's own code ignores them: the map covers the first ``h' * patch_size`` rows of the image.
+    The map covers the whole image: an image whose sides are no multiples of ``patch_size`` is resized to the nearest
+    ones. (DINO's own code would cut the rest off, and the map would lie beside the image by up to a patch.)
 
     Args:
         weights: A local file, in timm's layout (which is DINO's own) or that of OpenAI, DINOv2 or DINOv3.
@@ -60,7 +60,12 @@ class PatchFeatures(nn.Module):
         Raises:
             InputError: If an image is smaller than a patch.
         """
-        images = normalize(crop_to_multiple(images, self.patch_size), IMAGENET_MEAN, IMAGENET_STD)
+        if min(images.shape[-2:]) < self.patch_size:
+            raise InputError(f"images: got {tuple(images.shape[-2:])}, want sides of at least {self.patch_size}")
+        size = [self.patch_size * round(side / self.patch_size) for side in images.shape[-2:]]
+        if size != list(images.shape[-2:]):
+            images = F.interpolate(images, size, mode="bilinear", align_corners=False)
+        images = normalize(images, IMAGENET_MEAN, IMAGENET_STD)
         patches = tokens(self.net, images, self.position_rule)[:, self.net.num_prefix_tokens :]
         if self.channel_norm:
             patches = F.layer_norm(patches, patches.shape[-1:])

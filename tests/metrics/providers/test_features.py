@@ -117,11 +117,14 @@ def test_patch_features_are_dinos_tokens_normalised_once_more(narrow, tmp_path):
     assert not torch.allclose(plain, normed, atol=0.1)
 
 
-def test_patches_over_the_edge_are_cut_at_the_right_and_bottom(narrow, tmp_path):
+def test_the_map_covers_the_whole_image(narrow, tmp_path):
+    """Cut at the right and bottom instead, upsampled features would lie up to a patch beside their pixels."""
     features = PatchFeatures(saved(randomised(narrow(DINO_S)), tmp_path))
     batch = images(70, 90)
-    assert torch.equal(features(batch), features(batch[..., :64, :80]))
-    assert not torch.allclose(features(batch), features(batch[..., 6:, 10:]), atol=0.1)
+    resized = nn.functional.interpolate(batch, (64, 96), mode="bilinear", align_corners=False)
+    assert torch.equal(features(batch), features(resized))
+    assert features(batch).shape[1:3] == (4, 6)
+    assert not torch.allclose(features(batch)[:, :, :5], features(batch[..., :64, :80]), atol=0.1)
 
 
 @pytest.mark.parametrize("grid", [(14, 24), (5, 4), (14, 13), (30, 52)])
