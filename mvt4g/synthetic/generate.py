@@ -14,11 +14,11 @@ from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.pose import rotation_from_quaternion
 from mvt4g.synthetic.cameras import draw_cameras
 from mvt4g.synthetic.physics import Body, simulate
-from mvt4g.synthetic.render import Frame, FrameRenderer, World
+from mvt4g.synthetic.render import Frame, FrameRenderer
 from mvt4g.synthetic.shapes import Shape, draw_resting_rotation, draw_shape, mesh
-from mvt4g.synthetic.spec import LookSpec, ObjectSpec, SceneSpec
-from mvt4g.synthetic.textures import draw_ground, draw_object, draw_sky
+from mvt4g.synthetic.spec import ObjectSpec, SceneSpec
 from mvt4g.synthetic.tracks import Poses, carry, draw_pixels, project_tracks, visibility
+from mvt4g.synthetic.world import draw_world
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 __all__ = ["SceneSpec", "generate_clip"]
@@ -51,7 +51,7 @@ def generate_clip(scene: SceneSpec, seed: int, index: int, cameras: Cameras | No
     positions, quaternions = simulate(bodies, scene.num_frames, scene.fps, scene.objects.restitution)
     poses = Poses(rotation_from_quaternion(torch.from_numpy(quaternions)).numpy(), positions)
     shapes = [body.shape for body in bodies]
-    world = _draw_world(look_rng, shapes, scene.looks)
+    world = draw_world(look_rng, shapes, scene.looks)
     if cameras is None:
         cameras = draw_cameras(camera_rng, scene.cameras, scene.num_views, scene.num_frames, scene.image_size)
     elif cameras.intrinsics.shape != (scene.num_views, scene.num_frames, 3, 3):
@@ -112,18 +112,6 @@ def _draw_thrown(rng: np.random.Generator, shape: Shape, objects: ObjectSpec) ->
 def _apart(body: Body, other: Body) -> bool:
     gap = float(np.linalg.norm(body.position - other.position))
     return gap > body.shape.bounding_radius + other.shape.bounding_radius
-
-
-def _draw_world(rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSpec) -> World:
-    """Draw textures and light; the hues of the bodies are spread around the circle."""
-    first_hue = rng.uniform()
-    textures = [
-        draw_object(rng, looks, shape.size, first_hue + number / len(shapes)) for number, shape in enumerate(shapes)
-    ]
-    azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(40, 75))
-    light = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
-    meshes = [mesh(shape) for shape in shapes]
-    return World(shapes, textures, draw_ground(rng, looks), draw_sky(rng), light, meshes, looks)
 
 
 def _assemble(

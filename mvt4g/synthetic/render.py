@@ -1,6 +1,5 @@
 """Ray-cast frames with Open3D: colour, z-depth, instance ids and facet normals, one thread."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +11,8 @@ from numpy import ndarray
 from mvt4g.geometry.camera import unproject_pixels
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.synthetic.cameras import camera_centres
-from mvt4g.synthetic.shapes import Mesh, Shape, ground_mesh, smooth_normals
-from mvt4g.synthetic.spec import LookSpec
-from mvt4g.synthetic.textures import Texture
+from mvt4g.synthetic.shapes import Mesh, ground_mesh, smooth_normals
+from mvt4g.synthetic.world import World
 from mvt4g.types import Cameras
 
 DOME_RADIUS = 40.0
@@ -23,29 +21,6 @@ HAZE = (6.0, 20.0)
 SHADOW_BIAS = 1e-3
 EDGE_CONTRAST = 0.08
 """Colour step between neighbouring pixels from which on they are drawn with four rays each."""
-
-
-@dataclass(frozen=True)
-class World:
-    """All of a scene that does not move.
-
-    Attributes:
-        shapes: One for each instance 1, 2, ...
-        textures: In the objects' own coordinates, in the same order.
-        ground: Over world coordinates.
-        sky: Over unit directions from the origin.
-        light: Unit direction towards the light.
-        meshes: Of the shapes, in their own frames.
-        looks: Light and sampling settings.
-    """
-
-    shapes: Sequence[Shape]
-    textures: Sequence[Texture]
-    ground: Texture
-    sky: Texture
-    light: Float[ndarray, " 3"]
-    meshes: Sequence[Mesh]
-    looks: LookSpec
 
 
 @dataclass(frozen=True)

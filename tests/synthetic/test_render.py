@@ -6,10 +6,11 @@ import torch
 
 from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.pose import invert_pose, look_at
-from mvt4g.synthetic.render import DOME_RADIUS, FrameRenderer, World
+from mvt4g.synthetic.render import DOME_RADIUS, FrameRenderer
 from mvt4g.synthetic.shapes import Shape, mesh
 from mvt4g.synthetic.spec import LookSpec
 from mvt4g.synthetic.textures import Texture
+from mvt4g.synthetic.world import World
 from mvt4g.types import Cameras
 
 SIZE = (48, 48)

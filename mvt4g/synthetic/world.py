@@ -1,0 +1,47 @@
+"""All of a scene that does not move: shapes, textures, sky and light, and how they are drawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from mvt4g.synthetic.shapes import Mesh, Shape, mesh
+from mvt4g.synthetic.spec import LookSpec
+from mvt4g.synthetic.textures import Texture, draw_ground, draw_object, draw_sky
+
+
+@dataclass(frozen=True)
+class World:
+    """All of a scene that does not move.
+
+    Attributes:
+        shapes: One for each instance 1, 2, ...
+        textures: In the objects' own coordinates, in the same order.
+        ground: Over world coordinates.
+        sky: Over unit directions from the origin.
+        light: Unit direction towards the light.
+        meshes: Of the shapes, in their own frames.
+        looks: Light and sampling settings.
+    """
+
+    shapes: Sequence[Shape]
+    textures: Sequence[Texture]
+    ground: Texture
+    sky: Texture
+    light: Float[ndarray, " 3"]
+    meshes: Sequence[Mesh]
+    looks: LookSpec
+
+
+def draw_world(rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSpec) -> World:
+    """Draw textures and light; the hues of the bodies are spread around the circle."""
+    first_hue = rng.uniform()
+    textures = [
+        draw_object(rng, looks, shape.size, first_hue + number / len(shapes)) for number, shape in enumerate(shapes)
+    ]
+    azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(40, 75))
+    light = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+    meshes = [mesh(shape) for shape in shapes]
+    return World(shapes, textures, draw_ground(rng, looks), draw_sky(rng), light, meshes, looks)
