@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.pose import invert_pose, look_at
-from mvt4g.synthetic.spec import CameraSpec
+from mvt4g.synthetic.camera_specs import CameraSpec
 from mvt4g.types import Cameras, InputError
 
 CENTRE_HEIGHT = 0.5

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from mvt4g.synthetic.spec import ShapeKind
+from mvt4g.synthetic.object_specs import ShapeKind
 
 RING = 32
 """Facets around a round shape: the outline stays within 0.5 % of the true one."""

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from mvt4g.synthetic.spec import LookSpec
+from mvt4g.synthetic.look_spec import LookSpec
 
 DARKEST, LIGHTEST = 0.04, 0.96
 

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from mvt4g.geometry.camera import points_depth, project_points
 from mvt4g.synthetic.cameras import camera_centres
-from mvt4g.synthetic.spec import PointSpec
+from mvt4g.synthetic.point_spec import PointSpec
 from mvt4g.types import Cameras
 
 
