@@ -9,7 +9,7 @@ from torchmetrics import Metric
 
 from mvt4g.metrics.aesthetic_quality import AestheticQuality
 from mvt4g.metrics.background_consistency import BackgroundConsistency
-from mvt4g.metrics.camera_pose import CameraPoseError
+from mvt4g.metrics.camera_pose import CameraPoseError, OnFailure
 from mvt4g.metrics.dynamic_degree import DynamicDegree
 from mvt4g.metrics.frechet_video import FrechetVideoDistance
 from mvt4g.metrics.full_reference import VideoLPIPS, VideoPSNR, VideoSSIM
@@ -23,6 +23,8 @@ from mvt4g.metrics.temporal_flickering import TemporalFlickering
 from mvt4g.metrics.view_synchronisation import ViewSynchronisation
 from mvt4g.types import InputError
 
+CAMERA = "camera/"
+"""What the members of camera errors begin with; their protocol follows."""
 Preset = Literal["synthetic", "mvtrack4gen", "redirector", "camI2V"]
 
 
@@ -53,7 +55,9 @@ class MetricWeights:
     i3d: Path | None = None
 
 
-def novel_view_metrics(preset: Preset, weights: MetricWeights = MetricWeights()) -> NovelViewMetrics:
+def novel_view_metrics(
+    preset: Preset, weights: MetricWeights = MetricWeights(), on_pose_failure: OnFailure = "nan"
+) -> NovelViewMetrics:
     """Build the metrics of a protocol.
 
     - ``synthetic``: the true target view, depth and cameras are known: full reference, consistency by true geometry
@@ -67,6 +71,7 @@ def novel_view_metrics(preset: Preset, weights: MetricWeights = MetricWeights())
         preset: The protocol.
         weights: What is not given is left out and told in ``NovelViewMetrics.absent``, never replaced silently:
             ``warp_rgb5`` runs without weights beside MEt3R, under its own name.
+        on_pose_failure: What a video without estimated cameras does to the means, see ``CameraPoseError``.
 
     Raises:
         InputError: If there is no such preset, or a file is broken.
@@ -78,6 +83,9 @@ def novel_view_metrics(preset: Preset, weights: MetricWeights = MetricWeights())
     for name in MEMBERS[preset]:
         if name in BROUGHT:
             absent[name] = BROUGHT[name]
+            continue
+        if name.startswith(CAMERA):
+            members[name] = CameraPoseError(name.removeprefix(CAMERA), on_pose_failure)
             continue
         needed, build = RECIPES[name]
         missing = [file for file in needed if getattr(weights, file) is None]
@@ -181,11 +189,8 @@ RECIPES: Mapping[str, tuple[tuple[str, ...], Callable[[MetricWeights], Metric]]]
     "motion_smoothness_linear": ((), lambda _: MotionSmoothness()),
     "dynamic_degree": (("raft",), _dynamic_degree),
     "fvd_i3d": (("i3d",), _frechet),
-    "camera/mvtrack4gen": ((), lambda _: CameraPoseError("mvtrack4gen")),
-    "camera/redirector": ((), lambda _: CameraPoseError("redirector")),
-    "camera/camI2V": ((), lambda _: CameraPoseError("camI2V")),
 }
-"""Of every member: the files it needs, and how it is built."""
+"""Of every member but camera errors: the files it needs, and how it is built."""
 BROUGHT: Mapping[str, str] = {
     "motion_smoothness_amt_s": "needs AMT-S (CC BY-NC) from the user, in code: MotionSmoothness(interpolator, 'amt_s')"
 }

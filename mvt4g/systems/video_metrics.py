@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.geometry.pose import invert_pose
+from mvt4g.metrics.camera_pose import OnFailure
 from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.metrics.presets import MetricWeights, Preset, novel_view_metrics
 from mvt4g.metrics.providers.poses import KnownView, PoseEstimator, PoseEvidence
@@ -20,12 +21,15 @@ class VideoMetricsSpec:
     Attributes:
         preset: The protocol: synthetic, mvtrack4gen, redirector or camI2V; see ``metrics.presets``.
         weights: Local files of the networks that metrics look through.
-        poses: Estimates the cameras of a generated video; None = camera errors only where poses are given.
+        poses: Estimates the cameras of a generated video; None = no camera errors.
+        on_pose_failure: What a video whose cameras were not found does to the mean camera errors: "nan" makes them NaN,
+            "skip" leaves it out, "penalty" scores it as a camera that never moves; it is counted in any case.
     """
 
     preset: Preset = "synthetic"
     weights: MetricWeights = field(default_factory=MetricWeights)
     poses: PoseEstimator | None = None
+    on_pose_failure: OnFailure = "nan"
 
     def build(self) -> NovelViewMetrics:
         """Build the metrics.
@@ -33,7 +37,7 @@ class VideoMetricsSpec:
         Raises:
             InputError: If a file is broken.
         """
-        return novel_view_metrics(self.preset, self.weights)
+        return novel_view_metrics(self.preset, self.weights, self.on_pose_failure)
 
 
 def describe(clip: MultiViewClip, names: tuple[str, ...], generated: Float[Tensor, "b t 3 h w"]) -> GeneratedVideos:

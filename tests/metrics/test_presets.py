@@ -1,5 +1,6 @@
 """Presets: what runs without weights runs, what does not says what it needs, a file that is given is used."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from mvt4g.metrics.met3r import MEt3R, WarpRGB5
 from mvt4g.metrics.novel_view import NAMES
-from mvt4g.metrics.presets import BROUGHT, MEMBERS, RECIPES, MetricWeights, novel_view_metrics
+from mvt4g.metrics.presets import BROUGHT, CAMERA, MEMBERS, RECIPES, MetricWeights, novel_view_metrics
 from mvt4g.types import GeneratedVideos, InputError
 
 
@@ -57,8 +58,20 @@ def test_every_member_runs_or_says_what_it_needs(preset):
         assert score.mean == pytest.approx(float(means[key])), key
 
 
+def test_a_failed_estimate_hides_the_mean_or_is_left_out():
+    lost = replace(generated(1), registered=torch.zeros(1, 4, dtype=torch.bool))
+    for on_failure, hidden in (("nan", True), ("skip", False)):
+        metrics = novel_view_metrics("camI2V", on_pose_failure=on_failure)
+        for videos in (generated(0), lost):
+            metrics.update(videos)
+        scores = metrics.compute()
+        assert bool(scores["camera/camI2V/rotation_error_rad_sum"].isnan()) is hidden
+        assert scores["camera/camI2V/num_failed"] == 1
+
+
 def test_every_recipe_is_of_some_preset_and_names_its_files():
-    assert RECIPES.keys() | BROUGHT.keys() >= {name for members in MEMBERS.values() for name in members}
+    named = {name for members in MEMBERS.values() for name in members if not name.startswith(CAMERA)}
+    assert named <= RECIPES.keys() | BROUGHT.keys()
     files = {field for needed, _ in RECIPES.values() for field in needed}
     assert files == set(MetricWeights.__dataclass_fields__)
 
