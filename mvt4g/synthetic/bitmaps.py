@@ -1,0 +1,108 @@
+"""Square texture images that repeat, with smaller copies for the distance, looked up many at a time.
+
+A texel is one uint64 with red, green and blue in fields of 20 bits, each 0..255: the weighted sum of four texels, with
+whole weights that add up to 4096, is then four multiplications for all three channels at once. Values are the square
+roots of light (a gamma of 2), as in 8-bit images, so that dark colours keep their steps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float, Int, UInt64
+from numpy import ndarray
+
+FIELD = np.uint64(20)
+BYTES = np.uint64(255 | 255 << 20 | 255 << 40)
+HALVES = np.uint64(2 | 2 << 20 | 2 << 40)
+WEIGHT = 4096
+
+
+def pack(image: Float[ndarray, "*s 3"]) -> UInt64[ndarray, "*s"]:
+    """Pack colours in [0, 1], square roots of light."""
+    red, green, blue = np.moveaxis(np.rint(np.clip(image, 0, 1) * 255).astype(np.uint64), -1, 0)
+    return red | green << FIELD | blue << (FIELD + FIELD)
+
+
+def unpack(texels: UInt64[ndarray, "*s"], full: float | int = 255) -> Float[ndarray, "3 *s"]:
+    """Return the three fields as float32, ``full`` (at most 2^20 - 1) as 1."""
+    mask = np.uint64((1 << 20) - 1)
+    fields = [texels & mask, (texels >> FIELD) & mask, texels >> (FIELD + FIELD)]
+    return np.stack([field.astype(np.float32) for field in fields]) / np.float32(full)
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Bitmaps one after the other, each followed by its copies of half the side, a quarter and so on down to one texel.
+
+    Attributes:
+        texels: Of all of them, rows first.
+        starts: Where a bitmap's level begins; levels beyond the last repeat it.
+        sides: Texels a side of level 0 of each bitmap, a power of two.
+        means: Light (linear) of each bitmap's one-texel level.
+    """
+
+    texels: UInt64[ndarray, " n"]
+    starts: Int[ndarray, "k levels"]
+    sides: Int[ndarray, " k"]
+    means: Float[ndarray, "k 3"]
+
+    @classmethod
+    def of(cls, bitmaps: Sequence[UInt64[ndarray, "s s"]]) -> "Atlas":
+        """Make the smaller copies and string all together."""
+        pyramids = [_pyramid(bitmap) for bitmap in bitmaps]
+        levels = max(len(pyramid) for pyramid in pyramids)
+        starts, pieces, length = [], [], 0
+        for pyramid in pyramids:
+            begins = length + np.cumsum([0] + [level.size for level in pyramid[:-1]])
+            starts.append(np.pad(begins, (0, levels - len(begins)), mode="edge"))
+            pieces += [level.ravel() for level in pyramid]
+            length += sum(level.size for level in pyramid)
+        means = np.square(unpack(np.array([pyramid[-1][0, 0] for pyramid in pyramids]))).T
+        sides = np.array([len(bitmap) for bitmap in bitmaps], dtype=np.int32)
+        return cls(np.concatenate(pieces), np.stack(starts).astype(np.int32), sides, means)
+
+    def light(
+        self,
+        number: int | Int[ndarray, " n"],
+        u: Float[ndarray, " n"],
+        v: Float[ndarray, " n"],
+        footprint: Float[ndarray, " n"],
+    ) -> Float[ndarray, "3 n"]:
+        """Return light in [0, 1], bilinear in the level whose texels are nearest in size to a pixel's footprint.
+
+        Args:
+            number: Which bitmap.
+            u: Across, 1 = the whole side; repeats. Texel centres at (i + 0.5) / side.
+            v: Down, likewise.
+            footprint: Side of a pixel in the same unit.
+        """
+        sides = self.sides[number]
+        # floor(log2(sqrt(2) f)) = round(log2 f): the exponent of a float is its logarithm
+        level = np.frexp(np.maximum(footprint * (sides * np.float32(np.sqrt(2))), 1))[1] - 1
+        level = np.minimum(level, np.frexp(np.float32(1) * sides)[1] - 1)
+        side = np.right_shift(sides, level)
+        mask = side - 1
+        x, y = u * side - np.float32(0.5), v * side - np.float32(0.5)
+        left, top = np.floor(x), np.floor(y)
+        across = np.rint((x - left) * 64).astype(np.uint64)
+        down = np.rint((y - top) * 64).astype(np.uint64)
+        column, row = left.astype(np.int32), top.astype(np.int32)
+        start = self.starts.ravel()[number * self.starts.shape[1] + level]
+        above, below = start + (row & mask) * side, start + (row + 1 & mask) * side
+        column, beside = column & mask, column + 1 & mask
+        full = np.uint64(64)
+        total = (self.texels[above + column] * (full - across) + self.texels[above + beside] * across) * (full - down)
+        total += (self.texels[below + column] * (full - across) + self.texels[below + beside] * across) * down
+        return np.square(unpack(total, 255 * WEIGHT))
+
+
+def _pyramid(bitmap: UInt64[ndarray, "s s"]) -> list[UInt64[ndarray, "r r"]]:
+    """Return the bitmap and its halvings down to one texel, each texel the rounded mean of four."""
+    levels = [bitmap]
+    while len(levels[-1]) > 1:
+        quads = rearrange(levels[-1], "(h a) (w b) -> a b h w", a=2, b=2)
+        total = quads[0, 0] + quads[0, 1] + quads[1, 0] + quads[1, 1] + HALVES
+        levels.append(total >> np.uint64(2) & BYTES)
+    return levels

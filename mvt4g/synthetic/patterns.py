@@ -1,0 +1,104 @@
+"""Procedural texture images that repeat: a pattern of medium size, two ramps of colours, fine noise over both."""
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float, UInt64
+from numpy import ndarray
+
+from mvt4g.synthetic.bitmaps import pack
+from mvt4g.synthetic.look_spec import PatternKind
+
+COARSEST = 4
+"""Cells a side of the coarsest octave of noise."""
+SHADES = 64
+"""Steps of a colour ramp, and of the mixture of two."""
+SPOT_REACH = 1.6
+"""Radius of the widest spot in cells of the grid it is jittered on: no farther than the neighbouring cells."""
+
+
+def draw_bitmap(rng: np.random.Generator, kind: PatternKind, texels: int) -> UInt64[ndarray, "s s"]:
+    """Draw a texture: where the pattern is 0 the noise runs through one ramp of colours, where it is 1 another."""
+    pattern = draw_pattern(rng, kind, texels)
+    noise = octaves(rng, texels, float(rng.uniform(0.5, 0.8)))
+    low, high = draw_ramp(rng), draw_ramp(rng)
+    share = np.linspace(0, 1, SHADES)[:, None, None]
+    colours = pack((1 - share) * low + share * high)
+    return colours.ravel()[_step(pattern) * np.int32(SHADES) + _step(noise)]
+
+
+def draw_pattern(rng: np.random.Generator, kind: PatternKind, texels: int) -> Float[ndarray, "s s"]:
+    """Draw shares in [0, 1], mostly near 0 or 1."""
+    if kind == "noise":
+        return np.clip(2 * octaves(rng, texels, 0.35) - 0.5, 0, 1)
+    if kind == "patches":
+        levels = int(rng.integers(2, 5))
+        return np.floor(octaves(rng, texels, 0.4) * 0.999 * (levels + 1)) / levels
+    if kind == "spots":
+        return _spots(rng, int(rng.integers(5, 13)), texels)
+    warp = 2 * np.pi * float(rng.uniform(0, 0.6)) * (octaves(rng, texels, 0.3) - np.float32(0.5))
+    turns = np.linspace(0, 2 * np.pi, texels, endpoint=False, dtype=np.float32)
+    cycles = rng.integers(2, 7, 2) * rng.choice([-1, 1], 2)
+    u, v = turns[None] * cycles[0] + warp, turns[:, None] * cycles[1] + warp
+    wave = np.sin(u + v) if kind == "stripes" else 2 * np.sin(u) * np.sin(v)
+    sharpness = np.float32(0.5 * texels / np.abs(cycles).sum() / np.pi)  # an edge is about two texels wide
+    return np.clip(np.float32(0.5) + sharpness * (wave - np.float32(rng.uniform(-0.3, 0.3))), 0, 1)
+
+
+def octaves(rng: np.random.Generator, texels: int, persistence: float) -> Float[ndarray, "s s"]:
+    """Draw noise of all wavelengths from a quarter of the side to two texels, stretched to [0, 1]; it repeats.
+
+    Args:
+        rng: Coarse octaves come first: a larger image is the smaller one with more detail.
+        texels: Side, a power of two.
+        persistence: Amplitude of an octave over that of the one twice as long.
+    """
+    side, amplitude = min(COARSEST, texels), 1.0
+    noise = rng.random((side, side), dtype=np.float32)
+    while side < texels:
+        side, amplitude = 2 * side, amplitude * persistence
+        noise = _doubled(noise)
+        noise += np.float32(amplitude) * rng.random((side, side), dtype=np.float32)
+    low, high = np.quantile(noise[:: max(texels // 64, 1), :: max(texels // 64, 1)], [0.01, 0.99])
+    return np.clip((noise - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0, 1)
+
+
+def draw_ramp(rng: np.random.Generator) -> Float[ndarray, "shades 3"]:
+    """Draw a ramp of colours, dark to light, about one hue that drifts; square roots of light."""
+    hue, drift = rng.uniform(), rng.normal(0, 0.08)
+    saturation = rng.uniform(0.05, 0.9) ** 1.3
+    dark, light = rng.uniform(0.12, 0.45), rng.uniform(0.5, 0.95)
+    step = np.linspace(0, 1, SHADES)[:, None]
+    value = dark + (light - dark) * step
+    circle = np.cos(2 * np.pi * (hue + drift * step - np.array([0, 1 / 3, 2 / 3])))
+    return np.clip(value * (1 + saturation * (0.6 * circle - 0.25)), 0.02, 0.98)
+
+
+def _doubled(noise: Float[ndarray, "s s"]) -> Float[ndarray, "r r"]:
+    """Return twice the resolution, linear between the centres of the old cells, around the edges."""
+    for axis in (0, 1):
+        before, after = np.roll(noise, 1, axis), np.roll(noise, -1, axis)
+        near = np.float32(0.75) * noise
+        halves = np.stack([near + np.float32(0.25) * before, near + np.float32(0.25) * after])
+        noise = rearrange(halves, "a h w -> (h a) w" if axis == 0 else "a h w -> h (w a)")
+    return noise
+
+
+def _spots(rng: np.random.Generator, cells: int, texels: int) -> Float[ndarray, "s s"]:
+    """Draw discs of different sizes, one to a cell of a jittered grid."""
+    centres = rng.random((2, cells, cells), dtype=np.float32)
+    radii = rng.uniform(0.15, 0.55, (cells, cells)).astype(np.float32)
+    place = (np.arange(texels, dtype=np.float32) + np.float32(0.5)) * np.float32(cells / texels)
+    cell = np.floor(place).astype(np.int32)
+    row, column = cell[:, None], cell[None]
+    inside = np.full((texels, texels), -SPOT_REACH, dtype=np.float32)
+    for down in (-1, 0, 1):
+        for across in (-1, 0, 1):
+            at = ((row + down) % cells, (column + across) % cells)
+            y = centres[0][at] + (row + down - place[:, None])
+            x = centres[1][at] + (column + across - place[None])
+            np.maximum(inside, radii[at] - np.sqrt(x * x + y * y), out=inside)
+    return np.clip(np.float32(0.5) + inside * np.float32(texels / cells / 2), 0, 1)
+
+
+def _step(share: Float[ndarray, "s s"]) -> ndarray:
+    return (share * np.float32(SHADES - 1) + np.float32(0.5)).astype(np.int32)
