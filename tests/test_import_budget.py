@@ -70,7 +70,6 @@ def test_the_block_makes_a_package_absent(package):
         "temporal_consistency",
         "tracks",
         "tracks_3d",
-        "valid_frames",
     ],
 )
 def test_functional_metrics_do_not_pay_for_torchmetrics(module):

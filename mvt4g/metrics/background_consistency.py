@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from typing import Literal
 
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mvt4g.metrics.frame_features import FrameFeatureMetric
 from mvt4g.metrics.functional.preprocessing import CLIP_FRAMES, Preprocessing
-from mvt4g.metrics.functional.temporal_consistency import temporal_consistency
+from mvt4g.metrics.subject_consistency import SubjectConsistency
 
 
-class BackgroundConsistency(FrameFeatureMetric):
+class BackgroundConsistency(SubjectConsistency):
     """How well the scene stays itself: subject consistency's formula on CLIP embeddings.
 
     The name is VBench's; nothing is masked, and its "background" is the middle square of the whole frame. Its numbers
@@ -43,9 +41,3 @@ class BackgroundConsistency(FrameFeatureMetric):
         frames_at_once: int = 32,
     ) -> None:
         super().__init__(features, preprocessing, average, frames_at_once)
-
-    def score_videos(
-        self, features: Float[Tensor, "b t d"], valid_frames: Bool[Tensor, "b t"]
-    ) -> tuple[Float[Tensor, " b"], Int[Tensor, " b"], Int[Tensor, " b"]]:
-        """Return what ``temporal_consistency`` does."""
-        return temporal_consistency(features, valid_frames)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from mvt4g.metrics.frozen_net import FrozenNet
 from mvt4g.metrics.functional.checks import check_shape
+from mvt4g.metrics.functional.frames import valid_video
 from mvt4g.metrics.functional.motion import dynamic_degree, flow_magnitude, sampling_step
-from mvt4g.metrics.functional.valid_frames import valid_video
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.types import InputError
 

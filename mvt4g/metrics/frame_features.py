@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.frozen_net import FrozenNet
-from mvt4g.metrics.functional.checks import check_shape, unit_video
+from mvt4g.metrics.functional.checks import check_shape
+from mvt4g.metrics.functional.frames import valid_video
 from mvt4g.metrics.functional.preprocessing import Preprocessing, preprocess
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.types import InputError
@@ -55,16 +56,10 @@ class FrameFeatureMetric(PerVideoMetric):
 
     def update(self, video: Shaped[Tensor, "b t 3 h w"], valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
         """Add videos, uint8 or in [0, 1]; frames that are not valid are not looked at."""
-        sizes = check_shape("video", video, "b t 3 h w")
-        if valid_frames is None:
-            valid_frames = torch.ones(sizes["b"], sizes["t"], dtype=torch.bool, device=video.device)
-        check_shape("valid_frames", valid_frames, "b t", b=sizes["b"], t=sizes["t"])
-        if valid_frames.dtype != torch.bool:
-            raise InputError(f"valid_frames: got {valid_frames.dtype}, want bool")
-        frames = unit_video("video", video[valid_frames])
-        found = [self._features(some) for some in frames.split(self.frames_at_once) if len(some)]
+        frames, there = valid_video(video, valid_frames)
+        found = [self._features(some) for some in frames[there].split(self.frames_at_once) if len(some)]
         packed = torch.cat(found) if found else frames.new_zeros(0, 1)
-        scores, num_terms, num_zero = self.score_videos(spread(packed, valid_frames), valid_frames)
+        scores, num_terms, num_zero = self.score_videos(spread(packed, there), there)
         self.add_videos(score=scores, num_terms=num_terms, num_zero_features=num_zero)
 
     def score_videos(

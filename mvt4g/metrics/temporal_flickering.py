@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from mvt4g.metrics.functional.frames import valid_video
 from mvt4g.metrics.functional.motion import temporal_flickering
-from mvt4g.metrics.functional.valid_frames import valid_video
 from mvt4g.metrics.per_video import PerVideoMetric
 
 

@@ -14,8 +14,8 @@ from mvt4g.metrics.frozen_net import FrozenNet
 from mvt4g.metrics.full_reference import Video
 from mvt4g.metrics.functional.checks import check_shape, unit_video
 from mvt4g.metrics.functional.epipolar import epipolar_distance
+from mvt4g.metrics.functional.frames import valid_video
 from mvt4g.metrics.functional.synchronisation import FrameMatches, best_offsets, mutual_matches
-from mvt4g.metrics.functional.valid_frames import valid_video
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.types import InputError
 

@@ -1,4 +1,4 @@
-"""From scores of single frames to one score a video."""
+"""Videos frame by frame: which frames are there, and from their scores to one score a video."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,29 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape, unit_video
-from mvt4g.metrics.functional.valid_frames import valid_video
+from mvt4g.types import InputError
+
+
+def valid_video(
+    video: Shaped[Tensor, "*video"], valid_frames: Shaped[Tensor, "*valid"] | None
+) -> tuple[Float[Tensor, "b t 3 h w"], Bool[Tensor, "b t"]]:
+    """Check videos and return them in [0, 1] with the frames that are there; the others are black, whatever they were.
+
+    Args:
+        video: (b, t, 3, h, w), uint8 or floating point in [0, 1].
+        valid_frames: (b, t) bool, False for padding; None = all frames are there.
+
+    Raises:
+        InputError: If shape, type or range of what is there is wrong.
+    """
+    sizes = check_shape("video", video, "b t 3 h w")
+    if valid_frames is None:
+        return unit_video("video", video), torch.ones(video.shape[:2], dtype=torch.bool, device=video.device)
+    check_shape("valid_frames", valid_frames, "b t", b=sizes["b"], t=sizes["t"])
+    if valid_frames.dtype != torch.bool:
+        raise InputError(f"valid_frames: got {valid_frames.dtype}, want bool")
+    black = torch.zeros((), dtype=video.dtype, device=video.device)
+    return unit_video("video", torch.where(rearrange(valid_frames, "b t -> b t 1 1 1"), video, black)), valid_frames
 
 
 def video_pair(
