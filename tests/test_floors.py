@@ -28,7 +28,7 @@ SIBLINGS = {"models", "losses", "metrics", "data"}
 HOMES = {
     "lightning": ("systems/*", "callbacks/*", "data/*_datamodule.py", "cli.py"),
     "jsonargparse": ("cli.py",),
-    "open3d": ("synthetic/render.py", "viz/point_clouds.py"),
+    "open3d": ("synthetic/render.py", "synthetic/meshes.py", "viz/point_clouds.py"),
     "mujoco": ("synthetic/physics.py",),
     "av": ("formats/video.py",),
     "timm": ("metrics/providers/*",),

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-ShapeKind = Literal["box", "ellipsoid", "cylinder", "capsule"]
+ShapeKind = Literal[
+    "box", "ellipsoid", "cylinder", "capsule", "superquadric", "cone", "wedge", "torus", "dumbbell", "bracket", "mesh"
+]
+PrimitiveKind = Literal[
+    "box", "ellipsoid", "cylinder", "capsule", "superquadric", "cone", "wedge", "torus", "dumbbell", "bracket"
+]
+Region = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+"""Ranges along x, y and z."""
 
 
 @dataclass(frozen=True)
@@ -28,4 +35,60 @@ class ObjectSpec:
     speed: tuple[float, float] = (2.0, 4.0)
     spin: float = 3.0
     restitution: float = 0.5
-    kinds: tuple[ShapeKind, ...] = ("box", "ellipsoid", "cylinder", "capsule")
+    kinds: tuple[PrimitiveKind, ...] = ("box", "ellipsoid", "cylinder", "capsule")
+
+
+@dataclass(frozen=True)
+class SurfaceSpec:
+    """What touching does; drawn once a scene. Two surfaces meet with the product of their values, as in Bullet.
+
+    Attributes:
+        floor_friction: Coefficient of the floor.
+        floor_restitution: Of the floor.
+        friction: Coefficient of every body.
+        restitution: Of every body.
+    """
+
+    floor_friction: tuple[float, float] = (0.3, 0.3)
+    floor_restitution: tuple[float, float] = (0.5, 0.5)
+    friction: tuple[float, float] = (0.5, 0.5)
+    restitution: tuple[float, float] = (0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class DroppedObjects:
+    """Bodies dropped into a box of air and left to settle, then others thrown among them.
+
+    Attributes:
+        static: How many are dropped first; they are at rest when the clip starts, unless they lie where they slide.
+        dynamic: How many are thrown.
+        size: Longest side of a body.
+        static_region: Where a dropped body's bounding box lies at the start.
+        dynamic_region: Where a thrown body's bounding box lies.
+        velocity: Largest speed drawn along x, y and z for a thrown body, either way, units a second.
+        centre_pull: Times its place (x, y), a second: taken off its velocity, so that it flies to the centre.
+        settle: Seconds of falling before the clip, with friction 1 and no bounce.
+        surfaces: Of floor and bodies during the clip.
+        mass_exponent: Masses grow with this power of the size; 3 = alike densities.
+        first_frame: Frames between throwing and the first that is shown.
+        kinds: Primitives to draw from.
+        meshes: Folder of OBJ, GLB and PLY files that bodies are drawn from instead; "" = none.
+        mesh_share: Share of the bodies drawn from that folder.
+    """
+
+    static: tuple[int, int] = (10, 20)
+    dynamic: tuple[int, int] = (1, 3)
+    size: tuple[float, float] = (0.75, 3.0)
+    static_region: Region = ((-7.0, 7.0), (-7.0, 7.0), (0.0, 10.0))
+    dynamic_region: Region = ((-5.0, 5.0), (-5.0, 5.0), (1.0, 5.0))
+    velocity: tuple[float, float, float] = (4.0, 4.0, 0.0)
+    centre_pull: tuple[float, float] = (1.0, 1.0)
+    settle: float = 100 / 12
+    surfaces: SurfaceSpec = SurfaceSpec()
+    mass_exponent: float = 3.0
+    first_frame: int = 1
+    kinds: tuple[PrimitiveKind, ...] = (
+        "box", "ellipsoid", "cylinder", "capsule", "superquadric", "cone", "wedge", "torus", "dumbbell", "bracket",
+    )  # fmt: skip
+    meshes: str = ""
+    mesh_share: float = 1.0

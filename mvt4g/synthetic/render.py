@@ -11,7 +11,8 @@ from numpy import ndarray
 from mvt4g.geometry.camera import unproject_pixels
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.synthetic.cameras import camera_centres
-from mvt4g.synthetic.shapes import Mesh, ground_mesh, smooth_normals
+from mvt4g.synthetic.normals import smooth_normals
+from mvt4g.synthetic.shapes import Mesh, ground_mesh
 from mvt4g.synthetic.world import World
 from mvt4g.types import Cameras
 

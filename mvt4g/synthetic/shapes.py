@@ -1,4 +1,4 @@
-"""Primitive bodies about the origin of their own frame: triangle meshes, smooth normals, how they lie on the ground."""
+"""Bodies about the origin of their own frame: drawn proportions, triangle meshes, how they lie on the ground."""
 
 from dataclasses import dataclass
 
@@ -6,23 +6,38 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from mvt4g.synthetic.meshes import read_mesh
 from mvt4g.synthetic.object_specs import ShapeKind
 
 RING = 32
 """Facets around a round shape: the outline stays within 0.5 % of the true one."""
+TUBE_RING = 24
+"""Facets around a torus' tube."""
+TORUS_TUBE = (0.2, 0.4)
+"""Radius of a torus' tube in outer radii."""
+SUPERQUADRIC_EXPONENTS = (0.3, 1.4)
+DUMBBELL_BAR = 0.45
+"""Radius of the bar in radii of the balls."""
+BRACKET_ARM = 0.35
+"""Thickness of a bracket's two arms in its extents."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A primitive; round ones have their axis along z.
+    """A primitive or a user's mesh; round ones have their axis along z, wedges and brackets are prisms along y.
 
     Attributes:
         kind: Which primitive.
-        half_sizes: Half extents along x, y, z; a cylinder's and a capsule's x and y are equal.
+        half_sizes: Half extents along x, y, z; equal in x and y but for box, ellipsoid, superquadric, wedge, bracket
+            and mesh. A torus is as thick as it is high, a dumbbell's balls are as wide as it is.
+        exponents: Of a superquadric, from pole to pole and around: 0 = square, 1 = round, 2 = a double wedge.
+        path: File of a user's mesh.
     """
 
     kind: ShapeKind
     half_sizes: tuple[float, float, float]
+    exponents: tuple[float, float] = (1.0, 1.0)
+    path: str = ""
 
     @property
     def size(self) -> float:
@@ -52,17 +67,32 @@ def draw_shape(rng: np.random.Generator, kind: ShapeKind, size: float) -> Shape:
     """Draw proportions for a primitive whose longest side is ``size``."""
     half = size / 2
     slim, slimmer = half * rng.uniform(0.55, 1.0, 2)
-    if kind in ("cylinder", "capsule"):
-        radius = slim if kind == "cylinder" else 0.6 * slim
+    if kind in ("cylinder", "capsule", "cone", "dumbbell"):
+        radius = 0.6 * slim if kind in ("capsule", "dumbbell") else slim
         return Shape(kind, (float(radius), float(radius), half))
+    if kind == "torus":
+        return Shape(kind, (half, half, half * float(rng.uniform(*TORUS_TUBE))))
+    if kind == "superquadric":
+        vertical, around = rng.uniform(*SUPERQUADRIC_EXPONENTS, 2)
+        return Shape(kind, (half, float(slim), float(slimmer)), (float(vertical), float(around)))
     return Shape(kind, (half, float(slim), float(slimmer)))
+
+
+def mesh_shape(path: str, size: float) -> Shape:
+    """Return a user's mesh with its longest side at ``size``.
+
+    Raises:
+        InputError: If the file is no mesh.
+    """
+    x, y, z = (size * np.abs(read_mesh(path).vertices).max(axis=0)).tolist()
+    return Shape("mesh", (x, y, z), path=path)
 
 
 def draw_resting_rotation(rng: np.random.Generator, shape: Shape) -> tuple[Float[ndarray, "3 3"], float]:
     """Draw a rotation (world from object) in which the shape lies stably, and its centre's height above the ground.
 
     Boxes and ellipsoids lie on their longest face, cylinders stand or lie, capsules lie; all are turned about the
-    vertical at random.
+    vertical at random. Other kinds are dropped instead (see placing).
     """
     turn = rng.uniform(0, 2 * np.pi)
     lies = shape.kind == "capsule" or (shape.kind == "cylinder" and rng.uniform() < 0.5)
@@ -86,31 +116,11 @@ def mesh(shape: Shape) -> Mesh:
         return _lathe(half[0] * np.cos(elevation), half[2] * np.sin(elevation), half[1] / half[0])
     if shape.kind == "cylinder":
         return _lathe(half[0] * np.array([0.0, 1, 1, 0]), half[2] * np.array([-1.0, -1, 1, 1]))
+    if shape.kind in _OTHERS:
+        return _OTHERS[shape.kind](shape)
     elevation = np.linspace(-np.pi / 2, np.pi / 2, RING // 2 + 2)  # an even count: the equator falls in the tube
     tube = (half[2] - half[0]) * np.sign(elevation)
     return _lathe(half[0] * np.cos(elevation), half[0] * np.sin(elevation) + tube)
-
-
-def smooth_normals(
-    shape: Shape, points: Float[ndarray, "n 3"], facet_normals: Float[ndarray, "n 3"]
-) -> Float[ndarray, "n 3"]:
-    """Return unit normals of the true surface at points on its mesh, all in the shape's own frame.
-
-    Facets would show as bands of shade on round shapes; boxes and a cylinder's caps keep their facets' normals.
-    """
-    half = np.asarray(shape.half_sizes, dtype=points.dtype)
-    if shape.kind == "box":
-        return facet_normals
-    if shape.kind == "ellipsoid":
-        normals = points / half**2
-    elif shape.kind == "cylinder":
-        side = np.abs(facet_normals[:, 2:]) < 0.5
-        normals = np.where(side, points * np.array([1, 1, 0], dtype=points.dtype), facet_normals)
-    else:
-        reach = half[2] - half[0]
-        normals = points.copy()
-        normals[:, 2] -= np.clip(points[:, 2], -reach, reach)
-    return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
 
 
 def ground_mesh(radius: float) -> Mesh:
@@ -130,10 +140,100 @@ def _lathe(radii: Float[ndarray, " r"], heights: Float[ndarray, " r"], flatten: 
     angle = np.linspace(0, 2 * np.pi, RING, endpoint=False)
     rings = np.stack(np.broadcast_arrays(radii[:, None] * np.cos(angle), flatten * radii[:, None] * np.sin(angle)), -1)
     vertices = np.concatenate([rings, np.broadcast_to(heights[:, None, None], (len(radii), RING, 1))], axis=-1)
+    return Mesh(vertices.reshape(-1, 3), _ring_triangles(radii))
+
+
+def _ring_triangles(radii: Float[ndarray, " r"]) -> Int[ndarray, "f 3"]:
+    """Join rings of RING vertices, bottom to top; rings of radius 0 are points."""
     here = np.arange(RING) + RING * np.arange(len(radii) - 1)[:, None]
     beside = (np.arange(RING) + 1) % RING + RING * np.arange(len(radii) - 1)[:, None]
     lower = np.stack([here, beside, beside + RING], axis=-1)
     upper = np.stack([here, beside + RING, here + RING], axis=-1)
     keep_lower, keep_upper = radii[:-1] > 1e-9, radii[1:] > 1e-9
-    triangles = np.concatenate([lower[keep_lower].reshape(-1, 3), upper[keep_upper].reshape(-1, 3)])
-    return Mesh(vertices.reshape(-1, 3), triangles)
+    return np.concatenate([lower[keep_lower].reshape(-1, 3), upper[keep_upper].reshape(-1, 3)])
+
+
+def _superquadric(shape: Shape) -> Mesh:
+    """Source: Barr, Superquadrics and angle-preserving transformations, 1981."""
+    vertical, around = shape.exponents
+    elevation = np.linspace(-np.pi / 2, np.pi / 2, RING // 2 + 1)
+    angle = np.linspace(0, 2 * np.pi, RING, endpoint=False)
+    radii = _power(np.cos(elevation), vertical)[:, None]
+    radii[[0, -1]] = 0  # cos(pi / 2) is 6e-17, and no 0 to a power below 1
+    heights = np.broadcast_to(_power(np.sin(elevation), vertical)[:, None], (len(radii), RING))
+    ring = np.stack([radii * _power(np.cos(angle), around), radii * _power(np.sin(angle), around), heights], axis=-1)
+    return Mesh(ring.reshape(-1, 3) * np.asarray(shape.half_sizes), _ring_triangles(radii[:, 0]))
+
+
+def _cone(shape: Shape) -> Mesh:
+    radius, _, half = shape.half_sizes
+    return _lathe(radius * np.array([0.0, 1, 0]), half * np.array([-1.0, -1, 1]))
+
+
+def _dumbbell(shape: Shape) -> Mesh:
+    radius, _, half = shape.half_sizes
+    neck = np.arcsin(DUMBBELL_BAR)  # where the bar leaves the ball
+    turn = np.linspace(0, np.pi - neck, RING // 2)
+    radii, heights = radius * np.sin(turn), (half - radius) + radius * np.cos(turn)
+    return _lathe(np.concatenate([radii, radii[::-1]]), np.concatenate([-heights, heights[::-1]]))
+
+
+def _torus(shape: Shape) -> Mesh:
+    tube = shape.half_sizes[2]
+    angle = np.linspace(0, 2 * np.pi, RING, endpoint=False)
+    turn = np.linspace(0, 2 * np.pi, TUBE_RING + 1)  # from outside over the top; the last ring is the first again
+    radii = (shape.half_sizes[0] - tube) + tube * np.cos(turn[:, None])
+    heights = np.broadcast_to(tube * np.sin(turn[:, None]), (len(turn), RING))
+    vertices = np.stack([radii * np.cos(angle), radii * np.sin(angle), heights], axis=-1)
+    return Mesh(vertices.reshape(-1, 3), _ring_triangles(radii[:, 0]))
+
+
+def _wedge(shape: Shape) -> Mesh:
+    outline = np.array([[-1.0, -1], [1, -1], [-1, 1]])
+    return _prism(outline, np.array([[0, 1, 2]]), shape)
+
+
+def _bracket(shape: Shape) -> Mesh:
+    arm = 2 * BRACKET_ARM - 1
+    outline = np.array([[-1.0, -1], [1, -1], [1, arm], [arm, arm], [arm, 1], [-1, 1]])
+    return _prism(outline, np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 5]]), shape)
+
+
+def bracket_boxes(
+    half_sizes: tuple[float, float, float],
+) -> list[tuple[Float[ndarray, " 3"], Float[ndarray, " 3"]]]:
+    """Return the lowest and highest corners of the two boxes that make up a bracket."""
+    half, arm = np.asarray(half_sizes), 2 * BRACKET_ARM - 1
+    lying = (half * [-1, -1, -1], half * [1, 1, arm])
+    standing = (half * [-1, -1, arm], half * [arm, 1, 1])
+    return [lying, standing]
+
+
+def _prism(outline: Float[ndarray, "n 2"], cap: Int[ndarray, "f 3"], shape: Shape) -> Mesh:
+    """Push an outline in x and z, counter-clockwise with x to the right and z up, along y from -1 to 1."""
+    count = len(outline)
+    near, far = (np.insert(outline, 1, side, axis=1) for side in (-1.0, 1.0))
+    here, beside = np.arange(count), (np.arange(count) + 1) % count
+    sides = [np.stack([here, beside + count, beside], -1), np.stack([here, here + count, beside + count], -1)]
+    triangles = np.concatenate([cap, cap[:, ::-1] + count, *sides])
+    return Mesh(np.concatenate([near, far]) * np.asarray(shape.half_sizes), triangles)
+
+
+def _user_mesh(shape: Shape) -> Mesh:
+    unit = read_mesh(shape.path)
+    return Mesh(shape.size * unit.vertices, unit.triangles)
+
+
+def _power(values: Float[ndarray, " n"], exponent: float) -> Float[ndarray, " n"]:
+    return np.sign(values) * np.abs(values) ** exponent
+
+
+_OTHERS = {
+    "superquadric": _superquadric,
+    "cone": _cone,
+    "dumbbell": _dumbbell,
+    "torus": _torus,
+    "wedge": _wedge,
+    "bracket": _bracket,
+    "mesh": _user_mesh,
+}
