@@ -1,0 +1,31 @@
+"""SHA-256 of files."""
+
+import hashlib
+from pathlib import Path
+
+from mvt4g.types import InputError
+
+
+def sha256_of(path: Path) -> str:
+    """Return 64 hexadecimal digits.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file, want one") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), want a readable file") from error
+
+
+def check_sha256(path: Path, digest: str) -> None:
+    """Refuse a file that is not the one that was written.
+
+    Raises:
+        InputError: If it cannot be read, or its checksum is another.
+    """
+    if (got := sha256_of(path)) != digest:
+        raise InputError(f"{path}: sha256: got {got[:16]}..., want {digest[:16]}...: damaged or changed since written")

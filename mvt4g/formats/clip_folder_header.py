@@ -1,0 +1,148 @@
+"""``clip.json``: what a clip folder says of itself, and its reading from files that may be anything."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mvt4g.types import InputError
+
+HEADER = "clip.json"
+FORMAT, VERSION = "mvt4g clip folder", 1
+SIZES = ("views", "cameras", "frames", "height", "width", "points")
+CONVENTIONS = {
+    "camera_axes": "OpenCV: x right, y down, z forward; right-handed; scene units",
+    "cam_from_world": "4x4, takes world points to the camera frame",
+    "intrinsics": "3x3 K, pixels of this video",
+    "pixels": "(x, y), pixel centres at i + 0.5",
+    "tracks": "true through occlusion",
+    "visible": "true = seen; implies 0 <= x < width and 0 <= y < height",
+    "depth": "z-depth of pixel centres, scene units; 0 or non-finite = none",
+    "instances": "id of every pixel, 0 = background; point_instance alike",
+    "normals": "world frame; int16 / 32767",
+    "collisions": "frame, instance, other instance (0 = ground)",
+}
+
+
+@dataclass(frozen=True)
+class ClipHeader:
+    """A checked ``clip.json``.
+
+    Attributes:
+        name: Of the clip.
+        caption: What the video shows.
+        fps: Frames a second.
+        sizes: Of every axis in SIZES; cameras may be more than views, points 0.
+        fields: What is stored of the clip and its extras.
+        depth_range: Nearest and farthest depth where depth is quantised.
+        files: SHA-256 of every other file, by name.
+        made_by: The recipe and versions it was made with, if any.
+    """
+
+    name: str
+    caption: str | None
+    fps: float | int | None
+    sizes: Mapping[str, int]
+    fields: tuple[str, ...]
+    depth_range: tuple[float, float] | None
+    files: Mapping[str, str]
+    made_by: Mapping[str, Any] | None
+
+    def to_json(self) -> str:
+        """Return the text of ``clip.json``: the same for equal headers."""
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "conventions": CONVENTIONS,
+            **{key: getattr(self, key) for key in ("name", "caption", "fps", "sizes", "files", "made_by")},
+            "fields": list(self.fields),
+            "depth_range": None if self.depth_range is None else list(self.depth_range),
+        }
+        return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def read_header(folder: Path) -> ClipHeader:
+    """Read and check the ``clip.json`` of a clip folder.
+
+    Raises:
+        InputError: If there is none, or a key is missing or of another kind; names of clips and files that would leave
+            the folder are refused.
+    """
+    path = folder / HEADER
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file, want a clip folder with one") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}), want a clip's header") from error
+    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
+        got = (content.get("format"), content.get("version")) if isinstance(content, dict) else type(content).__name__
+        raise InputError(f"{path}: format, version: got {got}, want {(FORMAT, VERSION)}")
+    _check_kinds(path, content)
+    return ClipHeader(
+        name=safe_name(f"{path}: name", content["name"]),
+        caption=content["caption"],
+        fps=content["fps"],
+        sizes=content["sizes"],
+        fields=tuple(content["fields"]),
+        depth_range=None if content["depth_range"] is None else tuple(content["depth_range"]),
+        files=content["files"],
+        made_by=content["made_by"],
+    )
+
+
+def safe_name(where: str, name: Any) -> str:
+    """Return the name of a clip or file if it stays in its folder.
+
+    Raises:
+        InputError: If it is no text, or has a separator or only dots.
+    """
+    if not isinstance(name, str) or any(mark in name for mark in "/\\\0") or (name and not name.strip(".")):
+        raise InputError(f"{where}: got {name!r}, want a name without / or \\ that leaves no folder")
+    return name
+
+
+def _check_kinds(path: Path, content: dict[str, Any]) -> None:
+    whole, number = _is_whole, lambda value: _is_number(value) and value > 0
+    sizes, near_far, files = content.get("sizes"), content.get("depth_range"), content.get("files")
+    checks = {
+        "name": ("name" in content, "a text"),
+        "caption": (isinstance(content.get("caption", 0), str | None), "a text or null"),
+        "fps": ("fps" in content and (content["fps"] is None or number(content["fps"])), "a rate over 0 or null"),
+        "sizes": (
+            isinstance(sizes, dict) and all(whole(sizes.get(axis)) for axis in SIZES),
+            f"whole numbers {', '.join(SIZES)}",
+        ),
+        "fields": (
+            isinstance(content.get("fields"), list) and all(isinstance(field, str) for field in content["fields"]),
+            "a list of names",
+        ),
+        "depth_range": (
+            "depth_range" in content
+            and (near_far is None or (isinstance(near_far, list) and len(near_far) == 2 and _increasing(near_far))),
+            "null or 0 < nearest <= farthest",
+        ),
+        "files": (
+            isinstance(files, dict) and all(isinstance(digest, str) for digest in files.values()),
+            "names and checksums",
+        ),
+        "made_by": (isinstance(content.get("made_by", 0), dict | None), "an object or null"),
+    }
+    for key, (good, want) in checks.items():
+        if not good:
+            raise InputError(f"{path}: {key}: got {content.get(key, 'none')!r}, want {want}")
+    for name in content["files"]:
+        safe_name(f"{path}: files", name)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
+
+
+def _increasing(pair: list[Any]) -> bool:
+    return all(map(_is_number, pair)) and 0 < pair[0] <= pair[1]
