@@ -155,12 +155,12 @@ def _levels(path: Path, video: Tensor, fps: float | int) -> np.ndarray:
 
 
 def _encode(path: Path, pixels: np.ndarray, fps: float | int, encoding: _Encoding, threads: int = 0) -> None:
-    bitexact: dict[str, object] = {"fflags": "+bitexact"}  # neither versions nor random ids of Matroska segments
+    bitexact = {"fflags": "+bitexact"}  # neither versions nor random ids of Matroska segments
     with appearing(path) as temporary, av.open(temporary, "w", encoding.container, options=bitexact) as container:
         stream = container.add_stream(encoding.codec, rate=Fraction(fps).limit_denominator(10_000))
         assert isinstance(stream, VideoStream)
         stream.height, stream.width, stream.pix_fmt = pixels.shape[1], pixels.shape[2], encoding.pixel_format
-        stream.options = encoding.options
+        stream.options = {**encoding.options}
         stream.thread_count = threads
         for frame in pixels:
             container.mux(stream.encode(VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
