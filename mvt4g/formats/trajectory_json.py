@@ -60,6 +60,19 @@ def read_trajectory(path: Path, num_frames: int | None = None, camera: str | Non
     return trajectory
 
 
+def read_recammaster_world(path: Path) -> dict[str, Float[Tensor, "t 4 4"]]:
+    """Read ``world_from_cam`` of all cameras of ReCamMaster's file, in one right-handed world, metres.
+
+    Raises:
+        InputError: As ``read_views``.
+    """
+    content = _read_json(path)
+    cameras = content.get("frame0")
+    if not isinstance(cameras, dict) or not cameras:
+        raise InputError(f"{path}: frame0: got {type(cameras).__name__}, want a matrix for each camera")
+    return {camera: _recammaster_poses(path, content, camera).float() for camera in cameras}
+
+
 def read_views(path: Path, camera: str | None = None) -> dict[str, Trajectory]:
     """Read the path of every view in the file: always a target, in our form perhaps a reference.
 
@@ -172,6 +185,11 @@ def _read_size(path: Path, size: Any) -> tuple[int, int] | None:
 
 
 def _read_recammaster(path: Path, content: dict[str, Any], camera: str | None) -> Trajectory:
+    world_from_cam = _recammaster_poses(path, content, camera)
+    return Trajectory(relative_to(world_from_cam, world_from_cam[0]).float())
+
+
+def _recammaster_poses(path: Path, content: dict[str, Any], camera: str | None) -> Float[Tensor, "t 4 4"]:
     """Read Unreal's matrices: row vectors, x forward, y right, z up, left-handed, centimetres.
 
     Source: KwaiVGI/ReCamMaster@39c0dc2 (MIT), ``inference_recammaster.py``. Its result is left-handed; one world axis
@@ -195,4 +213,4 @@ def _read_recammaster(path: Path, content: dict[str, Any], camera: str | None) -
         poses.append(opencv)
     world_from_cam = torch.stack(poses)
     check_poses(world_from_cam, f"{path}: {camera} frame ")
-    return Trajectory(relative_to(world_from_cam, world_from_cam[0]).float())
+    return world_from_cam

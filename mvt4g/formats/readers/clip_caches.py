@@ -1,0 +1,60 @@
+"""Our own cached clips, one ``.npz`` each, as ``formats.clip_cache`` writes them, below a root."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mvt4g.formats.clip_cache import read_clip
+from mvt4g.formats.images import natural_key
+from mvt4g.formats.readers.folders import DEPTH
+from mvt4g.formats.readers.selection import EVERYTHING, Selection
+from mvt4g.types import InputError, MultiViewClip
+
+_SUFFIX = ".npz"
+_FRAME_AXES = {"video": 1, "tracks": 1, "visible": 1, "points_world": 0, "depth": 1, "instances": 1, "dynamic": 1}
+
+
+def is_clip_cache(path: Path) -> bool:
+    """Say whether a path is an ``.npz`` or a folder of them; nothing is read."""
+    if path.is_file():
+        return path.suffix == _SUFFIX
+    return any(any(path.glob(f"{'*/' * depth}*{_SUFFIX}")) for depth in range(DEPTH))
+
+
+def list_clips(root: Path) -> list[Path]:
+    """List the files.
+
+    Raises:
+        InputError: If there is none.
+    """
+    found = [root] if root.is_file() else sorted(root.rglob(f"*{_SUFFIX}"), key=lambda path: natural_key(str(path)))
+    if not found:
+        raise InputError(f"{root}: got no {_SUFFIX} there, want clips of our cache")
+    return found
+
+
+def count(clip: Path) -> tuple[int, int]:
+    """Return how many views and frames a clip has; it is read for that."""
+    num_views, num_frames = read_clip(clip).video.shape[:2]
+    return num_views, num_frames
+
+
+def read(clip: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
+    """Read one clip.
+
+    Raises:
+        InputError: As ``read_clip``, and if a view or frame asked for is not there.
+    """
+    whole = read_clip(clip)
+    if selection == EVERYTHING:
+        return whole
+    views, frames = selection.of(clip, *whole.video.shape[:2])
+    seen = whole.select_views(views)
+    index = torch.tensor(frames)
+    kept = {
+        name: value.index_select(axis, index)
+        for name, axis in _FRAME_AXES.items()
+        if (value := getattr(seen, name)) is not None
+    }
+    return replace(seen, cameras=seen.cameras[:, index], **kept)

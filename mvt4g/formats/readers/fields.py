@@ -1,0 +1,121 @@
+"""Fields of foreign files, checked as they are read: every fault names file and field."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from mvt4g.types import InputError
+
+_KINDS = {"number": "fiu", "whole": "iu", "bool": "b"}
+Kind = Literal["number", "whole", "bool"]
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file whose top is an object.
+
+    Raises:
+        InputError: If it is missing, no JSON or something else.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, want JSON")
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: got a JSON {type(content).__name__}, want an object")
+    return content
+
+
+def field(what: str, content: Any, name: str) -> Any:
+    """Return a required entry of a dict.
+
+    Args:
+        what: File, and where in it.
+        content: Should be the dict.
+        name: The entry.
+
+    Raises:
+        InputError: If ``content`` is no dict or lacks the entry.
+    """
+    if not isinstance(content, Mapping):
+        raise InputError(f"{what}: got a {type(content).__name__}, want named fields, {name} among them")
+    if name not in content:
+        raise InputError(f"{what}: {name}: missing, got {sorted(map(str, content))[:20]}")
+    return content[name]
+
+
+def array(what: str, value: Any, axes: str, sizes: dict[str, int], kind: Kind = "number") -> np.ndarray:
+    """Return a field as an array of the axes it must have.
+
+    Args:
+        what: File and field.
+        value: Lists, a number or an array.
+        axes: Names or numbers, as "v t n 2"; "" for a single number.
+        sizes: Sizes known so far by name. A name met for the first time is entered.
+        kind: What the entries are: "number" (given back as float64), "whole" (int64) or "bool".
+
+    Raises:
+        InputError: If it is ragged, of another type, or an axis has another size.
+    """
+    try:
+        found = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"{what}: got ragged lists, want an array ({axes})") from error
+    want = [int(axis) if axis.isdigit() else sizes.get(axis) for axis in axes.split()]
+    fits = found.ndim == len(want) and all(n in (None, got) for n, got in zip(want, found.shape, strict=True))
+    if not fits:
+        told = ", ".join(f"{name}={sizes[name]}" for name in axes.split() if name in sizes)
+        raise InputError(f"{what}: got shape {found.shape}, want ({axes}){f' with {told}' if told else ''}")
+    if found.dtype.kind not in _KINDS[kind]:
+        raise InputError(f"{what}: got entries of type {found.dtype}, want {kind} entries")
+    sizes.update({axis: n for axis, n in zip(axes.split(), found.shape, strict=True) if not axis.isdigit()})
+    types = {"number": np.float64, "whole": np.int64, "bool": np.bool_}
+    return found.astype(types[kind])
+
+
+def member(
+    what: Path | str, content: Any, name: str, axes: str, sizes: dict[str, int], kind: Kind = "number"
+) -> np.ndarray:
+    """Return the array of a name in a file or in a dict.
+
+    Args:
+        what: The file.
+        content: Should be a dict.
+        name: The field.
+        axes: As in ``array``.
+        sizes: As in ``array``.
+        kind: As in ``array``.
+
+    Raises:
+        InputError: As ``field`` and ``array``.
+    """
+    return array(f"{what}: {name}", field(str(what), content, name), axes, sizes, kind)
+
+
+def finite(what: str, values: np.ndarray) -> np.ndarray:
+    """Return the array if all of it is finite.
+
+    Raises:
+        InputError: Naming the first entry that is not.
+    """
+    faulty = ~np.isfinite(values)
+    if faulty.any():
+        index = tuple(int(i) for i in np.argwhere(faulty)[0])
+        raise InputError(f"{what}: got {values[index]} at {list(index)}, want finite numbers")
+    return values
+
+
+def whole_size(what: str, value: Any) -> tuple[int, int]:
+    """Return (height, width) of a picture size given as [width, height].
+
+    Raises:
+        InputError: If it is anything else.
+    """
+    pair = array(what, value, "2", {}, "whole")
+    if (pair < 1).any():
+        raise InputError(f"{what}: got {pair.tolist()}, want [width, height]")
+    return int(pair[1]), int(pair[0])

@@ -1,0 +1,185 @@
+"""All formats of clips that can be read, found by what lies on disk."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mvt4g.formats.readers import (
+    clip_caches,
+    clip_folders,
+    cotracker_kubric,
+    kubric_4d,
+    kubric_worker,
+    multicamvideo,
+    mvtap_kubric,
+    mvtracker,
+    tapvid,
+)
+from mvt4g.formats.readers.selection import EVERYTHING, Selection
+from mvt4g.types import InputError, MultiViewClip
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of clips.
+
+    Attributes:
+        layout: What is looked for, in words.
+        is_there: Whether a path holds clips of it, by a look at names.
+        list_clips: The clips at or below a path; each is what ``count`` and ``read`` take.
+        count: Views and frames of a clip, no frame read.
+        read: A clip.
+    """
+
+    layout: str
+    is_there: Callable[[Path], bool]
+    list_clips: Callable[[Path], Sequence[Any]]
+    count: Callable[[Any], tuple[int, int]]
+    read: Callable[[Any, Selection], MultiViewClip]
+
+
+FORMATS = {
+    "clip_folder": Format(
+        "our own: clip.json",
+        clip_folders.is_clip_folder,
+        clip_folders.list_clips,
+        clip_folders.count,
+        clip_folders.read,
+    ),
+    "mvtracker": Format(
+        "MVTracker's kubric-multiview: tracks_3d.npz, view_0/metadata.json",
+        mvtracker.is_mvtracker,
+        mvtracker.list_clips,
+        mvtracker.count,
+        mvtracker.read,
+    ),
+    "kubric_4d": Format(
+        "Kubric-4D: scn00000_p0_v0.json, frames_p0_v0/",
+        kubric_4d.is_kubric_4d,
+        kubric_4d.list_clips,
+        kubric_4d.count,
+        kubric_4d.read,
+    ),
+    "mvtap_kubric": Format(
+        "MV-TAP's Kubric: frames/<name>/<view>/, stacked_tracks/<name>/",
+        mvtap_kubric.is_mvtap_kubric,
+        mvtap_kubric.list_clips,
+        mvtap_kubric.count,
+        mvtap_kubric.read,
+    ),
+    "cotracker_kubric": Format(
+        "CoTracker3_Kubric: 0000/0000.npy, 0000/frames/",
+        cotracker_kubric.is_cotracker_kubric,
+        cotracker_kubric.list_clips,
+        cotracker_kubric.count,
+        cotracker_kubric.read,
+    ),
+    "multicamvideo": Format(
+        "MultiCamVideo: videos/cam01.mp4, cameras/camera_extrinsics.json",
+        multicamvideo.is_multicamvideo,
+        multicamvideo.list_clips,
+        multicamvideo.count,
+        multicamvideo.read,
+    ),
+    "kubric_worker": Format(
+        "a Kubric worker's output: metadata.json, rgba_00000.png",
+        kubric_worker.is_kubric_worker,
+        kubric_worker.list_clips,
+        kubric_worker.count,
+        kubric_worker.read,
+    ),
+    "tapvid": Format("TAP-Vid: .pkl", tapvid.is_tapvid, tapvid.list_clips, tapvid.count, tapvid.read),
+    "clip_cache": Format(
+        "our cache: .npz", clip_caches.is_clip_cache, clip_caches.list_clips, clip_caches.count, clip_caches.read
+    ),
+}
+"""By name, in the order in which ``detect`` tries them: what is told apart most surely first."""
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """The clips at or below a path.
+
+    Attributes:
+        root: The path.
+        format: Its format's name.
+        names: What clips are called: where they lie below the root.
+        clips: What the format's functions take.
+    """
+
+    root: Path
+    format: str
+    names: tuple[str, ...]
+    clips: tuple[Any, ...]
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> MultiViewClip:
+        """Return a whole clip."""
+        return self.read(index)
+
+    def count(self, index: int) -> tuple[int, int]:
+        """Return how many views and frames a clip has, without reading a frame.
+
+        Raises:
+            InputError: If the clip is broken.
+        """
+        return FORMATS[self.format].count(self.clips[index])
+
+    def read(self, index: int, selection: Selection = EVERYTHING) -> MultiViewClip:
+        """Read a clip, or some views and frames of it.
+
+        Raises:
+            InputError: Naming file and field, if the clip is broken or has no such view or frame.
+        """
+        return replace(FORMATS[self.format].read(self.clips[index], selection), name=self.names[index])
+
+
+def detect(path: Path) -> str:
+    """Return the name of the format of what lies at or below a path.
+
+    Raises:
+        InputError: If nothing is there, or nothing of a known format.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder, want clips")
+    for name, known in FORMATS.items():
+        if known.is_there(path):
+            return name
+    looked_for = "; ".join(f"{name} ({known.layout})" for name, known in FORMATS.items())
+    raise InputError(f"{path}: got no clip of a known format there, want one of: {looked_for}")
+
+
+def open_source(path: Path, format: str | None = None, names: Sequence[str] | None = None) -> ClipSource:
+    """List the clips at or below a path; none is read (but see ``readers/tapvid.py``).
+
+    Args:
+        path: A clip, or a folder of clips.
+        format: A name among ``FORMATS``; None = what ``detect`` says.
+        names: Only these clips, in this order; None = all.
+
+    Raises:
+        InputError: If there is no such path, format, clip or name.
+    """
+    if format is not None and format not in FORMATS:
+        raise InputError(f"format: got {format!r}, want one of {', '.join(FORMATS)}")
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder, want clips")
+    format = format or detect(path)
+    clips = {_name(path, clip): clip for clip in FORMATS[format].list_clips(path)}
+    if names is not None:
+        strange = [name for name in names if name not in clips]
+        if strange or not names:
+            there = ", ".join(list(clips)[:5]) + (f" ... ({len(clips)} in all)" if len(clips) > 5 else "")
+            raise InputError(f"{path}: names: got {strange or list(names)}, want some of {there}")
+        clips = {name: clips[name] for name in names}
+    return ClipSource(path, format, tuple(clips), tuple(clips.values()))
+
+
+def _name(root: Path, clip: Any) -> str:
+    path, key = (clip.path, f"/{clip.key}") if isinstance(clip, tapvid.TapVidClip) else (clip, "")
+    below = path.relative_to(root).as_posix() if path != root else path.name
+    return f"{below}{key}"

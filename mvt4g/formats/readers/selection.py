@@ -1,0 +1,50 @@
+"""Which views and frames of a clip to read: the rest is not decoded."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvt4g.types import InputError
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Views and frames by number.
+
+    Attributes:
+        views: In the order wanted; None = all.
+        frames: Increasing; None = all.
+    """
+
+    views: Sequence[int] | None = None
+    frames: Sequence[int] | None = None
+
+    def of(self, what: Path | str, num_views: int, num_frames: int) -> tuple[list[int], list[int]]:
+        """Return the views and frames that are meant in a clip of so many.
+
+        Args:
+            what: The clip, for messages.
+            num_views: Views it has.
+            num_frames: Frames it has.
+
+        Raises:
+            InputError: If one of them is not there, or frames do not increase.
+        """
+        views = _checked(f"{what}: views", self.views, num_views)
+        frames = _checked(f"{what}: frames", self.frames, num_frames)
+        if any(later <= earlier for earlier, later in itertools.pairwise(frames)):
+            raise InputError(f"{what}: frames: got {frames}, want increasing numbers")
+        return views, frames
+
+
+def _checked(what: str, chosen: Sequence[int] | None, count: int) -> list[int]:
+    if chosen is None:
+        return list(range(count))
+    strange = [number for number in chosen if not 0 <= number < count]
+    if strange or not len(chosen):
+        raise InputError(f"{what}: got {list(chosen)}, want numbers from 0 to {count - 1}")
+    return list(chosen)
+
+
+EVERYTHING = Selection()

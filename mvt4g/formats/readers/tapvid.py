@@ -1,0 +1,126 @@
+"""TAP-Vid's pickles: videos with tracks and nothing else (DAVIS, RGB-stacking, Kinetics).
+
+A file holds a dict of clips by name (DAVIS) or a list (RGB-stacking, and each of Kinetics' files). A clip is a dict:
+video (t h w 3) uint8, or t JPEG files as bytes; points (n t 2) in [0, 1] between the picture's edges, x first;
+occluded (n t), True = hidden. ``cameras`` is NaN, depth and positions in space are None.
+
+A pickle can only be read whole: listing its clips reads it, and the last one read is kept.
+
+Source: google-deepmind/tapnet (Apache-2.0), ``tapnet/tapvid/evaluation_datasets.py``, ``tapnet/tapvid/README.md``.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from mvt4g.formats.images import natural_key
+from mvt4g.formats.readers.fields import field, member
+from mvt4g.formats.readers.selection import EVERYTHING, Selection
+from mvt4g.formats.readers.track_fields import track_fields, unknown_cameras
+from mvt4g.formats.safe_pickle import read_pickle
+from mvt4g.types import InputError, MultiViewClip
+
+_SUFFIXES = (".pkl", ".pickle")
+_WANT = "TAP-Vid's dict or list of clips with video, points and occluded"
+
+
+class TapVidClip(NamedTuple):
+    """One clip of a pickle: its key in a dict, or its number in a list."""
+
+    path: Path
+    key: str | int
+
+
+def is_tapvid(path: Path) -> bool:
+    """Say whether a path is a pickle, or a folder of them; nothing is read."""
+    return bool(_pickles(path))
+
+
+def list_clips(root: Path) -> list[TapVidClip]:
+    """List the clips of a pickle, or of all in a folder.
+
+    Raises:
+        InputError: If there is no pickle, or one is broken, no TAP-Vid's, or empty.
+    """
+    paths = _pickles(root)
+    if not paths:
+        raise InputError(f"{root}: got no pickle there, want {' or '.join(_SUFFIXES)}")
+    return [TapVidClip(path, key) for path in paths for key in _clips(path)]
+
+
+def count(clip: TapVidClip) -> tuple[int, int]:
+    """Return how many views (1) and frames a clip has."""
+    return 1, len(field(_what(clip), _clips(clip.path)[clip.key], "video"))
+
+
+def read(clip: TapVidClip, selection: Selection = EVERYTHING) -> MultiViewClip:
+    """Read one clip.
+
+    Raises:
+        InputError: Naming file, clip and field, if one is missing, broken or of a wrong shape or type.
+    """
+    what, content = _what(clip), _clips(clip.path)[clip.key]
+    pictures = field(what, content, "video")
+    sizes = {"t": len(pictures)}
+    _, frames = selection.of(what, 1, sizes["t"])
+    video = _video(f"{what}: video", pictures, frames)
+    height, width = video.shape[-2:]
+    points = rearrange(member(what, content, "points", "n t 2", sizes), "n t c -> 1 t n c")[:, frames]
+    hidden = rearrange(member(what, content, "occluded", "n t", sizes, "bool"), "n t -> 1 t n")[:, frames]
+    return MultiViewClip(
+        video=video[None],
+        cameras=unknown_cameras(1, len(frames)),
+        name=str(clip.key),
+        **track_fields(f"{what}: points", points * np.array([width, height]), ~hidden, (height, width)),
+    )
+
+
+def _what(clip: TapVidClip) -> str:
+    return f"{clip.path}: {clip.key}"
+
+
+def _pickles(root: Path) -> list[Path]:
+    if root.is_file():
+        return [root] if root.suffix in _SUFFIXES else []
+    found = [path for path in root.iterdir() if path.suffix in _SUFFIXES] if root.is_dir() else []
+    return sorted(found, key=lambda path: natural_key(path.name))
+
+
+def _clips(path: Path) -> Mapping[str | int, Any]:
+    return _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, changed: int) -> Mapping[str | int, Any]:
+    content = read_pickle(path)
+    clips = dict(enumerate(content)) if isinstance(content, list) else content
+    if not isinstance(clips, dict) or not clips or not all(isinstance(clip, dict) for clip in clips.values()):
+        raise InputError(f"{path}: got a {type(content).__name__}, want {_WANT}")
+    return clips
+
+
+def _video(what: str, pictures: Any, frames: Sequence[int]) -> Float[Tensor, "t 3 h w"]:
+    chosen = [_decoded(what, pictures[frame]) for frame in frames]
+    shapes = {picture.shape for picture in chosen}
+    if len(shapes) != 1 or chosen[0].ndim != 3 or chosen[0].shape[2] != 3 or chosen[0].dtype != np.uint8:
+        raise InputError(f"{what}: got frames of {chosen[0].dtype} and shapes {sorted(shapes)}, want uint8 (h, w, 3)")
+    return rearrange(torch.from_numpy(np.stack(chosen)), "t h w c -> t c h w").float().div_(255)
+
+
+def _decoded(what: str, picture: Any) -> np.ndarray:
+    if not isinstance(picture, bytes):
+        return np.asarray(picture)
+    try:
+        with Image.open(io.BytesIO(picture)) as image:
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{what}: got a frame that is no whole JPEG ({str(error).partition(chr(10))[0]})") from error
