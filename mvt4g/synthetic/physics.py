@@ -1,13 +1,14 @@
-"""Rigid-body motion by MuJoCo: bodies rest or are thrown on a plane, gravity 10, 240 steps a second or more."""
+"""Rigid-body motion by MuJoCo: bodies rest, settle or are thrown on a plane, gravity 10, 240 steps a second or more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
+from mvt4g.synthetic.colliders import Collider, colliders
 from mvt4g.synthetic.shapes import Shape
 
 GRAVITY = 10.0
@@ -15,8 +16,19 @@ STEPS_PER_SECOND = 240
 SETTLE_STEPS = 36
 CONTACT_RATE = 120.0
 """Natural frequency of a contact, radians a second."""
+BOUNCES = (
+    (0.001, 0.99), (0.05, 0.852), (0.1, 0.731), (0.15, 0.632), (0.2, 0.543), (0.25, 0.471), (0.3, 0.411), (0.4, 0.316),
+    (0.5, 0.243), (0.6, 0.192), (0.7, 0.149), (0.8, 0.12),
+)  # fmt: skip
+"""Damping ratios, and the share of speed balls kept that fell 1 to 4 units, 240 steps a second, at CONTACT_RATE."""
 PARKING_HEIGHT = 100.0
 """Thrown bodies wait up here while the others settle."""
+DENSITY = 100.0
+"""Of a body of size 1."""
+SETTLING_DRAG = (0.04, 3.0)
+"""Share of speed and of spin lost a second while bodies settle: what is round would roll out of sight."""
+STILL = (0.02, 0.25)
+"""Bodies slower than this, units and radians a second, for so many seconds have settled."""
 
 
 @dataclass(frozen=True)
@@ -38,61 +50,216 @@ class Body:
     spin: Float[ndarray, " 3"] | None = None
 
 
-def simulate(
-    bodies: Sequence[Body], num_frames: int, fps: float, restitution: float
-) -> tuple[Float[ndarray, "t i 3"], Float[ndarray, "t i 4"]]:
-    """Return positions and quaternions (wxyz, world from object) of all bodies at all frames.
+@dataclass(frozen=True)
+class Contact:
+    """What two things do that touch.
 
-    Steps divide a frame evenly, so a frame rate that does not divide 240 gets slightly shorter steps. MuJoCo has no
-    coefficient of restitution: contacts are springs with the damping ratio that gives back this share of the speed,
-    slow enough (CONTACT_RATE) for a bounce to take seven steps; stiffer ones gain energy.
+    Attributes:
+        friction: Coulomb's coefficient.
+        damping: Damping ratio of the contact's spring; ``damping_of_bounce`` gives that of a restitution.
+    """
+
+    friction: float
+    damping: float
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where bodies are at every frame.
+
+    Attributes:
+        positions: Of their centres, world frame.
+        quaternions: wxyz, world from object.
+        collisions: Frame, instance and other instance (1, 2, ... as the bodies; 0 = ground, always the other) for
+            every two that touched at any moment since the frame before, in increasing order.
+    """
+
+    positions: Float[ndarray, "t i 3"]
+    quaternions: Float[ndarray, "t i 4"]
+    collisions: Int[ndarray, "k 3"]
+
+    def of(self, bodies: Int[ndarray, " j"]) -> "Motion":
+        """Return the motion of some bodies, numbered anew in the order given; those left out must touch nothing."""
+        numbers = np.zeros(self.positions.shape[1] + 1, dtype=np.int64)
+        numbers[bodies + 1] = np.arange(1, len(bodies) + 1)
+        collisions = self.collisions.copy()
+        collisions[:, 1:] = numbers[collisions[:, 1:]]
+        return Motion(self.positions[:, bodies], self.quaternions[:, bodies], collisions)
+
+
+class Simulation:
+    """Bodies above the plane z = 0, all of them far up until they are placed.
+
+    MuJoCo has no coefficient of restitution: contacts are damped springs, slow enough (CONTACT_RATE) for a bounce to
+    take seven steps; stiffer ones gain energy.
+    """
+
+    def __init__(self, shapes: Sequence[Shape], timestep: float, mass_exponent: float = 3.0) -> None:
+        """Build the bodies.
+
+        Args:
+            shapes: One for each body.
+            timestep: Seconds.
+            mass_exponent: Masses grow with this power of the size.
+        """
+        self.num_bodies, self.timestep = len(shapes), timestep
+        self.model = mujoco.MjModel.from_xml_string(_model_xml(shapes, timestep, mass_exponent))
+        self.data, self._copy = mujoco.MjData(self.model), mujoco.MjData(self.model)
+        self.qpos, self.qvel = self.data.qpos.reshape(-1, 7), self.data.qvel.reshape(-1, 6)
+        self.present = np.zeros(self.num_bodies, dtype=bool)
+        self._body_of_geom = self.model.geom_bodyid  # body 0, the world, has the ground alone
+        self._set_present()
+
+    def set_contacts(self, ground: Contact, bodies: Contact) -> None:
+        """Say what bodies do that touch the ground, and each other."""
+        for geoms, contact in ((self._body_of_geom == 0, ground), (self._body_of_geom > 0, bodies)):
+            self.model.geom_friction[geoms, 0] = contact.friction
+            self.model.geom_solref[geoms] = 1 / (contact.damping * CONTACT_RATE), contact.damping
+
+    def place(
+        self,
+        body: int,
+        position: Float[ndarray, " 3"],
+        quaternion: Float[ndarray, " 4"],
+        velocity: Float[ndarray, " 3"] | None = None,
+        spin: Float[ndarray, " 3"] | None = None,
+    ) -> None:
+        """Put a body somewhere, at rest unless it has a velocity or a spin; from now on others meet it."""
+        self.qpos[body] = np.concatenate([position, quaternion])
+        self.qvel[body] = np.concatenate([np.zeros(3) if part is None else part for part in (velocity, spin)])
+        self.present[body] = True
+        self._set_present()
+
+    def remove(self, body: int) -> None:
+        """Take a body out of the way of the others."""
+        self.qpos[body, 2], self.qvel[body] = PARKING_HEIGHT, 0
+        self.present[body] = False
+        self._set_present()
+
+    def overlaps(self, body: int) -> bool:
+        """Say whether a body reaches into the ground or another body that is present."""
+        mujoco.mj_kinematics(self.model, self.data)
+        own = np.flatnonzero(self._body_of_geom == body + 1)
+        centres, radii = self.data.geom_xpos, self.model.geom_rbound
+        others = np.flatnonzero(np.isin(self._body_of_geom, [0, *(np.flatnonzero(self.present) + 1)]))
+        others = others[self._body_of_geom[others] != body + 1]
+        for geom in own:
+            gap = np.linalg.norm(centres[others] - centres[geom], axis=-1) - radii[others] - radii[geom]
+            near = others[(gap < 0) | (radii[others] == 0)]  # a plane has no bounding radius
+            if any(mujoco.mj_geomDistance(self.model, self.data, geom, other, 1.0, None) <= 0 for other in near):
+                return True
+        return False
+
+    def settle(self, seconds: float) -> None:
+        """Let the bodies fall for at most so long, less if all lie still before; then take their speed away."""
+        speed, patience = STILL
+        calm, kept = 0.0, np.exp(-self.timestep * np.repeat(SETTLING_DRAG, 3))
+        for _ in range(round(seconds / self.timestep)):
+            mujoco.mj_step(self.model, self.data)
+            self.qvel *= kept
+            moving = np.abs(self.qvel[self.present]).max(initial=0.0) > speed
+            calm = 0.0 if moving else calm + self.timestep
+            if calm >= patience:
+                break
+        self.qvel[:] = 0
+
+    def record(self, num_frames: int, substeps: int, lead: int = 0) -> Motion:
+        """Step on and note every frame, from the one after ``lead`` frames on; a frame is so many steps."""
+        states, collisions = [], []
+        for frame in range(num_frames):
+            touching = set()
+            for _ in range(substeps * (lead if frame == 0 else 1)):
+                mujoco.mj_step(self.model, self.data)
+                touching |= self._touching(self.data)
+            self._copy.qpos[:] = self.data.qpos  # MuJoCo's contacts are those before the step: look once more
+            mujoco.mj_fwdPosition(self.model, self._copy)
+            touching |= self._touching(self._copy)
+            states.append(self.qpos.copy())
+            collisions += [(frame, *pair) for pair in sorted(touching)]
+        frames = np.stack(states)
+        return Motion(frames[..., :3], frames[..., 3:], np.array(collisions, dtype=np.int64).reshape(-1, 3))
+
+    def _touching(self, data: mujoco.MjData) -> set[tuple[int, int]]:
+        pairs = self._body_of_geom[data.contact.geom[: data.ncon]]
+        return {(max(pair), min(pair)) if 0 in pair else (min(pair), max(pair)) for pair in map(tuple, pairs.tolist())}
+
+    def _set_present(self) -> None:
+        """Let those meet others that are placed; the rest fall through everything."""
+        seen = np.concatenate([[True], self.present])[self._body_of_geom]
+        self.model.geom_contype[:] = self.model.geom_conaffinity[:] = seen
+
+
+def simulate(bodies: Sequence[Body], num_frames: int, fps: float, restitution: float) -> Motion:
+    """Let resting bodies settle for a moment, then all move; resting ones lie where they were put or nearly so.
+
+    Steps divide a frame evenly, so a frame rate that does not divide 240 gets slightly shorter steps.
     """
     if not bodies:
-        return np.zeros((num_frames, 0, 3)), np.zeros((num_frames, 0, 4))
-    substeps = int(np.ceil(STEPS_PER_SECOND / fps))
-    model = mujoco.MjModel.from_xml_string(_model_xml(bodies, 1 / (fps * substeps), restitution))
-    data = mujoco.MjData(model)
-    qpos, qvel = data.qpos.reshape(-1, 7), data.qvel.reshape(-1, 6)
-    thrown = [number for number, body in enumerate(bodies) if body.velocity is not None]
-    if len(thrown) < len(bodies):
-        qpos[thrown, 2] += PARKING_HEIGHT
-        mujoco.mj_step(model, data, SETTLE_STEPS)
-    qvel[:] = 0
-    for number in thrown:
-        body = bodies[number]
-        qpos[number] = np.concatenate([body.position, body.quaternion])
-        qvel[number] = np.concatenate([body.velocity, np.zeros(3) if body.spin is None else body.spin])
-    states = [qpos.copy()]
-    for _ in range(num_frames - 1):
-        mujoco.mj_step(model, data, substeps)
-        states.append(qpos.copy())
-    frames = np.stack(states)
-    return frames[..., :3], frames[..., 3:]
+        return Motion(np.zeros((num_frames, 0, 3)), np.zeros((num_frames, 0, 4)), np.zeros((0, 3), dtype=np.int64))
+    substeps = steps_a_frame(fps)
+    simulation = Simulation([body.shape for body in bodies], 1 / (fps * substeps))
+    contact = Contact(0.5, damping_ratio(restitution))
+    simulation.set_contacts(contact, contact)
+    for number, body in enumerate(bodies):
+        aside = np.array([0.0, 0.0, 0.0 if body.velocity is None else PARKING_HEIGHT])
+        simulation.place(number, body.position + aside, body.quaternion)
+    if any(body.velocity is None for body in bodies):
+        mujoco.mj_step(simulation.model, simulation.data, SETTLE_STEPS)
+    simulation.qvel[:] = 0
+    for number, body in enumerate(bodies):
+        if body.velocity is not None:
+            simulation.place(number, body.position, body.quaternion, body.velocity, body.spin)
+    return simulation.record(num_frames, substeps)
+
+
+def steps_a_frame(fps: float) -> int:
+    """Return how many steps of 1/240 s or less a frame takes."""
+    return int(np.ceil(STEPS_PER_SECOND / fps))
 
 
 def damping_ratio(restitution: float) -> float:
-    """Return the damping ratio of a linear spring that gives back this share of the speed, 0 < restitution < 1."""
+    """Return the damping ratio of a linear spring that gives back this share of the speed, 0 < restitution < 1.
+
+    Half a period of a spring that also pulls; a contact lets go before, so that bounces keep a little more than this.
+    """
     log = np.log(restitution)
     return float(-log / np.sqrt(np.pi**2 + log**2))
 
 
-def _model_xml(bodies: Sequence[Body], timestep: float, restitution: float) -> str:
-    damping = damping_ratio(restitution)
-    time_constant = 1 / (damping * CONTACT_RATE)
-    parts = [
-        f'<mujoco><option timestep="{timestep!r}" gravity="0 0 {-GRAVITY!r}"/>',
-        f'<default><geom solref="{time_constant!r} {damping!r}" friction="0.5 0.01 0.002" condim="4"/></default>',
-        '<worldbody><geom type="plane" size="0 0 1"/>',
-    ]
-    for body in bodies:
-        kind, sizes = body.shape.kind, body.shape.half_sizes
-        length = sizes[2] - sizes[0] if kind == "capsule" else sizes[2]
-        size = sizes if kind in ("box", "ellipsoid") else (sizes[0], length)
-        parts.append(
-            f'<body pos="{_numbers(body.position)}" quat="{_numbers(body.quaternion)}"><freejoint/>'
-            f'<geom type="{kind}" size="{_numbers(size)}" density="100"/></body>'
-        )
-    return "".join([*parts, "</worldbody></mujoco>"])
+def damping_of_bounce(restitution: float) -> float:
+    """Return the damping ratio with which bodies are seen to bounce with this restitution, 0 <= e < 1, to about 0.05.
+
+    The least that a contact of this rate can keep is 0.12, which stands for all below.
+    """
+    damping, measured = zip(*BOUNCES, strict=True)
+    return float(np.interp(restitution, measured[::-1], damping[::-1]))
+
+
+def _model_xml(shapes: Sequence[Shape], timestep: float, mass_exponent: float) -> str:
+    """Describe the bodies; what contacts do is set later (the ground's priority gives it the last word)."""
+    assets, bodies = [], []
+    for number, shape in enumerate(shapes):
+        density = DENSITY * shape.size ** (mass_exponent - 3)
+        geoms = []
+        for piece, collider in enumerate(colliders(shape)):
+            name = f"hull-{number}-{piece}"
+            if collider.points is not None:
+                assets.append(f'<mesh name="{name}" vertex="{_numbers(collider.points.reshape(-1))}"/>')
+            geoms.append(f'<geom {_form(collider, name)} density="{density!r}"/>')
+        bodies.append(f'<body pos="0 0 {PARKING_HEIGHT!r}"><freejoint/>{"".join(geoms)}</body>')
+    return (
+        f'<mujoco><option timestep="{timestep!r}" gravity="0 0 {-GRAVITY!r}"/>'
+        '<default><geom friction="0.5 0.01 0.002" condim="4"/></default>'
+        f"<asset>{''.join(assets)}</asset>"
+        f'<worldbody><geom type="plane" size="0 0 1" priority="1"/>{"".join(bodies)}</worldbody></mujoco>'
+    )
+
+
+def _form(collider: Collider, name: str) -> str:
+    if collider.points is not None:
+        return f'type="mesh" mesh="{name}"'
+    where = f'fromto="{_numbers(collider.ends)}"' if collider.ends else f'pos="{_numbers(collider.centre)}"'
+    return f'type="{collider.kind}" size="{_numbers(collider.sizes)}" {where}'
 
 
 def _numbers(values: Sequence[float] | Float[ndarray, " n"]) -> str:
