@@ -25,7 +25,7 @@ def pack(image: Float[ndarray, "*s 3"]) -> UInt64[ndarray, "*s"]:
     return red | green << FIELD | blue << (FIELD + FIELD)
 
 
-def unpack(texels: UInt64[ndarray, "*s"], full: float | int = 255) -> Float[ndarray, "3 *s"]:
+def unpack(texels: UInt64[ndarray, "*s"], full: float | int = 255) -> Float[ndarray, "3 ..."]:
     """Return the three fields as float32, ``full`` (at most 2^20 - 1) as 1."""
     mask = np.uint64((1 << 20) - 1)
     fields = [texels & mask, (texels >> FIELD) & mask, texels >> (FIELD + FIELD)]

@@ -60,9 +60,7 @@ class TexturedSpec:
             if not 0 <= value <= 1:
                 raise InputError(f"scene.looks.textured.{name}: got {value}, want a share in [0, 1]")
         if not self.patterns or self.shadow_rays < 1 or self.ground_tile <= 0:
-            raise InputError(
-                "scene.looks.textured: want a pattern, shadow_rays of at least 1 and a ground_tile above 0"
-            )
+            raise InputError("scene.looks.textured: want a pattern, shadow_rays >= 1 and ground_tile > 0")
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,38 @@ COARSEST = 4
 """Cells a side of the coarsest octave of noise."""
 SHADES = 64
 """Steps of a colour ramp, and of the mixture of two."""
+PERSISTENCE, GROUND_PERSISTENCE = (0.5, 0.8), (0.65, 0.95)
+"""Of the fine noise."""
+GROUND_REPEATS = (3, 9)
+GROUND_VIVID = 0.6
+GROUND_SHARE = (0.3, 1.0)
+"""How far the ground's second ramp differs from its first."""
 SPOT_REACH = 1.6
 """Radius of the widest spot in cells of the grid it is jittered on: no farther than the neighbouring cells."""
 
 
-def draw_bitmap(rng: np.random.Generator, kind: PatternKind, texels: int) -> UInt64[ndarray, "s s"]:
-    """Draw a texture: where the pattern is 0 the noise runs through one ramp of colours, where it is 1 another."""
-    pattern = draw_pattern(rng, kind, texels)
-    noise = octaves(rng, texels, float(rng.uniform(0.5, 0.8)))
-    low, high = draw_ramp(rng), draw_ramp(rng)
-    share = np.linspace(0, 1, SHADES)[:, None, None]
+def draw_bitmap(
+    rng: np.random.Generator, kind: PatternKind, texels: int, ground: bool = False
+) -> UInt64[ndarray, "s s"]:
+    """Draw a texture: where the pattern is 0 the noise runs through one ramp of colours, where it is 1 another.
+
+    Args:
+        rng: Of this texture alone.
+        kind: Of the pattern.
+        texels: Side, a power of two.
+        ground: Whether it is for the ground: several times as many stripes, checks and spots, finer noise, and
+            colours of one family that are less vivid.
+    """
+    pattern = draw_pattern(rng, kind, texels, int(rng.integers(*GROUND_REPEATS)) if ground else 1)
+    noise = octaves(rng, texels, float(rng.uniform(*(GROUND_PERSISTENCE if ground else PERSISTENCE))))
+    vivid = GROUND_VIVID if ground else 1.0
+    low, high = draw_ramp(rng, vivid), draw_ramp(rng, vivid)
+    share = np.linspace(0, 1, SHADES)[:, None, None] * (rng.uniform(*GROUND_SHARE) if ground else 1.0)
     colours = pack((1 - share) * low + share * high)
     return colours.ravel()[_step(pattern) * np.int32(SHADES) + _step(noise)]
 
 
-def draw_pattern(rng: np.random.Generator, kind: PatternKind, texels: int) -> Float[ndarray, "s s"]:
+def draw_pattern(rng: np.random.Generator, kind: PatternKind, texels: int, repeats: int = 1) -> Float[ndarray, "s s"]:
     """Draw shares in [0, 1], mostly near 0 or 1."""
     if kind == "noise":
         return np.clip(2 * octaves(rng, texels, 0.35) - 0.5, 0, 1)
@@ -34,10 +51,10 @@ def draw_pattern(rng: np.random.Generator, kind: PatternKind, texels: int) -> Fl
         levels = int(rng.integers(2, 5))
         return np.floor(octaves(rng, texels, 0.4) * 0.999 * (levels + 1)) / levels
     if kind == "spots":
-        return _spots(rng, int(rng.integers(5, 13)), texels)
+        return _spots(rng, repeats * int(rng.integers(5, 13)), texels)
     warp = 2 * np.pi * float(rng.uniform(0, 0.6)) * (octaves(rng, texels, 0.3) - np.float32(0.5))
     turns = np.linspace(0, 2 * np.pi, texels, endpoint=False, dtype=np.float32)
-    cycles = rng.integers(2, 7, 2) * rng.choice([-1, 1], 2)
+    cycles = repeats * rng.integers(2, 7, 2) * rng.choice([-1, 1], 2)
     u, v = turns[None] * cycles[0] + warp, turns[:, None] * cycles[1] + warp
     wave = np.sin(u + v) if kind == "stripes" else 2 * np.sin(u) * np.sin(v)
     sharpness = np.float32(0.5 * texels / np.abs(cycles).sum() / np.pi)  # an edge is about two texels wide
@@ -62,10 +79,10 @@ def octaves(rng: np.random.Generator, texels: int, persistence: float) -> Float[
     return np.clip((noise - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0, 1)
 
 
-def draw_ramp(rng: np.random.Generator) -> Float[ndarray, "shades 3"]:
-    """Draw a ramp of colours, dark to light, about one hue that drifts; square roots of light."""
+def draw_ramp(rng: np.random.Generator, vivid: float | int = 1.0) -> Float[ndarray, "shades 3"]:
+    """Draw a ramp of colours, dark to light, about one hue that drifts; square roots of light; ``vivid`` 0 = greys."""
     hue, drift = rng.uniform(), rng.normal(0, 0.08)
-    saturation = rng.uniform(0.05, 0.9) ** 1.3
+    saturation = vivid * rng.uniform(0.05, 0.9) ** 1.3
     dark, light = rng.uniform(0.12, 0.45), rng.uniform(0.5, 0.95)
     step = np.linspace(0, 1, SHADES)[:, None]
     value = dark + (light - dark) * step

@@ -1,4 +1,4 @@
-"""All of a scene that does not move: shapes, textures, sky and light, and how they are drawn."""
+"""All of a scene that does not move: shapes, textures, sky and light, and how they are drawn, in either look."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ from numpy import ndarray
 
 from mvt4g.synthetic.shapes import Mesh, Shape, mesh
 from mvt4g.synthetic.spec import LookSpec
+from mvt4g.synthetic.textured_world import TexturedWorld, draw_textured_world
 from mvt4g.synthetic.textures import Texture, draw_ground, draw_object, draw_sky
 
 
 @dataclass(frozen=True)
 class World:
-    """All of a scene that does not move.
+    """All of a scene of colour waves that does not move.
 
     Attributes:
         shapes: One for each instance 1, 2, ...
@@ -24,6 +25,7 @@ class World:
         light: Unit direction towards the light.
         meshes: Of the shapes, in their own frames.
         looks: Light and sampling settings.
+        shutter: Exposure of this clip, frame intervals.
     """
 
     shapes: Sequence[Shape]
@@ -33,10 +35,22 @@ class World:
     light: Float[ndarray, " 3"]
     meshes: Sequence[Mesh]
     looks: LookSpec
+    shutter: float = 0.0
 
 
-def draw_world(rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSpec) -> World:
-    """Draw textures and light; the hues of the bodies are spread around the circle."""
+def draw_world(rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSpec) -> World | TexturedWorld:
+    """Draw textures and light in the look that is asked for.
+
+    Raises:
+        InputError: If an image or a mesh cannot be read.
+    """
+    if looks.textured is not None:
+        return draw_textured_world(rng, shapes, looks, looks.textured)
+    return _draw_waves(rng, shapes, looks)
+
+
+def _draw_waves(rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSpec) -> World:
+    """Draw waves of colour; the hues of the bodies are spread around the circle."""
     first_hue = rng.uniform()
     textures = [
         draw_object(rng, looks, shape.size, first_hue + number / len(shapes)) for number, shape in enumerate(shapes)
@@ -44,4 +58,5 @@ def draw_world(rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSpe
     azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(40, 75))
     light = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
     meshes = [mesh(shape) for shape in shapes]
-    return World(shapes, textures, draw_ground(rng, looks), draw_sky(rng), light, meshes, looks)
+    ground, sky = draw_ground(rng, looks), draw_sky(rng)
+    return World(shapes, textures, ground, sky, light, meshes, looks, float(rng.uniform(*looks.shutter)))

@@ -6,10 +6,11 @@ import torch
 
 from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.pose import invert_pose, look_at
-from mvt4g.synthetic.render import DOME_RADIUS, FrameRenderer
+from mvt4g.synthetic.render import DOME_RADIUS
 from mvt4g.synthetic.shapes import Shape, mesh
 from mvt4g.synthetic.spec import LookSpec
 from mvt4g.synthetic.textures import Texture
+from mvt4g.synthetic.wave_look import WaveRenderer
 from mvt4g.synthetic.world import World
 from mvt4g.types import Cameras
 
@@ -37,7 +38,7 @@ def frame(cameras, light=(0.0, 0, 1), size=SIZE, **looks):
         meshes=[mesh(BOX)],
         looks=LookSpec(**{"antialias": False, **looks}),
     )
-    return FrameRenderer(world, np.eye(3)[None], np.array([[0.0, 0, 2.0]])).render(cameras, size)
+    return WaveRenderer(world, np.eye(3)[None], np.array([[0.0, 0, 2.0]])).render(cameras, size)
 
 
 def test_depth_ids_and_colours_from_above():

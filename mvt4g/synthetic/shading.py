@@ -1,0 +1,179 @@
+"""The light that comes from points of a textured scene: texture, sun, sky, the ground's reflection, highlight, haze.
+
+All arrays are float32 with the channels first: that is several times as fast as with the channels last.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from mvt4g.synthetic.sky import sky_coordinates
+from mvt4g.synthetic.surfaces import projection_weights
+from mvt4g.synthetic.textured_world import BODIES, GROUND, SKY, TexturedWorld
+
+HAZE = (12.0, 40.0)
+"""Distances from the centre between which the ground fades into the horizon."""
+HAZIEST = 0.85
+"""Share of the horizon's light at the farther of the two."""
+CONTACT_HEIGHT = 0.4
+"""Height by which the ground's hold on a body's downward faces has fallen to a third, units."""
+LEAST_COSINE = 0.1
+"""A surface is taken as seen no more slantingly than this: its texture is not blurred further."""
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Points that rays met, world frame.
+
+    Attributes:
+        points: Where.
+        directions: Of the rays, depth 1 along the optical axis.
+        depth: z-depth.
+        pixels: Side of a pixel at depth 1, units; the rays stand for as much.
+        instances: 0 = ground and sky.
+        sky: Whether it is the dome.
+        facet_normals: Unit, towards the ray's origin.
+        normals: As those, smooth over round surfaces.
+    """
+
+    points: Float[ndarray, "3 r"]
+    directions: Float[ndarray, "3 r"]
+    depth: Float[ndarray, " r"]
+    pixels: float
+    instances: Int[ndarray, " r"]
+    sky: Bool[ndarray, " r"]
+    facet_normals: Float[ndarray, "3 r"]
+    normals: Float[ndarray, "3 r"]
+
+
+@dataclass(frozen=True)
+class BodyHits:
+    """Those of the hits that lie on bodies, in the bodies' own frames.
+
+    Attributes:
+        numbers: Among all hits.
+        bodies: Instance - 1.
+        points: Where.
+        normals: Smooth.
+        uvs: Of the points; 0 on bodies without.
+        densities: Sides of the texture a unit of length, likewise.
+    """
+
+    numbers: Int[ndarray, " k"]
+    bodies: Int[ndarray, " k"]
+    points: Float[ndarray, "k 3"]
+    normals: Float[ndarray, "k 3"]
+    uvs: Float[ndarray, "k 2"]
+    densities: Float[ndarray, " k"]
+
+
+def shade(
+    world: TexturedWorld,
+    hits: Hits,
+    on_bodies: BodyHits,
+    sunlit: Float[ndarray, " r"],
+    openness: Float[ndarray, " r"],
+) -> Float[ndarray, "3 r"]:
+    """Return the light that comes from hits, at most 1 a channel.
+
+    Args:
+        world: Textures and light.
+        hits: All of them.
+        on_bodies: Those on bodies.
+        sunlit: Cosine of the angle to the sun times the share of the sun that is seen, at least 0.
+        openness: Share of the sky's light that reaches the point between what it touches.
+    """
+    lighting = world.lighting
+    albedo = np.zeros_like(hits.points)
+    cosine = -dot(hits.directions, hits.normals) / np.sqrt(dot(hits.directions, hits.directions))
+    footprint = hits.depth * np.float32(hits.pixels) / np.sqrt(np.maximum(cosine, np.float32(LEAST_COSINE)))
+    ground = np.flatnonzero((hits.instances == 0) & ~hits.sky)
+    sky = np.flatnonzero(hits.sky)
+    albedo[:, ground] = _ground_albedo(world, hits.points[:, ground], footprint[ground])
+    albedo[:, on_bodies.numbers] = _body_albedo(world, on_bodies, footprint[on_bodies.numbers])
+
+    half_up = np.float32(0.5) * hits.normals[2]
+    above, below = (np.float32(0.5) + half_up) * openness, (np.float32(0.5) - half_up) * openness
+    light = albedo
+    for channel in range(3):
+        sun, over, under = (
+            np.float32(source[channel]) for source in (lighting.sun_light, lighting.sky_light, lighting.ground_light)
+        )
+        light[channel] *= sun * sunlit + over * above + under * below
+    light[:, on_bodies.numbers] += _highlight(world, hits, on_bodies, sunlit)
+    _add_haze(world, hits.points, ground, light)
+    if len(sky):
+        towards = hits.points[:, sky] / np.sqrt(dot(hits.points[:, sky], hits.points[:, sky]))
+        u, v = sky_coordinates(towards)
+        light[:, sky] = world.atlas.light(SKY, u, v, np.full(len(sky), hits.pixels / np.pi / 2, dtype=np.float32))
+    return np.minimum(light, 1, out=light)
+
+
+def body_openness(hits: Hits, on_bodies: BodyHits, contact: float) -> Float[ndarray, " k"]:
+    """Return how open points of bodies are to the light: less on faces that look down at near ground."""
+    down = np.float32(0.5) - np.float32(0.5) * hits.normals[2, on_bodies.numbers]
+    height = np.maximum(hits.points[2, on_bodies.numbers], 0)
+    return 1 - np.float32(contact) * down * np.exp(height * np.float32(-1 / CONTACT_HEIGHT))
+
+
+def dot(a: Float[ndarray, "3 n"], b: Float[ndarray, "3 n"]) -> Float[ndarray, " n"]:
+    """Return inner products."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _ground_albedo(
+    world: TexturedWorld, points: Float[ndarray, "3 n"], footprint: Float[ndarray, " n"]
+) -> Float[ndarray, "3 n"]:
+    assert world.looks.textured is not None
+    scale = 1 / world.looks.textured.ground_tile
+    across, along = (np.float32(scale * turn(world.ground_turn)) for turn in (np.cos, np.sin))
+    u, v = across * points[0] - along * points[1], along * points[0] + across * points[1]
+    return world.atlas.light(GROUND, u, v, footprint * np.float32(scale))
+
+
+def _body_albedo(world: TexturedWorld, on: BodyHits, footprint: Float[ndarray, " k"]) -> Float[ndarray, "3 k"]:
+    """Look textures up by uvs, or projected along one to three axes."""
+    finish, albedo = world.finish, np.zeros((3, len(on.numbers)), dtype=np.float32)
+    if not len(on.numbers):
+        return albedo
+    unwrapped = finish.unwrapped[on.bodies]
+    there = np.flatnonzero(unwrapped)
+    if len(there):
+        u, v = on.uvs[there].T
+        albedo[:, there] = world.atlas.light(on.bodies[there] + BODIES, u, v, footprint[there] * on.densities[there])
+    scales = 1 / finish.tiles
+    weights = projection_weights(on.normals)
+    for axis in range(3):
+        there = np.flatnonzero((weights[axis] > 0) & ~unwrapped)
+        if not len(there):
+            continue
+        bodies, points, scale = on.bodies[there], on.points[there], scales[on.bodies[there]]
+        side = np.where(on.normals[there, axis] > 0, np.float32(axis / 3), np.float32(axis / 3 + 0.5))
+        u = points[:, (axis + 1) % 3] * scale + finish.shifts[bodies, 0]
+        v = points[:, (axis + 2) % 3] * scale + finish.shifts[bodies, 1] + side
+        albedo[:, there] += weights[axis, there] * world.atlas.light(bodies + BODIES, u, v, footprint[there] * scale)
+    return albedo
+
+
+def _highlight(world: TexturedWorld, hits: Hits, on: BodyHits, sunlit: Float[ndarray, " r"]) -> Float[ndarray, "3 k"]:
+    """Return the sun's reflection. Source: Blinn, Models of light reflection, 1977, with the half vector."""
+    directions, normals = hits.directions[:, on.numbers], hits.normals[:, on.numbers]
+    towards_sun = world.lighting.sun.astype(np.float32)[:, None]
+    half = towards_sun - directions / np.sqrt(dot(directions, directions))
+    cosine = np.maximum(dot(half, normals) / np.sqrt(np.maximum(dot(half, half), np.float32(1e-6))), 0)
+    peak = cosine ** world.finish.shininess[on.bodies] * world.finish.gloss[on.bodies]
+    seen = np.minimum(4 * sunlit[on.numbers], 1)
+    return world.lighting.sun_light.astype(np.float32)[:, None] * (peak * seen)
+
+
+def _add_haze(
+    world: TexturedWorld, points: Float[ndarray, "3 r"], ground: Int[ndarray, " g"], light: Float[ndarray, "3 r"]
+) -> None:
+    distance = np.sqrt(points[0, ground] ** 2 + points[1, ground] ** 2)
+    far = distance > HAZE[0]
+    numbers = ground[far]
+    share = np.float32(HAZIEST) * (distance[far] - np.float32(HAZE[0])) / np.float32(HAZE[1] - HAZE[0])
+    horizon = world.lighting.horizon.astype(np.float32)[:, None]
+    light[:, numbers] += share * (horizon - light[:, numbers])

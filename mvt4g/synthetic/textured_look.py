@@ -1,0 +1,216 @@
+"""The textured look: patterned and photographed surfaces under a sun with soft shadows and a sky."""
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from mvt4g.synthetic.contact import GroundContact
+from mvt4g.synthetic.render import DOME_RADIUS, Frame, RayCaster, camera_rays, dome_distance
+from mvt4g.synthetic.shading import BodyHits, Hits, body_openness, dot, shade
+from mvt4g.synthetic.textured_world import TexturedWorld
+from mvt4g.types import Cameras
+
+SHADOW_BIAS = 4e-3
+CREASE = 0.7
+"""Cosine between the facets of neighbouring pixels under which there is an edge of the body."""
+DEPTH_STEP = 0.1
+"""Share of the depth by which neighbouring pixels of a body differ when one part of it hides another."""
+PENUMBRA_REACH = 2
+"""Pixels around a pixel in which first rays to different points of the sun must agree."""
+
+
+class TexturedRenderer:
+    """A textured scene at one time, ready to be looked at."""
+
+    def __init__(
+        self, world: TexturedWorld, rotations: Float[ndarray, "i 3 3"], positions: Float[ndarray, "i 3"]
+    ) -> None:
+        """Place the bodies; rotations are world from object."""
+        assert world.looks.textured is not None
+        self.world, self.spec = world, world.looks.textured
+        self.rotations, self.positions = rotations.astype(np.float32), positions.astype(np.float32)
+        self.caster = RayCaster(world.meshes, rotations, positions)
+        self.contact = GroundContact(world.meshes, rotations, positions, self.spec.contact)
+        self.sun_points = _sun_points(world.lighting.sun, world.lighting.sun_radius, self.spec.shadow_rays)
+
+    def render(self, cameras: Cameras, image_size: tuple[int, int]) -> Frame:
+        """Draw the views of ``cameras`` ``(v)``; normals are those of the surface, smooth where it is round."""
+        origins, directions = camera_rays(cameras, image_size)
+        views = [
+            self._view(origin, rays, image_size) for origin, rays in zip(origins[:, 0, 0], directions, strict=True)
+        ]
+        colour, depth, instances, facets = (np.stack(parts) for parts in zip(*views, strict=True))
+        return Frame(colour=colour, depth=depth, instances=instances, facet_normals=facets)
+
+    def _view(
+        self, origin: Float[ndarray, " 3"], directions: Float[ndarray, "h w 3"], image_size: tuple[int, int]
+    ) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+        rays = rearrange(directions.astype(np.float32), "h w c -> c (h w)")
+        pixel = float(np.linalg.norm(directions[0, 1] - directions[0, 0]))
+        hits, on_bodies = self._cast(origin.astype(np.float32), rays, pixel)
+        light = self._light(hits, on_bodies, image_size)
+        if self.world.looks.antialias:
+            numbers = np.flatnonzero(_edges(hits, image_size))
+            right, down = directions[0, 1] - directions[0, 0], directions[1, 0] - directions[0, 0]
+            self._refine(origin, rays, (right, down), numbers, light)
+        height, width = image_size
+        return (
+            rearrange(np.sqrt(light), "c (h w) -> h w c", h=height, w=width),
+            hits.depth.reshape(image_size),
+            hits.instances.reshape(image_size),
+            rearrange(hits.facet_normals, "c (h w) -> h w c", h=height, w=width),
+        )
+
+    def _refine(
+        self,
+        origin: Float[ndarray, " 3"],
+        rays: Float[ndarray, "3 r"],
+        steps: tuple[Float[ndarray, " 3"], Float[ndarray, " 3"]],
+        numbers: Int[ndarray, " e"],
+        light: Float[ndarray, "3 r"],
+    ) -> None:
+        """Redraw, in place, these pixels as the mean of 2x2 rays."""
+        if not len(numbers):
+            return
+        right, down = steps
+        offsets = np.stack([x * right / 4 + y * down / 4 for x in (-1, 1) for y in (-1, 1)], axis=-1)
+        samples = rays[:, numbers, None] + offsets[:, None].astype(np.float32)
+        pixel = float(np.linalg.norm(right)) / 2
+        hits, on_bodies = self._cast(origin.astype(np.float32), samples.reshape(3, -1), pixel)
+        light[:, numbers] = self._light(hits, on_bodies, None).reshape(3, -1, 4).mean(axis=-1)
+
+    def _cast(
+        self, origin: Float[ndarray, " 3"], directions: Float[ndarray, "3 r"], pixel: float
+    ) -> tuple[Hits, BodyHits]:
+        """Find what rays meet; directions have depth 1 along the optical axis, so lengths are z-depths."""
+        rays = np.empty((directions.shape[1], 6), dtype=np.float32)
+        rays[:, :3], rays[:, 3:] = origin, directions.T
+        found = self.caster.cast(rays)
+        depth = found.distances.copy()
+        with np.errstate(invalid="ignore"):
+            points = origin[:, None] + depth * directions
+            sky = ~(dot(points, points) < DOME_RADIUS**2)  # also where nothing is met: NaN and infinity
+        beyond = np.flatnonzero(sky)
+        depth[beyond] = dome_distance(rays[beyond, :3].astype(np.float64), rays[beyond, 3:].astype(np.float64))
+        points[:, beyond] = origin[:, None] + depth[beyond] * directions[:, beyond]
+        instances = np.where(sky, 0, found.instances).astype(np.int64)
+        facets = np.ascontiguousarray(found.facet_normals.T)
+        facets[:, beyond] = -points[:, beyond] / np.float32(DOME_RADIUS)
+        facets *= np.where(dot(facets, directions) > 0, np.float32(-1), np.float32(1))
+        normals = facets.copy()
+        on_bodies = self._on_bodies(instances, points, found.triangles, found.corners)
+        normals[:, on_bodies.numbers] = self._smooth(on_bodies, facets)
+        return Hits(points, directions, depth, pixel, instances, sky, facets, normals), on_bodies
+
+    def _on_bodies(
+        self,
+        instances: Int[ndarray, " r"],
+        points: Float[ndarray, "3 r"],
+        triangles: ndarray,
+        corners: Float[ndarray, "r 2"],
+    ) -> BodyHits:
+        surfaces, numbers = self.world.surfaces, np.flatnonzero(instances)
+        bodies = instances[numbers] - 1
+        rotations = self.rotations[bodies]
+        offsets = points.T[numbers] - self.positions[bodies]
+        triangle = surfaces.first_triangle[bodies] + triangles[numbers].astype(np.int32)
+        second, third = corners[numbers].T
+        weights = np.stack([1 - second - third, second, third], axis=-1)
+        normals = np.einsum("nk,nkc->nc", weights, surfaces.normals[triangle])
+        normals /= np.maximum(np.sqrt(np.einsum("nc,nc->n", normals, normals)), np.float32(1e-9))[:, None]
+        uvs = np.zeros((len(numbers), 2), dtype=np.float32)
+        if self.world.finish.unwrapped.any():
+            uvs = np.einsum("nk,nkc->nc", weights, surfaces.uvs[triangle])
+        own_points = np.einsum("nij,ni->nj", rotations, offsets)
+        return BodyHits(numbers, bodies, own_points, normals, uvs, surfaces.densities[triangle])
+
+    def _smooth(self, on: BodyHits, facets: Float[ndarray, "3 r"]) -> Float[ndarray, "3 k"]:
+        """Return smooth normals in the world frame, on the facets' side."""
+        normals = np.einsum("nij,nj->in", self.rotations[on.bodies], on.normals)
+        return normals * np.where(dot(normals, facets[:, on.numbers]) < 0, np.float32(-1), np.float32(1))
+
+    def _light(self, hits: Hits, on_bodies: BodyHits, image_size: tuple[int, int] | None) -> Float[ndarray, "3 r"]:
+        """Shade the pixels of an image, or the four samples of each of several pixels."""
+        sun = self.world.lighting.sun.astype(np.float32)
+        sunlit = np.maximum(sun[0] * hits.normals[0] + sun[1] * hits.normals[1] + sun[2] * hits.normals[2], 0)
+        sunlit[hits.sky] = 0
+        if self.world.looks.shadows:
+            faces = np.flatnonzero(sunlit > 0)
+            sunlit[faces] *= self._sun_seen(hits, faces, image_size)
+        openness = self.contact.openness(hits.points)
+        openness[on_bodies.numbers] = body_openness(hits, on_bodies, self.spec.contact)
+        return shade(self.world, hits, on_bodies, sunlit, openness)
+
+    def _sun_seen(
+        self, hits: Hits, faces: Int[ndarray, " k"], image_size: tuple[int, int] | None
+    ) -> Float[ndarray, " k"]:
+        """Return the share of the sun that is seen.
+
+        One ray a pixel first, to different edges of the sun from pixel to pixel; where those of a neighbourhood
+        disagree there is a penumbra, and rays go to points all over the sun. Samples of a pixel share its rays.
+        """
+        starts = hits.points[:, faces] + np.float32(SHADOW_BIAS) * hits.normals[:, faces]
+        number = len(self.sun_points)
+        if image_size is None or number == 1:
+            return 1 - self._blocked(starts, faces % 4 * number // 4).astype(np.float32)
+        row, column = np.divmod(faces, image_size[1])
+        corner = row % 2 * 2 + column % 2
+        blocked = self._blocked(starts, number - 1 - corner)
+        seen = 1 - blocked.astype(np.float32)
+        state = np.zeros(image_size, dtype=np.uint8)
+        state.ravel()[faces] = np.where(blocked, 1, 2)
+        mixed = np.flatnonzero((_spread(state) == 3).ravel()[faces])
+        total = np.zeros(len(mixed), dtype=np.float32)
+        for point in range(number):
+            total += ~self._blocked(starts[:, mixed], np.full(len(mixed), point))
+        seen[mixed] = total / np.float32(number)
+        return seen
+
+    def _blocked(self, starts: Float[ndarray, "3 n"], point: Int[ndarray, " n"]) -> Bool[ndarray, " n"]:
+        rays = np.empty((starts.shape[1], 6), dtype=np.float32)
+        rays[:, :3], rays[:, 3:] = starts.T, self.sun_points[point]
+        return self.caster.blocked(rays)
+
+
+def _sun_points(sun: Float[ndarray, " 3"], radius: float, number: int) -> Float[ndarray, "n 3"]:
+    """Return directions to points spread evenly over the sun's disc, from its middle outwards; the last lie apart.
+
+    Source: Vogel, A better way to construct the sunflower head, 1979.
+    """
+    if number == 1:
+        return sun[None].astype(np.float32)
+    across = np.cross(sun, [0.0, 0, 1] if abs(sun[2]) < 0.9 else [1.0, 0, 0])
+    across /= np.linalg.norm(across)
+    step = np.arange(number) + 0.5
+    distance, turn = np.tan(radius) * np.sqrt(step / number), np.pi * (3 - np.sqrt(5)) * step
+    along = np.cross(sun, across)
+    sideways = np.cos(turn)[:, None] * across + np.sin(turn)[:, None] * along
+    return (sun + distance[:, None] * sideways).astype(np.float32)
+
+
+def _spread(state: Int[ndarray, "h w"] | ndarray) -> ndarray:
+    """Return the bitwise or over a square of PENUMBRA_REACH pixels each way."""
+    for axis in (0, 1):
+        lines, spread = np.moveaxis(state, axis, 0), np.moveaxis(state.copy(), axis, 0)
+        for step in range(1, PENUMBRA_REACH + 1):
+            spread[step:] |= lines[:-step]
+            spread[:-step] |= lines[step:]
+        state = np.moveaxis(spread, 0, axis)
+    return state
+
+
+def _edges(hits: Hits, image_size: tuple[int, int]) -> Bool[ndarray, "h w"]:
+    """Flag both pixels of every pair of neighbours on different bodies, parts of one, or faces of one."""
+    ids = np.where(hits.sky, -1, hits.instances).reshape(image_size)
+    depth = hits.depth.reshape(image_size)
+    facets = hits.facet_normals.reshape(3, *image_size)
+    edge = np.zeros(image_size, dtype=bool)
+    for first, second in (((slice(None), slice(1, None)), (slice(None), slice(-1))), (slice(1, None), slice(-1))):
+        one, two = (slice(None), *np.atleast_1d(first)), (slice(None), *np.atleast_1d(second))
+        folded = (facets[one] * facets[two]).sum(axis=0) < CREASE
+        stepped = np.abs(depth[first] - depth[second]) > DEPTH_STEP * np.minimum(depth[first], depth[second])
+        apart = (ids[first] != ids[second]) | (ids[first] > 0) & (folded | stepped)
+        edge[first] |= apart
+        edge[second] |= apart
+    return edge
