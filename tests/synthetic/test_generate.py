@@ -12,7 +12,8 @@ from mvt4g.formats.clip_cache import read_clip, write_clip
 from mvt4g.geometry.camera import points_depth, project_points
 from mvt4g.geometry.sampling import bilinear_sample
 from mvt4g.geometry.warp import warp_by_depth
-from mvt4g.synthetic.generate import SceneSpec, draw_bodies, generate_clip
+from mvt4g.synthetic.generate import SceneSpec, generate_clip
+from mvt4g.synthetic.placing import draw_bodies
 from mvt4g.synthetic.spec import ObjectSpec, PointSpec
 from mvt4g.types import InputError, MultiViewClip
 
