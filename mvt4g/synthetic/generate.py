@@ -1,38 +1,77 @@
 """``generate_clip``: one multi-view clip with exact cameras, depth, ids and tracks from (recipe, seed, index)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from mvt4g.geometry.camera import unproject_pixels
-from mvt4g.geometry.pixels import pixel_centres
-from mvt4g.geometry.pose import rotation_from_quaternion
+from mvt4g.geometry.pose import pose_from, rotation_from_quaternion
 from mvt4g.synthetic.cameras import draw_cameras
 from mvt4g.synthetic.exposure import render_frames
 from mvt4g.synthetic.placing import draw_motion
 from mvt4g.synthetic.render import Frame
-from mvt4g.synthetic.shapes import Shape, mesh
+from mvt4g.synthetic.shapes import Shape
 from mvt4g.synthetic.spec import SceneSpec
-from mvt4g.synthetic.tracks import Poses, carry, draw_pixels, project_tracks, visibility
-from mvt4g.synthetic.world import draw_world
+from mvt4g.synthetic.textured_world import TexturedWorld
+from mvt4g.synthetic.tracks import Poses
+from mvt4g.synthetic.truth import Maps, TrackedPoints, dynamic_instances, track_points
+from mvt4g.synthetic.world import World, draw_world
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
-__all__ = ["SceneSpec", "generate_clip"]
+__all__ = ["DrawnScene", "GeneratedScene", "SceneSpec", "draw_scene", "generate_clip", "generate_scene"]
 
-DYNAMIC_SHARE = 0.01
-"""A body is dynamic when a point of it is ever farther than this share of its size from where it is in frame 0."""
+
+@dataclass(frozen=True)
+class DrawnScene:
+    """A clip before it is rendered.
+
+    Attributes:
+        shapes: Of the instances 1, 2, ...
+        poses: Of the instances, at every frame.
+        collisions: As in ``GeneratedScene``.
+        world: Their looks, and the light.
+        cameras: fp32 (v t).
+    """
+
+    shapes: Sequence[Shape]
+    poses: Poses
+    collisions: Int[ndarray, "k 3"]
+    world: World | TexturedWorld
+    cameras: Cameras
+
+
+@dataclass(frozen=True)
+class GeneratedScene:
+    """A clip and what a clip has no room for.
+
+    Attributes:
+        clip: With every field but the caption.
+        normals: Of the mesh at pixel centres, unit, world frame, towards the camera's side.
+        world_from_object: Poses of the instances 1, 2, ... fp32; rotations are proper.
+        collisions: Frame, instance and other instance (0 = ground) for every two that touched since the frame before.
+    """
+
+    clip: MultiViewClip
+    normals: Float[Tensor, "v t 3 h w"]
+    world_from_object: Float[Tensor, "t i 4 4"]
+    collisions: Int[Tensor, "k 3"]
 
 
 def generate_clip(scene: SceneSpec, seed: int, index: int, cameras: Cameras | None = None) -> MultiViewClip:
+    """Return the clip of ``generate_scene``, whose arguments these are."""
+    return generate_scene(scene, seed, index, cameras).clip
+
+
+def generate_scene(scene: SceneSpec, seed: int, index: int, cameras: Cameras | None = None) -> GeneratedScene:
     """Draw, simulate and render the clip number ``index`` of a recipe.
 
-    It is a function of the arguments alone: the same bytes in every process. Bodies, looks, cameras and points have
-    random streams of their own, so that changing the cameras' recipe leaves the world as it is.
+    It is a function of the arguments alone: the same bytes in every process. Bodies, looks, cameras, points and the
+    sensor's noise have random streams of their own, so that changing the cameras' recipe leaves the world as it is.
 
     Args:
         scene: The recipe.
@@ -41,12 +80,30 @@ def generate_clip(scene: SceneSpec, seed: int, index: int, cameras: Cameras | No
         cameras: fp32 cameras (v t) that take the place of the recipe's: the same world seen along another path.
 
     Raises:
-        InputError: If ``seed`` or ``index`` is negative, the recipe's cameras cannot be placed, or ``cameras`` are of
-            another number.
+        InputError: If ``seed`` or ``index`` is negative, the recipe's cameras cannot be placed, a user's mesh or image
+            cannot be read, or ``cameras`` are of another number.
     """
+    drawn = draw_scene(scene, seed, index, cameras)
+    _, _, _, point_rng, noise_rng = _streams(seed, index)
+    frames = render_frames(drawn.world, drawn.poses, drawn.cameras, scene.image_size, noise_rng)
+    colour, maps = _gather(frames, (scene.num_views, scene.num_frames), scene.image_size)
+    dynamic = dynamic_instances(drawn.shapes, drawn.world.meshes, drawn.poses)
+    points = track_points(point_rng, scene.points, maps, drawn.cameras, drawn.poses, dynamic)
+    return GeneratedScene(
+        clip=_clip(colour, maps, points, dynamic, drawn.cameras, scene.fps, f"synthetic-{seed}-{index:06d}"),
+        normals=torch.from_numpy(maps.normals),
+        world_from_object=pose_from(
+            torch.from_numpy(drawn.poses.rotations), torch.from_numpy(drawn.poses.positions)
+        ).float(),
+        collisions=torch.from_numpy(drawn.collisions),
+    )
+
+
+def draw_scene(scene: SceneSpec, seed: int, index: int, cameras: Cameras | None = None) -> DrawnScene:
+    """Do all of ``generate_scene``, whose arguments and errors these are, that comes before rendering."""
     if seed < 0 or index < 0:
         raise InputError(f"seed, index: got {seed}, {index}, want both >= 0")
-    body_rng, look_rng, camera_rng, point_rng, sensor_rng = np.random.default_rng((seed, index)).spawn(5)
+    body_rng, look_rng, camera_rng, _, _ = _streams(seed, index)
     shapes, motion = draw_motion(body_rng, scene.objects, scene.num_frames, scene.fps)
     poses = Poses(rotation_from_quaternion(torch.from_numpy(motion.quaternions)).numpy(), motion.positions)
     world = draw_world(look_rng, shapes, scene.looks)
@@ -55,73 +112,48 @@ def generate_clip(scene: SceneSpec, seed: int, index: int, cameras: Cameras | No
     elif cameras.intrinsics.shape != (scene.num_views, scene.num_frames, 3, 3):
         got, want = tuple(cameras.intrinsics.shape[:-2]), (scene.num_views, scene.num_frames)
         raise InputError(f"cameras: got {got} of views and frames, want {want}")
-    frames = list(render_frames(world, poses, cameras, scene.image_size, sensor_rng))
-    return _assemble(scene, frames, cameras, poses, shapes, point_rng, f"synthetic-{seed}-{index:06d}")
+    return DrawnScene(shapes, poses, motion.collisions, world, cameras)
 
 
-def dynamic_instances(shapes: Sequence[Shape], poses: Poses) -> Bool[ndarray, " i"]:
-    """Say which bodies count as dynamic (see DYNAMIC_SHARE)."""
-    moves = np.zeros(len(shapes), dtype=bool)
-    for number, shape in enumerate(shapes):
-        rotation, position = poses.rotations[:, number], poses.positions[:, number, None]
-        paths = np.einsum("tij,nj->tni", rotation, mesh(shape).vertices) + position
-        moves[number] = np.linalg.norm(paths - paths[:1], axis=-1).max() > DYNAMIC_SHARE * shape.size
-    return moves
+def _streams(seed: int, index: int) -> list[np.random.Generator]:
+    """Return the streams of bodies, looks, cameras, points and noise."""
+    return np.random.default_rng((seed, index)).spawn(5)
 
 
-def _assemble(
-    scene: SceneSpec,
-    frames: Sequence[Frame],
+def _gather(
+    frames: Iterable[Frame], views_frames: tuple[int, int], image_size: tuple[int, int]
+) -> tuple[Float[ndarray, "v t 3 h w"], Maps]:
+    """Write frame after frame into arrays of the whole clip; colours are rounded to 8 bits."""
+    shape = (*views_frames, *image_size)
+    colour, normals = (np.empty((*views_frames, 3, *image_size), dtype=np.float32) for _ in range(2))
+    depth, instances = np.empty(shape), np.empty(shape, dtype=np.int64)
+    for time, frame in enumerate(frames):
+        colour[:, time] = rearrange((frame.colour * 255).round() / 255, "v h w c -> v c h w")
+        normals[:, time] = rearrange(frame.facet_normals, "v h w c -> v c h w")
+        depth[:, time], instances[:, time] = frame.depth, frame.instances
+    return colour, Maps(depth, instances, normals)
+
+
+def _clip(
+    colour: Float[ndarray, "v t 3 h w"],
+    maps: Maps,
+    points: TrackedPoints,
+    dynamic: Bool[ndarray, " i"],
     cameras: Cameras,
-    poses: Poses,
-    shapes: Sequence[Shape],
-    rng: np.random.Generator,
+    fps: float,
     name: str,
 ) -> MultiViewClip:
-    """Add the tracks to the rendered frames."""
-    instances = np.stack([frame.instances for frame in frames], axis=1)
-    depth = torch.from_numpy(np.stack([frame.depth for frame in frames], axis=1))
-    normals = np.stack([frame.facet_normals for frame in frames], axis=1)
-    colour = torch.from_numpy(np.stack([frame.colour for frame in frames], axis=1))
-    moving = np.concatenate([[False], dynamic_instances(shapes, poses)])
-
-    chosen = draw_pixels(rng, instances, scene.points)
-    view, time, row, column = np.unravel_index(chosen, instances.shape)
-    point_instance = instances[view, time, row, column]
-    start = unproject_pixels(
-        pixel_centres(*scene.image_size).double()[row, column],
-        depth[view, time, row, column],
-        cameras.cam_from_world[view, time].double(),
-        cameras.intrinsics[view, time].double(),
-    ).numpy()
-    points_world = carry(start, time, point_instance, poses, as_points=True)
-    normals_world = carry(normals[view, time, row, column], time, point_instance, poses, as_points=False)
-
-    padding = scene.points.count - len(chosen)
-    points = _pad(torch.from_numpy(points_world).float(), padding)
-    point_ids = torch.from_numpy(np.pad(point_instance, (0, padding)))
-    valid = torch.arange(scene.points.count) < len(chosen)
-    tracks = project_tracks(points, cameras)
-    depth, ids = depth.float(), torch.from_numpy(instances)
-    visible = visibility(
-        tracks, points, _pad(torch.from_numpy(normals_world).float(), padding), point_ids, cameras, depth, ids,
-        scene.points.depth_tolerance,
-    )  # fmt: skip
     return MultiViewClip(
-        video=rearrange((colour * 255).round() / 255, "v t h w c -> v t c h w").contiguous(),
+        video=torch.from_numpy(colour),
         cameras=cameras,
         name=name,
-        tracks=tracks,
-        visible=visible & valid,
-        points_world=points,
-        point_instance=point_ids,
-        point_valid=valid,
-        depth=depth,
-        instances=ids,
-        dynamic=torch.from_numpy(moving[instances]),
-        fps=scene.fps,
+        tracks=points.tracks,
+        visible=points.visible,
+        points_world=points.points_world,
+        point_instance=points.instance,
+        point_valid=points.valid,
+        depth=torch.from_numpy(maps.depth).float(),
+        instances=torch.from_numpy(maps.instances),
+        dynamic=torch.from_numpy(np.concatenate([[False], dynamic])[maps.instances]),
+        fps=fps,
     )
-
-
-def _pad(points: Float[Tensor, "t n 3"], count: int) -> Float[Tensor, "t m 3"]:
-    return torch.nn.functional.pad(points, (0, 0, 0, count))

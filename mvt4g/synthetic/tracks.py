@@ -1,6 +1,5 @@
-"""Material points: where they start, how rigid bodies carry them, when they are seen."""
+"""Material points: how rigid bodies carry them, where views see them and when."""
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,10 @@ from numpy import ndarray
 
 from mvt4g.geometry.camera import points_depth, project_points
 from mvt4g.synthetic.cameras import camera_centres
-from mvt4g.synthetic.point_spec import PointSpec
 from mvt4g.types import Cameras
+
+NORMAL_STEP = 0.05
+"""Length of the difference of two unit normals from which on they count as different."""
 
 
 @dataclass(frozen=True)
@@ -26,28 +27,6 @@ class Poses:
 
     rotations: Float[ndarray, "t i 3 3"]
     positions: Float[ndarray, "t i 3"]
-
-
-def draw_pixels(rng: np.random.Generator, instances: Int[ndarray, "v t h w"], spec: PointSpec) -> Int[ndarray, " m"]:
-    """Draw flat indices into ``instances``, without repetition, at most ``spec.count``.
-
-    Objects share the foreground's budget equally; one that shows too few pixels leaves the rest to the others, all of
-    them together to the background.
-    """
-    flat = instances.reshape(-1)
-    order = np.argsort(flat, kind="stable")
-    starts = np.searchsorted(flat[order], np.arange(flat.max() + 2))
-    pixels = [order[first:last] for first, last in itertools.pairwise(starts)]
-    objects = sorted((group for group in pixels[1:] if len(group)), key=len)
-    left = round(spec.count * spec.foreground) if len(pixels[0]) else spec.count
-    chosen = []
-    for number, group in enumerate(objects):
-        take = min(len(group), round(left / (len(objects) - number)))
-        chosen.append(rng.choice(group, take, replace=False))
-        left -= take
-    background = min(len(pixels[0]), spec.count - sum(map(len, chosen)))
-    chosen.append(rng.choice(pixels[0], background, replace=False))
-    return np.concatenate(chosen)
 
 
 def carry(
@@ -83,7 +62,8 @@ def visibility(
     cameras: Cameras,
     depth: Float[torch.Tensor, "v t h w"],
     instances: Int[torch.Tensor, "v t h w"],
-    depth_tolerance: float,
+    depth_tolerance: float | int,
+    one_sided: Bool[torch.Tensor, " n"] | None = None,
 ) -> Bool[torch.Tensor, "v t n"]:
     """Say where points are seen.
 
@@ -92,24 +72,67 @@ def visibility(
     z-depth is used on both sides of the comparison (Kubric uses distance on both). The four pixels are those whose
     centres surround the point, the border's repeated outside.
 
+    Args:
+        tracks: Projections of the points, pixels.
+        points_world: World frame.
+        normals_world: Outward, world frame.
+        point_instance: What each point is fixed to.
+        cameras: fp32 (v t).
+        depth: z-depth of pixel centres.
+        instances: Of pixel centres.
+        depth_tolerance: Share of a point's depth.
+        one_sided: False for points whose surface may be seen from behind; None = no such point.
+
     Source: kubric, challenges/point_tracking/dataset.py (the rules; not its code).
     """
     height, width = depth.shape[-2:]
     own_depth = points_depth(points_world, rearrange(cameras.cam_from_world, "v t i j -> v t 1 i j"))
     inside = (tracks >= 0).all(-1) & (tracks[..., 0] < width) & (tracks[..., 1] < height)
     corner = (tracks - 0.5).floor().clamp(-1, max(height, width)).long()
-    columns = (corner[..., 0, None] + torch.tensor([0, 1, 0, 1])).clamp(0, width - 1)
-    rows = (corner[..., 1, None] + torch.tensor([0, 0, 1, 1])).clamp(0, height - 1)
-    flat = rearrange(rows * width + columns, "v t n s -> v t (n s)")
-    depths, ids = (
-        rearrange(rearrange(maps, "v t h w -> v t (h w)").gather(-1, flat), "v t (n s) -> v t n s", s=4)
-        for maps in (depth, instances)
-    )
-    uncovered = depths.amax(-1) >= (1 - depth_tolerance) * own_depth
-    recognised = (ids == point_instance[:, None]).any(-1)
-    towards = rearrange(camera_centres(cameras), "v t c -> v t 1 c") - points_world
-    facing = (towards * normals_world).sum(-1) > 0
+    left, right = (edge.clamp(0, width - 1) for edge in (corner[..., 0], corner[..., 0] + 1))
+    top, bottom = (edge.clamp(0, height - 1) * width for edge in (corner[..., 1], corner[..., 1] + 1))
+    depth_rows, id_rows = (rearrange(maps, "v t h w -> v t (h w)") for maps in (depth, instances))
+    farthest, recognised = torch.full_like(own_depth, -torch.inf), torch.zeros_like(inside)
+    for row in (top, bottom):
+        for column in (left, right):
+            pixel = row + column
+            farthest = torch.maximum(farthest, depth_rows.gather(-1, pixel))
+            recognised |= id_rows.gather(-1, pixel) == point_instance
+    uncovered = farthest >= (1 - depth_tolerance) * own_depth
+    facing = faces_camera(points_world, normals_world, cameras)
+    if one_sided is not None:
+        facing = facing | ~one_sided
     return (own_depth > 0) & inside & uncovered & recognised & facing
+
+
+def faces_camera(
+    points_world: Float[torch.Tensor, "t n 3"], normals_world: Float[torch.Tensor, "t n 3"], cameras: Cameras
+) -> Bool[torch.Tensor, "v t n"]:
+    """Say which cameras are on the outer side of the surface at each point."""
+    towards = rearrange(camera_centres(cameras), "v t c -> v t 1 c") - points_world
+    return (towards * normals_world).sum(-1) > 0
+
+
+def alike_around(
+    normals: Float[ndarray, "v t 3 h w"],
+    view: Int[ndarray, " n"],
+    frame: Int[ndarray, " n"],
+    row: Int[ndarray, " n"],
+    column: Int[ndarray, " n"],
+) -> Bool[ndarray, " n"]:
+    """Say at which pixels the normals map is smooth: at most two diagonal neighbours have another normal.
+
+    Another is one farther than NORMAL_STEP; the border is repeated outside.
+
+    Source: kubric, challenges/point_tracking/dataset.py (the rule; not its code).
+    """
+    height, width = normals.shape[-2:]
+    own, others = normals[view, frame, :, row, column], np.zeros(len(view), dtype=np.int64)
+    for down in (-1, 1):
+        for right in (-1, 1):
+            beside = normals[view, frame, :, (row + down).clip(0, height - 1), (column + right).clip(0, width - 1)]
+            others += ((beside - own) ** 2).sum(-1) > NORMAL_STEP**2
+    return others <= 2
 
 
 def project_tracks(points_world: Float[torch.Tensor, "t n 3"], cameras: Cameras) -> Float[torch.Tensor, "v t n 2"]:

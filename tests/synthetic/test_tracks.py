@@ -4,8 +4,9 @@ import torch
 
 from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.pose import invert_pose, look_at
+from mvt4g.synthetic.points import draw_pixels
 from mvt4g.synthetic.spec import PointSpec
-from mvt4g.synthetic.tracks import Poses, carry, draw_pixels, project_tracks, visibility
+from mvt4g.synthetic.tracks import Poses, carry, project_tracks, visibility
 from mvt4g.types import Cameras
 from tests.reference.visibility import visibility as slow_visibility
 
@@ -101,7 +102,7 @@ def test_carry_by_hand():
 def test_budgets(pixels, spec, expected):
     instances = np.concatenate([np.full(count, instance) for instance, count in pixels.items()])
     np.random.default_rng(1).shuffle(instances)
-    chosen = draw_pixels(np.random.default_rng(0), instances[None, None, None], spec)
+    chosen = draw_pixels(np.random.default_rng(0), instances[None, None, None], np.zeros(9, dtype=bool), spec)
     assert len(np.unique(chosen)) == len(chosen)
     ids, counts = np.unique(instances[chosen], return_counts=True)
     assert dict(zip(ids.tolist(), counts.tolist(), strict=True)) == expected

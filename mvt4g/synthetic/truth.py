@@ -1,0 +1,149 @@
+"""What is known of a rendered clip: which bodies move, and the points that are tracked on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from mvt4g.geometry.camera import unproject_pixels
+from mvt4g.geometry.pixels import pixel_centres
+from mvt4g.synthetic.point_spec import PointSpec
+from mvt4g.synthetic.points import choose_by_motion, draw_pixels, seen_path_length
+from mvt4g.synthetic.shapes import Mesh, Shape
+from mvt4g.synthetic.tracks import Poses, alike_around, carry, faces_camera, project_tracks, visibility
+from mvt4g.types import Cameras
+
+DYNAMIC_SHARE = 0.01
+"""A body is dynamic when a point of it is ever farther than this share of its size from where it is in frame 0."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What every view shows at every frame.
+
+    Attributes:
+        depth: z-depth of pixel centres, fp64.
+        instances: 0 = ground and sky.
+        normals: Of the mesh at pixel centres, unit, world frame, outward.
+    """
+
+    depth: Float[ndarray, "v t h w"]
+    instances: Int[ndarray, "v t h w"]
+    normals: Float[ndarray, "v t 3 h w"]
+
+
+@dataclass(frozen=True)
+class TrackedPoints:
+    """Points and where they are seen; padding is not valid, never visible, and lies in the world's origin.
+
+    Attributes:
+        tracks: Pixels, true through occlusion.
+        visible: Seen, by the rules of ``tracks.visibility``.
+        points_world: World frame.
+        instance: What each is fixed to, 0 = background.
+        valid: False for padding.
+    """
+
+    tracks: Float[Tensor, "v t n 2"]
+    visible: Bool[Tensor, "v t n"]
+    points_world: Float[Tensor, "t n 3"]
+    instance: Int[Tensor, " n"]
+    valid: Bool[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class _Sown:
+    """Points before they are chosen and padded; ``one_sided`` False = the surface may be seen from behind."""
+
+    points_world: Float[Tensor, "t n 3"]
+    normals_world: Float[Tensor, "t n 3"]
+    instance: Int[Tensor, " n"]
+    one_sided: Bool[Tensor, " n"]
+
+
+def dynamic_instances(shapes: Sequence[Shape], meshes: Sequence[Mesh], poses: Poses) -> Bool[ndarray, " i"]:
+    """Say which bodies count as dynamic (see DYNAMIC_SHARE)."""
+    moves = np.zeros(len(shapes), dtype=bool)
+    for number, (shape, body) in enumerate(zip(shapes, meshes, strict=True)):
+        rotation, position = poses.rotations[:, number], poses.positions[:, number, None]
+        paths = np.einsum("tij,nj->tni", rotation, body.vertices) + position
+        moves[number] = np.linalg.norm(paths - paths[:1], axis=-1).max() > DYNAMIC_SHARE * shape.size
+    return moves
+
+
+def track_points(
+    rng: np.random.Generator, spec: PointSpec, maps: Maps, cameras: Cameras, poses: Poses, dynamic: Bool[ndarray, " i"]
+) -> TrackedPoints:
+    """Draw points from pixels, carry them with their bodies and say where they are seen.
+
+    Args:
+        rng: Source of all draws.
+        spec: Of the points.
+        maps: Of the rendered frames.
+        cameras: fp32 (v t).
+        poses: Of the bodies.
+        dynamic: Which of them move.
+    """
+    sown = _sow(draw_pixels(rng, maps.instances, dynamic, spec), spec, maps, cameras, poses)
+    depth, instances = torch.from_numpy(maps.depth).float(), torch.from_numpy(maps.instances)
+    if spec.budget == "motion":
+        visible = _seen(sown, project_tracks(sown.points_world, cameras), cameras, depth, instances, spec)
+        length = seen_path_length(sown.points_world.numpy(), visible.numpy())
+        sown = _take(sown, torch.from_numpy(choose_by_motion(rng, length, spec.count)))
+    found = len(sown.instance)
+    sown = _pad(sown, spec.count - found)
+    valid = torch.arange(spec.count) < found
+    tracks = project_tracks(sown.points_world, cameras)
+    visible = _seen(sown, tracks, cameras, depth, instances, spec) & valid
+    return TrackedPoints(tracks, visible, sown.points_world, sown.instance, valid)
+
+
+def _sow(chosen: Int[ndarray, " n"], spec: PointSpec, maps: Maps, cameras: Cameras, poses: Poses) -> _Sown:
+    """Lift pixels, given as flat indices into the maps, to points of the bodies they show."""
+    view, time, row, column = np.unravel_index(chosen, maps.instances.shape)
+    instance = maps.instances[view, time, row, column]
+    start = unproject_pixels(
+        pixel_centres(*maps.instances.shape[-2:]).double()[row, column],
+        torch.from_numpy(maps.depth[view, time, row, column]),
+        cameras.cam_from_world[view, time].double(),
+        cameras.intrinsics[view, time].double(),
+    ).numpy()
+    own_normals = maps.normals[view, time, :, row, column].astype(np.float64)
+    points = torch.from_numpy(carry(start, time, instance, poses, as_points=True)).float()
+    normals = torch.from_numpy(carry(own_normals, time, instance, poses, as_points=False)).float()
+    one_sided = faces_camera(points, normals, cameras)[view, time, torch.arange(len(chosen))]
+    if spec.facing == "smooth":
+        one_sided &= torch.from_numpy(alike_around(maps.normals, view, time, row, column))
+    return _Sown(points, normals, torch.from_numpy(instance), one_sided)
+
+
+def _seen(
+    sown: _Sown,
+    tracks: Float[Tensor, "v t n 2"],
+    cameras: Cameras,
+    depth: Float[Tensor, "v t h w"],
+    instances: Int[Tensor, "v t h w"],
+    spec: PointSpec,
+) -> Bool[Tensor, "v t n"]:
+    return visibility(
+        tracks, sown.points_world, sown.normals_world, sown.instance, cameras, depth, instances,
+        spec.depth_tolerance, sown.one_sided,
+    )  # fmt: skip
+
+
+def _take(sown: _Sown, points: Int[Tensor, " m"]) -> _Sown:
+    return _Sown(
+        sown.points_world[:, points], sown.normals_world[:, points], sown.instance[points], sown.one_sided[points]
+    )
+
+
+def _pad(sown: _Sown, count: int) -> _Sown:
+    points, normals = (
+        torch.nn.functional.pad(part, (0, 0, 0, count)) for part in (sown.points_world, sown.normals_world)
+    )
+    instance, one_sided = (torch.nn.functional.pad(part, (0, count)) for part in (sown.instance, sown.one_sided))
+    return _Sown(points, normals, instance, one_sided)
