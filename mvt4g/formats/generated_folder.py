@@ -59,7 +59,8 @@ def read_generated(folder: Path) -> GeneratedVideos:
     known: dict[str, Tensor | None] = {f"{name}_video": other for name, other in others.items()}
     known |= {f"{name}_depth": maps.float() for name, maps in _read_maps(folder / "depth.npz", video).items()}
     known |= {f"{name}_dynamic": maps != 0 for name, maps in _read_maps(folder / "dynamic.npz", video).items()}
-    known |= {"mask": maps != 0 for maps in _read_maps(folder / "mask.npz", video, (TARGET_VIEW,)).values()}
+    for maps in _read_maps(folder / "mask.npz", video, (TARGET_VIEW,)).values():
+        known["mask"] = maps != 0
     batched = {name: None if value is None else value[None] for name, value in (known | cameras).items()}
     return GeneratedVideos((folder.name,), video[None], **batched)
 
