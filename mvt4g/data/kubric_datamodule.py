@@ -1,4 +1,4 @@
-"""Kubric-like synthetic scenes for fit, validate and test."""
+"""Kubric-like synthetic scenes, and clips of any source that has tracks, depth or only video and cameras."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,22 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from mvt4g.data.kubric import StepSampler, SyntheticClips
+from mvt4g.data.clip_sources import OpenSource, SourceSpec, Split, open_path
+from mvt4g.data.kubric import SyntheticClips
 from mvt4g.data.loading import LoaderSpec, collate, raise_if_error
+from mvt4g.data.samples import HeldOutClips, SamplingSpec, TrainingSamples
+from mvt4g.data.steps import StepSampler
 from mvt4g.synthetic.spec import SceneSpec
 from mvt4g.types import InputError, MultiViewClip
+
+Samples = TrainingSamples | HeldOutClips
 
 
 class KubricDataModule(LightningDataModule):
     """Train clips in an endless order that depends on the step alone, fixed validation and test clips.
+
+    Scenes are generated, or come from ``sampling.sources``, or from both in a weighted mixture. Clips of a source are
+    called ``<source>/<clip>``, by which the system logs its losses per source.
 
     Training is counted in steps: give the trainer ``max_steps``, ``val_check_interval`` in steps and
     ``check_val_every_n_epoch=None``. A resumed fit goes on with the samples that would have come next.
@@ -28,25 +36,50 @@ class KubricDataModule(LightningDataModule):
         num_val: int = 32,
         num_test: int = 32,
         seed: int = 0,
-        augment_colour: bool = False,
+        sampling: SamplingSpec = SamplingSpec(),
     ) -> None:
-        """Set up the three splits; clips are made when they are asked for.
+        """Take note of the sources; they are opened in ``setup``, and clips are made when they are asked for.
 
         Args:
-            scene: The recipe of all splits.
+            scene: The recipe of generated scenes.
             loader: Batches and workers.
             cache_dir: Keeps generated clips; a full cache needs neither Open3D nor MuJoCo.
-            num_train: Different training clips before a second pass starts.
-            num_val: Validation clips.
-            num_test: Test clips.
-            seed: Of the clips and their order.
-            augment_colour: Permute and scale colour channels in training.
+            num_train: Different generated training clips before a second pass starts.
+            num_val: Validation clips, of each source at most.
+            num_test: Test clips, of each source at most.
+            seed: Of generated clips and of every draw of a sample.
+            sampling: Other sources, and what is taken of each clip.
         """
         super().__init__()
-        self.loader = loader
-        self.train_clips = SyntheticClips(scene, "train", num_train, seed, cache_dir, augment_colour)
-        self.val_clips = SyntheticClips(scene, "val", num_val, seed, cache_dir)
-        self.test_clips = SyntheticClips(scene, "test", num_test, seed, cache_dir)
+        self.scene, self.loader, self.cache_dir, self.seed, self.sampling = scene, loader, cache_dir, seed, sampling
+        self.num_clips: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
+        self._samples: dict[Split, Samples] = {}
+
+    def setup(self, stage: str) -> None:
+        """Open the sources that a stage needs.
+
+        Raises:
+            InputError: If one is not there, of no known format, or empty, or a number is out of range.
+        """
+        splits: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+        for split in splits.get(stage, ()):
+            self.samples(split)
+
+    def samples(self, split: Split) -> Samples:
+        """Return the samples of a split.
+
+        Raises:
+            InputError: As ``setup``.
+        """
+        if split not in self._samples:
+            specs = [spec for spec in self.sampling.sources if spec.split == split]
+            sources = [self._open(spec) for spec in specs] or [OpenSource("", self._generated(split, self.scene))]
+            self._samples[split] = (
+                TrainingSamples(sources, self.sampling, self.seed)
+                if split == "train"
+                else HeldOutClips(sources, self.sampling, self.seed, self.num_clips[split])
+            )
+        return self._samples[split]
 
     def train_dataloader(self) -> DataLoader[MultiViewClip | InputError]:
         """Return the samples from the trainer's step on; Lightning restores the step before it asks."""
@@ -59,15 +92,15 @@ class KubricDataModule(LightningDataModule):
             rank=trainer.global_rank,
             world=trainer.world_size,
         )
-        return self._loader(self.train_clips, sampler)
+        return self._loader("train", sampler)
 
     def val_dataloader(self) -> DataLoader[MultiViewClip | InputError]:
         """Return the validation clips in order."""
-        return self._loader(self.val_clips)
+        return self._loader("val")
 
     def test_dataloader(self) -> DataLoader[MultiViewClip | InputError]:
         """Return the test clips in order."""
-        return self._loader(self.test_clips)
+        return self._loader("test")
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Raise here, in the main process, what a worker found wrong.
@@ -77,11 +110,17 @@ class KubricDataModule(LightningDataModule):
         """
         return raise_if_error(batch)
 
-    def _loader(
-        self, clips: SyntheticClips, sampler: StepSampler | None = None
-    ) -> DataLoader[MultiViewClip | InputError]:
+    def _open(self, spec: SourceSpec) -> OpenSource:
+        if spec.path is not None:
+            return OpenSource(spec.called, open_path(spec.path, spec.format), spec.weight, spec.path)
+        return OpenSource(spec.called, self._generated(spec.split, spec.scene or self.scene), spec.weight)
+
+    def _generated(self, split: Split, scene: SceneSpec) -> SyntheticClips:
+        return SyntheticClips(scene, split, self.num_clips[split], self.seed, self.cache_dir)
+
+    def _loader(self, split: Split, sampler: StepSampler | None = None) -> DataLoader[MultiViewClip | InputError]:
         return DataLoader(
-            clips,
+            self.samples(split),
             batch_size=self.loader.batch_size,
             sampler=sampler,
             shuffle=False,

@@ -27,6 +27,7 @@ from mvt4g.systems.schedule import warmup_cosine
 from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
+from mvt4g.systems.source_means import source_means
 from mvt4g.types import TARGET, InputError, MultiViewClip, TapShape
 
 NOISE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -94,8 +95,9 @@ class NovelViewSystem(LightningModule):
         noise = torch.randn(latents[:, TARGET].shape, generator=generator).to(latents.device)
         layers = self._supervised_layers() if batch.tracks is not None else ()
         passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, layers)
-        total = self.diffusion_loss(passed.velocity, passed.target, self.model.flow.weight(sigma)).mean()
-        self.log("train/loss_diff", total, batch_size=len(sigma))
+        per_clip = self.diffusion_loss(passed.velocity, passed.target, self.model.flow.weight(sigma))
+        total = per_clip.mean()
+        self.log_dict({"train/loss_diff": total, **_by_source("diff", per_clip, batch)}, batch_size=len(sigma))
         if layers:
             total = total + self._auxiliary_loss(passed, batch, generator)
         self.log("train/loss", total, prog_bar=True, batch_size=len(sigma))
@@ -176,11 +178,13 @@ class NovelViewSystem(LightningModule):
                 name: getattr(track, name) for name in ("position", "occluded_position", "visibility", "confidence")
             }
             self._log_auxiliary("track", track.total, track.empty, passed.sigma, parts)
+            self.log_dict(_by_source("track", track.total, batch, track.empty), batch_size=len(passed.sigma))
             total = total + spec.weight_track * track.total.mean()
         if self.correspondence_loss is not None and spec.weight_corr:
             taps = {layer: passed.taps[layer] for layer in self.corr_layers}
             corr = self.correspondence_loss(taps, truth.queries, tracks, visible, truth.valid)
             self._log_auxiliary("corr", corr.total, corr.empty, passed.sigma, corr.pairs)
+            self.log_dict(_by_source("corr", corr.total, batch, corr.empty), batch_size=len(passed.sigma))
             total = total + spec.weight_corr * corr.total.mean()
         return total
 
@@ -219,3 +223,10 @@ class NovelViewSystem(LightningModule):
         scores = self.scores[split]
         assert isinstance(scores, NovelViewScores)
         return scores
+
+
+def _by_source(term: str, per_clip: Tensor, batch: MultiViewClip, empty: Tensor | None = None) -> dict[str, Tensor]:
+    """Return a term's mean by source, over the clips that have it, under its log keys."""
+    names = (batch.name,) if isinstance(batch.name, str) else batch.name
+    means = source_means(per_clip.detach(), names, None if empty is None else ~empty)
+    return {f"train/loss_{term}/{source}": mean for source, mean in means.items()}

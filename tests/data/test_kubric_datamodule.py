@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 
 import lightning
@@ -5,11 +6,18 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from mvt4g.data.kubric import SyntheticClips, recipe_hash
+from mvt4g.data.augment import AugmentSpec
+from mvt4g.data.clip_sources import SourceSpec
+from mvt4g.data.crops import CropSpec
+from mvt4g.data.frame_rates import FrameSpec
+from mvt4g.data.kubric import recipe_hash
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.data.loading import LoaderSpec
+from mvt4g.data.samples import SamplingSpec
+from mvt4g.formats.clip_cache import write_clip
 from mvt4g.synthetic.spec import PointSpec, SceneSpec
 from mvt4g.types import InputError, MultiViewClip
+from tests.data.made_up_clips import moving_clip, video_and_cameras
 
 SCENE = SceneSpec(num_frames=1, image_size=(8, 8), points=PointSpec(count=4))
 
@@ -94,10 +102,56 @@ def test_an_error_in_a_worker_is_raised_in_the_main_process(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_colour_augmentation_is_for_training_alone():
-    module = data(0, augment_colour=True)
-    assert module.train_clips.augment_colour
-    assert not module.val_clips.augment_colour
-    plain = SyntheticClips(SCENE, "train", 10, 0)
-    assert not torch.equal(module.train_clips[0].video, plain[0].video)
-    assert torch.equal(module.train_clips[0].tracks, plain[0].tracks)
+def test_augmentation_is_for_training_alone():
+    module, plain = data(0, sampling=SamplingSpec(augment=AugmentSpec(recolour=True))), data(0)
+    one, other = module.samples("train")[0], plain.samples("train")[0]
+    assert not torch.equal(one.video, other.video)
+    assert torch.equal(one.tracks, other.tracks)
+    assert torch.equal(module.samples("val")[0].video, plain.samples("val")[0].video)
+
+
+@pytest.fixture
+def mixture(tmp_path):
+    """Clips with and without tracks on disk, for training and for validation, and generated scenes."""
+    for folder, make in (("tracked", moving_clip), ("videos", video_and_cameras)):
+        for number in range(4):
+            write_clip(tmp_path / folder / f"{number}.npz", make(frames=4, seed=number))
+    sources = (
+        SourceSpec(tmp_path / "tracked", weight=2.0),
+        SourceSpec(tmp_path / "videos"),
+        SourceSpec(),
+        SourceSpec(tmp_path / "videos", split="val"),
+        SourceSpec(tmp_path / "tracked", split="val"),
+    )
+    return SamplingSpec(sources, frames=FrameSpec(1), crop=CropSpec((8, 8)), num_points=4)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_fit_sees_the_same_mixture(tmp_path, mixture, workers):
+    def go(folder, steps, **options):
+        return fit(tmp_path / folder, steps, module=data(workers, sampling=mixture), **options)
+
+    whole, first = go("whole", 6), go("half", 3)
+    (checkpoint,) = (tmp_path / "half").glob("*.ckpt")
+    rest = go("half", 6, ckpt_path=str(checkpoint))
+    assert first.seen + rest.seen == whole.seen
+    assert {name.partition("/")[0] for names, _ in whole.seen for name in names} == {"tracked", "videos", "generated"}
+    assert set(whole.validated) == {f"{folder}/{number}.npz" for folder in ("tracked", "videos") for number in range(3)}
+
+
+def test_a_split_without_a_source_is_generated(mixture):
+    names = [name for batch in data(0, sampling=mixture).test_dataloader() for name in batch.name]
+    assert names == ["synthetic-0-200000000", "synthetic-0-200000001"]
+
+
+def test_sources_of_other_stages_need_not_be_there(tmp_path):
+    module = data(0, sampling=SamplingSpec((SourceSpec(tmp_path / "none"),)))
+    module.setup("test")
+    with pytest.raises(InputError, match=f"^{tmp_path / 'none'}: no such file or folder"):
+        module.setup("fit")
+
+
+def test_a_generated_source_may_have_a_recipe_of_its_own():
+    other = dataclasses.replace(SCENE, image_size=(10, 10))
+    sources = (SourceSpec(scene=other, name="larger"),)
+    assert data(0, sampling=SamplingSpec(sources)).samples("train")[0].video.shape[-2:] == (10, 10)

@@ -1,0 +1,89 @@
+"""Which frames of a clip a sample has: how many, at which rate, from where on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from mvt4g.types import Cameras, InputError, MultiViewClip
+
+
+@dataclass(frozen=True)
+class FrameSpec:
+    """How many frames, and how far apart they may be.
+
+    Attributes:
+        count: Frames of a sample: the codec's temporal_stride * m + 1. None = all frames of the clip.
+        strides: Distances from a frame to the next that are drawn from, those that fit in the clip alike.
+    """
+
+    count: int | None = None
+    strides: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a number is under 1, or there are strides but no count.
+        """
+        if self.count is not None and self.count < 1:
+            raise InputError(f"sampling.frames.count: got {self.count}, want at least 1, or null for all")
+        if not self.strides or min(self.strides) < 1:
+            raise InputError(f"sampling.frames.strides: got {self.strides}, want one or more, each at least 1")
+        if self.count is None and self.strides != (1,):
+            raise InputError(f"sampling.frames.strides: got {self.strides} without a count, want sampling.frames.count")
+
+    def draw(self, available: int, rng: np.random.Generator, what: str) -> range | None:
+        """Draw the frames of a training sample: a stride that fits, then a start; None = all.
+
+        Args:
+            available: Frames the clip has.
+            rng: Source of all randomness.
+            what: The clip, for messages.
+
+        Raises:
+            InputError: If the clip is too short.
+        """
+        if self.count is None:
+            return None
+        fitting = self._fitting(self.count, available, what)
+        stride = fitting[int(rng.integers(len(fitting)))]
+        start = int(rng.integers(available - (self.count - 1) * stride))
+        return range(start, start + (self.count - 1) * stride + 1, stride)
+
+    def first(self, available: int, what: str) -> range | None:
+        """Return the frames of a held-out clip: from frame 0 at the first stride that fits; None = all.
+
+        Raises:
+            InputError: If the clip is too short.
+        """
+        if self.count is None:
+            return None
+        stride = self._fitting(self.count, available, what)[0]
+        return range(0, (self.count - 1) * stride + 1, stride)
+
+    def _fitting(self, count: int, available: int, what: str) -> list[int]:
+        fitting = [stride for stride in self.strides if (count - 1) * stride < available]
+        if not fitting:
+            least = (count - 1) * min(self.strides) + 1
+            raise InputError(f"{what}: got {available} frames, want at least {least} (sampling.frames)")
+        return fitting
+
+
+def select_frames(clip: MultiViewClip, frames: Sequence[int]) -> MultiViewClip:
+    """Return one clip (no batch axis) with only these frames, in this order; its rate stays as it is."""
+    index = torch.as_tensor(list(frames))
+    by_view = {
+        name: value.index_select(1, index)
+        for name in ("video", "tracks", "visible", "depth", "instances", "dynamic")
+        if (value := getattr(clip, name)) is not None
+    }
+    points = None if clip.points_world is None else clip.points_world.index_select(0, index)
+    cameras = Cameras(clip.cameras.cam_from_world[:, index], clip.cameras.intrinsics[:, index])
+    return replace(clip, cameras=cameras, points_world=points, **by_view)
+
+
+def at_stride(clip: MultiViewClip, stride: int) -> MultiViewClip:
+    """Return the clip with the frame rate of every ``stride``-th frame."""
+    return clip if stride == 1 or not isinstance(clip.fps, float | int) else replace(clip, fps=clip.fps / stride)

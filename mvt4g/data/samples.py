@@ -1,0 +1,185 @@
+"""From clips of any source to the samples a model is given: two views, some frames, a crop, a number of points, a look.
+
+Every draw of a training sample follows (seed, sample number) alone, each kind of draw in a stream of its own: worker
+count, batch size and a resume change nothing, and neither does one option the draws of another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+from torch.utils.data import Dataset
+
+from mvt4g.data.augment import AugmentSpec
+from mvt4g.data.clip_sources import OpenSource, SourceSpec, check_sources
+from mvt4g.data.colours import recolour
+from mvt4g.data.crops import CropSpec, Window, crop_clip
+from mvt4g.data.frame_rates import FrameSpec, at_stride
+from mvt4g.data.mixture import Turns, alike, named_after
+from mvt4g.data.points import take_points
+from mvt4g.data.views import ViewSpec
+from mvt4g.formats.readers.selection import Selection
+from mvt4g.types import InputError, MultiViewClip
+
+ORDER_STREAM, PAIR_STREAM = 1, 2
+FRAME_STREAM, CROP_STREAM, POINT_STREAM, JITTER_STREAM, ERASER_STREAM = 4, 5, 6, 7, 8
+"""Third parts of the random seeds that choose clips and what is taken of them (3 is ``mixture.TURN_STREAM``)."""
+
+
+@dataclass(frozen=True)
+class SamplingSpec:
+    """What samples are drawn from and what is taken of each clip. Held-out clips take the first choice, not a draw.
+
+    Attributes:
+        sources: Of all splits; a split without one has the datamodule's generated scenes.
+        views: Which views may be reference and target.
+        frames: How many, at which rates.
+        crop: Which part of the frames, at which size.
+        num_points: Points of every sample, of those that are seen in it; None = all the clip has. Clips without tracks
+            get so many places for points that hold none: they teach L_diff alone.
+        augment: Colours and erased boxes, in training only.
+    """
+
+    sources: tuple[SourceSpec, ...] = ()
+    views: ViewSpec = ViewSpec()
+    frames: FrameSpec = FrameSpec()
+    crop: CropSpec = CropSpec()
+    num_points: int | None = None
+    augment: AugmentSpec = AugmentSpec()
+
+    def __post_init__(self) -> None:
+        """Check what concerns more than one part.
+
+        Raises:
+            InputError: If a number is out of range, two sources of a split have one name, or several sources are not
+                brought to one size.
+        """
+        if self.num_points is not None and self.num_points < 1:
+            raise InputError(f"sampling.num_points: got {self.num_points}, want at least 1, or null for all")
+        check_sources(self.sources)
+        needed = {"frames.count": self.frames.count, "crop.size": self.crop.size, "num_points": self.num_points}
+        for split in ("train", "val", "test"):
+            several = [source.called for source in self.sources if source.split == split]
+            missing = [name for name, value in needed.items() if value is None]
+            if len(several) > 1 and missing:
+                want = "a value, so that clips of several sources make one batch"
+                raise InputError(f"sampling.{missing[0]}: got null for {split} from {', '.join(several)}, want {want}")
+
+
+class TrainingSamples(Dataset[MultiViewClip | InputError]):
+    """Endless samples of one or several sources, by number.
+
+    Sources take turns by weight; each goes through its clips pass by pass, every pass in another order. Bad data comes
+    back as an ``InputError`` item, since raising in a DataLoader worker would wrap it.
+
+    Args:
+        sources: At least one.
+        spec: What is taken.
+        seed: Of every draw.
+
+    Raises:
+        InputError: If a weight is too small.
+    """
+
+    def __init__(self, sources: Sequence[OpenSource], spec: SamplingSpec, seed: int) -> None:
+        self.sources, self.spec, self.seed = tuple(sources), spec, seed
+        self.turns = Turns([source.weight for source in sources], seed)
+
+    def __getitem__(self, sample: int) -> MultiViewClip | InputError:
+        """Return a sample, or what is wrong with it."""
+        try:
+            return self._sample(sample)
+        except InputError as error:
+            return error
+
+    def _sample(self, sample: int) -> MultiViewClip:
+        number, visit = self.turns(sample)
+        source, spec = self.sources[number], self.spec
+        done, position = divmod(visit, len(source.clips))
+        index = int(_order(self.seed, done, number, len(source.clips))[position])
+        what = source.where(index)
+        num_views, num_frames = source.clips.count(index)
+        look = self._rng(PAIR_STREAM, sample)
+        views = spec.views.draw(num_views, look, what)
+        frames = spec.frames.draw(num_frames, self._rng(FRAME_STREAM, sample), what)
+        clip = _read(source, index, views, frames)
+        windows = [] if spec.crop.off else spec.crop.draw(clip, self._rng(CROP_STREAM, sample))
+        clip = _fitted(clip, spec, windows, self._rng(POINT_STREAM, sample), len(self.sources) > 1)
+        return self._with_another_look(clip, look, sample)
+
+    def _with_another_look(self, clip: MultiViewClip, look: np.random.Generator, sample: int) -> MultiViewClip:
+        augment = self.spec.augment
+        if augment.recolour:
+            clip = replace(clip, video=recolour(clip.video, look))
+        if augment.jitter.probability:
+            clip = augment.jitter.draw(clip, self._rng(JITTER_STREAM, sample))
+        if augment.eraser.probability:
+            clip = augment.eraser.draw(clip, self._rng(ERASER_STREAM, sample))
+        return clip
+
+    def _rng(self, stream: int, sample: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, stream, sample))
+
+
+class HeldOutClips(Dataset[MultiViewClip | InputError]):
+    """Every clip once, source after source: the first pair of views, the first frames, the centre, no augmentation.
+
+    Args:
+        sources: At least one.
+        spec: What is taken.
+        seed: Of the points that are kept.
+        most: Clips of each source, from its first on.
+    """
+
+    def __init__(self, sources: Sequence[OpenSource], spec: SamplingSpec, seed: int, most: int) -> None:
+        self.sources, self.spec, self.seed = tuple(sources), spec, seed
+        self.items = [(source, index) for source in sources for index in range(min(most, len(source.clips)))]
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.items)
+
+    def __getitem__(self, number: int) -> MultiViewClip | InputError:
+        """Return a clip, or what is wrong with it."""
+        if not 0 <= number < len(self.items):
+            raise IndexError(number)  # what ends iteration over a sequence
+        try:
+            return self._clip(*self.items[number])
+        except InputError as error:
+            return error
+
+    def _clip(self, source: OpenSource, index: int) -> MultiViewClip:
+        what = source.where(index)
+        num_views, num_frames = source.clips.count(index)
+        views = self.spec.views.pairs(num_views, what)[0]
+        clip = _read(source, index, views, self.spec.frames.first(num_frames, what))
+        windows = [] if self.spec.crop.off else self.spec.crop.centre(clip)
+        rng = np.random.default_rng((self.seed, POINT_STREAM, index))
+        return _fitted(clip, self.spec, windows, rng, len(self.sources) > 1)
+
+
+def _read(source: OpenSource, index: int, views: Sequence[int], frames: range | None) -> MultiViewClip:
+    clip = source.clips.read(index, Selection(views, frames))
+    for name, values in (("cam_from_world", clip.cameras.cam_from_world), ("intrinsics", clip.cameras.intrinsics)):
+        if not bool(values.isfinite().all()):
+            raise InputError(f"{source.where(index)}: {name}: got NaN or infinity, want cameras that are known")
+    return named_after(source.name, clip if frames is None else at_stride(clip, frames.step))
+
+
+def _fitted(
+    clip: MultiViewClip, spec: SamplingSpec, windows: Sequence[Window], rng: np.random.Generator, mixed: bool
+) -> MultiViewClip:
+    """Cut, choose points and, among several sources, keep what all clips have."""
+    clip = crop_clip(clip, windows, spec.crop.size_of(clip)) if windows else clip
+    clip = clip if spec.num_points is None else take_points(clip, spec.num_points, rng)
+    return alike(clip) if mixed else clip
+
+
+@lru_cache(maxsize=16)
+def _order(seed: int, done: int, source: int, count: int) -> Int[ndarray, " count"]:
+    """Return the order of a pass over a source's clips; the first source's is (seed, ORDER_STREAM, done)'s."""
+    key = (seed, ORDER_STREAM, done, source) if source else (seed, ORDER_STREAM, done)
+    return np.random.default_rng(key).permutation(count)

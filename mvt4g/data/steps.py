@@ -1,0 +1,43 @@
+"""Which samples training takes, counted in steps."""
+
+from collections.abc import Callable, Iterator
+
+from torch.utils.data import DistributedSampler
+
+
+class StepSampler(DistributedSampler[int]):
+    """Endless sample numbers of one rank, from a global step on: the same whether training ran through or resumed.
+
+    Sample number = ((step * accumulate + micro-batch) * world + rank) * batch + place in the batch. It is a
+    DistributedSampler so that Lightning leaves it in place on several ranks, and has no length.
+    """
+
+    def __init__(
+        self, step: Callable[[], int], batch_size: int, accumulate: int = 1, rank: int = 0, world: int = 1
+    ) -> None:
+        """Describe the ranks; DistributedSampler's own arguments do not apply.
+
+        Args:
+            step: Tells the optimizer steps done; asked each time iteration starts.
+            batch_size: Samples a micro-batch of one rank.
+            accumulate: Micro-batches an optimizer step.
+            rank: This process among ``world``.
+            world: Processes.
+        """
+        self.step, self.batch_size, self.accumulate, self.rank, self.world = step, batch_size, accumulate, rank, world
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield sample numbers without end."""
+        micro_batch = self.step() * self.accumulate
+        while True:
+            first = (micro_batch * self.world + self.rank) * self.batch_size
+            yield from range(first, first + self.batch_size)
+            micro_batch += 1
+
+    def __len__(self) -> int:
+        """There is none.
+
+        Raises:
+            TypeError: Always; DataLoader and Lightning take it as endless.
+        """
+        raise TypeError("training is counted in steps: its sampler has no length")

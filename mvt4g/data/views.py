@@ -1,0 +1,70 @@
+"""Which two views of a clip a sample is: the reference and the target."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mvt4g.types import InputError
+
+
+@dataclass(frozen=True)
+class ViewSpec:
+    """Which views may be the reference and which the target; the two always differ.
+
+    Attributes:
+        reference: Numbers of views; None = all.
+        target: Numbers of views; None = all.
+    """
+
+    reference: tuple[int, ...] | None = None
+    target: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: If a list is empty or holds a negative number.
+        """
+        for side in ("reference", "target"):
+            views = getattr(self, side)
+            if views is not None and (not views or min(views) < 0):
+                raise InputError(f"sampling.views.{side}: got {views}, want numbers of views, or null for all")
+
+    def draw(self, num_views: int, rng: np.random.Generator, what: str) -> tuple[int, int]:
+        """Draw a (reference, target), each allowed pair as often as any other.
+
+        Args:
+            num_views: Views the clip has.
+            rng: Source of all randomness.
+            what: The clip, for messages.
+
+        Raises:
+            InputError: If the clip has no allowed pair.
+        """
+        pairs = self.pairs(num_views, what)
+        if self.reference is None and self.target is None:
+            first, second = rng.choice(num_views, 2, replace=False).tolist()
+            return first, second
+        return pairs[int(rng.integers(len(pairs)))]
+
+    def pairs(self, num_views: int, what: str) -> list[tuple[int, int]]:
+        """Return every allowed (reference, target); the first is what held-out clips are seen with.
+
+        Raises:
+            InputError: If there is none.
+        """
+        every = range(num_views)
+        references, targets = (
+            every if allowed is None else [view for view in allowed if view < num_views]
+            for allowed in (self.reference, self.target)
+        )
+        pairs = [(reference, target) for reference in references for target in targets if reference != target]
+        if not pairs:
+            raise InputError(f"{what}: got {num_views} view{'s' * (num_views != 1)}, want {self._wanted()}")
+        return pairs
+
+    def _wanted(self) -> str:
+        if self.reference is None and self.target is None:
+            return "a reference and a target at least"
+        either = ("any" if views is None else f"one of {list(views)}" for views in (self.reference, self.target))
+        return "for reference and target {} and {} (sampling.views)".format(*either)
