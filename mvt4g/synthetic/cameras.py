@@ -1,14 +1,18 @@
-"""Moving cameras on a shell about the scene, each looking near its centre."""
+"""Cameras by recipe; here those on a shell about the scene, each looking near its centre."""
 
 import numpy as np
 import torch
+from einops import repeat
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
 from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.pose import invert_pose, look_at
-from mvt4g.synthetic.camera_specs import CameraSpec
+from mvt4g.synthetic.camera_specs import CameraSpec, LinearCameras, RecamCameras, RingCameras
+from mvt4g.synthetic.linear_cameras import draw_linear
+from mvt4g.synthetic.recam_cameras import draw_recam
+from mvt4g.synthetic.ring_cameras import draw_ring
 from mvt4g.types import Cameras, InputError
 
 CENTRE_HEIGHT = 0.5
@@ -17,16 +21,38 @@ ATTEMPTS = 500
 
 
 def draw_cameras(
-    rng: np.random.Generator, spec: CameraSpec, num_views: int, num_frames: int, image_size: tuple[int, int]
+    rng: np.random.Generator,
+    spec: CameraSpec | LinearCameras | RingCameras | RecamCameras,
+    num_views: int,
+    num_frames: int,
+    image_size: tuple[int, int],
 ) -> Cameras:
     """Draw fp32 cameras ``(v t)``.
 
-    The directions of the views scatter about a common one, whose azimuth is free. Every camera has its own focal
-    length, keeps its own point near the centre in the middle of the image, and moves at constant speed along its own
-    straight line.
-
     Raises:
-        InputError: If so many views do not fit within the separation.
+        InputError: If so many views cannot be placed.
+    """
+    if isinstance(spec, CameraSpec):
+        return _draw_shell(rng, spec, num_views, num_frames, image_size)
+    if isinstance(spec, RecamCameras):
+        world_from_cam, focal = draw_recam(rng, spec, num_views, num_frames)
+    elif isinstance(spec, LinearCameras):
+        world_from_cam, focal = draw_linear(rng, spec, num_views, num_frames), spec.focal
+    else:
+        world_from_cam, focal = draw_ring(rng, spec, num_views, num_frames), spec.focal
+    height, width = image_size
+    intrinsics = torch.tensor([[focal * width, 0, width / 2], [0, focal * width, height / 2], [0, 0, 1]])
+    alike = repeat(intrinsics, "i j -> v t i j", v=num_views, t=num_frames).contiguous()
+    return Cameras(invert_pose(world_from_cam).float(), alike)
+
+
+def _draw_shell(
+    rng: np.random.Generator, spec: CameraSpec, num_views: int, num_frames: int, image_size: tuple[int, int]
+) -> Cameras:
+    """Draw directions of views that scatter about a common one, whose azimuth is free.
+
+    Every camera has its own focal length, keeps its own point near the centre in the middle of the image, and moves at
+    constant speed along its own straight line.
     """
     centre = np.array([0.0, 0.0, CENTRE_HEIGHT])
     for _ in range(ATTEMPTS):
