@@ -1,0 +1,102 @@
+"""Clips without tracks beside clips with them: L_diff alone, exact zeros that keep the graph, losses by source."""
+
+import logging
+from dataclasses import replace
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from mvt4g.data.mixture import alike, named_after
+from mvt4g.data.points import take_points
+from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.codec import PatchCodec
+from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.systems.novel_view import NovelViewSystem
+from mvt4g.systems.settings import TrainingSpec
+from mvt4g.types import MultiViewClip
+from tests.systems.wall import wall_clip
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning", "ignore::DeprecationWarning")
+BOTH = 1.0
+
+
+def tracked(number):
+    return sample(named_after("tracked", wall_clip(number)))
+
+
+def video_only(number):
+    clip = wall_clip(number)
+    return sample(named_after("videos", MultiViewClip(clip.video, clip.cameras, clip.name)))
+
+
+def sample(clip):
+    return alike(take_points(clip, 8, np.random.default_rng(0)))
+
+
+class Gradients(lightning.Callback):
+    """Keeps the gradients of the only step, by parameter."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        named = pl_module.named_parameters()
+        self.found = {name: None if value.grad is None else value.grad.clone() for name, value in named}
+
+
+def step(*clips, weight_track=BOTH, weight_corr=BOTH):
+    """Train one step; return what was logged and the gradients."""
+    torch.manual_seed(0)
+    codec = PatchCodec()
+    sizes = VideoDiTConfig(dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2)
+    system = NovelViewSystem(
+        ReCamMaster(sizes, codec.grid), codec,
+        tracking_head=lambda shape: TrackingHead(shape, layer=1),
+        correspondence_loss=CorrespondenceLoss(),
+        training=TrainingSpec(weight_track=weight_track, weight_corr=weight_corr, num_queries=8),
+    )  # fmt: skip
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    gradients = Gradients()
+    trainer = lightning.Trainer(
+        accelerator="cpu", max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, callbacks=[gradients],
+    )  # fmt: skip
+    trainer.fit(system, DataLoader([MultiViewClip.stack(clips)], batch_size=None))
+    return {key: float(value) for key, value in trainer.callback_metrics.items()}, gradients.found
+
+
+def test_clips_without_tracks_teach_l_diff_alone():
+    logged, gradients = step(video_only(0), video_only(1))
+    assert logged["train/loss"] == logged["train/loss_diff"] > 0
+    assert logged["train/loss_track"] == logged["train/loss_corr"] == 0
+    assert logged["train/empty_track"] == logged["train/empty_corr"] == 1
+    head = {name: value for name, value in gradients.items() if ".tracking_head." in name}
+    assert len(head) > 10
+    assert all(value is not None and not value.any() for value in head.values()), "a graph, of exact zeros"
+    _, without = step(video_only(0), video_only(1), weight_track=0.0, weight_corr=0.0)
+    rest = gradients.keys() - head.keys()
+    assert all(torch.equal(gradients[name], without[name]) for name in rest if without[name] is not None)
+
+
+def test_clips_with_tracks_do_more():
+    logged, gradients = step(tracked(0), tracked(1))
+    assert logged["train/loss"] > logged["train/loss_diff"]
+    assert any(value.any() for name, value in gradients.items() if ".tracking_head." in name)
+
+
+def test_an_empty_clip_counts_in_the_divisor_and_not_in_its_source_s_mean():
+    logged, _ = step(tracked(0), video_only(1))
+    assert logged["train/empty_track"] == logged["train/empty_corr"] == 0.5
+    for term in ("track", "corr"):
+        assert logged[f"train/loss_{term}/tracked"] == pytest.approx(2 * logged[f"train/loss_{term}"], rel=1e-5)
+        assert f"train/loss_{term}/videos" not in logged
+    by_source = [logged[f"train/loss_diff/{source}"] for source in ("tracked", "videos")]
+    assert sum(by_source) / 2 == pytest.approx(logged["train/loss_diff"], rel=1e-5)
+    assert by_source[0] != by_source[1]
+
+
+def test_clips_without_a_source_are_logged_as_they_have_always_been():
+    logged, _ = step(*(replace(tracked(number), name=f"synthetic-{number}") for number in (0, 1)))
+    assert not [key for key in logged if key.startswith("train/loss_diff/")]
