@@ -94,16 +94,23 @@ class Simulation:
     take seven steps; stiffer ones gain energy.
     """
 
-    def __init__(self, shapes: Sequence[Shape], timestep: float, mass_exponent: float = 3.0) -> None:
+    def __init__(
+        self,
+        shapes: Sequence[Shape],
+        timestep: float,
+        mass_exponent: float = 3.0,
+        starts: Sequence[Float[ndarray, " 7"]] | None = None,
+    ) -> None:
         """Build the bodies.
 
         Args:
             shapes: One for each body.
             timestep: Seconds.
             mass_exponent: Masses grow with this power of the size.
+            starts: Position and quaternion of each; None = far up. The solver's last bits hang on them.
         """
         self.num_bodies, self.timestep = len(shapes), timestep
-        self.model = mujoco.MjModel.from_xml_string(_model_xml(shapes, timestep, mass_exponent))
+        self.model = mujoco.MjModel.from_xml_string(_model_xml(shapes, timestep, mass_exponent, starts))
         self.data, self._copy = mujoco.MjData(self.model), mujoco.MjData(self.model)
         self.qpos, self.qvel = self.data.qpos.reshape(-1, 7), self.data.qvel.reshape(-1, 6)
         self.present = np.zeros(self.num_bodies, dtype=bool)
@@ -197,12 +204,13 @@ def simulate(bodies: Sequence[Body], num_frames: int, fps: float, restitution: f
     if not bodies:
         return Motion(np.zeros((num_frames, 0, 3)), np.zeros((num_frames, 0, 4)), np.zeros((0, 3), dtype=np.int64))
     substeps = steps_a_frame(fps)
-    simulation = Simulation([body.shape for body in bodies], 1 / (fps * substeps))
+    starts = [np.concatenate([body.position, body.quaternion]) for body in bodies]
+    simulation = Simulation([body.shape for body in bodies], 1 / (fps * substeps), starts=starts)
     contact = Contact(0.5, damping_ratio(restitution))
     simulation.set_contacts(contact, contact)
     for number, body in enumerate(bodies):
         aside = np.array([0.0, 0.0, 0.0 if body.velocity is None else PARKING_HEIGHT])
-        simulation.place(number, body.position + aside, body.quaternion)
+        simulation.place(number, simulation.qpos[number, :3] + aside, simulation.qpos[number, 3:])
     if any(body.velocity is None for body in bodies):
         mujoco.mj_step(simulation.model, simulation.data, SETTLE_STEPS)
     simulation.qvel[:] = 0
@@ -235,7 +243,9 @@ def damping_of_bounce(restitution: float) -> float:
     return float(np.interp(restitution, measured[::-1], damping[::-1]))
 
 
-def _model_xml(shapes: Sequence[Shape], timestep: float, mass_exponent: float) -> str:
+def _model_xml(
+    shapes: Sequence[Shape], timestep: float, mass_exponent: float, starts: Sequence[Float[ndarray, " 7"]] | None
+) -> str:
     """Describe the bodies; what contacts do is set later (the ground's priority gives it the last word)."""
     assets, bodies = [], []
     for number, shape in enumerate(shapes):
@@ -246,7 +256,9 @@ def _model_xml(shapes: Sequence[Shape], timestep: float, mass_exponent: float) -
             if collider.points is not None:
                 assets.append(f'<mesh name="{name}" vertex="{_numbers(collider.points.reshape(-1))}"/>')
             geoms.append(f'<geom {_form(collider, name)} density="{density!r}"/>')
-        bodies.append(f'<body pos="0 0 {PARKING_HEIGHT!r}"><freejoint/>{"".join(geoms)}</body>')
+        start = np.array([0, 0, PARKING_HEIGHT, 1, 0, 0, 0]) if starts is None else starts[number]
+        place = f'pos="{_numbers(start[:3])}" quat="{_numbers(start[3:])}"'
+        bodies.append(f"<body {place}><freejoint/>{''.join(geoms)}</body>")
     return (
         f'<mujoco><option timestep="{timestep!r}" gravity="0 0 {-GRAVITY!r}"/>'
         '<default><geom friction="0.5 0.01 0.002" condim="4"/></default>'
