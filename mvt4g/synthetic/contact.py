@@ -15,10 +15,16 @@ NEAR = 4.0
 """Radii of a body within which it takes light."""
 
 
+def body_sphere(body: Mesh) -> tuple[Float[ndarray, " 3"], float]:
+    """Return the middle, in the body's frame, and the radius of a sphere about as large as the body's bounding box."""
+    low, high = body.vertices.min(axis=0), body.vertices.max(axis=0)
+    return (low + high) / 2, float(np.cbrt(((high - low) / 2).prod()))
+
+
 class GroundContact:
     """A map of the ground's openness at one time.
 
-    Every body counts as a sphere as large as its bounding box. A sphere of radius r in direction d, at height h and
+    Every body counts as a sphere. One of radius r in direction d, at height h and
     distance D, takes h/D (r/D)^2 of the light that an open floor gets.
 
     Source: Quilez, Sphere ambient occlusion, 2006.
@@ -26,26 +32,21 @@ class GroundContact:
 
     def __init__(
         self,
-        meshes: Sequence[Mesh],
+        spheres: Sequence[tuple[Float[ndarray, " 3"], float]],
         rotations: Float[ndarray, "i 3 3"],
         positions: Float[ndarray, "i 3"],
         strength: float,
     ) -> None:
-        """Reckon the map; ``strength`` 0 = none of it, 1 = all."""
+        """Reckon the map; ``strength`` 0 = none of it, 1 = all; ``spheres`` as ``body_sphere`` gives them."""
         self.map = np.ones((CELLS, CELLS), dtype=np.float32)
         axis = (np.arange(CELLS, dtype=np.float32) + 0.5) * np.float32(2 * REACH / CELLS) - np.float32(REACH)
-        for body, rotation, position in zip(meshes, rotations, positions, strict=True):
-            corners = body.vertices @ rotation.T
-            half = np.ptp(corners, axis=0) / 2
-            middle = position + (corners.min(axis=0) + corners.max(axis=0)) / 2
-            radius = float(np.cbrt(max(half.prod(), 0)))
-            rows, columns = (
-                slice(*np.searchsorted(axis, [middle[k] - NEAR * radius, middle[k] + NEAR * radius])) for k in (1, 0)
-            )
-            squared = np.square(axis[rows] - middle[1])[:, None] + np.square(axis[columns] - middle[0])
-            squared += max(middle[2], 0.3 * radius) ** 2
-            taken = radius**2 * max(middle[2], 0.3 * radius) / squared**1.5
-            self.map[rows, columns] *= 1 - np.float32(strength) * np.clip(taken, 0, 0.95)
+        for (middle, radius), rotation, position in zip(spheres, rotations, positions, strict=True):
+            x, y, z = (position + rotation @ middle).tolist()
+            height, reach = max(z, 0.3 * radius), NEAR * radius
+            rows, columns = (slice(*np.searchsorted(axis, [k - reach, k + reach])) for k in (y, x))
+            squared = np.square(axis[rows] - y)[:, None] + np.square(axis[columns] - x) + height**2
+            taken = (strength * height * radius**2) / (squared * np.sqrt(squared))
+            self.map[rows, columns] *= 1 - np.minimum(taken, 0.95 * strength)
 
     def openness(self, points: Float[ndarray, "3 n"]) -> Float[ndarray, " n"]:
         """Return the map's values at ground points, bilinear; 1 beyond it."""

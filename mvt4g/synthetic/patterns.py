@@ -1,7 +1,6 @@
 """Procedural texture images that repeat: a pattern of medium size, two ramps of colours, fine noise over both."""
 
 import numpy as np
-from einops import rearrange
 from jaxtyping import Float, UInt64
 from numpy import ndarray
 
@@ -12,6 +11,8 @@ COARSEST = 4
 """Cells a side of the coarsest octave of noise."""
 SHADES = 64
 """Steps of a colour ramp, and of the mixture of two."""
+PATTERN_TEXELS = 512
+"""Side up to which patterns are drawn at full resolution: their edges are softer beyond, the fine noise is not."""
 PERSISTENCE, GROUND_PERSISTENCE = (0.5, 0.8), (0.65, 0.95)
 """Of the fine noise."""
 GROUND_REPEATS = (3, 9)
@@ -34,7 +35,10 @@ def draw_bitmap(
         ground: Whether it is for the ground: several times as many stripes, checks and spots, finer noise, and
             colours of one family that are less vivid.
     """
-    pattern = draw_pattern(rng, kind, texels, int(rng.integers(*GROUND_REPEATS)) if ground else 1)
+    repeats = int(rng.integers(*GROUND_REPEATS)) if ground else 1
+    pattern = draw_pattern(rng, kind, min(texels, PATTERN_TEXELS), repeats)
+    while len(pattern) < texels:
+        pattern = _doubled(pattern)
     noise = octaves(rng, texels, float(rng.uniform(*(GROUND_PERSISTENCE if ground else PERSISTENCE))))
     vivid = GROUND_VIVID if ground else 1.0
     low, high = draw_ramp(rng, vivid), draw_ramp(rng, vivid)
@@ -92,11 +96,14 @@ def draw_ramp(rng: np.random.Generator, vivid: float | int = 1.0) -> Float[ndarr
 
 def _doubled(noise: Float[ndarray, "s s"]) -> Float[ndarray, "r r"]:
     """Return twice the resolution, linear between the centres of the old cells, around the edges."""
+    side = len(noise)
     for axis in (0, 1):
-        before, after = np.roll(noise, 1, axis), np.roll(noise, -1, axis)
-        near = np.float32(0.75) * noise
-        halves = np.stack([near + np.float32(0.25) * before, near + np.float32(0.25) * after])
-        noise = rearrange(halves, "a h w -> (h a) w" if axis == 0 else "a h w -> h (w a)")
+        near, far = np.float32(0.75) * noise, np.float32(0.25) * noise
+        halves = np.empty((side, 2, noise.shape[1]) if axis == 0 else (2 * side, side, 2), dtype=np.float32)
+        parts = (halves[:, 0], halves[:, 1]) if axis == 0 else (halves[..., 0], halves[..., 1])
+        for part, turn in zip(parts, (1, -1), strict=True):
+            np.add(near, np.roll(far, turn, axis), out=part)
+        noise = halves.reshape(2 * side, -1)
     return noise
 
 

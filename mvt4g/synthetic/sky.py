@@ -118,10 +118,10 @@ def _glow(
 ) -> Float[ndarray, "s s"]:
     """Return how bright the air about the sun is, by the angle from it."""
     azimuth, height = (2 * np.pi) * step[None], (np.pi / 2) * elevation
-    level = sun[0] * np.cos(azimuth) + sun[1] * np.sin(azimuth)
-    cosine = (np.cos(height) * level + np.sin(height) * sun[2]).astype(np.float32)
-    squared = 2 * (1 - cosine) / np.float32(np.deg2rad(GLOW_DEG) ** 2)  # angle in glows, squared, when small
-    return np.exp(-squared) + np.float32(0.25) * np.exp(-squared / 12)
+    x, y, z = sun.tolist()
+    cosine = np.cos(height) * (x * np.cos(azimuth) + y * np.sin(azimuth)) + z * np.sin(height)
+    squared = (cosine - 1) * float(-2 / np.deg2rad(GLOW_DEG) ** 2)  # angle in glows, squared, when small
+    return np.exp(-squared) + 0.25 * np.exp(squared * (-1 / 12))
 
 
 def _skyline(

@@ -16,6 +16,8 @@ CREASE = 0.7
 """Cosine between the facets of neighbouring pixels under which there is an edge of the body."""
 DEPTH_STEP = 0.1
 """Share of the depth by which neighbouring pixels of a body differ when one part of it hides another."""
+SAMPLE_OFFSET = (0.35, -0.25)
+"""Pixels to the right and down from a centre to the first of two more rays; the second lies opposite."""
 PENUMBRA_REACH = 2
 """Pixels around a pixel in which first rays to different points of the sun must agree."""
 
@@ -31,30 +33,29 @@ class TexturedRenderer:
         self.world, self.spec = world, world.looks.textured
         self.rotations, self.positions = rotations.astype(np.float32), positions.astype(np.float32)
         self.caster = RayCaster(world.meshes, rotations, positions)
-        self.contact = GroundContact(world.meshes, rotations, positions, self.spec.contact)
+        self.contact = GroundContact(world.spheres, rotations, positions, self.spec.contact)
         self.sun_points = _sun_points(world.lighting.sun, world.lighting.sun_radius, self.spec.shadow_rays)
 
     def render(self, cameras: Cameras, image_size: tuple[int, int]) -> Frame:
         """Draw the views of ``cameras`` ``(v)``; normals are those of the surface, smooth where it is round."""
-        origins, directions = camera_rays(cameras, image_size)
-        views = [
-            self._view(origin, rays, image_size) for origin, rays in zip(origins[:, 0, 0], directions, strict=True)
-        ]
+        origins, corners = camera_rays(cameras, (2, 2))  # directions are linear in the pixel: 2x2 tell all
+        views = [self._view(*rays, image_size) for rays in zip(origins[:, 0, 0], corners, strict=True)]
         colour, depth, instances, facets = (np.stack(parts) for parts in zip(*views, strict=True))
         return Frame(colour=colour, depth=depth, instances=instances, facet_normals=facets)
 
     def _view(
-        self, origin: Float[ndarray, " 3"], directions: Float[ndarray, "h w 3"], image_size: tuple[int, int]
+        self, origin: Float[ndarray, " 3"], corner: Float[ndarray, "2 2 3"], image_size: tuple[int, int]
     ) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-        rays = rearrange(directions.astype(np.float32), "h w c -> c (h w)")
-        pixel = float(np.linalg.norm(directions[0, 1] - directions[0, 0]))
-        hits, on_bodies = self._cast(origin.astype(np.float32), rays, pixel)
+        height, width = image_size
+        right, down = corner[0, 1] - corner[0, 0], corner[1, 0] - corner[0, 0]
+        column, row = np.arange(width), np.arange(height)[:, None]
+        rays = np.stack([(corner[0, 0, k] + down[k] * row + right[k] * column).astype(np.float32) for k in range(3)])
+        rays = rays.reshape(3, -1)
+        hits, on_bodies = self._cast(origin.astype(np.float32), rays, float(np.linalg.norm(right)))
         light = self._light(hits, on_bodies, image_size)
         if self.world.looks.antialias:
             numbers = np.flatnonzero(_edges(hits, image_size))
-            right, down = directions[0, 1] - directions[0, 0], directions[1, 0] - directions[0, 0]
             self._refine(origin, rays, (right, down), numbers, light)
-        height, width = image_size
         return (
             rearrange(np.sqrt(light), "c (h w) -> h w c", h=height, w=width),
             hits.depth.reshape(image_size),
@@ -70,15 +71,16 @@ class TexturedRenderer:
         numbers: Int[ndarray, " e"],
         light: Float[ndarray, "3 r"],
     ) -> None:
-        """Redraw, in place, these pixels as the mean of 2x2 rays."""
+        """Mix, in place, these pixels with two more rays each, to either side of their centre."""
         if not len(numbers):
             return
         right, down = steps
-        offsets = np.stack([x * right / 4 + y * down / 4 for x in (-1, 1) for y in (-1, 1)], axis=-1)
-        samples = rays[:, numbers, None] + offsets[:, None].astype(np.float32)
+        offset = SAMPLE_OFFSET[0] * right + SAMPLE_OFFSET[1] * down
+        samples = rays[:, numbers, None] + np.stack([offset, -offset], axis=-1)[:, None].astype(np.float32)
         pixel = float(np.linalg.norm(right)) / 2
         hits, on_bodies = self._cast(origin.astype(np.float32), samples.reshape(3, -1), pixel)
-        light[:, numbers] = self._light(hits, on_bodies, None).reshape(3, -1, 4).mean(axis=-1)
+        both = self._light(hits, on_bodies, None).reshape(3, -1, 2)
+        light[:, numbers] = (light[:, numbers] + both[..., 0] + both[..., 1]) * np.float32(1 / 3)
 
     def _cast(
         self, origin: Float[ndarray, " 3"], directions: Float[ndarray, "3 r"], pixel: float
@@ -131,7 +133,7 @@ class TexturedRenderer:
         return normals * np.where(dot(normals, facets[:, on.numbers]) < 0, np.float32(-1), np.float32(1))
 
     def _light(self, hits: Hits, on_bodies: BodyHits, image_size: tuple[int, int] | None) -> Float[ndarray, "3 r"]:
-        """Shade the pixels of an image, or the four samples of each of several pixels."""
+        """Shade the pixels of an image, or, without its size, pairs of samples of some pixels."""
         sun = self.world.lighting.sun.astype(np.float32)
         sunlit = np.maximum(sun[0] * hits.normals[0] + sun[1] * hits.normals[1] + sun[2] * hits.normals[2], 0)
         sunlit[hits.sky] = 0
@@ -148,12 +150,12 @@ class TexturedRenderer:
         """Return the share of the sun that is seen.
 
         One ray a pixel first, to different edges of the sun from pixel to pixel; where those of a neighbourhood
-        disagree there is a penumbra, and rays go to points all over the sun. Samples of a pixel share its rays.
+        disagree there is a penumbra, and rays go to points all over the sun. Of a pair of samples each has one ray.
         """
         starts = hits.points[:, faces] + np.float32(SHADOW_BIAS) * hits.normals[:, faces]
         number = len(self.sun_points)
         if image_size is None or number == 1:
-            return 1 - self._blocked(starts, faces % 4 * number // 4).astype(np.float32)
+            return 1 - self._blocked(starts, faces % 2 * (number // 2)).astype(np.float32)
         row, column = np.divmod(faces, image_size[1])
         corner = row % 2 * 2 + column % 2
         blocked = self._blocked(starts, number - 1 - corner)
@@ -161,10 +163,9 @@ class TexturedRenderer:
         state = np.zeros(image_size, dtype=np.uint8)
         state.ravel()[faces] = np.where(blocked, 1, 2)
         mixed = np.flatnonzero((_spread(state) == 3).ravel()[faces])
-        total = np.zeros(len(mixed), dtype=np.float32)
-        for point in range(number):
-            total += ~self._blocked(starts[:, mixed], np.full(len(mixed), point))
-        seen[mixed] = total / np.float32(number)
+        if len(mixed):
+            blocked = self._blocked(np.repeat(starts[:, mixed], number, axis=1), np.tile(np.arange(number), len(mixed)))
+            seen[mixed] = 1 - blocked.reshape(-1, number).mean(axis=1, dtype=np.float32)
         return seen
 
     def _blocked(self, starts: Float[ndarray, "3 n"], point: Int[ndarray, " n"]) -> Bool[ndarray, " n"]:

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, UInt64
 from numpy import ndarray
 
 from mvt4g.synthetic.bitmaps import Atlas
+from mvt4g.synthetic.contact import body_sphere
 from mvt4g.synthetic.look_spec import LookSpec, TexturedSpec
 from mvt4g.synthetic.meshes import read_mesh
 from mvt4g.synthetic.patterns import draw_bitmap
@@ -49,6 +50,7 @@ class TexturedWorld:
     Attributes:
         meshes: Of the instances 1, 2, ... in their own frames.
         surfaces: Their normals and uvs.
+        spheres: About as large as they, for the shade on the ground.
         atlas: Bitmaps of the ground, the sky and the bodies.
         finish: Of the bodies.
         ground_turn: Angle of the ground's texture, radians.
@@ -59,6 +61,7 @@ class TexturedWorld:
 
     meshes: Sequence[Mesh]
     surfaces: Surfaces
+    spheres: Sequence[tuple[Float[ndarray, " 3"], float]]
     atlas: Atlas
     finish: Finish
     ground_turn: float
@@ -86,6 +89,7 @@ def draw_textured_world(
     return TexturedWorld(
         meshes=meshes,
         surfaces=Surfaces.of(meshes, [uvs for _, uvs in bodies]),
+        spheres=[body_sphere(body) for body in meshes],
         atlas=atlas,
         finish=_draw_finish(body_rngs, spec, shapes, np.array([uvs is not None for _, uvs in bodies], dtype=bool)),
         ground_turn=float(ground_rng.uniform(0, 2 * np.pi)),
