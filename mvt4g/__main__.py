@@ -4,4 +4,5 @@ import sys
 
 from mvt4g.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # spawned worker processes load this module too
+    sys.exit(main())

@@ -1,14 +1,21 @@
-"""``mvt4g fit | validate | test | predict -c CONFIG ... --run FOLDER``: LightningCLI and its one-line errors."""
+"""``mvt4g fit | validate | test | predict -c CONFIG ... --run FOLDER``: LightningCLI and its one-line errors.
 
+Beside these stand the verbs of ``commands/``, each a typed function whose arguments are its options.
+"""
+
+import importlib
+import json
 import logging
 import os
 import re
 import sys
+import typing
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -22,6 +29,12 @@ from mvt4g.callbacks.score_tables import ScoreTables
 from mvt4g.types import InputError
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+COMMANDS = {
+    "write-clips": ("mvt4g.commands.write_clips", "write_clips", "generate clips and write them to a folder"),
+    "validate-clips": ("mvt4g.commands.validate_clips", "validate_clips", "check clips on disk in any known format"),
+}
+"""Module, function and meaning of every verb beside LightningCLI's; its modules are loaded only when it is called."""
 MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time")
 """What a resumed fit may change: where it starts from and how far it goes."""
 SETTLED = {"weights_only", "return_predictions"}
@@ -224,14 +237,70 @@ def innermost(message: str) -> str:
     return f"{where}: {what}" if where else what
 
 
+def run_command(verb: str, args: Sequence[str]) -> int:
+    """Call the function of a verb among COMMANDS with what its command line says, and return its exit code.
+
+    An argument without a default is positional, one of ``SceneSpec`` also takes a recipe's name.
+
+    Raises:
+        InputError: If an option does not exist or has no such value, and what the function raises.
+    """
+    module, name, _ = COMMANDS[verb]
+    function = getattr(importlib.import_module(module), name)
+    parser = OneLineParser(prog=f"mvt4g {verb}", description=(function.__doc__ or "").partition("\n\n")[0])
+    args, scenes = list(args), {}
+    for argument, kind in typing.get_type_hints(function).items():
+        if getattr(kind, "__name__", "") == "SceneSpec":
+            args, scenes[argument] = _recipe(args, argument, kind)
+            parser.add_argument(f"--{argument}", type=kind, default=scenes[argument])
+    parser.add_function_arguments(function, skip={*scenes}, as_positional=verb == "validate-clips")
+    settings = parser.parse_args(args)
+    instantiate = getattr(parser, "instantiate", parser.instantiate_classes)  # its name from jsonargparse 4.49 on
+    code: int = function(**vars(instantiate(settings)))
+    return code
+
+
+def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
+    """Take a recipe's name out of a command line, or the scene out of a datamodule's YAML file it names.
+
+    Returns:
+        The other arguments, and what they change: the recipe, or the spec's defaults.
+    """
+    from mvt4g.synthetic.recipes import RECIPES
+
+    flag = f"--{argument}"
+    split = [part for arg in args for part in (arg.split("=", 1) if arg.startswith(f"{flag}=") else [arg])]
+    if flag not in split[:-1]:
+        return args, kind()
+    place = split.index(flag)
+    value, others = split[place + 1], [*split[:place], *split[place + 2 :]]
+    if value in RECIPES:
+        return others, RECIPES[value]()
+    if not Path(value).is_file():
+        if value.lstrip().startswith("{"):
+            return args, kind()
+        raise InputError(f"{flag}: got {value}, want a YAML file or one of {', '.join(RECIPES)}")
+    try:
+        content = yaml.safe_load(Path(value).read_text())
+        scene = content["data"]["init_args"][argument] if "data" in content else content
+    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise InputError(
+            f"{value}: cannot be read ({' '.join(str(error).split())}), want a YAML file of a scene"
+        ) from error
+    return [*split[: place + 1], json.dumps(scene), *split[place + 2 :]], kind()
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr that names the bad input.
 
     Args:
         args: As after ``mvt4g`` on the command line; None takes the command line's own.
     """
-    _quieten_lightning()
+    given = sys.argv[1:] if args is None else list(args)
     try:
+        if given and given[0] in COMMANDS:
+            return run_command(given[0], given[1:])
+        _quieten_lightning()
         SuiteCLI(
             LightningModule,
             LightningDataModule,
@@ -240,14 +309,23 @@ def main(args: Sequence[str] | None = None) -> int:
             save_config_callback=None,
             seed_everything_default=0,
             parser_class=OneLineParser,
+            parser_kwargs={"epilog": _other_commands()},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            args=None if args is None else list(args),
+            args=None if args is None else given,
         )
     except (InputError, MisconfigurationException) as error:
         sys.stderr.write(f"mvt4g: {' '.join(str(error).split())}\n")
         return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("mvt4g: interrupted\n")
+        return EXIT_INTERRUPTED
     return 0
+
+
+def _other_commands() -> str:
+    told = ", ".join(f"{verb} ({about})" for verb, (_, _, about) in COMMANDS.items())
+    return f"Commands beside these, each with its own --help: {told}."
 
 
 def _quieten_lightning() -> None:

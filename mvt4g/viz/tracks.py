@@ -33,12 +33,34 @@ def draw_tracks(
     """
     factor = magnify or magnification(video.shape[-2], video.shape[-1])
     colours = rainbow_by_row(tracks) if colours is None else colours
-    tracks, visible, colours = tracks.detach().float().cpu(), visible.cpu(), colours.cpu()
-    frames = [
-        draw_over(frame, factor, lambda pen, now=now: _draw_frame(pen, now, tracks, visible, colours, trail))  # type: ignore[misc]  # mypy cannot type a bound default
-        for now, frame in enumerate(video)
-    ]
+    frames = [draw_tracks_at(frame, now, tracks, visible, trail, colours, factor) for now, frame in enumerate(video)]
     return torch.stack(frames)
+
+
+def draw_tracks_at(
+    image: Float[Tensor, "3 h w"],
+    now: int,
+    tracks: Float[Tensor, "t n 2"],
+    visible: Bool[Tensor, "t n"],
+    trail: int = 8,
+    colours: Float[Tensor, "n 3"] | None = None,
+    magnify: int | None = None,
+) -> Float[Tensor, "3 H W"]:
+    """Draw one frame as ``draw_tracks`` does.
+
+    Args:
+        image: The frame, in [0, 1].
+        now: Its number.
+        tracks: Pixels (x, y) of all frames.
+        visible: True where seen.
+        trail: Past frames whose path is shown.
+        colours: As for ``draw_tracks``.
+        magnify: As for ``draw_tracks``.
+    """
+    factor = magnify or magnification(image.shape[-2], image.shape[-1])
+    colours = (rainbow_by_row(tracks) if colours is None else colours).cpu()
+    tracks, visible = tracks.detach().float().cpu(), visible.cpu()
+    return draw_over(image, factor, lambda pen: _draw_frame(pen, now, tracks, visible, colours, trail))
 
 
 def draw_track_views(

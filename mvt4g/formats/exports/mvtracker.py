@@ -82,6 +82,21 @@ def write_mvtracker_scene(
             _write_json(folder / "events.json", {"collisions": _collisions(extras, names)})
 
 
+def file_of(field: str, view: int | None = None) -> str:
+    """Return the file of a scene that holds a clip's field, of one view where every view has its own."""
+    own = {
+        "video": "rgba_*.png",
+        "cameras": "metadata.json",
+        "tracks": "tracks_2d.npz",
+        "visible": "tracks_2d.npz",
+        "depth": "depth_*.tiff",
+        "instances": "segmentation_*.png",
+        "dynamic": "metadata.json",
+    }
+    whole = {"points_world": "tracks_3d.npz", "point_instance": "tracks_segmentation_ids.npz"}
+    return f"view_{view or 0}/{own[field]}" if field in own else whole.get(field, "metadata.json")
+
+
 def check_cameras(path: Path, cameras: Cameras, image_size: tuple[int, int], tolerance: float = 1e-4) -> None:
     """Refuse intrinsics that Kubric's one focal length a view cannot say.
 

@@ -1,0 +1,196 @@
+"""``mvt4g validate-clips``: tells the format of clips on disk, checks every one, draws some of them."""
+
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from mvt4g.commands.contact_sheet import draw_row, write_sheet
+from mvt4g.formats import clip_folder
+from mvt4g.formats.clip_checks import CHECKS, Fault, applies, check_clip, check_extras
+from mvt4g.formats.exports import mvtracker
+from mvt4g.formats.manifest import MANIFEST, Manifest, file_faults, read_manifest
+from mvt4g.formats.readers.registry import ClipSource, open_source
+from mvt4g.types import InputError, MultiViewClip
+
+EXIT_FAULTS = 2
+MAX_ROWS, MAX_DRAWN = 40, 8
+"""Clips in the table (those with faults first) and on the contact sheet."""
+_FILE_OF = {"clip_folder": clip_folder.file_of, "mvtracker": mvtracker.file_of}
+_SPLITS = ("train", "val", "validation", "test")
+_TABLE_WIDTH = 120
+"""Where the output is no terminal and tells no width."""
+
+
+@dataclass
+class ClipReport:
+    """What was found of one clip.
+
+    Attributes:
+        name: Of the clip.
+        results: "ok", "fault" or "-" (nothing to check) by the name of the check.
+        lines: What is wrong, one line each, with file and field.
+        row: Its pictures for the contact sheet.
+    """
+
+    name: str
+    results: dict[str, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    row: list[Float[Tensor, "3 _ _"]] = field(default_factory=list)
+
+    def note(self, check: str, lines: list[str]) -> None:
+        """Add what a check found."""
+        self.results[check] = "fault" if lines else "ok"
+        self.lines += lines
+
+
+def validate_clips(
+    path: Path, format: str | None = None, limit: int | None = None, sheet: Path = Path("contact_sheet.png")
+) -> int:
+    """Check clips on disk, print a table of clips and checks, and draw some clips with their tracks.
+
+    Args:
+        path: A clip, or a folder of clips in any format that can be read.
+        format: Its name; null = told by the layout.
+        limit: Only so many clips.
+        sheet: PNG that takes the pictures.
+
+    Returns:
+        The exit code: 0, or 2 if anything is wrong; then stderr has one line for each fault, with file and field.
+
+    Raises:
+        InputError: If there is no clip to check, or an argument is out of range.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"limit: got {limit}, want 1 clip or more")
+    manifest, lines = _read_manifest(path)
+    if manifest is not None:
+        lines += [
+            f"{path / name}: no such folder, want the clip that {MANIFEST} lists" for name in _missing(path, manifest)
+        ]
+    else:
+        lines += _empty_splits(path)
+    try:
+        source = open_source(path, format)
+    except InputError as error:
+        _complain([*lines, str(error)])
+        return EXIT_FAULTS
+    count = len(source) if limit is None else min(limit, len(source))
+    drawn = set(torch.linspace(0, count - 1, min(count, MAX_DRAWN)).round().long().tolist())
+    reports = [check_one(source, index, manifest, draw=index in drawn) for index in range(count)]
+    _print_table(source, reports)
+    if rows := [report for report in reports if report.row]:
+        write_sheet(sheet, [report.row for report in rows], [report.name for report in rows])
+        sys.stdout.write(f"{sheet}: {len(rows)} clips with their tracks\n")
+    lines += [line for report in reports for line in report.lines]
+    _complain(lines)
+    return EXIT_FAULTS if lines else 0
+
+
+def check_one(source: ClipSource, index: int, manifest: Manifest | None = None, draw: bool = False) -> ClipReport:
+    """Read one clip and report what is wrong with it.
+
+    Args:
+        source: Where it comes from.
+        index: Its number there.
+        manifest: Of the source's root, if it has one.
+        draw: Whether to draw it.
+    """
+    report = ClipReport(source.names[index])
+    place = source.clips[index] if isinstance(source.clips[index], Path) else source.root / source.names[index]
+    if manifest is not None:
+        records = manifest.clips.get(report.name)
+        absent = [f"{place}: clip: got one that {MANIFEST} does not list, want none"]
+        report.note("checksum", absent if records is None else file_faults(place, records))
+    try:
+        clip = source[index]
+        faults = check_clip(clip)
+        if source.format == "clip_folder":
+            faults += check_extras(clip, clip_folder.read_clip_extras(place))
+    except InputError as error:
+        report.note("read", [str(error)])
+        return report
+    report.note("read", [])
+    _note_faults(report, clip, faults, source.format, place)
+    if draw and not any(fault.check in ("counts", "finite") for fault in faults):
+        report.row = draw_row(clip)
+    return report
+
+
+def _note_faults(report: ClipReport, clip: MultiViewClip, faults: list[Fault], format: str, place: Path) -> None:
+    for check in (*CHECKS, *(["extras"] if format == "clip_folder" else [])):
+        own = [fault for fault in faults if fault.check == check]
+        report.note(check, [f"{_file(format, place, fault)}: {fault}" for fault in own])
+        if check in CHECKS and not applies(check, clip):
+            report.results[check] = "-"
+
+
+def _file(format: str, place: Path, fault: Fault) -> Path:
+    """Return the file that a fault lies in, the clip's own path where a format has no table of files."""
+    file_of = _FILE_OF.get(format)
+    return place if file_of is None else place / file_of(fault.field.partition(".")[0], fault.view)
+
+
+def _read_manifest(path: Path) -> tuple[Manifest | None, list[str]]:
+    if not (path / MANIFEST).is_file():
+        return None, []
+    try:
+        return read_manifest(path), []
+    except InputError as error:
+        return None, [str(error)]
+
+
+def _missing(path: Path, manifest: Manifest) -> list[str]:
+    """Return the clips that a manifest lists, or is short of, and that are not there."""
+    missing = [name for name in manifest.clips if not (path / name).is_dir()]
+    for split, count in manifest.splits.items():
+        listed = sum(
+            name.partition("/")[0] in (split, "validation" if split == "val" else split) for name in manifest.clips
+        )
+        if listed < count:
+            missing.append(f"{split}/ ({count - listed} of {count} clips, not written yet)")
+    return missing
+
+
+def _empty_splits(path: Path) -> list[str]:
+    folders = [path / split for split in _SPLITS if (path / split).is_dir()]
+    return [f"{folder}: clips: got none, want one at least" for folder in folders if not any(folder.iterdir())]
+
+
+def _print_table(source: ClipSource, reports: list[ClipReport]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH)
+    table = Table(title=f"{source.root}: {len(source)} clips, format {source.format}")
+    table.add_column("clip", overflow="fold")
+    checks = list(dict.fromkeys(check for report in reports for check in report.results))
+    for check in checks:
+        table.add_column(check, justify="center")
+    shown = sorted(reports, key=lambda report: not report.lines)[:MAX_ROWS]
+    for report in shown:
+        table.add_row(report.name, *(_cell(report.results.get(check, "-")) for check in checks))
+    if len(reports) > 1:
+        table.add_section()
+        totals = [Counter(report.results.get(check, "-") for report in reports) for check in checks]
+        table.add_row(f"all {len(reports)}", *(_total(total) for total in totals))
+    console.print(table)
+
+
+def _cell(result: str) -> str:
+    return {"ok": "[green]ok[/]", "fault": "[red]FAULT[/]"}.get(result, "-")
+
+
+def _total(counts: Counter[str]) -> Any:
+    if counts["fault"]:
+        return f"[red]{counts['fault']} bad[/]"
+    return f"[green]{counts['ok']}[/]" if counts["ok"] else "-"
+
+
+def _complain(lines: list[str]) -> None:
+    for line in lines:
+        sys.stderr.write(f"mvt4g: {' '.join(line.split())}\n")

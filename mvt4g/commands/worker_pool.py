@@ -1,0 +1,79 @@
+"""One function over many tasks in processes of one thread each, which die with the process that started them."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection
+from typing import TypeVar
+
+from mvt4g.types import InputError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+def run_in_processes(
+    work: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+) -> Iterator[tuple[Task, Result]]:
+    """Yield tasks and what ``work`` made of them, in the order in which they are done.
+
+    Args:
+        work: A module's function; it and the tasks are pickled.
+        tasks: One a call.
+        workers: Processes; 0 works in this one, in order.
+
+    Raises:
+        InputError: The first that a worker raised, or if a worker was killed. Tasks that have not begun are dropped,
+            those that have are waited for.
+    """
+    if workers == 0:
+        for task in tasks:
+            yield task, work(task)
+        return
+    with _one_thread_in_children():
+        context = multiprocessing.get_context("spawn")  # forked threads of Open3D and torch would hang
+        pool = ProcessPoolExecutor(min(workers, max(len(tasks), 1)), context, initializer=_begin)
+        try:
+            futures: dict[Future[Result], Task] = {pool.submit(work, task): task for task in tasks}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+                futures.pop(future)  # or results pile up
+        except BrokenProcessPool as error:
+            raise InputError(f"workers: got {workers}, of which one was killed (out of memory?), want fewer") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the process that started this one, and follow it when it dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def _one_thread_in_children() -> Iterator[None]:
+    """Set what numeric libraries read when they are loaded, so that ``workers`` processes keep so many cores busy."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(_ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,121 @@
+"""``manifest.json`` of a folder of clips: what made them, and the size and SHA-256 of every file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mvt4g.formats.atomic import appearing
+from mvt4g.formats.checksums import sha256_of
+from mvt4g.types import InputError
+
+MANIFEST = "manifest.json"
+FORMAT, VERSION = "mvt4g clips", 1
+
+FileRecords = dict[str, dict[str, int | str]]
+"""``{"bytes": ..., "sha256": ...}`` of every file of a clip, by its path from the clip's folder."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A checked ``manifest.json``.
+
+    Attributes:
+        made_by: All that the clips' bytes depend on: recipe, seed, format, versions.
+        splits: Clips that each split is to have.
+        clips: Files of every finished clip, by its folder from the root, as ``train/000000``.
+    """
+
+    made_by: Mapping[str, Any]
+    splits: Mapping[str, int]
+    clips: Mapping[str, FileRecords]
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Write the manifest of a folder; it appears whole or not at all, equal manifests give equal bytes.
+
+    Raises:
+        InputError: If the place cannot be written to.
+    """
+    content = {"format": FORMAT, "version": VERSION, **vars(manifest)}
+    with appearing(root / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Read and check the manifest of a folder.
+
+    Raises:
+        InputError: If there is none, it is of another kind, or it names a file outside the folder.
+    """
+    path = root / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}), want a manifest of clips") from error
+    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
+        raise InputError(f"{path}: format, version: got others than {(FORMAT, VERSION)}, want a manifest of clips")
+    made_by, splits, clips = (content.get(key) for key in ("made_by", "splits", "clips"))
+    if not isinstance(made_by, dict):
+        raise InputError(f"{path}: made_by: got {made_by!r}, want an object")
+    if not isinstance(splits, dict) or not all(isinstance(count, int) for count in splits.values()):
+        raise InputError(f"{path}: splits: got {splits!r}, want numbers of clips")
+    if not isinstance(clips, dict):
+        raise InputError(f"{path}: clips: got {type(clips).__name__}, want files by clip")
+    for name, records in clips.items():
+        _check_inside(path, "clips", name)
+        if not isinstance(records, dict) or not all(map(_is_record, records.values())):
+            raise InputError(f"{path}: clips.{name}: got {str(records)[:60]}, want bytes and sha256 by file")
+        for file in records:
+            _check_inside(path, f"clips.{name}", file)
+    return Manifest(made_by, splits, clips)
+
+
+def record_files(folder: Path) -> FileRecords:
+    """Return size and checksum of every file in a clip's folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256_of(file)} for file in files
+    }
+
+
+def sizes_agree(folder: Path, records: FileRecords) -> bool:
+    """Say whether a clip's files are all there in their recorded sizes: a quick look, which reads none of them."""
+    paths = {file: folder / file for file in records}
+    return all(path.is_file() and path.stat().st_size == records[file]["bytes"] for file, path in paths.items())
+
+
+def file_faults(folder: Path, records: FileRecords) -> list[str]:
+    """Return one line for every file that is missing, changed, or not in the manifest."""
+    faults = []
+    for file, record in records.items():
+        path = folder / file
+        if not path.is_file():
+            faults.append(f"{path}: no such file, want what {MANIFEST} lists")
+        elif (got := sha256_of(path)) != record["sha256"]:
+            want = str(record["sha256"])[:16]
+            faults.append(f"{path}: sha256: got {got[:16]}..., want {want}... as {MANIFEST} says")
+    extra = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - records.keys()
+    return faults + [f"{folder / file}: got a file that {MANIFEST} does not list, want none" for file in sorted(extra)]
+
+
+def first_difference(got: Any, want: Any, key: str = "") -> str | None:
+    """Return where two JSON values first differ, as ``key: got A, want B``; None where they do not."""
+    if isinstance(got, Mapping) and isinstance(want, Mapping):
+        for name in sorted({*got, *want}):
+            deeper = first_difference(got.get(name), want.get(name), f"{key}.{name}" if key else name)
+            if deeper is not None:
+                return deeper
+        return None
+    return None if got == want else f"{key}: got {got!r}, want {want!r}"
+
+
+def _check_inside(path: Path, key: str, name: str) -> None:
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise InputError(f"{path}: {key}: got {name!r}, want a path inside the folder")
+
+
+def _is_record(record: Any) -> bool:
+    return isinstance(record, dict) and isinstance(record.get("bytes"), int) and isinstance(record.get("sha256"), str)
