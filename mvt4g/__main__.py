@@ -4,5 +4,5 @@ import sys
 
 from mvt4g.cli import main
 
-if __name__ == "__main__":  # spawned worker processes load this module too
+if __name__ == "__main__":  # a spawned process may load this module
     sys.exit(main())

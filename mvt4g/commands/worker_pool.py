@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
+from types import ModuleType
 from typing import TypeVar
 
 from mvt4g.types import InputError
@@ -37,18 +39,18 @@ def run_in_processes(
         for task in tasks:
             yield task, work(task)
         return
-    with _one_thread_in_children():
-        context = multiprocessing.get_context("spawn")  # forked threads of Open3D and torch would hang
-        pool = ProcessPoolExecutor(min(workers, max(len(tasks), 1)), context, initializer=_begin)
-        try:
+    context = multiprocessing.get_context("spawn")  # forked threads of Open3D and torch would hang
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin)
+    try:
+        with _one_thread_in_children(), _small_children():  # they are started as tasks are submitted
             futures: dict[Future[Result], Task] = {pool.submit(work, task): task for task in tasks}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-                futures.pop(future)  # or results pile up
-        except BrokenProcessPool as error:
-            raise InputError(f"workers: got {workers}, of which one was killed (out of memory?), want fewer") from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+            futures.pop(future)  # or results pile up
+    except BrokenProcessPool as error:
+        raise InputError(f"workers: got {workers}, of which one was killed (out of memory?), want fewer") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin() -> None:
@@ -77,3 +79,14 @@ def _one_thread_in_children() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _small_children() -> Iterator[None]:
+    """Hide the main module: a spawned process would load it, and with it the command line, Lightning and all."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
