@@ -49,7 +49,7 @@ class Atlas:
     means: Float[ndarray, "k 3"]
 
     @classmethod
-    def of(cls, bitmaps: Sequence[UInt64[ndarray, "s s"]]) -> "Atlas":
+    def of(cls, bitmaps: Sequence[UInt64[ndarray, "_ _"]]) -> "Atlas":
         """Make the smaller copies and string all together."""
         pyramids = [_pyramid(bitmap) for bitmap in bitmaps]
         levels = max(len(pyramid) for pyramid in pyramids)
@@ -80,7 +80,7 @@ class Atlas:
         """
         sides = self.sides[number]
         # floor(log2(sqrt(2) f)) = round(log2 f): the exponent of a float is its logarithm
-        level = np.frexp(np.maximum(footprint * (sides * np.float32(np.sqrt(2))), 1))[1] - 1
+        level = np.frexp(np.clip(footprint * (sides * np.float32(np.sqrt(2))), 1, 2.0**20))[1] - 1
         level = np.minimum(level, np.frexp(np.float32(1) * sides)[1] - 1)
         side = np.right_shift(sides, level)
         mask = side - 1
@@ -98,7 +98,7 @@ class Atlas:
         return np.square(unpack(total, 255 * WEIGHT))
 
 
-def _pyramid(bitmap: UInt64[ndarray, "s s"]) -> list[UInt64[ndarray, "r r"]]:
+def _pyramid(bitmap: UInt64[ndarray, "s s"]) -> list[UInt64[ndarray, "_ _"]]:
     """Return the bitmap and its halvings down to one texel, each texel the rounded mean of four."""
     levels = [bitmap]
     while len(levels[-1]) > 1:

@@ -11,7 +11,7 @@ from mvt4g.synthetic.shapes import Mesh
 REACH = 10.0
 """Half side of the square about the centre in which it is reckoned, units."""
 CELLS = 128
-NEAR = 4.0
+NEAR = 6.0
 """Radii of a body within which it takes light."""
 
 
