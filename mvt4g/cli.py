@@ -51,6 +51,7 @@ _ON_THE_WAY = (
     "Expected a <class 'NoneType'>",
 )
 _GIVEN = re.compile(r"(?:Got value|Given value): (.*)")
+_NESTED = re.compile(r"NestedArg\(key='[^']*', val=(.*)\)")
 _UNKNOWN = re.compile(
     r"(?:Group '(?P<group>[^']*)' does not accept option|does not accept option|Option) '(?P<option>[^']*)'"
     r"|unrecognized arguments: (?P<arguments>.*)"
@@ -233,7 +234,8 @@ def innermost(message: str) -> str:
         what = f"got option {option['option'] or option['arguments']!r}, want one that exists"
     elif what.startswith("Expected a") and (given := _GIVEN.findall(message)):
         wanted = [text.removeprefix("Expected a ").partition(". Got value")[0] for _, at, text in found if at == where]
-        what = f"got {given[-1]}, want {' or '.join(wanted)}"
+        value = _NESTED.sub(r"\1", given[-1])
+        what = f"got {value}, want {' or '.join(wanted)}"
     return f"{where}: {what}" if where else what
 
 
