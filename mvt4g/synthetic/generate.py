@@ -124,14 +124,15 @@ def _gather(
     frames: Iterable[Frame], views_frames: tuple[int, int], image_size: tuple[int, int]
 ) -> tuple[Float[ndarray, "v t 3 h w"], Maps]:
     """Write frame after frame into arrays of the whole clip; colours are rounded to 8 bits."""
-    shape = (*views_frames, *image_size)
     colour, normals = (np.empty((*views_frames, 3, *image_size), dtype=np.float32) for _ in range(2))
-    depth, instances = np.empty(shape), np.empty(shape, dtype=np.int64)
+    instances = np.empty((*views_frames, *image_size), dtype=np.int64)
+    depths = []  # fp64 in one look and fp32 in the other, kept as they are
     for time, frame in enumerate(frames):
         colour[:, time] = rearrange((frame.colour * 255).round() / 255, "v h w c -> v c h w")
         normals[:, time] = rearrange(frame.facet_normals, "v h w c -> v c h w")
-        depth[:, time], instances[:, time] = frame.depth, frame.instances
-    return colour, Maps(depth, instances, normals)
+        instances[:, time] = frame.instances
+        depths.append(frame.depth)
+    return colour, Maps(np.stack(depths, axis=1), instances, normals)
 
 
 def _clip(

@@ -84,10 +84,9 @@ def choose_by_motion(rng: np.random.Generator, length: Float[ndarray, " n"], cou
     chosen: list[int] = []
     free = np.ones(len(length), dtype=bool)
     far, moving = round(count / 4), round(count / 2)
-    goals = ((length > FAR, far), (length > MOVING, far + moving), (length < STILL, count), (length >= 0, count))
-    for belongs, goal in goals:
-        wanted: Bool[ndarray, " n"] = np.logical_and(belongs, free)
-        taken = order[wanted[order]][: goal - len(chosen)]
+    classes = np.stack([length > FAR, length > MOVING, length < STILL, length >= 0])
+    for belongs, goal in zip(classes, (far, far + moving, count, count), strict=True):
+        taken = order[(belongs & free)[order]][: goal - len(chosen)]
         free[taken] = False
         chosen.extend(taken.tolist())
     return np.array(chosen, dtype=np.int64)

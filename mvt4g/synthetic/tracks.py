@@ -12,6 +12,8 @@ from mvt4g.geometry.camera import points_depth, project_points
 from mvt4g.synthetic.cameras import camera_centres
 from mvt4g.types import Cameras
 
+NEAR = 3.0
+"""Depths, scene units, below which points are projected in fp64."""
 NORMAL_STEP = 0.05
 """Length of the difference of two unit normals from which on they count as different."""
 
@@ -136,10 +138,20 @@ def alike_around(
 
 
 def project_tracks(points_world: Float[torch.Tensor, "t n 3"], cameras: Cameras) -> Float[torch.Tensor, "v t n 2"]:
-    """Project points into every view; pixels behind a camera are finite and mean nothing."""
-    pixels, _ = project_points(
-        points_world,
-        rearrange(cameras.cam_from_world, "v t i j -> v t 1 i j"),
-        rearrange(cameras.intrinsics, "v t i j -> v t 1 i j"),
+    """Project points into every view, to under 1e-3 px; pixels behind a camera are finite and mean nothing.
+
+    Points that come close to a camera are projected in fp64: fp32's last bits of a place in the world, a millionth of a
+    unit, would show there.
+    """
+    poses, intrinsics = (
+        rearrange(part, "v t i j -> v t 1 i j") for part in (cameras.cam_from_world, cameras.intrinsics)
     )
+    pixels, in_front = project_points(points_world, poses, intrinsics)
+    near = in_front & (points_depth(points_world, poses) < NEAR)
+    view, time, point = near.nonzero(as_tuple=True)
+    pixels[view, time, point] = project_points(
+        points_world[time, point].double(),
+        cameras.cam_from_world[view, time].double(),
+        cameras.intrinsics[view, time].double(),
+    )[0].float()
     return pixels.contiguous()

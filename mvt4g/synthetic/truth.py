@@ -26,7 +26,7 @@ class Maps:
     """What every view shows at every frame.
 
     Attributes:
-        depth: z-depth of pixel centres, fp64.
+        depth: z-depth of pixel centres, as exact as it was rendered.
         instances: 0 = ground and sky.
         normals: Of the mesh at pixel centres, unit, world frame, outward.
     """
@@ -108,7 +108,7 @@ def _sow(chosen: Int[ndarray, " n"], spec: PointSpec, maps: Maps, cameras: Camer
     instance = maps.instances[view, time, row, column]
     start = unproject_pixels(
         pixel_centres(*maps.instances.shape[-2:]).double()[row, column],
-        torch.from_numpy(maps.depth[view, time, row, column]),
+        torch.from_numpy(maps.depth[view, time, row, column]).double(),
         cameras.cam_from_world[view, time].double(),
         cameras.intrinsics[view, time].double(),
     ).numpy()
