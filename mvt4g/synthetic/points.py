@@ -84,9 +84,10 @@ def choose_by_motion(rng: np.random.Generator, length: Float[ndarray, " n"], cou
     chosen: list[int] = []
     free = np.ones(len(length), dtype=bool)
     far, moving = round(count / 4), round(count / 2)
-    classes = np.stack([length > FAR, length > MOVING, length < STILL, length >= 0])
-    for belongs, goal in zip(classes, (far, far + moving, count, count), strict=True):
-        taken = order[(belongs & free)[order]][: goal - len(chosen)]
+    goals = (((FAR, np.inf), far), ((MOVING, np.inf), far + moving), ((0.0, STILL), count), ((0.0, np.inf), count))
+    for (least, most), goal in goals:
+        wanted = np.flatnonzero(free[order] & (least <= length[order]) & (length[order] < most))
+        taken = order[wanted[: goal - len(chosen)]]
         free[taken] = False
         chosen.extend(taken.tolist())
     return np.array(chosen, dtype=np.int64)
@@ -94,7 +95,7 @@ def choose_by_motion(rng: np.random.Generator, length: Float[ndarray, " n"], cou
 
 def seen_path_length(points_world: Float[ndarray, "t n 3"], visible: Bool[ndarray, "v t n"]) -> Float[ndarray, " n"]:
     """Return how far each point goes between frames at both of which some view sees it, scene units."""
-    seen = visible.any(axis=0)
+    seen = np.logical_or.reduce(visible, axis=0)
     steps = np.linalg.norm(np.diff(points_world, axis=0), axis=-1)
     return (steps * (seen[1:] & seen[:-1])).sum(axis=0)
 
