@@ -183,13 +183,18 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _empty_bytes() -> bytes:
+    return b""
+
+
 _STAND_INS = {
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): _Named(_Dtype),
     ("numpy.core.multiarray", "_reconstruct"): _Named(_reconstruct),
     ("numpy.core.multiarray", "scalar"): _Named(_scalar),
     ("numpy.core.numeric", "_frombuffer"): _Named(_filled),
-    ("_codecs", "encode"): _Named(_latin1),  # how protocol 2 writes bytes
+    ("_codecs", "encode"): _Named(_latin1),  # how protocols up to 2 write bytes
+    ("__builtin__", "bytes"): _Named(_empty_bytes),  # and how they write none
 }
 
 

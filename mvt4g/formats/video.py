@@ -172,7 +172,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file, want a video file")
     try:
-        container = av.open(path)
+        container = av.open(path, metadata_errors="replace")  # titles in any encoding, or damaged
     except av.FFmpegError as error:
         raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want a whole video file") from error
     with container:

@@ -74,7 +74,8 @@ def array(what: str, value: Any, axes: str, sizes: dict[str, int], kind: Kind = 
         raise InputError(f"{what}: got entries of type {found.dtype}, want {kind} entries")
     sizes.update({axis: n for axis, n in zip(axes.split(), found.shape, strict=True) if not axis.isdigit()})
     types = {"number": np.float64, "whole": np.int64, "bool": np.bool_}
-    return found.astype(types[kind])
+    with np.errstate(invalid="ignore"):  # a damaged NaN is still one
+        return found.astype(types[kind])
 
 
 def member(
@@ -97,16 +98,21 @@ def member(
 
 
 def finite(what: str, values: np.ndarray) -> np.ndarray:
-    """Return the array if all of it is finite.
+    """Return the array if all of it is finite, as float32 too.
 
     Raises:
         InputError: Naming the first entry that is not.
     """
-    faulty = ~np.isfinite(values)
+    faulty = ~fits_float32(values)
     if faulty.any():
         index = tuple(int(i) for i in np.argwhere(faulty)[0])
         raise InputError(f"{what}: got {values[index]} at {list(index)}, want finite numbers")
     return values
+
+
+def fits_float32(values: np.ndarray) -> np.ndarray:
+    """Say where numbers are finite and stay so as float32."""
+    return np.asarray(np.abs(values) <= np.finfo(np.float32).max)
 
 
 def whole_size(what: str, value: Any) -> tuple[int, int]:

@@ -67,7 +67,7 @@ def read(sequence: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     content = read_npy(path) if path.suffix == ".npy" else read_arrays(path)
     tracks = rearrange(member(path, content, "coords", "v n t 2", sizes), "v n t c -> v t n c")
     occluded = rearrange(member(path, content, "occluded", "v n t", sizes, "bool"), "v n t -> v t n")
-    background = member(path, content, "is_bkgd", "v n k", {**sizes, "k": np.shape(content["is_bkgd"])[-1]}, "bool")
+    background = member(path, content, "is_bkgd", "v n k", sizes, "bool")[:1, :, :1].any(axis=(0, 2))
     cameras = _cameras(path, content, sizes)
     video = stacked(sequence, "rgba", [read_images([pictures[view][frame] for frame in frames]) for view in chosen])
     picked = np.ix_(chosen, frames)
@@ -75,7 +75,7 @@ def read(sequence: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
         video=video,
         cameras=Cameras(cameras.cam_from_world[picked], cameras.intrinsics[picked]),
         name=sequence.name,
-        point_instance=torch.from_numpy((~background[0, :, 0]).astype(np.int64)),
+        point_instance=torch.from_numpy((~background).astype(np.int64)),
         **track_fields(f"{path}: coords", tracks[picked], ~occluded[picked], (video.shape[-2], video.shape[-1])),
     )
 

@@ -29,7 +29,7 @@ class Selection:
             num_frames: Frames it has.
 
         Raises:
-            InputError: If one of them is not there, or frames do not increase.
+            InputError: If one of them is not there, none is meant, or frames do not increase.
         """
         views = _checked(f"{what}: views", self.views, num_views)
         frames = _checked(f"{what}: frames", self.frames, num_frames)
@@ -39,11 +39,12 @@ class Selection:
 
 
 def _checked(what: str, chosen: Sequence[int] | None, count: int) -> list[int]:
-    if chosen is None:
+    if chosen is None and count:
         return list(range(count))
+    chosen = chosen or ()
     strange = [number for number in chosen if not 0 <= number < count]
-    if strange or not len(chosen):
-        raise InputError(f"{what}: got {list(chosen)}, want numbers from 0 to {count - 1}")
+    if strange or not chosen:
+        raise InputError(f"{what}: got {list(chosen)} of {count}, want one or more, numbered from 0")
     return list(chosen)
 
 

@@ -59,7 +59,7 @@ def list_clips(root: Path) -> list[TapVidClip]:
 
 def count(clip: TapVidClip) -> tuple[int, int]:
     """Return how many views (1) and frames a clip has."""
-    return 1, len(field(_what(clip), _clips(clip.path)[clip.key], "video"))
+    return 1, len(_pictures(_what(clip), _clips(clip.path)[clip.key]))
 
 
 def read(clip: TapVidClip, selection: Selection = EVERYTHING) -> MultiViewClip:
@@ -69,7 +69,7 @@ def read(clip: TapVidClip, selection: Selection = EVERYTHING) -> MultiViewClip:
         InputError: Naming file, clip and field, if one is missing, broken or of a wrong shape or type.
     """
     what, content = _what(clip), _clips(clip.path)[clip.key]
-    pictures = field(what, content, "video")
+    pictures = _pictures(what, content)
     sizes = {"t": len(pictures)}
     _, frames = selection.of(what, 1, sizes["t"])
     video = _video(f"{what}: video", pictures, frames)
@@ -106,6 +106,17 @@ def _read(path: Path, changed: int) -> Mapping[str | int, Any]:
     if not isinstance(clips, dict) or not clips or not all(isinstance(clip, dict) for clip in clips.values()):
         raise InputError(f"{path}: got a {type(content).__name__}, want {_WANT}")
     return clips
+
+
+def _pictures(what: str, content: Any) -> Sequence[Any] | np.ndarray:
+    pictures = field(what, content, "video")
+    if not (isinstance(pictures, list | tuple) or (isinstance(pictures, np.ndarray) and pictures.ndim)) or not len(
+        pictures
+    ):
+        raise InputError(
+            f"{what}: video: got {type(pictures).__name__} {np.shape(pictures)}, want a sequence of frames"
+        )
+    return pictures
 
 
 def _video(what: str, pictures: Any, frames: Sequence[int]) -> Float[Tensor, "t 3 h w"]:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
+from mvt4g.formats.readers.fields import fits_float32
 from mvt4g.geometry.camera import project_points
 from mvt4g.types import Cameras, InputError
 
@@ -37,14 +38,14 @@ def track_fields(
     Raises:
         InputError: If a point is seen where it has no position, or there is no point.
     """
-    placed = np.isfinite(tracks).all(axis=-1)
+    placed = np.logical_and.reduce(fits_float32(tracks), axis=-1)
     nowhere = visible & ~placed
     if nowhere.any():
         view, frame, point = np.argwhere(nowhere)[0]
         raise InputError(f"{what}: got no finite position for point {point} in view {view}, frame {frame}, where seen")
     if not tracks.shape[2]:
         raise InputError(f"{what}: got no point, want at least one")
-    valid = placed.all(axis=(0, 1))
+    valid = np.logical_and.reduce(placed, axis=(0, 1))
     pixels = np.where(valid[:, None], tracks, 0.0).astype(np.float32)
     height, width = image_size
     inside = ((pixels >= 0) & (pixels < np.array([width, height], np.float32))).all(axis=-1)
