@@ -89,12 +89,12 @@ class Atlas:
         across = np.rint((x - left) * 64).astype(np.uint64)
         down = np.rint((y - top) * 64).astype(np.uint64)
         column, row = left.astype(np.int32), top.astype(np.int32)
-        start = self.starts.ravel()[number * self.starts.shape[1] + level]
+        start = self.starts.ravel().take(number * self.starts.shape[1] + level)
         above, below = start + (row & mask) * side, start + (row + 1 & mask) * side
         column, beside = column & mask, column + 1 & mask
-        full = np.uint64(64)
-        total = (self.texels[above + column] * (full - across) + self.texels[above + beside] * across) * (full - down)
-        total += (self.texels[below + column] * (full - across) + self.texels[below + beside] * across) * down
+        take, near, high = self.texels.take, np.uint64(64) - across, np.uint64(64) - down
+        total = (take(above + column) * near + take(above + beside) * across) * high
+        total += (take(below + column) * near + take(below + beside) * across) * down
         return np.square(unpack(total, 255 * WEIGHT))
 
 

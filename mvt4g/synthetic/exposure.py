@@ -57,8 +57,9 @@ def render_moment(
 ) -> Frame:
     """Draw all views at a time in frames, whole or not."""
     rotations, positions, views = at_moment(poses, cameras, float(moment))
-    renderer = WaveRenderer if isinstance(world, World) else TexturedRenderer
-    return renderer(world, rotations, positions).render(views, image_size)
+    if isinstance(world, World):
+        return WaveRenderer(world, rotations, positions).render(views, image_size)
+    return TexturedRenderer(world, rotations, positions).render(views, image_size)
 
 
 def at_moment(

@@ -30,8 +30,8 @@ class TexturedSpec:
 
     patterns: tuple[PatternKind, ...] = get_args(PatternKind)
     object_texels: int = 256
-    ground_texels: int = 1024
-    ground_tile: float = 30.0
+    ground_texels: int = 512
+    ground_tile: float = 20.0
     images: str | None = None
     image_share: float = 0.5
     sun_elevation: tuple[float, float] = (25.0, 70.0)

@@ -50,13 +50,13 @@ def draw_bitmap(
 def draw_pattern(rng: np.random.Generator, kind: PatternKind, texels: int, repeats: int = 1) -> Float[ndarray, "s s"]:
     """Draw shares in [0, 1], mostly near 0 or 1."""
     if kind == "noise":
-        return np.clip(2 * octaves(rng, texels, 0.35) - 0.5, 0, 1)
+        return np.clip(2 * _smooth(rng, texels, 0.35) - 0.5, 0, 1)
     if kind == "patches":
         levels = int(rng.integers(2, 5))
-        return np.floor(octaves(rng, texels, 0.4) * 0.999 * (levels + 1)) / levels
+        return np.floor(_smooth(rng, texels, 0.4) * 0.999 * (levels + 1)) / levels
     if kind == "spots":
         return _spots(rng, repeats * int(rng.integers(5, 13)), texels)
-    warp = 2 * np.pi * float(rng.uniform(0, 0.6)) * (octaves(rng, texels, 0.3) - np.float32(0.5))
+    warp = 2 * np.pi * float(rng.uniform(0, 0.6)) * (_smooth(rng, texels, 0.3) - np.float32(0.5))
     turns = np.linspace(0, 2 * np.pi, texels, endpoint=False, dtype=np.float32)
     cycles = repeats * rng.integers(2, 7, 2) * rng.choice([-1, 1], 2)
     u, v = turns[None] * cycles[0] + warp, turns[:, None] * cycles[1] + warp
@@ -81,6 +81,14 @@ def octaves(rng: np.random.Generator, texels: int, persistence: float) -> Float[
         noise += np.float32(amplitude) * rng.random((side, side), dtype=np.float32)
     low, high = np.quantile(noise[:: max(texels // 64, 1), :: max(texels // 64, 1)], [0.01, 0.99])
     return np.clip((noise - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0, 1)
+
+
+def _smooth(rng: np.random.Generator, texels: int, persistence: float) -> Float[ndarray, "s s"]:
+    """Draw noise that has no waves shorter than eight texels."""
+    noise = octaves(rng, max(texels // 4, 1), persistence)
+    while len(noise) < texels:
+        noise = _doubled(noise)
+    return noise
 
 
 def draw_ramp(rng: np.random.Generator, vivid: float | int = 1.0) -> Float[ndarray, "shades 3"]:

@@ -63,8 +63,8 @@ class BodyHits:
 
     numbers: Int[ndarray, " k"]
     bodies: Int[ndarray, " k"]
-    points: Float[ndarray, "k 3"]
-    normals: Float[ndarray, "k 3"]
+    points: Float[ndarray, "3 k"]
+    normals: Float[ndarray, "3 k"]
     uvs: Float[ndarray, "k 2"]
     densities: Float[ndarray, " k"]
 
@@ -91,8 +91,8 @@ def shade(
     footprint = hits.depth * np.float32(hits.pixels) / np.sqrt(np.maximum(cosine, np.float32(LEAST_COSINE)))
     ground = np.flatnonzero((hits.instances == 0) & ~hits.sky)
     sky = np.flatnonzero(hits.sky)
-    albedo[:, ground] = _ground_albedo(world, hits.points[:, ground], footprint[ground])
-    albedo[:, on_bodies.numbers] = _body_albedo(world, on_bodies, footprint[on_bodies.numbers])
+    put(albedo, ground, _ground_albedo(world, hits.points.take(ground, axis=1), footprint.take(ground)))
+    put(albedo, on_bodies.numbers, _body_albedo(world, on_bodies, footprint.take(on_bodies.numbers)))
 
     half_up = np.float32(0.5) * hits.normals[2]
     above, below = (np.float32(0.5) + half_up) * openness, (np.float32(0.5) - half_up) * openness
@@ -102,25 +102,33 @@ def shade(
             np.float32(source[channel]) for source in (lighting.sun_light, lighting.sky_light, lighting.ground_light)
         )
         light[channel] *= sun * sunlit + over * above + under * below
-    light[:, on_bodies.numbers] += _highlight(world, hits, on_bodies, sunlit)
+    shine = light.take(on_bodies.numbers, axis=1) + _highlight(world, hits, on_bodies, sunlit)
+    put(light, on_bodies.numbers, shine)
     _add_haze(world, hits.points, ground, light)
     if len(sky):
-        towards = hits.points[:, sky] / np.sqrt(dot(hits.points[:, sky], hits.points[:, sky]))
-        u, v = sky_coordinates(towards)
-        light[:, sky] = world.atlas.light(SKY, u, v, np.full(len(sky), hits.pixels / np.pi / 2, dtype=np.float32))
+        towards = hits.points.take(sky, axis=1)
+        u, v = sky_coordinates(towards / np.sqrt(dot(towards, towards)))
+        footprint = np.full(len(sky), hits.pixels / np.pi / 2, dtype=np.float32)
+        put(light, sky, world.atlas.light(SKY, u, v, footprint))
     return np.minimum(light, 1, out=light)
 
 
 def body_openness(hits: Hits, on_bodies: BodyHits, contact: float) -> Float[ndarray, " k"]:
     """Return how open points of bodies are to the light: less on faces that look down at near ground."""
-    down = np.float32(0.5) - np.float32(0.5) * hits.normals[2, on_bodies.numbers]
-    height = np.maximum(hits.points[2, on_bodies.numbers], 0)
+    down = np.float32(0.5) - np.float32(0.5) * hits.normals[2].take(on_bodies.numbers)
+    height = np.maximum(hits.points[2].take(on_bodies.numbers), 0)
     return 1 - np.float32(contact) * down * np.exp(height * np.float32(-1 / CONTACT_HEIGHT))
 
 
 def dot(a: Float[ndarray, "3 n"], b: Float[ndarray, "3 n"]) -> Float[ndarray, " n"]:
     """Return inner products."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def put(target: Float[ndarray, "3 r"], numbers: Int[ndarray, " k"], values: Float[ndarray, "3 k"]) -> None:
+    """Write values at these numbers, in place: row by row it takes a third of the time."""
+    for row, value in zip(target, values, strict=True):
+        row[numbers] = value
 
 
 def _ground_albedo(
@@ -138,10 +146,10 @@ def _body_albedo(world: TexturedWorld, on: BodyHits, footprint: Float[ndarray, "
     finish, albedo = world.finish, np.zeros((3, len(on.numbers)), dtype=np.float32)
     if not len(on.numbers):
         return albedo
-    unwrapped = finish.unwrapped[on.bodies]
+    unwrapped = finish.unwrapped.take(on.bodies)
     there = np.flatnonzero(unwrapped)
     if len(there):
-        u, v = on.uvs[there].T
+        u, v = on.uvs.take(there, axis=0).T
         albedo[:, there] = world.atlas.light(on.bodies[there] + BODIES, u, v, footprint[there] * on.densities[there])
     scales = 1 / finish.tiles
     weights = projection_weights(on.normals)
@@ -149,31 +157,34 @@ def _body_albedo(world: TexturedWorld, on: BodyHits, footprint: Float[ndarray, "
         there = np.flatnonzero((weights[axis] > 0) & ~unwrapped)
         if not len(there):
             continue
-        bodies, points, scale = on.bodies[there], on.points[there], scales[on.bodies[there]]
-        side = np.where(on.normals[there, axis] > 0, np.float32(axis / 3), np.float32(axis / 3 + 0.5))
-        u = points[:, (axis + 1) % 3] * scale + finish.shifts[bodies, 0]
-        v = points[:, (axis + 2) % 3] * scale + finish.shifts[bodies, 1] + side
-        albedo[:, there] += weights[axis, there] * world.atlas.light(bodies + BODIES, u, v, footprint[there] * scale)
+        bodies = on.bodies.take(there)
+        scale = scales.take(bodies)
+        side = np.where(on.normals[axis].take(there) > 0, np.float32(axis / 3), np.float32(axis / 3 + 0.5))
+        u = on.points[(axis + 1) % 3].take(there) * scale + finish.shifts[:, 0].take(bodies)
+        v = on.points[(axis + 2) % 3].take(there) * scale + finish.shifts[:, 1].take(bodies) + side
+        light = world.atlas.light(bodies + BODIES, u, v, footprint.take(there) * scale)
+        put(albedo, there, albedo.take(there, axis=1) + weights[axis].take(there) * light)
     return albedo
 
 
 def _highlight(world: TexturedWorld, hits: Hits, on: BodyHits, sunlit: Float[ndarray, " r"]) -> Float[ndarray, "3 k"]:
     """Return the sun's reflection. Source: Blinn, Models of light reflection, 1977, with the half vector."""
-    directions, normals = hits.directions[:, on.numbers], hits.normals[:, on.numbers]
+    directions, normals = hits.directions.take(on.numbers, axis=1), hits.normals.take(on.numbers, axis=1)
     towards_sun = world.lighting.sun.astype(np.float32)[:, None]
     half = towards_sun - directions / np.sqrt(dot(directions, directions))
     cosine = np.maximum(dot(half, normals) / np.sqrt(np.maximum(dot(half, half), np.float32(1e-6))), 0)
-    peak = cosine ** world.finish.shininess[on.bodies] * world.finish.gloss[on.bodies]
-    seen = np.minimum(4 * sunlit[on.numbers], 1)
+    peak = cosine ** world.finish.shininess.take(on.bodies) * world.finish.gloss.take(on.bodies)
+    seen = np.minimum(4 * sunlit.take(on.numbers), 1)
     return world.lighting.sun_light.astype(np.float32)[:, None] * (peak * seen)
 
 
 def _add_haze(
     world: TexturedWorld, points: Float[ndarray, "3 r"], ground: Int[ndarray, " g"], light: Float[ndarray, "3 r"]
 ) -> None:
-    distance = np.sqrt(points[0, ground] ** 2 + points[1, ground] ** 2)
+    distance = np.sqrt(points[0].take(ground) ** 2 + points[1].take(ground) ** 2)
     far = distance > HAZE[0]
     numbers = ground[far]
     share = np.float32(HAZIEST) * (distance[far] - np.float32(HAZE[0])) / np.float32(HAZE[1] - HAZE[0])
     horizon = world.lighting.horizon.astype(np.float32)[:, None]
-    light[:, numbers] += share * (horizon - light[:, numbers])
+    near = light.take(numbers, axis=1)
+    put(light, numbers, near + share * (horizon - near))

@@ -15,7 +15,9 @@ MARGIN = 2 / SKY_TEXELS
 """Share of the bitmap left at horizon and zenith, which would run into each other where it repeats."""
 SKYLINE_DEG = (2.0, 14.0)
 """Highest of the hills, trees and houses about the scene."""
+SKYLINE_POINTS = 128
 GLOW_DEG = 9.0
+CLOUD, GLOW = np.array([0.97, 0.97, 1.0], dtype=np.float32), np.array([1.0, 0.9, 0.7], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,9 @@ def draw_sky_bitmap(
     clouds = octaves(rng, SKY_TEXELS, 0.6)
     share = np.clip((clouds - (1 - cover)) / np.float32(0.3), 0, 1) * np.minimum(1, 4 * (1 - elevation))
     grey = np.float32(1) - np.float32(0.45) * np.clip((clouds - (1 - cover)) / np.float32(0.6), 0, 1)
-    image += share[..., None] * (grey[..., None] * np.float32([0.97, 0.97, 1.0]) - image)
+    image += share[..., None] * (grey[..., None] * CLOUD - image)
 
-    image += _glow(step, elevation, sun)[..., None] * np.float32([1.0, 0.9, 0.7])
+    image += _glow(step, elevation, sun)[..., None] * GLOW
     land, skyline = _skyline(rng, elevation)
     image = np.where(land[..., None], np.float32(0.65) * skyline + np.float32(0.35) * horizon, image)
     return pack(image), np.square(horizon)
@@ -129,7 +131,10 @@ def _skyline(
 ) -> tuple[Float[ndarray, "s s"] | ndarray, Float[ndarray, "s s 3"]]:
     """Draw where land stands before the sky and its colours: soft hills and, at times, blocks."""
     highest = np.float32(rng.uniform(*SKYLINE_DEG) / 90)
-    profile = octaves(rng, SKY_TEXELS, 0.5)[0]
+    place = np.arange(SKY_TEXELS) / np.float32(SKY_TEXELS // SKYLINE_POINTS)
+    profile = np.interp(
+        place, np.arange(SKYLINE_POINTS + 1), np.pad(octaves(rng, SKYLINE_POINTS, 0.5)[0], (0, 1), mode="wrap")
+    )
     if rng.uniform() < 0.5:
         blocks = np.repeat(rng.random(64, dtype=np.float32), SKY_TEXELS // 64)
         profile = np.maximum(profile * np.float32(0.6), blocks)

@@ -70,9 +70,9 @@ def corner_normals(body: Mesh) -> Float[ndarray, "f 3 3"]:
     return _unit(summed).reshape(-1, 3, 3)
 
 
-def projection_weights(normals: Float[ndarray, "n 3"]) -> Float[ndarray, "3 n"]:
+def projection_weights(normals: Float[ndarray, "3 n"]) -> Float[ndarray, "3 n"]:
     """Return the share of each axis along which a texture is projected onto a surface; most points have one."""
-    weights = np.maximum(np.square(np.square(normals.T)) - np.float32(BLEND), 0)
+    weights = np.maximum(np.square(np.square(normals)) - np.float32(BLEND), 0)
     return weights / weights.sum(axis=0)
 
 

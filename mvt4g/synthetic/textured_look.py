@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from mvt4g.synthetic.contact import GroundContact
 from mvt4g.synthetic.render import DOME_RADIUS, Frame, RayCaster, camera_rays, dome_distance
-from mvt4g.synthetic.shading import BodyHits, Hits, body_openness, dot, shade
+from mvt4g.synthetic.shading import BodyHits, Hits, body_openness, dot, put, shade
 from mvt4g.synthetic.textured_world import TexturedWorld
 from mvt4g.types import Cameras
 
@@ -76,11 +76,14 @@ class TexturedRenderer:
             return
         right, down = steps
         offset = SAMPLE_OFFSET[0] * right + SAMPLE_OFFSET[1] * down
-        samples = rays[:, numbers, None] + np.stack([offset, -offset], axis=-1)[:, None].astype(np.float32)
+        samples = rays.take(numbers, axis=1)[..., None] + np.stack([offset, -offset], axis=-1)[:, None].astype(
+            np.float32
+        )
         pixel = float(np.linalg.norm(right)) / 2
         hits, on_bodies = self._cast(origin.astype(np.float32), samples.reshape(3, -1), pixel)
         both = self._light(hits, on_bodies, None).reshape(3, -1, 2)
-        light[:, numbers] = (light[:, numbers] + both[..., 0] + both[..., 1]) * np.float32(1 / 3)
+        total = light.take(numbers, axis=1) + both[..., 0] + both[..., 1]
+        put(light, numbers, total * np.float32(1 / 3))
 
     def _cast(
         self, origin: Float[ndarray, " 3"], directions: Float[ndarray, "3 r"], pixel: float
@@ -95,14 +98,14 @@ class TexturedRenderer:
             sky = ~(dot(points, points) < DOME_RADIUS**2)  # also where nothing is met: NaN and infinity
         beyond = np.flatnonzero(sky)
         depth[beyond] = dome_distance(rays[beyond, :3].astype(np.float64), rays[beyond, 3:].astype(np.float64))
-        points[:, beyond] = origin[:, None] + depth[beyond] * directions[:, beyond]
+        put(points, beyond, origin[:, None] + depth[beyond] * directions.take(beyond, axis=1))
         instances = np.where(sky, 0, found.instances).astype(np.int64)
         facets = np.ascontiguousarray(found.facet_normals.T)
-        facets[:, beyond] = -points[:, beyond] / np.float32(DOME_RADIUS)
+        put(facets, beyond, points.take(beyond, axis=1) / np.float32(-DOME_RADIUS))
         facets *= np.where(dot(facets, directions) > 0, np.float32(-1), np.float32(1))
         normals = facets.copy()
         on_bodies = self._on_bodies(instances, points, found.triangles, found.corners)
-        normals[:, on_bodies.numbers] = self._smooth(on_bodies, facets)
+        put(normals, on_bodies.numbers, self._smooth(on_bodies, facets))
         return Hits(points, directions, depth, pixel, instances, sky, facets, normals), on_bodies
 
     def _on_bodies(
@@ -113,24 +116,24 @@ class TexturedRenderer:
         corners: Float[ndarray, "r 2"],
     ) -> BodyHits:
         surfaces, numbers = self.world.surfaces, np.flatnonzero(instances)
-        bodies = instances[numbers] - 1
-        rotations = self.rotations[bodies]
-        offsets = points.T[numbers] - self.positions[bodies]
-        triangle = surfaces.first_triangle[bodies] + triangles[numbers].astype(np.int32)
-        second, third = corners[numbers].T
+        bodies = instances.take(numbers) - 1
+        offsets = points.take(numbers, axis=1) - self.positions.take(bodies, axis=0).T
+        triangle = surfaces.first_triangle.take(bodies) + triangles.take(numbers).astype(np.int32)
+        second, third = corners.take(numbers, axis=0).T
         weights = np.stack([1 - second - third, second, third], axis=-1)
-        normals = np.einsum("nk,nkc->nc", weights, surfaces.normals[triangle])
-        normals /= np.maximum(np.sqrt(np.einsum("nc,nc->n", normals, normals)), np.float32(1e-9))[:, None]
+        normals = np.einsum("nk,nkc->cn", weights, surfaces.normals.take(triangle, axis=0))
+        normals /= np.maximum(np.sqrt(dot(normals, normals)), np.float32(1e-9))
         uvs = np.zeros((len(numbers), 2), dtype=np.float32)
         if self.world.finish.unwrapped.any():
-            uvs = np.einsum("nk,nkc->nc", weights, surfaces.uvs[triangle])
-        own_points = np.einsum("nij,ni->nj", rotations, offsets)
-        return BodyHits(numbers, bodies, own_points, normals, uvs, surfaces.densities[triangle])
+            uvs = np.einsum("nk,nkc->nc", weights, surfaces.uvs.take(triangle, axis=0))
+        own_points = np.einsum("nij,in->jn", self.rotations.take(bodies, axis=0), offsets)
+        return BodyHits(numbers, bodies, own_points, normals, uvs, surfaces.densities.take(triangle))
 
     def _smooth(self, on: BodyHits, facets: Float[ndarray, "3 r"]) -> Float[ndarray, "3 k"]:
         """Return smooth normals in the world frame, on the facets' side."""
-        normals = np.einsum("nij,nj->in", self.rotations[on.bodies], on.normals)
-        return normals * np.where(dot(normals, facets[:, on.numbers]) < 0, np.float32(-1), np.float32(1))
+        normals = np.einsum("nij,jn->in", self.rotations.take(on.bodies, axis=0), on.normals)
+        towards = dot(normals, facets.take(on.numbers, axis=1))
+        return normals * np.where(towards < 0, np.float32(-1), np.float32(1))
 
     def _light(self, hits: Hits, on_bodies: BodyHits, image_size: tuple[int, int] | None) -> Float[ndarray, "3 r"]:
         """Shade the pixels of an image, or, without its size, pairs of samples of some pixels."""
@@ -152,7 +155,7 @@ class TexturedRenderer:
         One ray a pixel first, to different edges of the sun from pixel to pixel; where those of a neighbourhood
         disagree there is a penumbra, and rays go to points all over the sun. Of a pair of samples each has one ray.
         """
-        starts = hits.points[:, faces] + np.float32(SHADOW_BIAS) * hits.normals[:, faces]
+        starts = hits.points.take(faces, axis=1) + np.float32(SHADOW_BIAS) * hits.normals.take(faces, axis=1)
         number = len(self.sun_points)
         if image_size is None or number == 1:
             return 1 - self._blocked(starts, faces % 2 * (number // 2)).astype(np.float32)
@@ -164,13 +167,15 @@ class TexturedRenderer:
         state.ravel()[faces] = np.where(blocked, 1, 2)
         mixed = np.flatnonzero((_spread(state) == 3).ravel()[faces])
         if len(mixed):
-            blocked = self._blocked(np.repeat(starts[:, mixed], number, axis=1), np.tile(np.arange(number), len(mixed)))
+            blocked = self._blocked(
+                np.repeat(starts.take(mixed, axis=1), number, axis=1), np.tile(np.arange(number), len(mixed))
+            )
             seen[mixed] = 1 - blocked.reshape(-1, number).mean(axis=1, dtype=np.float32)
         return seen
 
     def _blocked(self, starts: Float[ndarray, "3 n"], point: Int[ndarray, " n"]) -> Bool[ndarray, " n"]:
         rays = np.empty((starts.shape[1], 6), dtype=np.float32)
-        rays[:, :3], rays[:, 3:] = starts.T, self.sun_points[point]
+        rays[:, :3], rays[:, 3:] = starts.T, self.sun_points.take(point, axis=0)
         return self.caster.blocked(rays)
 
 
@@ -207,9 +212,9 @@ def _edges(hits: Hits, image_size: tuple[int, int]) -> Bool[ndarray, "h w"]:
     depth = hits.depth.reshape(image_size)
     facets = hits.facet_normals.reshape(3, *image_size)
     edge = np.zeros(image_size, dtype=bool)
-    for first, second in (((slice(None), slice(1, None)), (slice(None), slice(-1))), (slice(1, None), slice(-1))):
-        one, two = (slice(None), *np.atleast_1d(first)), (slice(None), *np.atleast_1d(second))
-        folded = (facets[one] * facets[two]).sum(axis=0) < CREASE
+    everything, ahead, behind = slice(None), slice(1, None), slice(-1)
+    for first, second in (((everything, ahead), (everything, behind)), ((ahead, everything), (behind, everything))):
+        folded = (facets[:, *first] * facets[:, *second]).sum(axis=0) < CREASE
         stepped = np.abs(depth[first] - depth[second]) > DEPTH_STEP * np.minimum(depth[first], depth[second])
         apart = (ids[first] != ids[second]) | (ids[first] > 0) & (folded | stepped)
         edge[first] |= apart

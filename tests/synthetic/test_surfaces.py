@@ -68,8 +68,8 @@ def test_bodies_are_strung_together():
 
 
 def test_projection_weights():
-    normals = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
-    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    normals = np.random.default_rng(0).normal(size=(3, 500)).astype(np.float32)
+    normals /= np.linalg.norm(normals, axis=0)
     weights = projection_weights(normals)
     np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-5)
     assert 1.0 < (weights > 0).sum(axis=0).mean() < 1.7

@@ -137,9 +137,9 @@ def test_the_sky_is_seen_where_its_bitmap_has_it():
 
 
 def test_ground_texture_lies_where_it_should():
-    """Ground 30 units a tile, its left half red: at x in (0, 15) red, in (15, 30) green."""
+    """Ground 20 units a tile, its left half red: at x in (0, 10) red, in (10, 20) green."""
     ground = np.where(np.arange(64)[None, :, None] < 32, [1.0, 0, 0], [0, 1.0, 0]) * np.ones((64, 1, 1))
-    for x, channel in ((2.0, 0), (8.0, 0), (17.0, 1), (-2.0, 1), (-8.0, 1)):
+    for x, channel in ((2.0, 0), (8.0, 0), (12.0, 1), (-2.0, 1), (-8.0, 1)):
         view = camera([x, 0.1, 8], target=(x, 0.0, 0.0), fov=5)
         light = np.square(draw(world(images={"ground": ground}), view, [(0.0, 0, -9)]).colour[0, 24, 24])
         assert light[channel] > 8 * light[1 - channel]
