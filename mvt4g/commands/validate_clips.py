@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class ClipReport:
 
 
 def validate_clips(
-    path: Path, format: str | None = None, limit: int | None = None, sheet: Path = Path("contact_sheet.png")
+    path: Path, format: str | None = None, limit: int | None = None, sheet: Path | None = Path("contact_sheet.png")
 ) -> int:
     """Check clips on disk, print a table of clips and checks, and draw some clips with their tracks.
 
@@ -60,7 +61,7 @@ def validate_clips(
         path: A clip, or a folder of clips in any format that can be read.
         format: Its name; null = told by the layout.
         limit: Only so many clips.
-        sheet: PNG that takes the pictures.
+        sheet: PNG that takes the pictures; null draws none.
 
     Returns:
         The exit code: 0, or 2 if anything is wrong; then stderr has one line for each fault, with file and field.
@@ -71,22 +72,20 @@ def validate_clips(
     if limit is not None and limit < 1:
         raise InputError(f"limit: got {limit}, want 1 clip or more")
     manifest, lines = _read_manifest(path)
-    if manifest is not None:
-        lines += [
-            f"{path / name}: no such folder, want the clip that {MANIFEST} lists" for name in _missing(path, manifest)
-        ]
-    else:
+    if manifest is None:
         lines += _empty_splits(path)
     try:
         source = open_source(path, format)
     except InputError as error:
         _complain([*lines, str(error)])
         return EXIT_FAULTS
+    if manifest is not None:
+        lines += _missing(path, manifest, source.names)
     count = len(source) if limit is None else min(limit, len(source))
-    drawn = set(torch.linspace(0, count - 1, min(count, MAX_DRAWN)).round().long().tolist())
+    drawn = set() if sheet is None else set(torch.linspace(0, count - 1, min(count, MAX_DRAWN)).round().long().tolist())
     reports = [check_one(source, index, manifest, draw=index in drawn) for index in range(count)]
     _print_table(source, reports)
-    if rows := [report for report in reports if report.row]:
+    if sheet is not None and (rows := [report for report in reports if report.row]):
         write_sheet(sheet, [report.row for report in rows], [report.name for report in rows])
         sys.stdout.write(f"{sheet}: {len(rows)} clips with their tracks\n")
     lines += [line for report in reports for line in report.lines]
@@ -116,6 +115,8 @@ def check_one(source: ClipSource, index: int, manifest: Manifest | None = None, 
             faults += check_extras(clip, clip_folder.read_clip_extras(place))
     except InputError as error:
         report.note("read", [str(error)])
+        if len(report.lines) > 1:
+            report.lines.pop()  # what the checksums say is what it fell over
         return report
     report.note("read", [])
     _note_faults(report, clip, faults, source.format, place)
@@ -147,16 +148,19 @@ def _read_manifest(path: Path) -> tuple[Manifest | None, list[str]]:
         return None, [str(error)]
 
 
-def _missing(path: Path, manifest: Manifest) -> list[str]:
-    """Return the clips that a manifest lists, or is short of, and that are not there."""
-    missing = [name for name in manifest.clips if not (path / name).is_dir()]
+def _missing(path: Path, manifest: Manifest, names: Collection[str]) -> list[str]:
+    """Return a line for every clip that a manifest lists, or is short of, and that is not found."""
+    lines = []
+    for name in sorted(manifest.clips.keys() - set(names)):
+        there = (path / name).is_dir()
+        gone = f"{path / name}: no such folder, want the clip that {MANIFEST} lists"
+        lines += file_faults(path / name, manifest.clips[name]) if there else [gone]
     for split, count in manifest.splits.items():
-        listed = sum(
-            name.partition("/")[0] in (split, "validation" if split == "val" else split) for name in manifest.clips
-        )
+        folders = (split, "validation") if split == "val" else (split,)
+        listed = sum(name.partition("/")[0] in folders for name in manifest.clips)
         if listed < count:
-            missing.append(f"{split}/ ({count - listed} of {count} clips, not written yet)")
-    return missing
+            lines.append(f"{path / MANIFEST}: clips: got {listed} of {split}, want {count}: writing is not finished")
+    return lines
 
 
 def _empty_splits(path: Path) -> list[str]:
@@ -166,7 +170,8 @@ def _empty_splits(path: Path) -> list[str]:
 
 def _print_table(source: ClipSource, reports: list[ClipReport]) -> None:
     console = Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH)
-    table = Table(title=f"{source.root}: {len(source)} clips, format {source.format}")
+    sys.stdout.write(f"{source.root}: {len(source)} clips, format {source.format}\n")
+    table = Table()
     table.add_column("clip", overflow="fold")
     checks = list(dict.fromkeys(check for report in reports for check in report.results))
     for check in checks:
