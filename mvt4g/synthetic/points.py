@@ -10,6 +10,8 @@ from mvt4g.synthetic.point_spec import PointSpec
 
 KUBRIC_SHARE = 0.1
 """Of a segment's candidates, at most this many are taken."""
+MOVING_POOL = 2
+"""Points of moving bodies, for each point wanted, to choose from by motion: many are seen too shortly to go far."""
 STILL, MOVING, FAR = 0.01, 0.1, 2.0
 """Lengths of the path on which a point is seen, scene units: below the first it rests, above the others it moves."""
 
@@ -34,8 +36,8 @@ def draw_pixels(
     if spec.budget == "kubric":
         return _draw_segments(rng, candidates, ids, spec.count, KUBRIC_SHARE)
     moving = np.concatenate([[False], dynamic])[ids]
-    pools = [_draw_segments(rng, candidates[of], ids[of], spec.count, 1.0) for of in (moving, ~moving)]
-    return np.concatenate(pools)
+    pools = ((moving, MOVING_POOL * spec.count), (~moving, spec.count))
+    return np.concatenate([_draw_segments(rng, candidates[of], ids[of], total, 1.0) for of, total in pools])
 
 
 def draw_grid(rng: np.random.Generator, shape: tuple[int, int, int, int], stride: int) -> Int[ndarray, " m"]:

@@ -101,11 +101,11 @@ def test_points_of_a_grid_lie_on_it():
             assert len(np.unique(axis[view == number] % 4)) == 1
 
 
-def test_half_of_the_pool_for_a_motion_budget_moves():
+def test_two_thirds_of_the_pool_for_a_motion_budget_move():
     instances = maps(_0=48, _1=12, _2=4)
-    pool = taken(instances, PointSpec(100, budget="motion"), dynamic=[2])
-    assert pool == {0: 50, 1: 50, 2: 100}
-    assert taken(instances, PointSpec(100, budget="motion", foreground_only=True), dynamic=[2]) == {1: 100, 2: 100}
+    assert taken(instances, PointSpec(50, budget="motion"), dynamic=[2]) == {0: 25, 1: 25, 2: 100}
+    assert taken(instances, PointSpec(50, budget="motion", foreground_only=True), dynamic=[2]) == {1: 50, 2: 100}
+    assert taken(instances, PointSpec(50, budget="motion")) == {0: 17, 1: 16, 2: 17}  # nothing moves
 
 
 def test_choice_by_motion():
