@@ -9,6 +9,7 @@ from mvt4g.formats.readers import (
     clip_caches,
     clip_folders,
     cotracker_kubric,
+    iphone,
     kubric_4d,
     kubric_worker,
     multicamvideo,
@@ -81,6 +82,13 @@ FORMATS = {
         multicamvideo.list_clips,
         multicamvideo.count,
         multicamvideo.read,
+    ),
+    "iphone": Format(
+        "DyCheck's iPhone scenes: camera/0_00000.json, rgb/2x/",
+        iphone.is_iphone,
+        iphone.list_clips,
+        iphone.count,
+        iphone.read,
     ),
     "kubric_worker": Format(
         "a Kubric worker's output: metadata.json, rgba_00000.png",

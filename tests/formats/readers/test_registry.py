@@ -16,6 +16,7 @@ from mvt4g.formats.readers.registry import FORMATS, detect, open_source
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.types import InputError
 from tests.formats.layouts.cotracker import write_cotracker
+from tests.formats.layouts.iphone import write_iphone
 from tests.formats.layouts.kubric import write_kubric_4d, write_worker
 from tests.formats.layouts.multicamvideo import write_multicamvideo
 from tests.formats.layouts.mvtap import write_mvtap
@@ -44,6 +45,7 @@ WRITERS: dict[str, tuple[Callable, list[str]]] = {
         lambda root, clip: write_multicamvideo(root / "train/10basic/scene1", clip),
         ["train/10basic/scene1"],
     ),
+    "iphone": (lambda root, clip: write_iphone(root / "apple", clip), ["apple"]),
     "kubric_worker": (lambda root, clip: write_worker(root / "movi/5", clip), ["movi/5"]),
     "tapvid": (_tapvid, ["tapvid_davis.pkl/dog", "tapvid_davis.pkl/goat"]),
     "clip_cache": (

@@ -1,0 +1,153 @@
+"""DyCheck's iPhone scenes: a moving phone and, in some scenes, two that stand still; no tracks.
+
+    <scene>/camera/<id>.json  rgb/{1x,2x}/<id>.png  depth/{1x,2x}/<id>.npy (h w 1) z-depth, metres
+            extra.json {fps}                                    <id> = <camera>_<time>, as 0_00012
+
+Views are the cameras in order, frames the times that all of them have: the standing phones dropped some, so that frames
+may lie more than 1/30 s apart. Only the moving phone measured depth; it is 0, none, in other views. World and depth are
+in metres, not normalised by ``scene.json``. Pictures at half size ("2x") are taken where they are there.
+
+Source: KAIR-BAIR/dycheck (Apache-2.0), ``dycheck/datasets/iphone.py``, ``dycheck/geometry/camera.py``,
+``docs/DATASETS.md`` (which calls the depth millimetres; its writer stores metres).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.formats.images import read_images
+from mvt4g.formats.readers.fields import array, finite, member, read_json_object, whole_size
+from mvt4g.formats.readers.folders import find_folders, holds_folder
+from mvt4g.formats.readers.selection import EVERYTHING, Selection
+from mvt4g.formats.readers.track_fields import stacked
+from mvt4g.formats.safe_pickle import read_npy
+from mvt4g.geometry.camera import scale_intrinsics
+from mvt4g.geometry.pose import check_poses, pose_from, rotate
+from mvt4g.types import Cameras, InputError, MultiViewClip
+
+_SIZES = ("2x", "1x")
+_NO_DISTORTION = 1e-6
+
+
+def is_iphone(path: Path) -> bool:
+    """Say whether a scene is at or below a path."""
+    return holds_folder(path, _is_scene)
+
+
+def list_clips(root: Path) -> list[Path]:
+    """List the scene folders.
+
+    Raises:
+        InputError: If there is none.
+    """
+    return find_folders(root, _is_scene, "DyCheck iPhone scenes: camera/0_00000.json and rgb/2x/")
+
+
+def count(scene: Path) -> tuple[int, int]:
+    """Return how many views and common frames a scene has."""
+    cameras, times = _ids(scene)
+    return len(cameras), len(times)
+
+
+def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
+    """Read one scene.
+
+    Raises:
+        InputError: Naming file and field, if one is missing, broken, of a wrong shape or type, or no pinhole camera.
+    """
+    cameras, times = _ids(scene)
+    views, frames = selection.of(scene, len(cameras), len(times))
+    ids = [[f"{cameras[view]}_{times[frame]}" for frame in frames] for view in views]
+    size = _size_folder(scene)
+    video = stacked(scene, "rgb", [read_images([scene / "rgb" / size / f"{id_}.png" for id_ in row]) for row in ids])
+    image_size = (video.shape[-2], video.shape[-1])
+    read_cameras = [[read_camera(scene / "camera" / f"{id_}.json", image_size) for id_ in row] for row in ids]
+    return MultiViewClip(
+        video=video,
+        cameras=Cameras(
+            torch.stack([torch.stack([camera.cam_from_world for camera in row]) for row in read_cameras]),
+            torch.stack([torch.stack([camera.intrinsics for camera in row]) for row in read_cameras]),
+        ),
+        name=scene.name,
+        depth=_depth(scene / "depth" / size, ids, image_size),
+        fps=_frame_rate(scene),
+    )
+
+
+def read_camera(path: Path, image_size: tuple[int, int]) -> Cameras:
+    """Read one camera.
+
+    Args:
+        path: The JSON.
+        image_size: (height, width) of the pictures K is wanted for, whatever size the file is about.
+
+    Raises:
+        InputError: If a field is missing or wrong, or the lens is distorted.
+    """
+    content = read_json_object(path)
+    height, width = whole_size(f"{path}: image_size", content.get("image_size"))
+    rotation = finite(f"{path}: orientation", member(path, content, "orientation", "3 3", {}))
+    centre = finite(f"{path}: position", member(path, content, "position", "3", {}))
+    point = finite(f"{path}: principal_point", member(path, content, "principal_point", "2", {}))
+    focal, aspect, skew = (float(member(path, content, name, "", {})) for name in
+                           ("focal_length", "pixel_aspect_ratio", "skew"))  # fmt: skip
+    if not (0 < focal < np.inf and 0 < aspect < np.inf and abs(skew) < np.inf):
+        raise InputError(f"{path}: focal_length, pixel_aspect_ratio, skew: got {focal}, {aspect}, {skew}, want > 0")
+    for name in ("radial_distortion", "tangential_distortion"):
+        if np.abs(array(f"{path}: {name}", content.get(name, [0.0]), "k", {})).max(initial=0) > _NO_DISTORTION:
+            raise InputError(f"{path}: {name}: got {content[name]}, want none: a pinhole camera")
+    turn, eye = torch.from_numpy(rotation), torch.from_numpy(centre)
+    pose = pose_from(turn, -rotate(turn, eye))
+    check_poses(pose, f"{path}: orientation")
+    intrinsics = torch.tensor([[focal, skew, point[0]], [0.0, focal * aspect, point[1]], [0.0, 0.0, 1.0]])
+    return Cameras(pose.float(), scale_intrinsics(intrinsics, image_size[1] / width, image_size[0] / height).float())
+
+
+def _is_scene(folder: Path) -> bool:
+    return any(folder.glob("camera/*_*.json")) and any((folder / "rgb" / size).is_dir() for size in _SIZES)
+
+
+def _size_folder(scene: Path) -> str:
+    return next(size for size in _SIZES if (scene / "rgb" / size).is_dir())
+
+
+def _ids(scene: Path) -> tuple[list[str], list[str]]:
+    """Return the cameras, and the times that all of them have a picture of."""
+    names = [path.stem.split("_") for path in (scene / "rgb" / _size_folder(scene)).glob("*_*.png")]
+    times: dict[str, set[str]] = {}
+    for camera, time in (name for name in names if len(name) == 2 and all(part.isdigit() for part in name)):
+        times.setdefault(camera, set()).add(time)
+    shared = set.intersection(*times.values()) if times else set()
+    if not shared:
+        raise InputError(f"{scene / 'rgb'}: got pictures of cameras {sorted(times)}, want a time that all have")
+    return sorted(times, key=int), sorted(shared, key=int)
+
+
+def _depth(folder: Path, ids: Sequence[Sequence[str]], image_size: tuple[int, int]) -> Float[Tensor, "v t h w"] | None:
+    """Read depth of the views that have some; the others' is 0. None where no view has any."""
+    if not any((folder / f"{id_}.npy").is_file() for row in ids for id_ in row):
+        return None
+    maps = np.zeros((len(ids), len(ids[0]), *image_size), np.float32)
+    for view, row in enumerate(ids):
+        for frame, path in enumerate(folder / f"{id_}.npy" for id_ in row):
+            if path.is_file():
+                sizes = {"h": image_size[0], "w": image_size[1]}
+                values = array(f"{path}: depth", read_npy(path), "h w 1", sizes)[..., 0]
+                if (values < 0).any():
+                    raise InputError(f"{path}: depth: got {np.nanmin(values):g}, want depth from 0")
+                maps[view, frame] = np.where(np.isfinite(values), values, 0)
+    return torch.from_numpy(maps)
+
+
+def _frame_rate(scene: Path) -> float | None:
+    path = scene / "extra.json"
+    if not path.is_file():
+        return None
+    rate = float(member(path, read_json_object(path), "fps", "", {}))
+    if not 0 < rate < np.inf:
+        raise InputError(f"{path}: fps: got {rate}, want a rate over 0")
+    return rate
