@@ -174,7 +174,7 @@ class Simulation:
         """Step on and note every frame, from the one after ``lead`` frames on; a frame is so many steps."""
         states, collisions = [], []
         for frame in range(num_frames):
-            touching = set()
+            touching: set[int] = set()
             for _ in range(substeps * (lead if frame == 0 else 1)):
                 mujoco.mj_step(self.model, self.data)
                 touching |= self._touching(self.data)
@@ -182,13 +182,18 @@ class Simulation:
             mujoco.mj_fwdPosition(self.model, self._copy)
             touching |= self._touching(self._copy)
             states.append(self.qpos.copy())
-            collisions += [(frame, *pair) for pair in sorted(touching)]
+            collisions += [(frame, *pair) for pair in sorted(set(map(self._pair, touching)))]
         frames = np.stack(states)
         return Motion(frames[..., :3], frames[..., 3:], np.array(collisions, dtype=np.int64).reshape(-1, 3))
 
-    def _touching(self, data: mujoco.MjData) -> set[tuple[int, int]]:
+    def _touching(self, data: mujoco.MjData) -> set[int]:
+        """Return pairs as single numbers (see ``_pair``): this is asked at every step."""
         pairs = self._body_of_geom[data.contact.geom[: data.ncon]]
-        return {(max(pair), min(pair)) if 0 in pair else (min(pair), max(pair)) for pair in map(tuple, pairs.tolist())}
+        return set((pairs[:, 0] * (len(self.present) + 1) + pairs[:, 1]).tolist())
+
+    def _pair(self, number: int) -> tuple[int, int]:
+        one, other = sorted(divmod(number, len(self.present) + 1))
+        return (other, one) if one == 0 else (one, other)
 
     def _set_present(self) -> None:
         """Let those meet others that are placed; the rest fall through everything."""
