@@ -8,11 +8,13 @@ import numpy as np
 import open3d as o3d
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
+from PIL import Image
 
 from mvt4g.types import InputError
 
 SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
-MAX_TRIANGLES = 500_000
+MAX_TRIANGLES, MAX_TEXELS = 200_000, 512
+"""Larger meshes are refused, larger textures shrunk: a worker keeps some dozens of both."""
 HULL_POINTS = 128
 """Points a hull is thinned to: collisions cost the more the more there are."""
 FLAT = 1e-4
@@ -28,7 +30,7 @@ class TexturedMesh:
         triangles: Vertex numbers, outward by the right-hand rule if the file's are.
         uvs: Of every triangle's three corners, to the right and **down** from the texture's upper left corner, 1 = the
             whole image; values beyond [0, 1] repeat it. None without a texture.
-        texture: Colours (row, column); None without one.
+        texture: Colours (row, column), at most MAX_TEXELS a side; None without one.
     """
 
     vertices: Float[ndarray, "v 3"]
@@ -55,7 +57,7 @@ def list_meshes(folder: str) -> tuple[str, ...]:
     return tuple(map(str, files))
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=32)
 def read_mesh(path: str) -> TexturedMesh:
     """Read a mesh file, moved and scaled to unit size. A mesh of several textures is read without.
 
@@ -120,7 +122,9 @@ def _texture(
     if image.dtype != np.uint8:
         return None, None
     colours = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
-    return uvs.reshape(-1, 3, 2).copy(), colours.copy()
+    width, height = (min(size, MAX_TEXELS) for size in (colours.shape[1], colours.shape[0]))
+    small = Image.fromarray(np.ascontiguousarray(colours)).resize((width, height), Image.Resampling.BOX)
+    return uvs.reshape(-1, 3, 2).copy(), np.array(small)
 
 
 def _check_references(path: Path) -> None:

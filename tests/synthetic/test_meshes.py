@@ -101,6 +101,14 @@ def test_meshes_have_unit_size_about_their_box_s_centre(tmp_path, write):
     np.testing.assert_allclose(np.ptp(colliders(shape)[0].points, axis=0), [3, 1.5, 0.75], rtol=1e-6)
 
 
+def test_a_large_texture_is_shrunk(tmp_path):
+    path = write_obj(tmp_path)
+    Image.fromarray(IMAGE.repeat(600, 0).repeat(400, 1)).save(tmp_path / "t.png")
+    texture = read_mesh(path).texture
+    assert texture.shape == (512, 512, 3)
+    assert (texture[0, 0].tolist(), texture[-1, -1].tolist()) == (BLUE, GREEN)  # rows from below, as Open3D reads them
+
+
 def test_a_ply_has_no_texture(tmp_path):
     read = read_mesh(write_ply(tmp_path))
     assert read.uvs is None
