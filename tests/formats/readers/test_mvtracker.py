@@ -13,7 +13,7 @@ from mvt4g.formats.readers.mvtracker import count, is_mvtracker, list_clips, rea
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.types import InputError
 from tests.formats.layouts.agreement import assert_agrees, depth_error, disagreement, projection_px
-from tests.formats.layouts.blender import spoil_json
+from tests.formats.layouts.blender import SENSOR_WIDTH, spoil_json
 from tests.formats.layouts.mvtracker import write_mvtracker
 
 
@@ -98,7 +98,7 @@ def test_cameras_and_tracks_that_do_not_fit_are_refused(tmp_path: Path, clip, op
 def test_millimetres_are_not_pixels(tmp_path: Path, clip) -> None:
     write_mvtracker(tmp_path / "0", clip)
     found = read(tmp_path / "0")
-    found.cameras.intrinsics[..., [0, 1], [0, 1]] = 36.0  # the file's focal length, mm
+    found.cameras.intrinsics[..., [0, 1], [0, 1]] *= SENSOR_WIDTH / 48  # what the file says: mm of a sensor, not pixels
     assert projection_px(found, clip) > 1
 
 
