@@ -55,7 +55,7 @@ def draw_pattern(rng: np.random.Generator, kind: PatternKind, texels: int, repea
         levels = int(rng.integers(2, 5))
         return np.floor(_smooth(rng, texels, 0.4) * 0.999 * (levels + 1)) / levels
     if kind == "spots":
-        return _spots(rng, repeats * int(rng.integers(5, 13)), texels)
+        return _doubled(_spots(rng, repeats * int(rng.integers(5, 13)), max(texels // 2, 1)))
     warp = 2 * np.pi * float(rng.uniform(0, 0.6)) * (_smooth(rng, texels, 0.3) - np.float32(0.5))
     turns = np.linspace(0, 2 * np.pi, texels, endpoint=False, dtype=np.float32)
     cycles = repeats * rng.integers(2, 7, 2) * rng.choice([-1, 1], 2)
@@ -104,15 +104,17 @@ def draw_ramp(rng: np.random.Generator, vivid: float | int = 1.0) -> Float[ndarr
 
 def _doubled(noise: Float[ndarray, "s s"]) -> Float[ndarray, "r r"]:
     """Return twice the resolution, linear between the centres of the old cells, around the edges."""
-    side = len(noise)
-    for axis in (0, 1):
-        near, far = np.float32(0.75) * noise, np.float32(0.25) * noise
-        halves = np.empty((side, 2, noise.shape[1]) if axis == 0 else (2 * side, side, 2), dtype=np.float32)
-        parts = (halves[:, 0], halves[:, 1]) if axis == 0 else (halves[..., 0], halves[..., 1])
-        for part, turn in zip(parts, (1, -1), strict=True):
-            np.add(near, np.roll(far, turn, axis), out=part)
-        noise = halves.reshape(2 * side, -1)
-    return noise
+    side, near, far = len(noise), np.float32(0.75), np.float32(0.25)
+    around = far * np.concatenate([noise[-1:], noise, noise[:1]])
+    tall = np.empty((side, 2, side), dtype=np.float32)
+    np.add(near * noise, around[:-2], out=tall[:, 0])
+    np.add(near * noise, around[2:], out=tall[:, 1])
+    noise = tall.reshape(2 * side, side)
+    around = far * np.concatenate([noise[:, -1:], noise, noise[:, :1]], axis=1)
+    wide = np.empty((2 * side, side, 2), dtype=np.float32)
+    np.add(near * noise, around[:, :-2], out=wide[..., 0])
+    np.add(near * noise, around[:, 2:], out=wide[..., 1])
+    return wide.reshape(2 * side, 2 * side)
 
 
 def _spots(rng: np.random.Generator, cells: int, texels: int) -> Float[ndarray, "s s"]:
