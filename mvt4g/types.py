@@ -164,6 +164,8 @@ class GeneratedVideos(_TensorFields):
         reference_dynamic: True on what moves in the reference view.
         pred_world_from_cam: Cameras estimated from the generated video.
         registered: False where the estimator found no pose.
+        fps: Frames a second.
+        notes: What tables tell of each video, such as why it has no pose.
     """
 
     names: tuple[str, ...]
@@ -182,6 +184,8 @@ class GeneratedVideos(_TensorFields):
     reference_dynamic: Bool[Tensor, "b t h w"] | None = None
     pred_world_from_cam: Float[Tensor, "b t 4 4"] | None = None
     registered: Bool[Tensor, "b t"] | None = None
+    fps: Float[Tensor, " b"] | None = None
+    notes: tuple[str, ...] | None = None
 
     def known(self) -> dict[str, Tensor]:
         """Return the tensors that are there, by name."""

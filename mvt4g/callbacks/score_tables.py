@@ -23,7 +23,8 @@ class ScoreTables(Callback):
     """Writes ``<run>/test/videos.csv``, a row a video, and ``<run>/test/scores.csv``, a row a score, after test.
 
     ``scores.csv`` has the mean over videos, its 95 % bootstrap interval, how many videos have the score and how many do
-    not; metrics of the protocol that did not run are there too, with what they need.
+    not, and what was not known of these; metrics of the protocol that did not run are there too, with what they need.
+    ``videos.csv`` ends with a note on each video, such as why it has no cameras.
     """
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -34,23 +35,29 @@ class ScoreTables(Callback):
         if trainer.is_global_zero and table.names:
             folder = Path(trainer.default_root_dir) / "test"
             write_videos(folder / "videos.csv", table)
-            write_scores(folder / "scores.csv", table, pl_module.video_metrics.absent)
+            write_scores(folder / "scores.csv", table, pl_module.video_metrics.remarks())
 
 
 def write_videos(path: Path, table: ScoreTable) -> None:
     """Write one row a video; an empty cell is a score that a video does not have."""
-    columns = [values.tolist() for values in table.scores.values()]
-    rows = ((name, *map(cell, values)) for name, *values in zip(table.names, *columns, strict=True))
-    _write(path, ("video", *table.scores), rows)
+    columns = [map(cell, values.tolist()) for values in table.scores.values()]
+    _write(path, ("video", *table.scores, "note"), zip(table.names, *columns, table.notes, strict=True))
 
 
-def write_scores(path: Path, table: ScoreTable, absent: dict[str, str]) -> None:
-    """Write one row a score, then one for each metric that did not run."""
-    rows: list[tuple[str | int, ...]] = [
-        (key, cell(score.mean), cell(score.low), cell(score.high), score.num_videos, score.num_missing, "")
-        for key, score in table.summary().items()
-    ]
-    rows += [(name, "", "", "", 0, len(table.names), f"not run: {reason}") for name, reason in absent.items()]
+def write_scores(path: Path, table: ScoreTable, remarks: dict[str, str]) -> None:
+    """Write one row a score, then one for each metric that did not run.
+
+    Args:
+        remarks: On metrics, each beside all scores of its family.
+    """
+    rows: list[tuple[str | int, ...]] = []
+    told: set[str] = set()
+    for key, score in table.summary().items():
+        member = next((name for name in remarks if f"{key}/".startswith(f"{name}/")), "")
+        numbers = (cell(score.mean), cell(score.low), cell(score.high), score.num_videos, score.num_missing)
+        rows.append((key, *numbers, remarks.get(member, "")))
+        told.add(member)
+    rows += [(name, "", "", "", 0, len(table.names), text) for name, text in remarks.items() if name not in told]
     _write(path, ("score", "mean", "low_95", "high_95", "videos", "missing", "note"), rows)
 
 

@@ -13,6 +13,7 @@ generated videos are read by ``metrics.providers.poses_from_files``.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -49,20 +50,21 @@ def read_generated(folder: Path) -> GeneratedVideos:
     Raises:
         InputError: Naming the file that is broken or does not fit the generated video.
     """
-    video = _read_video(folder, GENERATED)
+    video, fps = _read_video(folder, GENERATED)
     assert video is not None, "generated_folders lists only folders that have it"
-    others = {name: _read_video(folder, name) for name in VIEWS}
+    others = {name: _read_video(folder, name)[0] for name in VIEWS}
     for name, other in others.items():
         if other is not None and other.shape != video.shape:
             raise InputError(f"{folder}: {name}: got {_size(other)}, want {_size(video)} as the generated video has")
     cameras = _read_cameras(folder, video)
-    known: dict[str, Tensor | None] = {f"{name}_video": other for name, other in others.items()}
+    known: dict[str, Any] = {f"{name}_video": other for name, other in others.items()}
     known |= {f"{name}_depth": maps.float() for name, maps in _read_maps(folder / "depth.npz", video).items()}
     known |= {f"{name}_dynamic": maps != 0 for name, maps in _read_maps(folder / "dynamic.npz", video).items()}
     for maps in _read_maps(folder / "mask.npz", video, (TARGET_VIEW,)).values():
         known["mask"] = maps != 0
     batched = {name: None if value is None else value[None] for name, value in (known | cameras).items()}
-    return GeneratedVideos((folder.name,), video[None], **batched)
+    rate = None if fps is None else torch.tensor([fps])
+    return GeneratedVideos((folder.name,), video[None], fps=rate, **batched)
 
 
 def _video_path(folder: Path, name: str) -> Path | None:
@@ -70,11 +72,12 @@ def _video_path(folder: Path, name: str) -> Path | None:
     return next((place for place in places if place.exists()), None)
 
 
-def _read_video(folder: Path, name: str) -> Float[Tensor, "t 3 h w"] | None:
+def _read_video(folder: Path, name: str) -> tuple[Float[Tensor, "t 3 h w"] | None, float | None]:
+    """Return a video and its frames a second, which images do not tell."""
     path = _video_path(folder, name)
     if path is None:
-        return None
-    return read_images(frame_paths(path)) if path.is_dir() else read_video(path)[0]
+        return None, None
+    return (read_images(frame_paths(path)), None) if path.is_dir() else read_video(path)
 
 
 def _read_cameras(folder: Path, video: Tensor) -> dict[str, Tensor | None]:

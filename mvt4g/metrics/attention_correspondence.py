@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchmetrics import Metric
 
+from mvt4g.metrics.compute_groups import keep_apart
 from mvt4g.metrics.functional.attention_correspondence import (
     NUM_PAIRS,
     PANELS,
@@ -89,6 +90,7 @@ class AttentionCorrespondence(Metric):
         empty = torch.zeros(NUM_PAIRS, len(layers), num_steps, dtype=torch.float64)
         for name in CorrespondenceCounts._fields:
             self.add_state(name, empty.clone(), dist_reduce_fx="sum")
+        keep_apart(self)
 
     def update(
         self,

@@ -17,17 +17,18 @@ from mvt4g.types import InputError
 class DynamicDegree(PerVideoMetric):
     """Share of the videos that move, and how fast their fastest pixels are.
 
-    About 8 frames a second are compared, each with the next. A pair moves when the mean of its longest 5 % of flow
-    vectors exceeds 6 pixels of a video 256 pixels high; a video is dynamic when a quarter of its frames do. Under three
-    compared frames that cannot be told and the video has no value. Neither up nor down is better: the share is to be
-    read beside the consistency scores. Mean over videos, keys ``dynamic_degree`` and ``flow_magnitude_px``.
+    About 8 frames a second are compared, each with the next; all are where a video's rate is not known. A pair moves
+    when the mean of its longest 5 % of flow vectors exceeds 6 pixels of a video 256 pixels high; a video is dynamic
+    when a quarter of its frames do. Under three compared frames that cannot be told and the video has no value. Neither
+    up nor down is better: the share is to be read beside the consistency scores. Mean over videos, keys
+    ``dynamic_degree`` and ``flow_magnitude_px``.
 
     VBench's numbers come from RAFT trained on FlyingThings, 20 updates, at padded size; another flow, or torchvision's
     weights, give another score.
 
     Args:
         flow: Takes frames in [0, 1] and those they move to, (n 3 h w) each, to the motion (x, y) in pixels (n 2 h w).
-        fps: Frames a second of the videos, at least in the mean; None = every frame is compared.
+        fps: Frames a second of videos whose own rate ``update`` is not told; None = every frame is compared.
         compat: Decide short videos as VBench does, which rounds the quarter's ties to even: two frames are always
             dynamic.
         pairs_at_once: Pairs that ``flow`` gets together; bounds memory, changes nothing else.
@@ -64,31 +65,36 @@ class DynamicDegree(PerVideoMetric):
         if pairs_at_once < 1:
             raise InputError(f"pairs_at_once: got {pairs_at_once}, want at least 1")
         self.flow = FrozenNet(flow)
-        self.step = sampling_step(fps)
+        self.fps = fps
         self.compat = compat
         self.pairs_at_once = pairs_at_once
 
     @torch.no_grad()
-    def update(self, video: Shaped[Tensor, "b t 3 h w"], valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
+    def update(
+        self,
+        video: Shaped[Tensor, "b t 3 h w"],
+        valid_frames: Bool[Tensor, "b t"] | None = None,
+        fps: Float[Tensor, " b"] | None = None,
+    ) -> None:
         """Add videos, uint8 or floats in [0, 1].
 
         Args:
             valid_frames: False for padding; such frames are not compared.
+            fps: Frames a second of each video.
 
         Raises:
-            InputError: If shape, type or range is wrong, of the videos or of the flow.
+            InputError: If shape, type or range is wrong, of the videos, their rates or of the flow.
         """
         frames, valid = valid_video(video, valid_frames)
-        frames, valid = frames[:, :: self.step], valid[:, :: self.step]
-        magnitudes = [self._magnitudes(*item) for item in zip(frames, valid, strict=True)]
-        shorter_side = min(video.shape[-2:])
-        dynamic = [
-            dynamic_degree(pairs, int(there.sum()), shorter_side, self.compat)
-            for pairs, there in zip(magnitudes, valid, strict=True)
-        ]
-        self.add_videos(
-            dynamic_degree=torch.stack(dynamic), flow_magnitude_px=torch.stack([pairs.mean() for pairs in magnitudes])
-        )
+        rates = [self.fps] * len(frames) if fps is None else fps.tolist()
+        if len(rates) != len(frames) or not all(rate is None or rate > 0 for rate in rates):
+            raise InputError(f"fps: got {rates}, want {len(frames)} positive numbers, one a video")
+        for clip, there, rate in zip(frames, valid, rates, strict=True):
+            step = sampling_step(rate)
+            magnitudes = self._magnitudes(clip[::step], there[::step])
+            num_frames, shorter_side = int(there[::step].sum()), min(video.shape[-2:])
+            dynamic = dynamic_degree(magnitudes, num_frames, shorter_side, self.compat)
+            self.add_videos(dynamic_degree=dynamic[None], flow_magnitude_px=magnitudes.mean()[None])
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Return both means over the videos that have a value, or NaN."""

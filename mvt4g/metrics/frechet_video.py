@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torchmetrics import Metric
 
+from mvt4g.metrics.compute_groups import keep_apart
 from mvt4g.metrics.frozen_net import FrozenNet
 from mvt4g.metrics.full_reference import Video
 from mvt4g.metrics.functional.checks import check_shape, unit_video
@@ -59,6 +60,7 @@ class FrechetVideoDistance(Metric):
             self.add_state(f"{side}_sum", zeros, dist_reduce_fx="sum")
             self.add_state(f"{side}_outer", torch.outer(zeros, zeros), dist_reduce_fx="sum")
             self.add_state(f"{side}_number", torch.tensor(0), dist_reduce_fx="sum")
+        keep_apart(self)
 
     def update(
         self,

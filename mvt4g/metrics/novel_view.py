@@ -2,10 +2,11 @@
 
 import inspect
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
@@ -47,10 +48,12 @@ class ScoreTable:
     Attributes:
         names: One a video; each video is there once, however many ranks saw it.
         scores: By key, one value a video, NaN where it has none.
+        notes: What is to be told of each video, such as why no camera was found.
     """
 
     names: tuple[str, ...]
     scores: dict[str, Float[Tensor, " videos"]]
+    notes: tuple[str, ...]
 
     def summary(self) -> dict[str, ScoreSummary]:
         """Return mean and spread of every score, by key; what only counts is left out."""
@@ -68,8 +71,9 @@ class NovelViewMetrics(MetricCollection):
     """A collection of metrics of generated novel views, each of which takes what it needs of ``GeneratedVideos``.
 
     A member whose inputs are not known for a batch has no value for its videos, which is counted, and never stops
-    the others. Keys are ``<member>`` for a single score and ``<member>/<score>`` for a family; members are named by
-    metric and protocol, as ``camera/mvtrack4gen``.
+    the others. A video that several ranks saw, as when a sampler pads them, counts once (but in a distance of sets,
+    which keeps no value a video). Keys are ``<member>`` for a single score and ``<member>/<score>`` for a family;
+    members are named by metric and protocol, as ``camera/mvtrack4gen``.
 
     Args:
         members: Metrics by name. Their ``update`` takes fields of ``GeneratedVideos`` by name, and
@@ -87,44 +91,61 @@ class NovelViewMetrics(MetricCollection):
                 raise InputError(f"{name}: its update wants {min(strange)}, want only fields of GeneratedVideos")
         super().__init__({**members, NAMES: VideoNames()}, compute_groups=False)
         self.absent = dict(absent or {})
+        self.lacking: dict[str, set[str]] = {}
 
     def update(self, videos: GeneratedVideos) -> None:  # type: ignore[override]  # ModuleDict's own means another thing
         """Hand a batch to every member."""
         known = videos.known()
         if videos.target_cam_from_world is not None:
             known[ASKED] = invert_pose(videos.target_cam_from_world.double())
-        for metric in self.values(copy_state=False):
+        for name, metric in self.items(keep_base=True, copy_state=False):
             if isinstance(metric, VideoNames):
-                metric.update(videos.names)
-            elif required_inputs(metric) <= known.keys():
+                metric.update(videos.names, videos.notes)
+            elif unknown := required_inputs(metric) - known.keys():
+                self.lacking.setdefault(name, set()).update(unknown)
+                if isinstance(metric, PerVideoMetric):
+                    metric.add_missing(len(videos.names))
+            else:
                 metric.update(**metric._filter_kwargs(**known))
-            elif isinstance(metric, PerVideoMetric):
-                metric.add_missing(len(videos.names))
 
     def compute(self) -> dict[str, Tensor]:
         """Return every member's scores by key."""
         found: dict[str, Tensor] = {}
+        *_, rows = self._videos()
         for name, metric in self.items(keep_base=True, copy_state=False):
-            value = metric.compute()
+            with metric.only_rows(rows) if isinstance(metric, PerVideoMetric) else nullcontext():
+                value = metric.compute()
             parts = value if isinstance(value, dict) else {"": value}
             found |= {score_key(name, part): score for part, score in parts.items()}
         return found
 
     def table(self) -> ScoreTable:
         """Return the scores of every video of all ranks; all ranks must call it."""
-        names: list[str] = []
+        names, notes, rows = self._videos()
         columns: dict[str, Tensor] = {}
         for member, metric in self.items(keep_base=True, copy_state=False):
-            with metric.sync_context(dist_sync_fn=metric.dist_sync_fn):
-                if isinstance(metric, VideoNames):
-                    names = metric.names()
-                elif isinstance(metric, PerVideoMetric):
-                    columns |= {score_key(member, name): value.clone() for name, value in metric.table().items()}
-        first = {name: row for row, name in reversed(list(enumerate(names)))}
-        rows = torch.tensor(sorted(first.values()), dtype=torch.int64)
-        return ScoreTable(
-            tuple(names[row] for row in rows), {key: values.cpu()[rows] for key, values in columns.items()}
-        )
+            if isinstance(metric, PerVideoMetric):
+                with metric.sync_context(dist_sync_fn=metric.dist_sync_fn), metric.only_rows(rows):
+                    columns |= {score_key(member, name): value.cpu() for name, value in metric.table().items()}
+        kept = rows.tolist()
+        return ScoreTable(tuple(names[row] for row in kept), columns, tuple(notes[row] for row in kept))
+
+    def remarks(self) -> dict[str, str]:
+        """Return why members have no value, or not of every video (of this rank), by member."""
+        lacking = {name: f"needs {', '.join(sorted(unknown))}" for name, unknown in self.lacking.items()}
+        return lacking | {name: f"not run: {reason}" for name, reason in self.absent.items()}
+
+    def reset(self) -> None:
+        """Forget everything added."""
+        super().reset()
+        self.lacking.clear()
+
+    def _videos(self) -> tuple[list[str], list[str], Int[Tensor, " videos"]]:
+        """Return the names and notes of all ranks, and where each video comes first; all ranks must call it."""
+        metric = dict(self.items(keep_base=True, copy_state=False))[NAMES]
+        assert isinstance(metric, VideoNames)
+        with metric.sync_context(dist_sync_fn=metric.dist_sync_fn):
+            return metric.names(), metric.notes(), torch.tensor(metric.first_rows(), dtype=torch.int64)
 
 
 def required_inputs(metric: Metric) -> set[str]:

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torchmetrics import Metric
 
+from mvt4g.metrics.compute_groups import keep_apart
 from mvt4g.metrics.functional.tracks import pck_counts
 from mvt4g.types import InputError
 
@@ -44,6 +45,7 @@ class PCK(Metric):
         self.threshold_px = threshold_px
         self.add_state("hits", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
+        keep_apart(self)
 
     def update(
         self, pred: Float[Tensor, "*batch 2"], target: Float[Tensor, "*batch 2"], visible: Bool[Tensor, " *batch"]

@@ -1,12 +1,16 @@
 """What most metrics of video share: one value a video, a mean over videos, and nothing dropped unseen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
+
+from mvt4g.metrics.compute_groups import keep_apart
 
 
 class PerVideoMetric(Metric):
@@ -27,13 +31,15 @@ class PerVideoMetric(Metric):
         for name in self.columns:
             assert not hasattr(self, name), f"{name} is an attribute already"
             self.add_state(name, [], dist_reduce_fx="cat")
+        keep_apart(self)
         self.set_dtype(torch.float64)  # of the empty tensor that a rank without videos contributes
+        self._rows: Tensor | None = None
 
     def add_videos(self, **values: Float[Tensor, " b"] | Int[Tensor, " b"]) -> None:
         """Append one entry to every column for each of b videos."""
         assert values.keys() == set(self.columns), f"want {self.columns}"
         for name, entries in values.items():
-            getattr(self, name).append(entries.to(torch.float64))
+            getattr(self, name).append(entries.to(self.device, torch.float64))
 
     def add_missing(self, count: int) -> None:
         """Append ``count`` videos that have no value at all, so that columns of several metrics stay in step."""
@@ -44,9 +50,25 @@ class PerVideoMetric(Metric):
     def per_video(self, name: str) -> Float[Tensor, " videos"]:
         """Return a column: all videos so far (of all ranks, where they were synchronised)."""
         state = getattr(self, name)
-        if isinstance(state, Tensor):
-            return state
-        return dim_zero_cat(state) if state else torch.zeros(0, dtype=torch.float64, device=self.device)
+        empty = torch.zeros(0, dtype=torch.float64, device=self.device)
+        values = state if isinstance(state, Tensor) else dim_zero_cat([empty, *state])
+        return values if self._rows is None else values[self._rows]
+
+    @contextmanager
+    def only_rows(self, rows: Int[Tensor, " kept"]) -> Iterator[None]:
+        """Let columns hold these videos alone for the length of a block, so that nobody counts one twice."""
+        self._rows, self._computed = rows.to(self.device), None
+        try:
+            yield
+        finally:
+            self._rows, self._computed = None, None
+
+    def _reduce_states(self, incoming_state: dict[str, Any]) -> None:
+        """Add states up, without the graph of a batch that ``forward`` gave a gradient: it would never be freed."""
+        for name in self.columns:
+            state = getattr(self, name)
+            setattr(self, name, state.detach() if isinstance(state, Tensor) else [part.detach() for part in state])
+        super()._reduce_states(incoming_state)
 
     def table(self) -> dict[str, Float[Tensor, " videos"]]:
         """Return every column."""

@@ -1,4 +1,4 @@
-"""The names of the videos that the other metrics of a collection have values of."""
+"""The names of the videos that the other metrics of a collection have values of, and a note on each."""
 
 from collections.abc import Sequence
 
@@ -11,39 +11,58 @@ END = 0
 
 
 class VideoNames(Metric):
-    """Keeps names as a tensor of characters, so that they cross ranks in the order of the values.
+    """Keeps names and notes as tensors of characters, so that they cross ranks in the order of the values.
 
     Example:
         >>> names = VideoNames()
         >>> names.update(["dog", "car-shadow"])
         >>> names.names()
         ['dog', 'car-shadow']
+        >>> names.first_rows()
+        [0, 1]
     """
 
     full_state_update = False
     higher_is_better = None
     is_differentiable = False
     characters: list[Tensor]
+    note_characters: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
         self.add_state("characters", [], dist_reduce_fx="cat")
+        self.add_state("note_characters", [], dist_reduce_fx="cat")
         self.set_dtype(torch.int64)
 
-    def update(self, names: Sequence[str]) -> None:
-        """Append names."""
-        codes = [code for name in names for code in (*map(ord, name.replace(chr(END), "")), END)]
-        self.characters.append(torch.tensor(codes, dtype=torch.int64, device=self.device))
+    def update(self, names: Sequence[str], notes: Sequence[str] | None = None) -> None:
+        """Append names, and what is to be told of each video."""
+        self.characters.append(self._codes(names))
+        self.note_characters.append(self._codes([""] * len(names) if notes is None else notes))
 
     def compute(self) -> dict[str, Tensor]:
-        """Return how many there are."""
-        return {"num_videos": (self._codes() == END).sum()}
+        """Return how many videos there are, each counted once."""
+        return {"num_videos": torch.tensor(len(self.first_rows()), device=self.device)}
 
     def names(self) -> list[str]:
         """Return the names (of all ranks, where they were synchronised)."""
-        return "".join(map(chr, self._codes().tolist())).split(chr(END))[:-1]
+        return _texts(self.characters)
 
-    def _codes(self) -> Tensor:
-        state = self.characters
-        empty = torch.zeros(0, dtype=torch.int64, device=self.device)
-        return state if isinstance(state, Tensor) else torch.cat([empty, *state])
+    def notes(self) -> list[str]:
+        """Return the notes, in the same order."""
+        return _texts(self.note_characters)
+
+    def first_rows(self) -> list[int]:
+        """Return where each name comes first; videos without a name are all different ones."""
+        first: dict[str | int, int] = {}
+        for row, name in enumerate(self.names()):
+            first.setdefault(name or row, row)
+        return list(first.values())
+
+    def _codes(self, texts: Sequence[str]) -> Tensor:
+        codes = [code for text in texts for code in (*map(ord, text.replace(chr(END), "")), END)]
+        return torch.tensor(codes, dtype=torch.int64, device=self.device)
+
+
+def _texts(state: Tensor | list[Tensor]) -> list[str]:
+    codes = state.tolist() if isinstance(state, Tensor) else [code for part in state for code in part.tolist()]
+    return "".join(map(chr, codes)).split(chr(END))[:-1]

@@ -59,11 +59,12 @@ def describe(clip: MultiViewClip, names: tuple[str, ...], generated: Float[Tenso
         reference_intrinsics=clip.cameras.intrinsics[:, REFERENCE],
         target_dynamic=view(clip.dynamic, TARGET),
         reference_dynamic=view(clip.dynamic, REFERENCE),
+        fps=None if clip.fps is None else generated.new_tensor(clip.fps, dtype=torch.float32).expand(len(names)),
     )
 
 
 def with_poses(videos: GeneratedVideos, estimator: PoseEstimator | None) -> GeneratedVideos:
-    """Add the cameras that an estimator finds, unless they are known already.
+    """Add the cameras that an estimator finds, and why it did not find some, unless they are known already.
 
     Raises:
         InputError: As the estimator, if something it needs is not known.
@@ -71,10 +72,12 @@ def with_poses(videos: GeneratedVideos, estimator: PoseEstimator | None) -> Gene
     if estimator is None or videos.pred_world_from_cam is not None:
         return videos
     found = [estimator(pose_evidence(videos, index)) for index in range(len(videos.names))]
+    device = videos.video.device  # files and COLMAP answer on the CPU
     return replace(
         videos,
-        pred_world_from_cam=torch.stack([estimate.world_from_cam for estimate in found]),
-        registered=torch.stack([estimate.registered for estimate in found]),
+        pred_world_from_cam=torch.stack([estimate.world_from_cam for estimate in found]).to(device),
+        registered=torch.stack([estimate.registered for estimate in found]).to(device),
+        notes=tuple(estimate.reason or "" for estimate in found),
     )
 
 

@@ -9,7 +9,12 @@ from mvt4g.metrics.novel_view import ScoreTable
 
 TABLE = ScoreTable(
     ("dog", "car, red"),
-    {"psnr": torch.tensor([20.0, 22.0]).double(), "met3r/num_pairs": torch.tensor([3.0, torch.nan]).double()},
+    {
+        "psnr": torch.tensor([20.0, 22.0]).double(),
+        "met3r/coverage": torch.tensor([0.5, torch.nan]).double(),
+        "met3r/num_pairs": torch.tensor([3.0, torch.nan]).double(),
+    },
+    ("", "frame 3: not found"),
 )
 
 
@@ -21,15 +26,18 @@ def read(path) -> list[list[str]]:
 def test_videos(tmp_path):
     write_videos(tmp_path / "videos.csv", TABLE)
     assert read(tmp_path / "videos.csv") == [
-        ["video", "psnr", "met3r/num_pairs"],
-        ["dog", "20", "3"],
-        ["car, red", "22", ""],
+        ["video", "psnr", "met3r/coverage", "met3r/num_pairs", "note"],
+        ["dog", "20", "0.5", "3", ""],
+        ["car, red", "22", "", "", "frame 3: not found"],
     ]
 
 
 def test_scores(tmp_path):
-    write_scores(tmp_path / "scores.csv", TABLE, {"lpips": "needs alexnet"})
-    header, psnr, lpips = read(tmp_path / "scores.csv")
+    remarks = {"met": "of another", "met3r": "needs target_depth", "lpips": "not run: needs alexnet"}
+    write_scores(tmp_path / "scores.csv", TABLE, remarks)
+    header, psnr, coverage, *others = read(tmp_path / "scores.csv")
     assert header == ["score", "mean", "low_95", "high_95", "videos", "missing", "note"]
     assert psnr == ["psnr", "21", "20", "22", "2", "0", ""]
-    assert lpips == ["lpips", "", "", "", "0", "2", "not run: needs alexnet"]
+    assert coverage == ["met3r/coverage", "0.5", "", "", "1", "1", "needs target_depth"]
+    absent = [[name, "", "", "", "0", "2", remarks[name]] for name in ("met", "lpips")]
+    assert others == absent, "a remark on no score has a row of its own"

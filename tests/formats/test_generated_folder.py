@@ -55,7 +55,8 @@ def test_everything_is_read(folder):
 def test_only_the_generated_video_must_be_there(tmp_path):
     write_video(tmp_path / "alone" / "generated.mp4", smooth_video(0), fps=8)
     videos = read_generated(tmp_path / "alone")
-    assert set(videos.known()) == {"video"}
+    assert set(videos.known()) == {"video", "fps"}
+    assert videos.fps.tolist() == [8.0]
 
 
 def test_frames_in_a_folder_are_a_video_too(tmp_path):
@@ -64,7 +65,9 @@ def test_frames_in_a_folder_are_a_video_too(tmp_path):
     for number in range(FRAMES):
         Image.fromarray(np.full((HEIGHT, WIDTH, 3), 50 * number, np.uint8)).save(frames / f"{number:03d}.png")
     assert generated_folders(tmp_path) == [tmp_path / "dog"]
-    assert read_generated(tmp_path / "dog").video[0, :, 0, 0, 0].tolist() == pytest.approx([0, 50 / 255, 100 / 255])
+    videos = read_generated(tmp_path / "dog")
+    assert videos.video[0, :, 0, 0, 0].tolist() == pytest.approx([0, 50 / 255, 100 / 255])
+    assert videos.fps is None, "pictures have no rate"
 
 
 def test_folders_come_by_name_and_others_are_passed_by(folder):

@@ -49,6 +49,18 @@ def test_frames_are_compared_an_eighth_of_a_second_apart():
     assert flow.pairs == [(0, 3), (3, 6), (6, 9)]
 
 
+def test_each_video_has_its_own_rate():
+    flow = Constant(1.0)
+    DynamicDegree(flow, fps=8).update(counting(7, batch=2), fps=torch.tensor([24.0, 16.0]))
+    assert flow.pairs == [(0, 3), (3, 6), (0, 2), (2, 4), (4, 6)]
+
+
+@pytest.mark.parametrize("fps", [torch.tensor([0.0]), torch.tensor([8.0, 8.0]), torch.tensor([torch.nan])])
+def test_a_rate_that_is_none_is_refused(fps, without_shape_hook):
+    with pytest.raises(InputError, match="fps: got"):
+        DynamicDegree(Constant(1.0)).update(counting(4), fps=fps)
+
+
 def test_padding_is_not_compared():
     flow = Constant(1.0)
     valid = torch.tensor([[True] * 4 + [False] * 2, [True] * 6])

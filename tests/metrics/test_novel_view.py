@@ -1,5 +1,7 @@
 """The collection: every member gets what it asks for, nothing stops the others, every video keeps its row."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from jaxtyping import Float
@@ -93,6 +95,35 @@ def test_a_video_seen_twice_has_one_row(metrics):
         metrics.update(batch)
     assert metrics.table().names == ("clip 0.25", "clip 0.5", "clip 0.75")
     assert metrics.table().scores["brightness"].tolist() == [0.25, 0.5, 0.75]
+
+
+def test_a_video_seen_twice_counts_once(metrics):
+    """In the means as in the table, whatever was computed before."""
+    for batch in (videos(0.25, 0.5, truth=0.0), videos(0.25, 0.75, truth=0.0)):
+        metrics.update(batch)
+        metrics.compute()
+    scores, table = metrics.compute(), metrics.table()
+    assert (scores["brightness"], scores["num_videos"], scores["error/num_pixels"]) == (0.5, 3, 3 * 96)
+    assert metrics["brightness"].compute() == 0.4375, "the member alone knows no names"
+    assert metrics.compute()["brightness"] == table.scores["brightness"].mean() == 0.5
+
+
+def test_videos_without_a_name_are_all_different(metrics):
+    for level in (0.25, 0.75):
+        metrics.update(replace(videos(level), names=("",)))
+    assert metrics.table().scores["brightness"].tolist() == [0.25, 0.75]
+    assert metrics.compute()["num_videos"] == 2
+
+
+def test_what_was_not_known_and_what_is_told_of_videos_is_kept():
+    metrics = NovelViewMetrics({"error": Error()}, {"lpips": "needs alexnet"})
+    metrics.update(videos(0.25, truth=0.0))
+    assert metrics.remarks() == {"lpips": "not run: needs alexnet"}
+    metrics.update(replace(videos(0.5, 0.25), notes=("no camera", "as before")))
+    assert metrics.remarks() == {"error": "needs target_video", "lpips": "not run: needs alexnet"}
+    assert metrics.table().notes == ("", "no camera")
+    metrics.reset()
+    assert metrics.remarks() == {"lpips": "not run: needs alexnet"}
 
 
 def test_nothing_yet_is_nan(metrics):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics import MetricCollection
 
 from mvt4g.metrics.functional.tracks import pck
 from mvt4g.metrics.pck import PCK
@@ -47,6 +48,15 @@ def test_batches_add_up_and_reset_forgets():
     parts.reset()
     parts.update(target, target, visible)
     assert parts.compute() == 1
+
+
+def test_two_thresholds_stay_two_metrics_in_a_collection():
+    """Equal after the first batch, they would be one to torchmetrics, and 4 px would score as 1 px."""
+    target, visible = torch.zeros(4, 2), torch.ones(4, dtype=torch.bool)
+    collection = MetricCollection({"1px": PCK(1.0), "4px": PCK(4.0)})
+    for error in (0.0, 2.0):
+        collection.update(target + torch.tensor([error, 0.0]), target, visible)
+    assert {key: float(value) for key, value in collection.compute().items()} == {"1px": 0.5, "4px": 1.0}
 
 
 def test_nothing_seen_is_nan():

@@ -31,6 +31,10 @@ def test_views_are_in_their_places():
     assert torch.equal(videos.target_cam_from_world, clip.cameras.cam_from_world[:, 1])
     assert torch.equal(videos.reference_cam_from_world, clip.cameras.cam_from_world[:, 0])
     assert videos.target_dynamic is None
+    assert videos.fps is None
+    assert describe(replace(clip, fps=(8.0, 24.0)), ("a", "b"), clip.video[:, 1]).fps.tolist() == [8.0, 24.0]
+    one = wall_batch(0)
+    assert describe(replace(one, fps=8.0), ("a",), one.video[:, 1]).fps.tolist() == [8.0]
 
 
 def test_an_estimator_sees_each_video_and_its_known_view():
@@ -40,6 +44,7 @@ def test_an_estimator_sees_each_video_and_its_known_view():
     assert torch.equal(estimator.seen[1].known.video, clip.video[1, 1])
     assert torch.equal(videos.pred_world_from_cam, invert_pose(clip.cameras.cam_from_world[:, 1]))
     assert videos.registered.tolist() == [[False, True, True]] * 2
+    assert videos.notes == ("frame 0: not looked for",) * 2
 
 
 def test_without_depth_of_the_target_the_reference_is_known():
