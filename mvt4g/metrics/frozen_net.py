@@ -1,6 +1,7 @@
 """A network inside a metric that is only run: never trained, never rounded, never saved with a checkpoint."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import torch
@@ -32,5 +33,6 @@ class FrozenNet(nn.Module):
         super()._apply(fn, *rest, **options)
         net = self.__dict__["net"]
         if isinstance(net, nn.Module):
-            net.to(fn(torch.empty(0)).device)
+            held = next(chain(net.parameters(), net.buffers()), torch.empty(0))
+            net.to(fn(held.new_empty(0)).device)  # a change of type alone leaves it where it is
         return self
