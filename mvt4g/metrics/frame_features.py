@@ -1,5 +1,6 @@
 """What metrics have in common that look at one feature vector a frame."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Literal
 
@@ -62,11 +63,11 @@ class FrameFeatureMetric(PerVideoMetric):
         scores, num_terms, num_zero = self.score_videos(spread(packed, there), there)
         self.add_videos(score=scores, num_terms=num_terms, num_zero_features=num_zero)
 
+    @abstractmethod
     def score_videos(
         self, features: Float[Tensor, "b t d"], valid_frames: Bool[Tensor, "b t"]
     ) -> tuple[Float[Tensor, " b"], Int[Tensor, " b"], Int[Tensor, " b"]]:
         """Return for each video its score, the number of terms averaged, and of its features of norm 0."""
-        raise NotImplementedError
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the average, or NaN."""

@@ -11,7 +11,14 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.frozen_net import FrozenNet
-from mvt4g.metrics.full_reference import SSIM_FRAMES_AT_ONCE, Video, check_cap, check_window, mean_psnr
+from mvt4g.metrics.full_reference import (
+    PSNR_FRAMES_AT_ONCE,
+    SSIM_FRAMES_AT_ONCE,
+    Video,
+    check_cap,
+    check_window,
+    mean_psnr,
+)
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.frames import mean_over_frames, score_frames, video_pair
 from mvt4g.metrics.functional.masked import masked_lpips, masked_psnr, masked_ssim
@@ -61,7 +68,8 @@ class MaskedPSNR(PerVideoMetric):
         """Add videos in [0, 1] or uint8, their truth, and the pixels that count."""
         pred, target, valid = video_pair(video, target_video, valid_frames)
         shown = _shown(mask, pred, valid)
-        psnr, num_identical = mean_psnr(masked_psnr(pred, target, mask), shown, self.cap_db)
+        frames = score_frames(masked_psnr, pred, target, mask, batch=PSNR_FRAMES_AT_ONCE)
+        psnr, num_identical = mean_psnr(frames, shown, self.cap_db)
         self.add_videos(masked_psnr=psnr, num_identical_frames=num_identical, num_empty_frames=_num_empty(shown, valid))
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:

@@ -2,7 +2,9 @@
 
 import copy
 import importlib
+import inspect
 import pickle
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
 
+import mvt4g.metrics
 from tests.metrics.cases.case import MetricCase
+from tests.pretend_device import SECOND, brought_back, second_device, sent
 
 ROOT = Path(__file__).parents[2]
 ROOMS = sorted(file.stem for file in (Path(__file__).parent / "cases").glob("*.py") if file.stem != "case")
 CASES: dict[str, MetricCase] = {}
 for room in ROOMS:
     CASES |= importlib.import_module(f"tests.metrics.cases.{room}").CASES
+METRICS = mvt4g.metrics.__path__
 pytestmark = pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
 
 
@@ -48,6 +53,15 @@ def fed(case: MetricCase, *numbers: int) -> Metric:
     for number in numbers or range(len(case.updates)):
         metric.update(**case.updates[number])
     return metric
+
+
+def test_every_metric_has_a_case():
+    modules = [importlib.import_module(f"mvt4g.metrics.{found.name}") for found in pkgutil.iter_modules(METRICS)]
+    classes = {value for module in modules for value in vars(module).values() if inspect.isclass(value)}
+    metrics = {value for value in classes if issubclass(value, Metric) and value.__module__.startswith("mvt4g")}
+    assert {type(case.make()) for case in CASES.values()} == {
+        value for value in metrics if not inspect.isabstract(value)
+    }
 
 
 def test_updates_differ_and_leave_their_inputs(case):
@@ -126,6 +140,45 @@ def test_half_precision_is_promoted(case, dtype):
     assert_same(low.compute(), high.compute())
 
 
+def test_autocast_rounds_nothing(case):
+    metric = case.make()
+    with torch.autocast("cpu", torch.bfloat16):
+        for update in case.updates:
+            metric.update(**update)
+        found = metric.compute()
+    assert_same(found, fed(case).compute())
+
+
+def test_strides_do_not_matter(case):
+    metric = case.make()
+    for update in case.updates:
+        metric.update(**{name: strided(value) for name, value in update.items()})
+    assert_same(metric.compute(), fed(case).compute(), rtol=1e-5 if case.half else 1e-12)
+
+
+def strided(value):
+    """Return a tensor whose last axis lies outermost in memory."""
+    return value.movedim(-1, 0).contiguous().movedim(0, -1) if isinstance(value, Tensor) and value.ndim else value
+
+
+def test_inputs_of_another_device_stay_there(case):
+    with second_device():
+        metric = case.make().to(SECOND)
+        for update in case.updates:
+            metric.update(**{name: sent(value) for name, value in update.items()})
+        found = {key: brought_back(value) for key, value in flat(metric.compute()).items()}
+    assert_same(found, flat(fed(case).compute()))
+
+
+def test_a_collection_lets_no_metric_stand_for_another(case):
+    """After one batch on which two metrics agree, torchmetrics would go on with one of them."""
+    if type(case.make()).__name__ in ("AttentionPCK", "VideoNames"):
+        pytest.skip("has no option that changes its states but their size")
+    collection = MetricCollection({"one": case.make(), "other": case.make()})
+    collection.update(**case.updates[0])
+    assert len(collection.compute_groups) == 2
+
+
 def test_gradients_flow_where_claimed(case):
     metric = case.make()
     assert metric.is_differentiable is bool(case.differentiable)
@@ -138,6 +191,10 @@ def test_gradients_flow_where_claimed(case):
     for name, gradient in zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True):
         assert gradient.isfinite().all(), name
         assert gradient.abs().max() > 0, name
+    states = [
+        part for state in metric.metric_state.values() for part in (state if isinstance(state, list) else [state])
+    ]
+    assert not any(state.requires_grad for state in states), "the graph of every batch would stay in memory"
 
 
 RANKS = """

@@ -231,7 +231,7 @@ def upsample_features(features: Float[Tensor, "n h w d"], height: int, width: in
     """Return one feature a pixel, in fp32, bilinear between the centres of the feature cells."""
     if features.shape[1:3] == (height, width):
         return features.float()
-    maps = rearrange(features.float(), "n h w d -> n d h w")
+    maps = rearrange(features.float().contiguous(), "n h w d -> n d h w")  # so that a pixel's features lie together
     maps = functional.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
     return rearrange(maps, "n d h w -> n h w d")
 

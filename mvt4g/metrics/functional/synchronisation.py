@@ -44,7 +44,8 @@ def mutual_matches(
     rows, columns = (
         functional.normalize(rearrange(value.float(), "h w d -> (h w) d"), dim=-1) for value in (features, reference)
     )
-    cosine = rows @ columns.mT
+    with torch.autocast(rows.device.type, enabled=False):  # ties are told apart at 1e-5
+        cosine = rows @ columns.mT
     similarity, nearest = cosine.max(dim=1)
     cells = torch.arange(len(rows), device=rows.device)
     mutual = cosine.argmax(dim=0)[nearest] == cells

@@ -20,10 +20,11 @@ def pooled_colours(images: Tensor) -> Tensor:
 def flat_world(images: Tensor) -> PairGeometry:
     """Stands for a 3R model: sees a wall, and the second camera so far to the right that the wall moves by 2 pixels."""
     height, width = images.shape[-2:]
-    depth = torch.full((2, height, width), 2.0)
-    first_from_second = torch.eye(4)
+    depth = torch.full((2, height, width), 2.0, device=images.device)
+    first_from_second = torch.eye(4, device=images.device)
     first_from_second[0, 3] = 2 * 2.0 / width
-    return geometry_from_depth(depth, camera(float(width), height, width).expand(2, 3, 3), first_from_second)
+    intrinsics = camera(float(width), height, width).to(images.device)
+    return geometry_from_depth(depth, intrinsics.expand(2, 3, 3), first_from_second)
 
 
 def videos(seed: int, frames: int = 3, size: tuple[int, int] = (8, 12)) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ def corner_colours(frames: Tensor) -> Tensor:
 
 def weighted(unit: Tensor) -> Tensor:
     """A toy rating: a fixed linear head."""
-    return unit @ torch.linspace(-1, 3, unit.shape[1])[:, None] + 4
+    return unit @ torch.linspace(-1, 3, unit.shape[1], device=unit.device)[:, None] + 4
 
 
 def videos(seed: int) -> dict[str, Tensor]:
