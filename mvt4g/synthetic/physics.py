@@ -30,6 +30,8 @@ SETTLING_DRAG = (0.04, 3.0)
 STILL = (0.02, 0.25)
 """Bodies slower than this, units and radians a second, for so many seconds have settled."""
 
+UNSTABLE = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+
 
 @dataclass(frozen=True)
 class Body:
@@ -109,6 +111,7 @@ class Simulation:
             mass_exponent: Masses grow with this power of the size.
             starts: Position and quaternion of each; None = far up. The solver's last bits hang on them.
         """
+        mujoco.set_mju_user_warning(_silent)  # it would write a log into the working directory; ``broke`` tells
         self.num_bodies, self.timestep = len(shapes), timestep
         self.model = mujoco.MjModel.from_xml_string(_model_xml(shapes, timestep, mass_exponent, starts))
         self.data, self._copy = mujoco.MjData(self.model), mujoco.MjData(self.model)
@@ -142,6 +145,11 @@ class Simulation:
         self.qpos[body, 2], self.qvel[body] = PARKING_HEIGHT, 0
         self.present[body] = False
         self._set_present()
+
+    @property
+    def broke(self) -> bool:
+        """Whether a contact blew up: MuJoCo then starts over, with all bodies back far up."""
+        return any(self.data.warning[kind].number for kind in UNSTABLE)
 
     def overlaps(self, body: int) -> bool:
         """Say whether a body reaches into the ground or another body that is present."""
@@ -223,6 +231,10 @@ def simulate(bodies: Sequence[Body], num_frames: int, fps: float, restitution: f
         if body.velocity is not None:
             simulation.place(number, body.position, body.quaternion, body.velocity, body.spin)
     return simulation.record(num_frames, substeps)
+
+
+def _silent(message: str) -> None:
+    """Take a warning of MuJoCo's."""
 
 
 def steps_a_frame(fps: float) -> int:

@@ -10,8 +10,11 @@ from mvt4g.synthetic.meshes import list_meshes
 from mvt4g.synthetic.object_specs import DroppedObjects, ObjectSpec, Region, SurfaceSpec
 from mvt4g.synthetic.physics import Body, Contact, Motion, Simulation, damping_of_bounce, simulate, steps_a_frame
 from mvt4g.synthetic.shapes import Shape, draw_resting_rotation, draw_shape, mesh, mesh_shape
+from mvt4g.types import InputError
 
 PLACING_ATTEMPTS = 100
+FASTEST = 20.0
+"""Units a second; bodies that fall from 10 units up reach 14, thrown ones 12."""
 SETTLING = Contact(friction=1.0, damping=damping_of_bounce(0.0))
 
 
@@ -21,10 +24,14 @@ def draw_motion(
     """Draw bodies and let them move; returns their shapes too, in the order of the instances 1, 2, ...
 
     Raises:
-        InputError: If a user's mesh cannot be read.
+        InputError: If a user's mesh cannot be read, or bodies blow up in every scene that is tried.
     """
     if isinstance(objects, DroppedObjects):
-        return _drop(rng, objects, num_frames, fps)
+        for _ in range(PLACING_ATTEMPTS):
+            drawn = _drop(rng, objects, num_frames, fps)
+            if drawn is not None:
+                return drawn
+        raise InputError(f"scene.objects: got {PLACING_ATTEMPTS} scenes that blew up, want friendlier surfaces")
     bodies = draw_bodies(rng, objects)
     return [body.shape for body in bodies], simulate(bodies, num_frames, fps, objects.restitution)
 
@@ -46,8 +53,13 @@ def draw_bodies(rng: np.random.Generator, objects: ObjectSpec) -> list[Body]:
     return bodies
 
 
-def _drop(rng: np.random.Generator, objects: DroppedObjects, num_frames: int, fps: float) -> tuple[list[Shape], Motion]:
-    """Drop, settle, throw, record. Bodies for which no free place is found are left out."""
+def _drop(
+    rng: np.random.Generator, objects: DroppedObjects, num_frames: int, fps: float
+) -> tuple[list[Shape], Motion] | None:
+    """Drop, settle, throw, record; None if bodies were wedged into each other and shot away (see FASTEST).
+
+    Bodies for which no free place is found are left out.
+    """
     static, dynamic = (int(rng.integers(low, high + 1)) for low, high in (objects.static, objects.dynamic))
     shapes = [_draw_dropped(rng, objects) for _ in range(static + dynamic)]
     substeps = steps_a_frame(fps)
@@ -66,6 +78,9 @@ def _drop(rng: np.random.Generator, objects: DroppedObjects, num_frames: int, fp
             simulation.place(number, position, quaternion, rng.uniform(-reach, reach) - pull)
     there = np.flatnonzero(simulation.present)
     motion = simulation.record(num_frames, substeps, objects.first_frame)
+    steps = np.linalg.norm(np.diff(motion.positions[:, there], axis=0), axis=-1)
+    if simulation.broke or steps.max(initial=0.0) * fps > FASTEST:
+        return None
     return [shapes[number] for number in there], motion.of(there)
 
 
