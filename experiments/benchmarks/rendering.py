@@ -37,7 +37,8 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
 """Name, owner and attribute of what is timed; Open3D builds the structure when the first rays are cast."""
 
 WORKER_COLUMNS = (
-    ("workers", 9), ("frames", 8), ("/s, cpu", 12), ("/s, wall", 10), ("imports MB", 12), ("above MB", 12), ("growth MB", 12),
+    ("workers", 9), ("frames", 8), ("/s, cpu", 12), ("/s, wall", 10),
+    ("imports MB", 12), ("above MB", 12), ("growth MB", 12),
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def list_photos(folder: str) -> tuple[str, ...]:
     return tuple(map(str, files))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def read_photo(path: str, texels: int) -> UInt64[ndarray, "s s"]:
     """Read the square in the middle of an image as a texture of this side.
 

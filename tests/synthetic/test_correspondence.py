@@ -1,4 +1,4 @@
-"""Whether pictures of the textured look can be matched: patches find their points in another view, often, not always."""
+"""Whether textured pictures can be matched: patches find their points in another view, often but not always."""
 
 import dataclasses
 
