@@ -9,7 +9,7 @@ from mvt4g.synthetic.spec import SceneSpec
 from mvt4g.types import Cameras
 
 THROWN_SPEED = 0.5
-"""Units a second between the first two frames from which on a body counts as thrown; settled ones start at rest."""
+"""Units a second between the first two frames: a body that is faster and touches nothing in the first was thrown."""
 WIDTH = 512
 """Image motion is given in pixels of images this wide."""
 Figures = dict[str, list[float]]
@@ -28,7 +28,9 @@ def body_figures(scene: SceneSpec, drawn: DrawnScene, generated: GeneratedScene)
     speeds: list[float] = []
     if scene.num_frames > 1:
         velocity = (positions[1] - positions[0]) * scene.fps
+        touching = generated.collisions[generated.collisions[:, 0] == 0, 1:].unique().numpy()
         thrown = np.linalg.norm(velocity, axis=-1) > THROWN_SPEED
+        thrown[touching[touching > 0] - 1] = False
         speeds = np.linalg.norm(velocity[thrown, :2], axis=-1).tolist()
     falls = []
     for body in np.flatnonzero(thrown) + 1:

@@ -38,7 +38,7 @@ KUBRIC = {
         "bodies thrown": "1 to 3",
         "size, units": "0.75 to 3, uniform",
         "speed of thrown |v_xy|, units/s": "4.6 (1.3 to 8.4)",
-        "first contact of thrown, s": "mean 0.68",
+        "first contact of thrown, s": "mean 0.68 to the floor, nothing in the way",
         "camera start radius, units": "mean 10.26 (8.31 to 11.86)",
         "camera elevation, degrees": "32.6 (6.9 to 72.3)",
         "camera height, units": "least 0.27 (start), over 0.1",
