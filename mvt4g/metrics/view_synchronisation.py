@@ -19,6 +19,8 @@ from mvt4g.metrics.functional.synchronisation import FrameMatches, best_offsets,
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.types import InputError
 
+FRAMES_AT_ONCE = 8
+"""That go through the network together; bounds memory."""
 SCORES = ("matched_share", "consistent_share", "synchronised_share", "offset_frames")
 
 
@@ -132,7 +134,9 @@ class ViewSynchronisation(PerVideoMetric):
         self, video: Tensor, reference: Tensor, there: Tensor, cameras: _Cameras | None
     ) -> dict[str, Tensor]:
         """Return every column's value of one clip."""
-        own, others = self.net(video), self.net(reference)
+        own, others = (
+            torch.cat([self.net(some) for some in frames.split(FRAMES_AT_ONCE)]) for frames in (video, reference)
+        )
         strengths = torch.full((len(video), len(self.offsets)), torch.nan, device=video.device)
         shares, consistent = [], []
         for frame, other in self._pairs(there):

@@ -202,6 +202,7 @@ import sys, warnings
 from datetime import timedelta
 import torch, torch.distributed as dist, torch.multiprocessing as mp
 from tests.metrics.test_contract import CASES, assert_same
+from tests.metrics.test_novel_view import two_ranks_that_saw_one_video_count_it_once
 
 def rank(number, path):
     torch.set_num_threads(1)
@@ -219,6 +220,7 @@ def rank(number, path):
                 assert_same(metric.compute(), alone.compute(), rtol=1e-9 if shares[1] else 0)
             except AssertionError as wrong:
                 raise AssertionError(f"{name}, shares {shares}") from wrong
+    two_ranks_that_saw_one_video_count_it_once(number)
     dist.destroy_process_group()
 
 if __name__ == "__main__":
@@ -228,7 +230,7 @@ if __name__ == "__main__":
 
 
 def test_two_ranks_give_what_one_gives(tmp_path):
-    """With one rank idle to the last bits, and with an uneven share; all metrics in one pair of processes."""
+    """With one rank idle to the last bits, and with an uneven share; all in one pair of processes."""
     program = tmp_path / "ranks.py"
     program.write_text(RANKS)
     finished = subprocess.run(

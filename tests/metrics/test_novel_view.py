@@ -108,6 +108,22 @@ def test_a_video_seen_twice_counts_once(metrics):
     assert metrics.compute()["brightness"] == table.scores["brightness"].mean() == 0.5
 
 
+def two_ranks_that_saw_one_video_count_it_once(rank: int) -> None:
+    """Run by ``test_contract.py`` in each of its two processes, whose start takes long."""
+    metrics = NovelViewMetrics({"brightness": Brightness(), "error": Error()})
+    if rank == 0:
+        metrics.update(videos(0.25, truth=0.0))
+        metrics.update(replace(videos(0.75), notes=("without truth",)))
+    else:
+        metrics.update(videos(0.5, 0.25, truth=0.0))
+    for _ in range(2):
+        scores, table = metrics.compute(), metrics.table()
+        assert (scores["brightness"], scores["error/l1"], scores["num_videos"]) == (0.5, 0.375, 3), scores
+        assert table.names == ("clip 0.25", "clip 0.75", "clip 0.5"), table
+        assert table.notes == ("", "without truth", ""), table
+        assert table.scores["brightness"].tolist() == [0.25, 0.75, 0.5], table
+
+
 def test_videos_without_a_name_are_all_different(metrics):
     for level in (0.25, 0.75):
         metrics.update(replace(videos(level), names=("",)))

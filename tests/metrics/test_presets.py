@@ -11,6 +11,7 @@ from mvt4g.metrics.met3r import MEt3R, WarpRGB5
 from mvt4g.metrics.novel_view import NAMES
 from mvt4g.metrics.presets import BROUGHT, CAMERA, MEMBERS, RECIPES, MetricWeights, novel_view_metrics
 from mvt4g.types import GeneratedVideos, InputError
+from tests.pretend_device import SECOND, brought_back, second_device, sent
 
 
 def generated(seed: int) -> GeneratedVideos:
@@ -56,6 +57,20 @@ def test_every_member_runs_or_says_what_it_needs(preset):
     assert {key for key in means if key in scores} == set(scores), "every score of the table is a mean of compute"
     for key, score in scores.items():
         assert score.mean == pytest.approx(float(means[key])), key
+
+
+@pytest.mark.parametrize("preset", MEMBERS)
+def test_videos_of_another_device_stay_there_and_the_table_comes_back(preset):
+    here = novel_view_metrics(preset)
+    here.update(generated(0))
+    with second_device():
+        there = novel_view_metrics(preset).to(SECOND)
+        videos = generated(0)
+        there.update(replace(videos, **{name: sent(value) for name, value in videos.known().items()}))
+        means = {key: brought_back(value) for key, value in there.compute().items()}
+        table = there.table()
+    for found, wanted in ((means, here.compute()), (table.scores, here.table().scores)):
+        torch.testing.assert_close(found, wanted, equal_nan=True)
 
 
 def test_a_failed_estimate_hides_the_mean_or_is_left_out():

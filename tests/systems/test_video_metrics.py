@@ -7,6 +7,7 @@ import torch
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence
 from mvt4g.systems.video_metrics import describe, pose_evidence, with_poses
+from tests.pretend_device import brought_back, second_device, sent
 from tests.systems.wall import wall_batch
 
 
@@ -45,6 +46,17 @@ def test_an_estimator_sees_each_video_and_its_known_view():
     assert torch.equal(videos.pred_world_from_cam, invert_pose(clip.cameras.cam_from_world[:, 1]))
     assert videos.registered.tolist() == [[False, True, True]] * 2
     assert videos.notes == ("frame 0: not looked for",) * 2
+
+
+def test_poses_that_are_found_on_the_cpu_go_where_the_video_is():
+    clip = wall_batch(0)
+    videos = describe(clip, ("a",), clip.video[:, 1])
+    wanted = with_poses(videos, Echo([]))
+    with second_device():
+        there = replace(videos, video=sent(videos.video))
+        found = with_poses(there, Echo([]))
+        assert torch.equal(brought_back(found.pred_world_from_cam), wanted.pred_world_from_cam)
+        assert torch.equal(brought_back(found.registered), wanted.registered)
 
 
 def test_without_depth_of_the_target_the_reference_is_known():

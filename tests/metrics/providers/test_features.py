@@ -20,6 +20,7 @@ from mvt4g.metrics.providers.features import (
 )
 from mvt4g.metrics.subject_consistency import SubjectConsistency
 from mvt4g.types import InputError
+from tests.pretend_device import SECOND, brought_back, second_device, sent
 from tests.reference import temporal_consistency as consistency
 from tests.reference import vision_transformer as twin
 
@@ -274,6 +275,15 @@ def test_subject_consistency_runs_dino_and_survives_a_trip(narrow, tmp_path):
     wanted = consistency.frame_scores([twin.dino(as_numpy(weights), frame, 4, (14, 14))[0] for frame in frames])
     assert float(metric.compute()) == pytest.approx(np.mean(wanted), abs=1e-5)
     assert torch.equal(pickle.loads(pickle.dumps(metric)).compute(), metric.compute())
+
+
+@pytest.mark.parametrize("rule", ["dino", "timm"])
+def test_features_of_another_device_stay_there(narrow, tmp_path, rule):
+    features = PatchFeatures(saved(randomised(narrow(DINO_S)), tmp_path), position_rule=rule)
+    wanted = features(images(40, 56))
+    with second_device(), torch.no_grad():
+        found = brought_back(features.to(SECOND)(sent(images(40, 56))))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_timm_is_not_paid_for_before_it_is_used():
