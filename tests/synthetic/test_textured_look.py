@@ -3,9 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from mvt4g.synthetic.look_spec import LookSpec
 from mvt4g.synthetic.render import DOME_RADIUS
-from mvt4g.synthetic.shapes import Shape, mesh
+from mvt4g.synthetic.shapes import Shape, mesh, mesh_shape
+from mvt4g.synthetic.world import draw_world
 from mvt4g.types import Cameras
 from tests.synthetic.textured_scenes import (
     BODY,
@@ -245,3 +248,27 @@ def test_sheets_are_seen_and_shaded_from_behind():
 def test_no_bodies():
     seen = draw(world([]), camera(ABOVE), np.zeros((0, 3)), np.zeros((0, 3, 3)))
     np.testing.assert_allclose(seen.colour, np.broadcast_to(colour_of(GROUND, 1.0), (1, *SIZE, 3)), atol=3e-3)
+
+
+def test_a_textured_file_is_seen_as_its_uvs_say(tmp_path):
+    """An OBJ whose top face shows an image: red in the image's upper left is at -x, +y, green beside it at +x, +y."""
+    image = np.zeros((64, 64, 3), dtype=np.uint8)
+    image[:32, :32], image[:32, 32:], image[32:] = [255, 0, 0], [0, 255, 0], [0, 0, 255]
+    Image.fromarray(image).save(tmp_path / "image.png")
+    (tmp_path / "cube.mtl").write_text("newmtl skin\nmap_Kd image.png\n")
+    corners = [f"v {x} {y} {z}" for x in (0, 1) for y in (0, 1) for z in (0, 1)]
+    places = ["vt 0 0", "vt 1 0", "vt 1 1", "vt 0 1"]  # from the lower left corner, as OBJ has it
+    quads = [(2, 6, 8, 4), (1, 3, 7, 5), (1, 2, 4, 3), (5, 7, 8, 6), (1, 5, 6, 2), (3, 4, 8, 7)]
+    corners_of = [[(corner, place) for place, corner in enumerate(quad, 1)] for quad in quads]
+    triangles = [[quad[0], quad[k], quad[k + 1]] for quad in corners_of for k in (1, 2)]
+    faces = ["f " + " ".join(f"{corner}/{place}" for corner, place in triangle) for triangle in triangles]
+    (tmp_path / "cube.obj").write_text("\n".join(["mtllib cube.mtl", *corners, *places, "usemtl skin", *faces, ""]))
+    shape = mesh_shape(str(tmp_path / "cube.obj"), 1.0)
+    scene = draw_world(np.random.default_rng(0), [shape], LookSpec.kubric())
+    view = camera(ABOVE, fov=6)
+    seen, points = draw(scene, view), ground_points(draw(scene, view), view)
+    for (x, y), channel in (((-1, 1), 0), ((1, 1), 1), ((-1, -1), 2), ((1, -1), 2)):
+        there = (seen.instances[0] == 1) & (points[..., 0] * x > 0.1) & (points[..., 1] * y > 0.1)
+        there &= (np.abs(points[..., :2]) < 0.4).all(axis=-1)
+        assert there.any()
+        assert (seen.colour[0][there].argmax(axis=-1) == channel).all()
