@@ -107,6 +107,13 @@ def test_forward_gives_the_batch_and_keeps_the_sum(case):
     assert_same(metric.compute(), fed(case).compute())
 
 
+def test_states_merge(case):
+    """As torchmetrics gathers metrics of several machines into one."""
+    metric, other = fed(case, *range(len(case.updates) - 1)), fed(case, len(case.updates) - 1)
+    metric.merge_state(other)
+    assert_same(metric.compute(), fed(case).compute(), rtol=1e-9)
+
+
 def test_nothing_is_nan_or_a_count_of_zero(case):
     for key, value in flat(case.make().compute()).items():
         assert value.isnan().all() or ((value == 0).all() and "num_" in key), f"{key}: {value}"

@@ -79,27 +79,6 @@ def test_the_borders_of_ssim_differ():
     assert abs(values[0] - values[1]) > 1e-3
 
 
-@pytest.mark.parametrize("name", ["ssim", "masked_ssim", "psnr", "masked_psnr"])
-def test_autocast_rounds_nothing(name):
-    pred, target = videos(1)
-    more = (torch.ones(2, 3, 14, 18, dtype=torch.bool),) if name in MASKED else ()
-    low, high = (FULL | MASKED)[name](), (FULL | MASKED)[name]()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        low.update(pred, target, *more)
-    high.update(pred, target, *more)
-    assert value_of(low, name) == value_of(high, name)
-
-
-@pytest.mark.parametrize("name", [*FULL, *MASKED])
-def test_strided_views_of_memory_are_as_good(name):
-    pred, target = videos(1)
-    more = (torch.ones(2, 3, 14, 18, dtype=torch.bool),) if name in MASKED else ()
-    strided, plain = (FULL | MASKED)[name](), (FULL | MASKED)[name]()
-    strided.update(pred.movedim(2, -1).contiguous().movedim(-1, 2), target.flip(-1).contiguous().flip(-1), *more)
-    plain.update(pred, target, *more)
-    assert value_of(strided, name) == pytest.approx(value_of(plain, name), rel=1e-6)
-
-
 @pytest.mark.parametrize("name", MASKED)
 def test_a_full_mask_gives_the_unmasked_metric(name):
     pred, target = videos(2)
