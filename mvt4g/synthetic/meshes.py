@@ -1,8 +1,12 @@
 """Users' meshes: OBJ, GLB and PLY files of a folder, with their textures, brought to one size."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import open3d as o3d
@@ -70,9 +74,9 @@ def read_mesh(path: str) -> TexturedMesh:
         raise InputError(f"{path}: got no file, want a mesh")
     if place.suffix.lower() == ".obj":
         _check_references(place)
-    with o3d.utility.VerbosityContextManager(o3d.utility.VerbosityLevel.Error):
+    with o3d.utility.VerbosityContextManager(o3d.utility.VerbosityLevel.Error), _triangulated(place) as triangulated:
         try:
-            read = o3d.io.read_triangle_mesh(path, enable_post_processing=False)
+            read = o3d.io.read_triangle_mesh(str(triangulated), enable_post_processing=False)
         except (RuntimeError, ValueError) as error:
             raise InputError(f"{path}: got no mesh that can be read ({error}), want OBJ, GLB or PLY") from error
     vertices, triangles = np.asarray(read.vertices), np.asarray(read.triangles).astype(np.int64)
@@ -125,6 +129,28 @@ def _texture(
     width, height = (min(size, MAX_TEXELS) for size in (colours.shape[1], colours.shape[0]))
     small = Image.fromarray(np.ascontiguousarray(colours)).resize((width, height), Image.Resampling.BOX)
     return uvs.reshape(-1, 3, 2).copy(), np.array(small)
+
+
+@contextmanager
+def _triangulated(path: Path) -> Iterator[Path]:
+    """Give an OBJ whose polygons are cut into fans, since Open3D leaves out all but triangles; others as they are."""
+    lines = path.read_text(errors="replace").splitlines() if path.suffix.lower() == ".obj" else []
+    if all(len(line.split()) <= 4 for line in lines if line.startswith("f ")):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        for beside in path.resolve().parent.iterdir():  # materials and textures are looked for beside the file
+            if beside.name != path.name:
+                (Path(folder) / beside.name).symlink_to(beside)
+        cut = [part for line in lines for part in (_fan(line) if line.startswith("f ") else [line])]
+        place = Path(folder) / path.name
+        place.write_text("\n".join(cut) + "\n")
+        yield place
+
+
+def _fan(face: str) -> list[str]:
+    first, *others = face.split()[1:]
+    return [f"f {first} {one} {other}" for one, other in pairwise(others)]
 
 
 def _check_references(path: Path) -> None:

@@ -101,6 +101,32 @@ def test_meshes_have_unit_size_about_their_box_s_centre(tmp_path, write):
     np.testing.assert_allclose(np.ptp(colliders(shape)[0].points, axis=0), [3, 1.5, 0.75], rtol=1e-6)
 
 
+def test_polygons_are_cut_into_triangles_and_keep_their_texture(tmp_path):
+    """Open3D would leave out every face that is no triangle: Blender writes quads."""
+    path = write_obj(tmp_path)
+    corners = [(x, y, z) for x in (0, 4) for y in (0, 2) for z in (0, 1)]
+    quads = [(1, 2, 4, 3), (5, 7, 8, 6), (1, 5, 6, 2), (3, 4, 8, 7), (1, 3, 7, 5), (2, 6, 8, 4)]
+    lines = [
+        "mtllib a.mtl",
+        "usemtl a",
+        *(f"v {x} {y} {z}" for x, y, z in corners),
+        "vt 0 0",
+        "vt 1 0",
+        "vt 1 1",
+        "vt 0 1",
+    ]
+    lines += ["f " + " ".join(f"{corner}/{number}" for number, corner in enumerate(quad, 1)) for quad in quads]
+    (tmp_path / "a.obj").write_text("\n".join(lines) + "\n")
+    before = sorted(tmp_path.iterdir())
+    read = read_mesh(path)
+    a, b, c = np.moveaxis(read.vertices[read.triangles] * 4, 1, 0)
+    assert len(read.triangles) == 12
+    assert np.linalg.norm(np.cross(b - a, c - a), axis=-1).sum() / 2 == pytest.approx(2 * (8 + 4 + 2), rel=1e-5)
+    assert read.texture is not None
+    assert read.uvs.shape == (12, 3, 2)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_large_texture_is_shrunk(tmp_path):
     path = write_obj(tmp_path)
     Image.fromarray(IMAGE.repeat(600, 0).repeat(400, 1)).save(tmp_path / "t.png")
