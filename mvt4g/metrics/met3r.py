@@ -344,9 +344,8 @@ class MEt3R(PerVideoMetric):
 class WarpRGB5(MEt3R):
     """``MEt3R``'s machinery on mean-removed 5x5 colour patches: needs no weights, and is no MEt3R.
 
-    For comparisons among results of this metric alone: patches know colour and texture, not content, and are as blind
-    to a plausible wrong object as they are strict on blur. Keys are ``warp_rgb5``, ``warp_rgb5_static`` and
-    ``warp_rgb5_dyn`` and the counts; arguments as ``MEt3R``.
+    For comparisons among results of this metric alone: patches know colour and texture, not content, and hardly mind
+    blur. Keys are ``warp_rgb5``, ``warp_rgb5_static`` and ``warp_rgb5_dyn`` and the counts; arguments as ``MEt3R``.
 
     Example:
         >>> import torch

@@ -18,6 +18,7 @@ from mvt4g.types import GeneratedVideos, InputError
 
 ASKED = "target_world_from_cam"
 """The cameras asked for, in the form in which pose errors take them."""
+FOUND_BY = {"pred_world_from_cam": "pred_world_from_cam (a pose estimator's)"}
 NAMES = "num_videos"
 """Member that keeps the names, and says how many there are."""
 
@@ -132,7 +133,10 @@ class NovelViewMetrics(MetricCollection):
 
     def remarks(self) -> dict[str, str]:
         """Return why members have no value, or not of every video (of this rank), by member."""
-        lacking = {name: f"needs {', '.join(sorted(unknown))}" for name, unknown in self.lacking.items()}
+        lacking = {
+            name: f"needs {', '.join(FOUND_BY.get(argument, argument) for argument in sorted(unknown))}"
+            for name, unknown in self.lacking.items()
+        }
         return lacking | {name: f"not run: {reason}" for name, reason in self.absent.items()}
 
     def reset(self) -> None:

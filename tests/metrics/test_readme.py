@@ -1,0 +1,43 @@
+"""README's table of metrics: every metric is there, under a name that can be imported and with options that it has."""
+
+import importlib
+import re
+from pathlib import Path
+
+from tests.metrics.test_contract import CASES
+
+SECTION = (
+    Path(__file__).parents[2].joinpath("README.md").read_text().partition("\n## Metrics\n")[2].partition("\n## ")[0]
+)
+FIRST_CELLS = re.findall(r"^\| (`.+?) \|", SECTION, flags=re.MULTILINE)
+NAMES = [name for cell in FIRST_CELLS for name in re.findall(r"`([a-z_0-9]+)\.([A-Z]\w*)(\([^`]*\))?`", cell)]
+
+
+def test_every_metric_is_in_the_table():
+    told = {name for _, name, _ in NAMES}
+    assert {type(case.make()).__name__ for case in CASES.values()} - {"VideoNames"} <= told
+
+
+def test_names_and_options_are_true():
+    packages = ("mvt4g.metrics", "mvt4g.metrics.providers")
+    made = 0
+    for module, name, options in NAMES:
+        (found,) = [p for p in packages if importlib.util.find_spec(f"{p}.{module}")]
+        made_of = getattr(importlib.import_module(f"{found}.{module}"), name)
+        if options:
+            eval(f"{name}{options}", {name: made_of})
+            made += 1
+    assert made >= 4
+
+
+def test_directions_are_those_of_the_classes():
+    words = {"higher": True, "lower": False, "–": None}
+    compared = 0
+    for row in SECTION.splitlines():
+        names = re.findall(r"`([a-z_0-9]+)\.([A-Z]\w*)(?:\([^`]*\))?`", row.split(" | ")[0])
+        better = row.removesuffix(" |").rpartition(" | ")[2]
+        if len(names) == 1 and better in words:
+            metric = getattr(importlib.import_module(f"mvt4g.metrics.{names[0][0]}"), names[0][1])
+            assert metric.higher_is_better is words[better], row
+            compared += 1
+    assert compared >= 20
