@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
+from multiprocessing.context import BaseContext
 from types import ModuleType
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPE
 
 
 def run_in_processes(
-    work: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+    work: Callable[[Task], Result], tasks: Sequence[Task], workers: int, modules: Sequence[str] = ()
 ) -> Iterator[tuple[Task, Result]]:
     """Yield tasks and what ``work`` made of them, in the order in which they are done.
 
@@ -30,6 +31,7 @@ def run_in_processes(
         work: A module's function; it and the tasks are pickled.
         tasks: One a call.
         workers: Processes; 0 works in this one, in order.
+        modules: What ``work`` imports as it runs, loaded once for all processes.
 
     Raises:
         InputError: The first that a worker raised, or if a worker was killed. Tasks that have not begun are dropped,
@@ -39,7 +41,7 @@ def run_in_processes(
         for task in tasks:
             yield task, work(task)
         return
-    context = multiprocessing.get_context("spawn")  # forked threads of Open3D and torch would hang
+    context = _context([work.__module__, *modules])
     pool = ProcessPoolExecutor(workers, context, initializer=_begin)
     try:
         with _one_thread_in_children(), _small_children():  # they are started as tasks are submitted
@@ -51,6 +53,17 @@ def run_in_processes(
         raise InputError(f"workers: got {workers}, of which one was killed (out of memory?), want fewer") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _context(modules: Sequence[str]) -> BaseContext:
+    """Return how processes are started: forked off one that has only loaded modules, so that they share its memory.
+
+    Nothing has run there, so there is no thread of Open3D or torch that a fork would lose.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    multiprocessing.set_forkserver_preload(list(modules))
+    return multiprocessing.get_context("forkserver")
 
 
 def _begin() -> None:

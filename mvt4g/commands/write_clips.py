@@ -39,6 +39,7 @@ from mvt4g.types import InputError
 
 ClipFormat = Literal["clip_folder", "mvtracker"]
 
+GENERATOR = "mvt4g.synthetic.generate"
 SAVE_EVERY_S = 5.0
 """Seconds between two writings of the manifest while clips are made; a clip that it misses is found on disk."""
 _MVTRACKER_SPLITS = {"train": "train", "val": "validation", "test": "test"}
@@ -127,7 +128,7 @@ def make_clip(task: ClipTask) -> FileRecords:
     Raises:
         InputError: If the recipe cannot be generated, or the place cannot be written to.
     """
-    from mvt4g.synthetic.generate import generate_scene  # what makes clips is loaded by those who do
+    from mvt4g.synthetic.generate import generate_scene  # as GENERATOR: loaded by those who make clips alone
 
     torch.set_num_threads(1)
     made = generate_scene(task.scene, task.seed, task.index)
@@ -145,7 +146,7 @@ def _write_missing(out: Path, manifest: Manifest, missing: list[ClipTask], worke
     clips, saved = dict(manifest.clips), time.monotonic()
     try:
         with _progress(len(manifest.clips) + len(missing), len(manifest.clips)) as progress:
-            for task, records in run_in_processes(make_clip, missing, workers):
+            for task, records in run_in_processes(make_clip, missing, workers, (GENERATOR,)):
                 clips[task.name] = records
                 progress.advance(progress.task_ids[0])
                 if time.monotonic() - saved > SAVE_EVERY_S:
