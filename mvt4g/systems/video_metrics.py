@@ -11,7 +11,7 @@ from mvt4g.metrics.camera_pose import OnFailure
 from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.metrics.presets import MetricWeights, Preset, novel_view_metrics
 from mvt4g.metrics.providers.poses import KnownView, PoseEstimator, PoseEvidence
-from mvt4g.types import REFERENCE, TARGET, Cameras, GeneratedVideos, MultiViewClip
+from mvt4g.types import REFERENCE, TARGET, Cameras, GeneratedVideos, InputError, MultiViewClip
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,16 @@ def with_poses(videos: GeneratedVideos, estimator: PoseEstimator | None) -> Gene
     """Add the cameras that an estimator finds, and why it did not find some, unless they are known already.
 
     Raises:
-        InputError: As the estimator, if something it needs is not known.
+        InputError: As the estimator, if something it needs is not known, naming the video.
     """
     if estimator is None or videos.pred_world_from_cam is not None:
         return videos
-    found = [estimator(pose_evidence(videos, index)) for index in range(len(videos.names))]
+    found = []
+    for index, name in enumerate(videos.names):
+        try:
+            found.append(estimator(pose_evidence(videos, index)))
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
     device = videos.video.device  # files and COLMAP answer on the CPU
     return replace(
         videos,

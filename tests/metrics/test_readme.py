@@ -1,6 +1,6 @@
 """README's table of metrics: every metric is there, under a name that can be imported and with options that it has."""
 
-import importlib
+import importlib.util
 import re
 from pathlib import Path
 

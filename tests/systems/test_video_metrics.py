@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+import pytest
 import torch
 
 from mvt4g.geometry.pose import invert_pose
+from mvt4g.metrics.providers.photometric import PhotometricAlignment
 from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence
 from mvt4g.systems.video_metrics import describe, pose_evidence, with_poses
+from mvt4g.types import InputError
 from tests.pretend_device import brought_back, second_device, sent
 from tests.systems.wall import wall_batch
 
@@ -57,6 +60,12 @@ def test_poses_that_are_found_on_the_cpu_go_where_the_video_is():
         found = with_poses(there, Echo([]))
         assert torch.equal(brought_back(found.pred_world_from_cam), wanted.pred_world_from_cam)
         assert torch.equal(brought_back(found.registered), wanted.registered)
+
+
+def test_a_video_of_which_too_little_is_known_is_named():
+    videos = replace(describe(wall_batch(0), ("dog",), wall_batch(0).video[:, 1]), target_intrinsics=None)
+    with pytest.raises(InputError, match="dog: evidence.intrinsics: got none, want it for PhotometricAlignment"):
+        with_poses(videos, PhotometricAlignment())
 
 
 def test_without_depth_of_the_target_the_reference_is_known():
