@@ -57,13 +57,16 @@ def read_colmap_poses(
         num_frames: Number of frames there must be; None = any.
 
     Raises:
-        InputError: Naming file and field, if one is missing, damaged or no rotation; if no image has a name of
-            ``frame_names``; or if, without these, the number of images is not ``num_frames``: then it is not known
-            which frames are missing.
+        InputError: Naming file and field, if one is missing, damaged or no rotation; if images differ by their folder
+            alone; if no image has a name of ``frame_names``; or if, without these, the number of images is not
+            ``num_frames``: then it is not known which frames are missing.
     """
     suffix = ".bin" if (folder / "images.bin").is_file() else ".txt"
     path = folder / f"images{suffix}"
-    images = {Path(image.name).name: image for image in _read(path, _images_binary, _images_text)}
+    listed = _read(path, _images_binary, _images_text)
+    images = {Path(image.name).name: image for image in listed}
+    if len(images) < len(listed):
+        raise InputError(f"{path}: got {len(listed)} images of {len(images)} names, want those of a single video")
     cameras = dict(_read(folder / f"cameras{suffix}", _cameras_binary, _cameras_text))
     if frame_names is None:
         frame_names = sorted(images, key=natural_key)

@@ -75,6 +75,12 @@ def test_names_of_other_images_are_refused_and_folders_in_names_are_not(tmp_path
     torch.testing.assert_close(read_colmap_poses(below, frame_names=NAMES).world_from_cam, WANT)
 
 
+def test_images_of_two_videos_are_refused(tmp_path):
+    both = _text(tmp_path, names=("one/0.png", "two/0.png", "one/1.png"))
+    with pytest.raises(InputError, match=r"images.txt: got 3 images of 2 names, want those of a single video"):
+        read_colmap_poses(both, frame_names=("0.png", "1.png"))
+
+
 def test_simple_pinholes_have_one_focal_length_and_other_models_no_matrix(tmp_path):
     simple = read_colmap_poses(_text(tmp_path, camera="1 SIMPLE_PINHOLE 320 240 300 160 120"))
     assert simple.intrinsics[0, 0, 0] == simple.intrinsics[0, 1, 1] == 300.0
