@@ -15,16 +15,16 @@ from mvt4g.matching.rows import argmax_matches, cycle_consistent, frame_attentio
 from mvt4g.matching.tokens import interpolate_frames
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.functional.attention_correspondence import frame_mass_and_peak, harmonic_mean
-from mvt4g.metrics.functional.difftrack import (
+from mvt4g.types import AttentionTap, InputError
+from tests.matching.test_rows import coded_tap, shifted_grids
+from tests.metrics.cases.attention import LAYERS, STRIDE, attention
+from tests.reference import attention_correspondence as twin
+from tests.reference.difftrack import (
     difftrack_confidence,
     difftrack_matching_accuracy,
     difftrack_read_cells,
     difftrack_tracks,
 )
-from mvt4g.types import AttentionTap, InputError
-from tests.matching.test_rows import coded_tap, shifted_grids
-from tests.metrics.cases.attention import LAYERS, STRIDE, attention
-from tests.reference import attention_correspondence as twin
 
 THRESHOLD = 4.0
 

@@ -1,8 +1,8 @@
 """Where attention finds correspondences: matching accuracy, attention score, confidence, and their harmonic mean.
 
-After DiffTrack (arXiv 2506.17220), without the mistakes of its code (kept in ``functional/difftrack.py``): a query is
-its own token, a token is its centre, a latent frame is compared at its own time, the query's own frame proves nothing,
-and a point that is hidden has no confidence rather than none.
+After DiffTrack (arXiv 2506.17220), without the mistakes of its code: a query is its own token, a token is its centre, a
+latent frame is compared at its own time, the query's own frame proves nothing, and a point that is hidden has no
+confidence rather than none.
 """
 
 import warnings

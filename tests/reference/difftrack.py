@@ -1,6 +1,4 @@
-"""DiffTrack's own arithmetic, mistakes included, for those who must compare with numbers its code printed.
-
-The package's scores are in ``functional/attention_correspondence.py``; nothing of the package uses what is here.
+"""DiffTrack's own arithmetic, mistakes included: what the package's scores must not be.
 
 Source: cvlab-kaist/DiffTrack at ab8cd1e.
 """
