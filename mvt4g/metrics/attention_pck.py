@@ -19,6 +19,9 @@ class AttentionPCK(Metric):
 
     Args:
         layers: 0-based layers that ``update`` is called for.
+
+    Raises:
+        InputError: If there is no layer.
     """
 
     full_state_update = False
@@ -48,7 +51,13 @@ class AttentionPCK(Metric):
         frame_times: Int[Tensor, " f"],
         stride: int,
     ) -> None:
-        """Add one layer's matches; arguments as in ``functional.attention.attention_terms``."""
+        """Add one layer's matches; arguments as in ``functional.attention.attention_terms``.
+
+        Raises:
+            InputError: If the layer is not one of this metric's, or shapes do not fit.
+        """
+        if layer not in self.layers:
+            raise InputError(f"layer: got {layer}, want one of {self.layers}")
         terms = attention_terms(match_cells, queries, target_tracks, target_visible, query_valid, frame_times, stride)
         row = self.layers.index(layer)
         for kind in range(len(KINDS)):

@@ -59,9 +59,19 @@ class TAPVid3D(PerVideoMetric):
         point_valid: Bool[Tensor, "b n"] | None = None,
     ) -> None:
         """Add b videos; arguments as in ``functional.tracks_3d.tapvid_3d``."""
-        batch = check_shape("target", target, "b t n 3")["b"]
-        check_shape("intrinsics", intrinsics, "b 3 3", b=batch)
-        for b in range(batch):
+        sizes = check_shape("target", target, "b t n 3")
+        others = {
+            "target_visible": (target_visible, "b t n"),
+            "pred": (pred, "b t n 3"),
+            "pred_visible": (pred_visible, "b t n"),
+            "intrinsics": (intrinsics, "b 3 3"),
+            "query_frames": (query_frames, "b n"),
+            "point_valid": (point_valid, "b n"),
+        }
+        for name, (value, axes) in others.items():
+            if value is not None:
+                check_shape(name, value, axes, **sizes)
+        for b in range(sizes["b"]):
             scores = tapvid_3d(
                 target[b], target_visible[b], pred[b], pred_visible[b], intrinsics[b],
                 thresholds=self.thresholds,

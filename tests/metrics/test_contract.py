@@ -15,6 +15,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 import mvt4g.metrics
+from mvt4g.types import InputError
 from tests.metrics.cases.case import MetricCase
 from tests.pretend_device import SECOND, brought_back, second_device, sent
 
@@ -154,6 +155,17 @@ def test_autocast_rounds_nothing(case):
             metric.update(**update)
         found = metric.compute()
     assert_same(found, fed(case).compute())
+
+
+def test_wrong_shapes_are_refused(case, without_shape_hook):
+    """Never broadcast: the hook, which users do not have, is off."""
+    update = {name: value for name, value in case.updates[0].items() if isinstance(value, Tensor)}
+    several = len(update) > 1 and type(case.make()).__name__ != "FrechetVideoDistance"  # which takes sets of any size
+    for name, value in update.items():
+        axes = range(min(2, value.ndim)) if several else ()
+        for given in (value[None], *(value.narrow(axis, 0, value.shape[axis] - 1) for axis in axes)):
+            with pytest.raises(InputError, match=r"got .*want"):
+                case.make().update(**(case.updates[0] | {name: given}))
 
 
 def test_strides_do_not_matter(case):

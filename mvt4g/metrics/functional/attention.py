@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.types import REFERENCE
 
 KINDS = ("ref", "tgt", "cross")
@@ -50,7 +51,16 @@ def attention_terms(
 
     Returns:
         Terms to be counted; entries that are not ``valid`` mean nothing.
+
+    Raises:
+        InputError: If shapes do not fit.
     """
+    sizes = check_shape("match_cells", match_cells, "b v f q 2")
+    check_shape("queries", queries, "b q 4", **sizes)
+    check_shape("target_tracks", target_tracks, "b v f q 2", **sizes)
+    check_shape("target_visible", target_visible, "b v f q", **sizes)
+    check_shape("query_valid", query_valid, "b q", **sizes)
+    check_shape("frame_times", frame_times, "f", **sizes)
     true_cells = (target_tracks / stride).floor().long()
     own_cells = (queries[:, None, None, :, 2:] / stride).floor().long()
     view = torch.arange(match_cells.shape[1], device=queries.device)[None, :, None, None]

@@ -23,14 +23,14 @@ def check_shape(name: str, tensor: Tensor, axes: str, **sizes: int) -> dict[str,
         InputError: Naming the argument, the shape got and the shape wanted.
     """
     words = axes.split()
-    found = dict(zip(words, tensor.shape, strict=False))
-    wanted = {word: int(word) if word.isdigit() else sizes.get(word) for word in words}
-    fits = len(words) == tensor.ndim and all(wanted[word] in (None, found[word]) for word in words)
-    if not fits:
+    found = dict(sizes)
+    pairs = list(zip(words, tensor.shape, strict=False))
+    wanted = [int(word) if word.isdigit() else found.setdefault(word, size) for word, size in pairs]
+    if len(words) != tensor.ndim or wanted != [size for _, size in pairs]:
         named = [f"{word}={size}" for word, size in sizes.items() if word in words]
         want = f"({', '.join(words)})" + (f" with {', '.join(named)}" if named else "")
         raise InputError(f"{name}: got shape {tuple(tensor.shape)}, want {want}")
-    return {word: found[word] for word in words if not word.isdigit()}
+    return {word: size for word, size in pairs if not word.isdigit()}
 
 
 def unit_video(name: str, video: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

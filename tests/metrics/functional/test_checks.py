@@ -17,6 +17,15 @@ def test_a_wrong_shape_is_named(shape):
         check_shape("video", torch.zeros(shape), "b t 3 h w", t=5)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 4), (2, 4, 3), (2, 3, 3)])
+def test_an_axis_that_is_named_twice_is_looked_at_twice(shape):
+    for axes in ("b 4 4", "b d d"):
+        if shape[1] != shape[2] or axes == "b 4 4":
+            with pytest.raises(InputError, match=rf"poses: got shape \({shape[0]}, {shape[1]}, {shape[2]}\)"):
+                check_shape("poses", torch.zeros(shape), axes)
+    assert check_shape("poses", torch.zeros(2, 4, 4), "b d d") == {"b": 2, "d": 4}
+
+
 def test_bytes_become_unit_floats():
     assert unit_video("video", torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist() == pytest.approx([0, 0.2, 1])
 
