@@ -57,6 +57,11 @@ def write_scores(path: Path, table: ScoreTable, remarks: dict[str, str]) -> None
         numbers = (cell(score.mean), cell(score.low), cell(score.high), score.num_videos, score.num_missing)
         rows.append((key, *numbers, remarks.get(member, "")))
         told.add(member)
+    for key, value in table.of_the_set.items():
+        counted = 0 if math.isnan(value) else len(table.names)
+        note = remarks.get(key, "of all videos together")
+        rows.append((key, cell(value), "", "", counted, len(table.names) - counted, note))
+        told.add(key)
     rows += [(name, "", "", "", 0, len(table.names), text) for name, text in remarks.items() if name not in told]
     _write(path, ("score", "mean", "low_95", "high_95", "videos", "missing", "note"), rows)
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import torch
 from jaxtyping import Float, Int
@@ -50,17 +50,19 @@ class ScoreTable:
         names: One a video; each video is there once, however many ranks saw it.
         scores: By key, one value a video, NaN where it has none.
         notes: What is to be told of each video, such as why no camera was found.
+        of_the_set: Scores that no single video has, by key, as a distance of sets.
     """
 
     names: tuple[str, ...]
     scores: dict[str, Float[Tensor, " videos"]]
     notes: tuple[str, ...]
+    of_the_set: dict[str, float] = field(default_factory=dict)
 
     def summary(self) -> dict[str, ScoreSummary]:
         """Return mean and spread of every score, by key; what only counts is left out."""
         found = {}
         for key, values in self.scores.items():
-            if not key.rpartition("/")[2].startswith("num_"):
+            if not is_count(key):
                 low, high = bootstrap_interval(values)
                 known = int((~values.isnan()).sum())
                 mean = float(values.nanmean())
@@ -86,7 +88,7 @@ class NovelViewMetrics(MetricCollection):
     """
 
     def __init__(self, members: Mapping[str, Metric], absent: Mapping[str, str] | None = None) -> None:
-        offered = {field.name for field in fields(GeneratedVideos)} | {ASKED}
+        offered = {known.name for known in fields(GeneratedVideos)} | {ASKED}
         for name, metric in members.items():
             if strange := required_inputs(metric) - offered:
                 raise InputError(f"{name}: its update wants {min(strange)}, want only fields of GeneratedVideos")
@@ -115,21 +117,27 @@ class NovelViewMetrics(MetricCollection):
         *_, rows = self._videos()
         for name, metric in self.items(keep_base=True, copy_state=False):
             with metric.only_rows(rows) if isinstance(metric, PerVideoMetric) else nullcontext():
-                value = metric.compute()
-            parts = value if isinstance(value, dict) else {"": value}
-            found |= {score_key(name, part): score for part, score in parts.items()}
+                found |= _by_key(name, metric.compute())
         return found
 
     def table(self) -> ScoreTable:
         """Return the scores of every video of all ranks; all ranks must call it."""
         names, notes, rows = self._videos()
         columns: dict[str, Tensor] = {}
+        of_the_set: dict[str, float] = {}
         for member, metric in self.items(keep_base=True, copy_state=False):
             if isinstance(metric, PerVideoMetric):
                 with metric.sync_context(dist_sync_fn=metric.dist_sync_fn), metric.only_rows(rows):
                     columns |= {score_key(member, name): value.cpu() for name, value in metric.table().items()}
+            elif not isinstance(metric, VideoNames):
+                of_the_set |= {key: float(value) for key, value in _by_key(member, metric.compute()).items()}
         kept = rows.tolist()
-        return ScoreTable(tuple(names[row] for row in kept), columns, tuple(notes[row] for row in kept))
+        return ScoreTable(
+            tuple(names[row] for row in kept),
+            columns,
+            tuple(notes[row] for row in kept),
+            {key: value for key, value in of_the_set.items() if not is_count(key)},
+        )
 
     def remarks(self) -> dict[str, str]:
         """Return why members have no value, or not of every video (of this rank), by member."""
@@ -160,6 +168,16 @@ def required_inputs(metric: Metric) -> set[str]:
     return {parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty}
 
 
+def is_count(key: str) -> bool:
+    """Say whether a key is that of a count, not of a score."""
+    return key.rpartition("/")[2].startswith("num_")
+
+
 def score_key(member: str, part: str) -> str:
     """Return the key of a member's score; the only score, and one that is called as its member, have the member's."""
     return member if part in ("", "score", member.rpartition("/")[2]) else f"{member}/{part}"
+
+
+def _by_key(member: str, value: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+    parts = value if isinstance(value, dict) else {"": value}
+    return {score_key(member, part): score for part, score in parts.items()}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.image import PeakSignalNoiseRatio
 
 from mvt4g.metrics.attention_pck import AttentionPCK
@@ -108,7 +108,7 @@ class NovelViewScores(nn.Module):
     def reset(self) -> None:
         """Forget everything added."""
         for module in self.modules():
-            if isinstance(module, Metric):
+            if isinstance(module, Metric | MetricCollection):
                 module.reset()
 
 

@@ -1,6 +1,7 @@
 """Tables of scores: every video and every score is there, what is missing is empty, what did not run says why."""
 
 import csv
+import math
 
 import torch
 
@@ -15,6 +16,7 @@ TABLE = ScoreTable(
         "met3r/num_pairs": torch.tensor([3.0, torch.nan]).double(),
     },
     ("", "frame 3: not found"),
+    {"fvd_i3d": 120.5, "fvd": math.nan},
 )
 
 
@@ -35,9 +37,11 @@ def test_videos(tmp_path):
 def test_scores(tmp_path):
     remarks = {"met": "of another", "met3r": "needs target_depth", "lpips": "not run: needs alexnet"}
     write_scores(tmp_path / "scores.csv", TABLE, remarks)
-    header, psnr, coverage, *others = read(tmp_path / "scores.csv")
+    header, psnr, coverage, distance, none, *others = read(tmp_path / "scores.csv")
     assert header == ["score", "mean", "low_95", "high_95", "videos", "missing", "note"]
     assert psnr == ["psnr", "21", "20", "22", "2", "0", ""]
     assert coverage == ["met3r/coverage", "0.5", "", "", "1", "1", "needs target_depth"]
+    assert distance == ["fvd_i3d", "120.5", "", "", "2", "0", "of all videos together"]
+    assert none == ["fvd", "", "", "", "0", "2", "of all videos together"]
     absent = [[name, "", "", "", "0", "2", remarks[name]] for name in ("met", "lpips")]
     assert others == absent, "a remark on no score has a row of its own"

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 
+from mvt4g.metrics.frechet_video import FrechetVideoDistance
 from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.types import GeneratedVideos, InputError
@@ -140,6 +141,16 @@ def test_what_was_not_known_and_what_is_told_of_videos_is_kept():
     assert metrics.table().notes == ("", "no camera")
     metrics.reset()
     assert metrics.remarks() == {"lpips": "not run: needs alexnet"}
+
+
+def test_what_only_the_set_has_is_in_the_table():
+    distance = FrechetVideoDistance(lambda video: video.flatten(1)[:, :1], feature_dim=1, name="fvd")
+    metrics = NovelViewMetrics({"brightness": Brightness(), "fvd": distance})
+    metrics.update(videos(0.25, 0.75, 0.5, truth=0.0))
+    table = metrics.table()
+    assert table.of_the_set == {"fvd": pytest.approx(float(metrics.compute()["fvd"]))}
+    assert table.of_the_set["fvd"] > 0
+    assert set(table.scores) == {"brightness"}
 
 
 def test_nothing_yet_is_nan(metrics):
