@@ -22,6 +22,20 @@ class AttentionPCK(Metric):
 
     Raises:
         InputError: If there is no layer.
+
+    Example:
+        >>> import torch
+        >>> metric = AttentionPCK(layers=(3,))
+        >>> metric.update(
+        ...     layer=3,
+        ...     match_cells=torch.tensor([[[[[0, 0]], [[2, 1]]]]]),  # one view, two frames, one query
+        ...     queries=torch.tensor([[[0.0, 0.0, 5.0, 5.0]]]),
+        ...     target_tracks=torch.tensor([[[[[5.0, 5.0]], [[41.0, 25.0]]]]]),
+        ...     target_visible=torch.ones(1, 1, 2, 1, dtype=torch.bool),
+        ...     query_valid=torch.ones(1, 1, dtype=torch.bool), frame_times=torch.tensor([0, 4]), stride=16,
+        ... )
+        >>> metric.compute()["layer3/ref"]
+        tensor(1., dtype=torch.float64)
     """
 
     full_state_update = False

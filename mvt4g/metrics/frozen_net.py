@@ -15,7 +15,8 @@ class FrozenNet(nn.Module):
     ``train`` pass it by; it follows to another device all the same. Gradients to the input flow.
 
     Args:
-        net: An ``nn.Module`` or any callable on tensors.
+        net: An ``nn.Module`` or any callable on tensors. The module itself becomes fp32, frozen and in evaluation mode:
+            of one that is trained elsewhere, hand over a copy.
     """
 
     def __init__(self, net: Callable[..., Any]) -> None:
