@@ -148,6 +148,18 @@ def test_half_precision_is_promoted(case, dtype):
     assert_same(low.compute(), high.compute())
 
 
+def test_bytes_are_pictures_too(case):
+    names = {"video", "target_video", "reference_video"} & case.updates[0].keys()
+    if not names:
+        pytest.skip("takes no pictures")
+    whole, unit = case.make(), case.make()
+    for update in case.updates:
+        pictures = {name: (255 * update[name]).round().byte() for name in names}
+        whole.update(**(update | pictures))
+        unit.update(**(update | {name: picture.float() / 255 for name, picture in pictures.items()}))
+    assert_same(whole.compute(), unit.compute())
+
+
 def test_autocast_rounds_nothing(case):
     metric = case.make()
     with torch.autocast("cpu", torch.bfloat16):

@@ -174,17 +174,6 @@ def test_dychecks_own_mean_of_ssim_gives_an_empty_mask_1():
 
 
 @pytest.mark.parametrize("name", [*FULL, *MASKED])
-def test_bytes_are_divided_by_255(name):
-    pred, target = ((255 * video).round().to(torch.uint8) for video in videos())
-    more = (torch.ones(2, 3, 14, 18, dtype=torch.bool),) if name in MASKED else ()
-    make = (FULL | MASKED)[name]
-    found, wanted = make(), make()
-    found.update(pred, target, *more)
-    wanted.update(pred / 255, target / 255, *more)
-    assert value_of(found, name) == value_of(wanted, name)
-
-
-@pytest.mark.parametrize("name", [*FULL, *MASKED])
 @pytest.mark.usefixtures("without_shape_hook")
 def test_wrong_input_is_refused_by_name(name):
     pred, target = videos()

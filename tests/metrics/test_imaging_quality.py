@@ -65,14 +65,6 @@ def test_padding_may_hold_anything_and_is_not_scored():
     assert int(metric.num_missing("score")) == 1
 
 
-def test_bytes_and_floats_score_the_same():
-    video = torch.randint(0, 256, (2, 3, 3, 9, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    whole, unit = ImagingQuality(brightness), ImagingQuality(brightness)
-    whole.update(video)
-    unit.update(video.float() / 255)
-    assert torch.equal(whole.compute(), unit.compute())
-
-
 def test_opinions_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"quality: got shape \(2, 1\), want \(n\) with n=2"):
         ImagingQuality(lambda images: brightness(images)[:, None]).update(torch.zeros(1, 2, 3, 4, 4))

@@ -257,14 +257,6 @@ def test_no_depth_at_all_gives_no_score():
     assert (found["num_invalid"], found["num_missing"]) == (2, 1)
 
 
-def test_uint8_and_strides_do_not_matter():
-    given = wall()
-    eighths = (given["video"] * 255).round().to(torch.uint8)
-    wanted = scores(WarpRGB5(), **(given | {"video": eighths.float() / 255}))
-    strided = eighths.repeat_interleave(2, dim=-1)[..., ::2]
-    assert scores(WarpRGB5(), **(given | {"video": strided})) == wanted
-
-
 def test_the_world_frame_does_not_matter():
     given = videos(0)
     other_from_world = turned(0.3, -0.2, 0.5, translation=(64.0, -32.0, 16.0)).double().inverse()

@@ -43,14 +43,6 @@ def test_the_interpolator_gets_even_frames_few_at_a_time():
     assert seen == [[[0, 40], [40, 80]], [[80], [120]]]
 
 
-def test_bytes_and_floats_score_the_same():
-    whole, unit = MotionSmoothness(), MotionSmoothness()
-    video = torch.randint(0, 256, (2, 5, 3, 4, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    whole.update(video)
-    unit.update(video.float() / 255)
-    assert whole.compute() == unit.compute()
-
-
 def test_videos_under_three_frames_have_no_value_and_are_counted():
     metric = MotionSmoothness()
     metric.update(ramp(2))

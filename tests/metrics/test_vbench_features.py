@@ -114,17 +114,6 @@ def test_the_extractor_sees_the_protocols_frames(metric, frames, size):
 
 
 @pytest.mark.parametrize("make", [subject, background, aesthetic])
-def test_uint8_and_float_are_the_same(make):
-    video = torch.randint(0, 256, (2, 4, 3, 1, 1), dtype=torch.uint8)
-    found = []
-    for form in (video, video.float() / 255, (video.double() / 255).transpose(0, 1).contiguous().transpose(0, 1)):
-        metric = make()
-        metric.update(form)
-        found.append(float(metric.compute()))
-    assert found[0] == found[1] == pytest.approx(found[2], abs=1e-6)
-
-
-@pytest.mark.parametrize("make", [subject, background, aesthetic])
 def test_chunks_change_nothing(make):
     found = set()
     for frames_at_once in (1, 4, 100):
