@@ -30,6 +30,8 @@ from mvt4g.formats.safe_pickle import read_pickle
 from mvt4g.types import InputError, MultiViewClip
 
 _SUFFIXES = (".pkl", ".pickle")
+_FARTHEST_SEEN = 1.5
+"""Of a seen point from the picture's middle, in shares of its sides: some of TAP-Vid's lie a little outside."""
 _WANT = "TAP-Vid's dict or list of clips with video, points and occluded"
 
 
@@ -76,12 +78,20 @@ def read(clip: TapVidClip, selection: Selection = EVERYTHING) -> MultiViewClip:
     height, width = video.shape[-2:]
     points = rearrange(member(what, content, "points", "n t 2", sizes), "n t c -> 1 t n c")[:, frames]
     hidden = rearrange(member(what, content, "occluded", "n t", sizes, "bool"), "n t -> 1 t n")[:, frames]
+    _check_shares(f"{what}: points", points[~hidden])
     return MultiViewClip(
         video=video[None],
         cameras=unknown_cameras(1, len(frames)),
         name=str(clip.key),
         **track_fields(f"{what}: points", points * np.array([width, height]), ~hidden, (height, width)),
     )
+
+
+def _check_shares(what: str, seen: Float[np.ndarray, "p 2"]) -> None:
+    """Refuse points in pixels: all of them would lie outside the picture, and be seen nowhere."""
+    far = np.isfinite(seen) & (np.abs(seen - 0.5) > _FARTHEST_SEEN)
+    if far.any():
+        raise InputError(f"{what}: got {seen[far][0]:g} where seen, want shares of the picture's sides, from 0 to 1")
 
 
 def _what(clip: TapVidClip) -> str:
@@ -129,7 +139,10 @@ def _video(what: str, pictures: Any, frames: Sequence[int]) -> Float[Tensor, "t 
 
 def _decoded(what: str, picture: Any) -> np.ndarray:
     if not isinstance(picture, bytes):
-        return np.asarray(picture)
+        try:
+            return np.asarray(picture)
+        except ValueError as error:
+            raise InputError(f"{what}: got a frame of ragged lists, want uint8 (h, w, 3)") from error
     try:
         with Image.open(io.BytesIO(picture)) as image:
             return np.array(image.convert("RGB"))

@@ -112,3 +112,21 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     assert not is_tapvid(tmp_path)
     with pytest.raises(InputError, match="got no pickle there"):
         list_clips(tmp_path)
+
+
+def test_points_in_pixels_are_refused(tmp_path: Path, clip) -> None:
+    content = tapvid_clip(clip, 0)
+    path = _write(tmp_path / "a.pkl", {"goat": content | {"points": content["points"] * 256}})
+    with pytest.raises(InputError, match=r"goat: points: got .* where seen, want shares of the picture's sides"):
+        read(TapVidClip(path, "goat"))
+    far = content["points"] + 100 * content["occluded"][..., None]  # where a hidden point lies, nobody says
+    assert torch.equal(
+        read(TapVidClip(_write(tmp_path / "b.pkl", {"goat": content | {"points": far}}), "goat")).visible,
+        clip.visible[:1],
+    )
+
+
+def test_ragged_frames_are_refused(tmp_path: Path, clip) -> None:
+    path = _write(tmp_path / "a.pkl", {"goat": tapvid_clip(clip, 0) | {"video": [[[1], [1, 2]]] * 3}})
+    with pytest.raises(InputError, match="goat: video: got a frame of ragged lists"):
+        read(TapVidClip(path, "goat"))
