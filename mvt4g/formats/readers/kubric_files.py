@@ -167,7 +167,7 @@ def _intrinsics(what: str, camera: Any, num_frames: int, image_size: tuple[int, 
 
 
 def _per_frame(what: str, value: Any, num_frames: int) -> Float[ndarray, " t"]:
-    axes = "t" if np.ndim(value) else ""
+    axes = "t" if isinstance(value, list | tuple) or (isinstance(value, ndarray) and value.ndim) else ""
     numbers = finite(what, array(what, value, axes, {"t": num_frames}))
     if (numbers <= 0).any():
         raise InputError(f"{what}: got {numbers.min():g}, want millimetres over 0")

@@ -72,7 +72,10 @@ def read_view(
     """
     video = read_images(_files(folder, "rgba_", ".png", frames, num_frames))
     image_size = (video.shape[-2], video.shape[-1])
-    general = field(str(metadata_path), metadata, "scene" if "scene" in metadata else "metadata")
+    part = "scene" if "scene" in metadata else "metadata"
+    general = field(str(metadata_path), metadata, part)
+    if not isinstance(general, Mapping):
+        raise InputError(f"{metadata_path}: {part}: got a {type(general).__name__}, want named fields")
     if "resolution" in general and whole_size(f"{metadata_path}: resolution", general["resolution"]) != image_size:
         got = f"{list(general['resolution'])}, but pictures of {list(reversed(image_size))} in {folder.name}"
         raise InputError(f"{metadata_path}: resolution: got {got}, want the same")

@@ -103,7 +103,10 @@ class _View:
 
 @dataclass(frozen=True)
 class _Assets:
-    """Ids of the tracked assets in the clip, 0 = background, by name and by the number that the files have."""
+    """Ids of the tracked assets in the clip, 0 = background, by name and by the number that the files have.
+
+    A name that several assets have tells of none of them, and is left out.
+    """
 
     by_name: Mapping[str, int]
     by_number: Mapping[int, int]
@@ -150,7 +153,9 @@ def _tracked_assets(scene: Path) -> _Assets | None:
         raise InputError(f"{path}: names: got {names} for ids {numbers}, want a name for each id")
     objects = sorted(number for number, name in zip(numbers, names, strict=True) if name != BACKGROUND)
     by_number = {number: objects.index(number) + 1 if number in objects else 0 for number in numbers}
-    return _Assets({str(name): by_number[number] for name, number in zip(names, numbers, strict=True)}, by_number)
+    by_name = {str(name): by_number[number] for name, number in zip(names, numbers, strict=True)}
+    twice = {name for name in map(str, names) if names.count(name) > 1 and name != BACKGROUND}
+    return _Assets({name: id_ for name, id_ in by_name.items() if name not in twice}, by_number)
 
 
 def _point_instances(scene: Path, assets: _Assets | None, sizes: dict[str, int]) -> Int[Tensor, " n"] | None:

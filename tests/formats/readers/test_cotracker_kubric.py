@@ -87,6 +87,18 @@ FAULTS = {
         "001.npy: depth: got shape",
     ),
     "a frame is no picture": (swap("frames/001.png", "depths/001.npy"), "001.png: cannot be read as an image"),
+    "focal lengths are ragged": (
+        change_entry(
+            TRACKS,
+            "camera",
+            lambda camera: {
+                **{name: value for name, value in camera.items() if name != "K"},
+                "sensor_width": 32.0,
+                "focal_length": [[1.0], [1.0, 2.0]],
+            },
+        ),
+        "0002.npy: camera.focal_length: got ragged lists",
+    ),
     "segmentations are of other frames": (
         change_entry(TRACKS, "segmentations", lambda a: a[:-1]),
         "0002.npy: segmentations: got shape",

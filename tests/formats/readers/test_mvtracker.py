@@ -1,5 +1,6 @@
 """MVTracker's scenes: written by hand and by our export, read back; wrong conventions and broken files are refused."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -108,6 +109,16 @@ def test_without_names_there_are_no_ids(spoilt: Path) -> None:
     assert found.instances is None
     assert found.point_instance is None
     assert found.dynamic is not None
+
+
+def test_a_name_of_two_assets_tells_of_neither(spoilt: Path, clip) -> None:
+    path = spoilt / "tracked_objects.json"
+    names = json.loads(path.read_text())["names"]
+    first, *others = [name for name in names if name != "dome"]
+    spoil_json(path, "names", value=[first if name == others[0] else name for name in names])
+    found = read(spoilt)
+    assert found.instances is None
+    assert torch.equal(found.point_instance, clip.point_instance)  # numbers, not names, say what points lie on
 
 
 def test_without_segmentation_or_boxes_they_are_none(spoilt: Path, clip) -> None:
@@ -227,6 +238,11 @@ FAULTS = {
         r"camera.K: got",
     ),
     "another resolution": (_json(META, "metadata", "resolution", value=[36, 48]), r"resolution: got \[36, 48\], but"),
+    "the general part is null": (_json(META, "metadata", value=None), "metadata.json: metadata: got a NoneType, want"),
+    "the general part is a word": (
+        _json(META, "metadata", value="resolution"),
+        "json: metadata: got a str, want named",
+    ),
     "metadata are a list": (lambda s: (s / META).write_text("[]"), "metadata.json: got a JSON list, want an object"),
     "ids without an asset": (
         _save_array("tracks_segmentation_ids.npz", "tracks_segmentation_ids", lambda a: a + 50),
