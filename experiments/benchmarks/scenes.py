@@ -1,6 +1,6 @@
 """Generated scenes against an independent float64 NumPy path, and their statistics beside Kubric's.
 
-    python -m experiments.benchmarks.scenes OUTPUT [--recipes movi_e ...] [--scenes 50] [--seed 0] [--side 128]
+    python -m experiments.benchmarks.scenes [OUTPUT] [--recipes movi_e ...] [--scenes 50] [--seed 0] [--side 128]
 
 Images are rendered at the recipe's own size or, if that is larger, with the shorter side scaled to ``--side`` pixels,
 without shadows, antialiasing, blur and noise, none of which touches depth, ids, normals or tracks. Projections and
@@ -10,7 +10,7 @@ Visibility is compared with the rules applied to rays cast anew by NumPy, every 
 (tests/reference/ray_casting.py): 12 (view, frame) a scene, 128 points each. ``exact`` is whether anything stands before
 the point itself, which the rules, with four pixels and 1 %, stand for. A control in each row shows what chance gives.
 
-Every scene is a line of OUTPUT/<recipe>.jsonl; a run that was cut off goes on where it stopped.
+Every scene is a line of OUTPUT/<recipe>.jsonl (runs/scenes unless named); a run that was cut off goes on.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments.benchmarks.scene_checks import check_epipolar, check_poses, check_projection, check_visibility
-from experiments.benchmarks.scene_statistics import Figures, camera_figures, scene_figures
+from experiments.scene_truth.checks import check_epipolar, check_poses, check_projection, check_visibility
+from experiments.scene_truth.statistics import Figures, camera_figures, scene_figures
 from mvt4g.synthetic.generate import draw_scene, generate_scene
 from mvt4g.synthetic.recipes import RECIPES
 from mvt4g.synthetic.spec import SceneSpec
@@ -148,7 +148,7 @@ def print_statistics(name: str, figures: Figures) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("output", type=Path)
+    parser.add_argument("output", type=Path, nargs="?", default=Path("runs/scenes"))
     parser.add_argument(
         "--recipes", nargs="+", choices=tuple(RECIPES), default=["movi_e", "movi_f", "recam", "kubric_4d"]
     )

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.benchmarks.scene_checks import check_epipolar, check_poses, check_projection, check_visibility
 from experiments.benchmarks.scenes import reduced
+from experiments.scene_truth.checks import check_epipolar, check_poses, check_projection, check_visibility
 from mvt4g.geometry.camera import pixel_rays
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.synthetic.generate import draw_scene, generate_clip, generate_scene
