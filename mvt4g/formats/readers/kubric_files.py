@@ -22,7 +22,7 @@ from torch import Tensor
 from mvt4g.formats.images import read_mask
 from mvt4g.formats.readers.fields import array, field, finite
 from mvt4g.geometry.pixels import pixel_centres
-from mvt4g.geometry.pose import check_poses, invert_pose, pose_from, rotation_from_quaternion
+from mvt4g.geometry.pose import invert_pose, pose_from, rotation_from_quaternion
 from mvt4g.types import Cameras, InputError
 
 NO_HIT = 1000.0
@@ -62,19 +62,6 @@ def kubric_cameras(what: str, camera: Any, num_frames: int, image_size: tuple[in
         invert_pose(pose_from(rotation, torch.from_numpy(position))).float(),
         _intrinsics(what, camera, num_frames, image_size).float(),
     )
-
-
-def cameras_from_matrices(
-    what: str, world_from_blender: Float[ndarray, "t 4 4"], intrinsics: Float[Tensor, "t 3 3"]
-) -> Cameras:
-    """Return cameras from Blender's ``matrix_world`` and K in pixels.
-
-    Raises:
-        InputError: If a matrix is no rigid transform.
-    """
-    poses = torch.from_numpy(world_from_blender)
-    check_poses(poses, f"{what} frame ")
-    return Cameras(invert_pose(poses * torch.tensor([*_FLIP, 1.0], dtype=torch.float64)).float(), intrinsics.float())
 
 
 def pixel_intrinsics(
