@@ -3,7 +3,7 @@
 Axes: b v t n c h w = batch, view, frame, point, channel, height, width; f = latent frame; k d = heads, features a head.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -253,6 +253,10 @@ class AttentionTap(_TensorFields):
     rotary: Float[Tensor, "#b v f h w #k half_d"]
     frame_times: Int[Tensor, " f"]
     stride: int
+
+
+TapReader = Callable[[AttentionTap], None]
+"""Takes the tap of each layer asked for as soon as that layer has run."""
 
 
 @dataclass(frozen=True)

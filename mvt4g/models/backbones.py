@@ -13,7 +13,7 @@ from mvt4g.models.conditioning.relative_pose import RelativePoseConditioning
 from mvt4g.models.layers.attention import QueryKey
 from mvt4g.models.layers.rope import axis_dims, rotary_angles
 from mvt4g.models.video_dit import DiTBlock, VideoDiT, VideoDiTConfig
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentGrid, TapShape
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentGrid, TapReader, TapShape
 
 
 class BackboneOutput(NamedTuple):
@@ -73,6 +73,7 @@ class Backbone(nn.Module):
         cameras: Cameras,
         text: Float[Tensor, "b l text_d"] | None = None,
         tap_layers: Sequence[int] = (),
+        read_tap: TapReader | None = None,
     ) -> BackboneOutput:
         """Predict for the noisy target, given the clean reference and both views' cameras.
 
@@ -83,6 +84,7 @@ class Backbone(nn.Module):
             cameras: (b 2 t), view 0 the reference, one a video frame; intrinsics in pixels of the video.
             text: None = the learned null text.
             tap_layers: 0-based.
+            read_tap: Takes the tap of each of ``tap_layers`` as soon as it has run; ``taps`` comes back empty then.
 
         Raises:
             InputError: If latents, cameras and layers do not fit each other or the network.
@@ -90,6 +92,11 @@ class Backbone(nn.Module):
         self._check_inputs(target_latents, cameras, tap_layers)
         batch, _, frames, height, width = target_latents.shape
         angles = self._angles(frames, height, width, target_latents.device)
+
+        def read(layer: int, tap: QueryKey) -> None:
+            assert read_tap is not None
+            read_tap(self._tap(layer, tap, angles))
+
         output = self.dit(
             torch.cat([target_latents, reference_latents], dim=2),
             timestep,
@@ -98,6 +105,7 @@ class Backbone(nn.Module):
             self._camera_features(cameras, height, width),
             tap_layers,
             num_output_frames=frames,
+            read_tap=None if read_tap is None else read,
         )
         return BackboneOutput(
             output.latents, {layer: self._tap(layer, tap, angles) for layer, tap in output.taps.items()}

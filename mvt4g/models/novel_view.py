@@ -1,6 +1,6 @@
 """The whole model: codec, backbone, diffusion process, tracking head; reference video in, novel view and tracks out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from mvt4g.diffusion.sampler import sample
 from mvt4g.models.backbones import Backbone, BackboneOutput
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, TrackPrediction
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, TapReader, TrackPrediction
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class NovelViewModel(nn.Module):
         sigma: Float[Tensor, " b"],
         noise: Float[Tensor, "b c f h w"],
         tap_layers: Sequence[int] = (),
+        read_tap: TapReader | None = None,
     ) -> NoisyPass:
         """Noise the target's latents and run the backbone on them; the reference's stay clean.
 
@@ -88,9 +89,10 @@ class NovelViewModel(nn.Module):
             sigma: Noise level, 1 = pure noise.
             noise: Unit noise.
             tap_layers: Layers whose queries and keys to return.
+            read_tap: Takes them one by one instead, as soon as each layer has run.
         """
         noisy = self.flow.add_noise(latents[:, TARGET], noise, sigma)
-        output = self._velocity(noisy, latents[:, REFERENCE], sigma, cameras, tap_layers)
+        output = self._velocity(noisy, latents[:, REFERENCE], sigma, cameras, tap_layers, read_tap=read_tap)
         return NoisyPass(output.velocity, velocity_target(latents[:, TARGET], noise), sigma, output.taps)
 
     def generate(
@@ -102,6 +104,7 @@ class NovelViewModel(nn.Module):
         tap_layers: Sequence[int] = (),
         text: Float[Tensor, "b l text_d"] | None = None,
         guidance_scale: float = 1.0,
+        tap_readers: Mapping[int, TapReader] | None = None,
     ) -> Generation:
         """Sample the target view from ``noise`` in ``num_steps`` Euler steps.
 
@@ -113,14 +116,20 @@ class NovelViewModel(nn.Module):
             tap_layers: Layers whose queries and keys to return, as the last step saw them.
             text: None = the learned null text.
             guidance_scale: Strengthens the text against the null text; 1 = no guidance. Nothing without text.
+            tap_readers: By step, from 0: take the taps of that step one by one, as soon as each layer has run. Steps
+                without a reader are not tapped, and no tap is returned then. With guidance, of the pass with text.
         """
         sigmas = self.flow.sampling_sigmas(num_steps).to(noise.device)
         taps: dict[int, AttentionTap] = {}
 
+        steps = iter(range(num_steps))
+
         def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
-            last = bool(sigma[0] <= sigmas[num_steps - 1])
-            asked = tap_layers if last else ()
-            output = self._velocity(noisy, reference_latents, sigma, cameras, asked, text)
+            step = next(steps)
+            reader = None if tap_readers is None else tap_readers.get(step)
+            tapped = step == num_steps - 1 if tap_readers is None else reader is not None
+            asked = tap_layers if tapped else ()
+            output = self._velocity(noisy, reference_latents, sigma, cameras, asked, text, reader)
             taps.update(output.taps)
             return output.velocity
 
@@ -151,6 +160,7 @@ class NovelViewModel(nn.Module):
         cameras: Cameras,
         tap_layers: Sequence[int],
         text: Float[Tensor, "b l text_d"] | None = None,
+        read_tap: TapReader | None = None,
     ) -> BackboneOutput:
-        output = self.backbone(noisy, reference, sigma, cameras, text, tap_layers)
+        output = self.backbone(noisy, reference, sigma, cameras, text, tap_layers, read_tap)
         return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)

@@ -4,7 +4,7 @@ Everything is computed on a ``b f h w d`` grid of tokens. What a backbone adds t
 projector) lives inside them, under the names its own checkpoint uses.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -168,6 +168,7 @@ class VideoDiT(nn.Module):
         cameras: Mapping[str, Float[Tensor, "b tf #th #tw _"]],
         tap_layers: Collection[int] = (),
         num_output_frames: int | None = None,
+        read_tap: Callable[[int, QueryKey], None] | None = None,
     ) -> DiTOutput:
         """Run the network.
 
@@ -180,6 +181,8 @@ class VideoDiT(nn.Module):
             tap_layers: 0-based blocks whose queries and keys are returned.
             num_output_frames: Predict this many leading token frames, the rest being conditions; None = all. The last
                 block then spares the rest everything but their keys and values (7 % of a tiny step).
+            read_tap: Takes (layer, queries and keys) of each of ``tap_layers`` as soon as it has run, so that one
+                layer's are held at a time; ``taps`` comes back empty then.
         """
         time, block_time = self.embed_time(timestep)
         context = self.embed_text(text)
@@ -188,7 +191,9 @@ class VideoDiT(nn.Module):
         for layer, block in enumerate(self.blocks):
             num_frames = num_output_frames if layer == self.config.num_layers - 1 else None
             tokens, tap = block(tokens, block_time, context, angles, cameras, num_frames)
-            if layer in tap_layers:
+            if layer in tap_layers and read_tap is not None:
+                read_tap(layer, tap)
+            elif layer in tap_layers:
                 taps[layer] = tap
         return DiTOutput(self.head(tokens, time), taps)
 

@@ -1,3 +1,4 @@
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -167,6 +168,26 @@ def test_tap_says_where_and_when():
 
 
 @torch.no_grad()
+@torch.no_grad()
+def test_taps_are_read_one_by_one_and_none_is_kept():
+    backbone, inputs = loud_backbone(num_layers=3), small_inputs()
+    kept = backbone(**inputs, tap_layers=[0, 2])
+    read, alive = [], []
+
+    def read_tap(tap):
+        read.append((tap.layer, tap.query.clone(), tap.key.clone()))
+        alive.append([weakref.ref(tap.query), weakref.ref(tap.key)])
+        assert all(held() is None for earlier in alive[:-1] for held in earlier)
+
+    output = backbone(**inputs, tap_layers=[0, 2], read_tap=read_tap)
+    assert output.taps == {}
+    assert [layer for layer, _, _ in read] == [0, 2]
+    assert torch.equal(output.velocity, kept.velocity)
+    for layer, query, key in read:
+        assert torch.equal(query, kept.taps[layer].query)
+        assert torch.equal(key, kept.taps[layer].key)
+
+
 def test_taps_leave_the_output_alone():
     backbone, inputs = loud_backbone(), small_inputs()
     assert torch.equal(backbone(**inputs).velocity, backbone(**inputs, tap_layers=[0, 1]).velocity)

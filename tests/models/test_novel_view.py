@@ -26,13 +26,16 @@ class Oracle(Backbone):
         self.asked: list[tuple[int, ...]] = []
         self.text_error = 0.5
 
-    def forward(self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=()):
+    def forward(self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=(), read_tap=None):
         self.asked.append(tuple(tap_layers))
         velocity = (target_latents - self.target) / timestep[:, None, None, None, None]
         if text is not None:
             velocity = velocity + self.text_error
         output = self.target if self.flow.prediction == "sample" else velocity
-        return BackboneOutput(output, {layer: tap(layer, float(timestep[0])) for layer in tap_layers})
+        taps = {layer: tap(layer, float(timestep[0])) for layer in tap_layers}
+        for layer in tap_layers if read_tap is not None else ():
+            read_tap(taps.pop(layer))
+        return BackboneOutput(output, taps)
 
 
 def tap(layer: int, value: float) -> AttentionTap:
@@ -66,6 +69,23 @@ def test_taps_are_of_the_last_step():
     assert taps[2].query.unique().tolist() == [1 / STEPS]
 
 
+def test_taps_of_chosen_steps_go_to_their_readers():
+    model, oracle = oracle_model(shift=1.0)
+    oracle.text_error = 0.0
+    read = []
+
+    def reader(step):
+        return lambda tap: read.append((step, tap.layer, tap.query.unique().tolist()))
+
+    for text, scale in ((None, 1.0), (torch.zeros(2, 1, 4), 3.0)):
+        read.clear()
+        readers = {step: reader(step) for step in (0, 2)}
+        generation = generate(model, tap_layers=(0, 2), text=text, guidance_scale=scale, tap_readers=readers)
+        assert read == [(0, 0, [1.0]), (0, 2, [1.0]), (2, 0, [0.5]), (2, 2, [0.5])]
+        assert generation.taps == {}
+        torch.testing.assert_close(generation.latents, oracle.target, atol=1e-5, rtol=0)
+
+
 def test_guidance_goes_past_the_text_away_from_the_null_text():
     model, oracle = oracle_model(shift=1.0)
     text = torch.zeros(2, 1, 4)
@@ -85,6 +105,9 @@ def test_noisy_pass_keeps_the_reference_clean_and_knows_the_velocity():
     torch.testing.assert_close(passed.velocity, passed.target, atol=1e-5, rtol=0)
     torch.testing.assert_close(passed.target, noise - latents[:, 1])
     assert set(passed.taps) == {1}
+    read = []
+    passed = model.noisy_pass(latents, small_cameras(2, FRAMES), torch.tensor([0.3, 0.9]), noise, (1,), read.append)
+    assert (passed.taps, [tap.layer for tap in read]) == ({}, [1])
 
 
 def test_tracking_looks_at_cameras_of_latent_frames_alone():
