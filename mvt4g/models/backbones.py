@@ -1,6 +1,7 @@
 """Backbones: a token layout, a DiT and the ways that cameras enter it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mvt4g.models.checkpoints import load_weights
 from mvt4g.models.conditioning.interface import CameraConditioning, identity_linear
 from mvt4g.models.conditioning.relative_pose import RelativePoseConditioning
 from mvt4g.models.layers.attention import QueryKey
@@ -163,6 +165,10 @@ class ReCamMaster(Backbone):
     Args:
         extra_conditioning: More ways for cameras to enter, each changing nothing until it is trained.
         null_text_length: Tokens of the learned text that stands in for none.
+        weights: Checkpoint to start from; ``extra_conditioning`` that it lacks stays at its zero.
+
+    Raises:
+        InputError: If sizes do not go together, or the checkpoint is not this model's.
 
     Source: ReCamMaster, arXiv 2503.11647, and its released code.
     """
@@ -173,10 +179,13 @@ class ReCamMaster(Backbone):
         grid: LatentGrid,
         extra_conditioning: Sequence[CameraConditioning] = (),
         null_text_length: int = 8,
+        weights: Path | None = None,
     ) -> None:
         super().__init__(dit, grid, [RelativePoseConditioning(), *extra_conditioning], null_text_length)
         for block in self.dit.blocks:
             block.projector = identity_linear(dit.dim)
+        if weights is not None:
+            load_weights(self, weights, may_lack=[way.name for way in extra_conditioning])
 
     def frame_positions(self, num_frames: int, device: torch.device) -> Tensor:
         """Return 0 to 2f - 1."""

@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from mvt4g.formats.weights import read_weights, tensors_of
 from mvt4g.types import InputError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "params")
@@ -28,17 +27,13 @@ def read_state_dict(path: str | Path, sha256: str | None = None) -> dict[str, Te
         InputError: Naming the file: missing, of another checksum, unreadable, or no state dict.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file of weights")
-    if sha256 is not None:
+    if sha256 is not None and path.is_file():
         check_sha256(path, sha256)
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    content = read_weights(path)
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(f"{path}: got {type(content).__name__}, want a state dict: names and tensors only")
-    return dict(content)
+    return tensors_of(content, path)
 
 
 def check_sha256(path: Path, sha256: str) -> None:
@@ -81,23 +76,3 @@ def load_strict(net: nn.Module, state_dict: Mapping[str, Tensor], path: str | Pa
 def _first(names: list[str], most: int = 5) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
-
-
-def _read_pickle(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises five kinds for what is no file of tensors
-        reason = str(error).strip().partition("\n")[0][:200]
-        raise InputError(f"{path}: got {reason}, want a file of tensors (a state dict or .safetensors)") from error
-
-
-def _read_safetensors(path: Path) -> Any:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ModuleNotFoundError as error:
-        raise InputError(f"{path}: safetensors is not installed, want `pip install safetensors`") from error
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"{path}: got {error}, want a .safetensors file") from error

@@ -46,7 +46,7 @@ def test_a_wrapped_state_dict_is_taken_out(net, wrapper, tmp_path):
 def test_a_file_cannot_run_code(tmp_path, capsys):
     path = tmp_path / "hostile.pth"
     torch.save({"weight": torch.zeros(1), "payload": Payload()}, path)
-    with pytest.raises(InputError, match=r"hostile\.pth: got .*want a file of tensors"):
+    with pytest.raises(InputError, match=r"hostile\.pth: got a pickle that names print "):
         read_state_dict(path)
     assert capsys.readouterr().out == ""
     torch.load(path, weights_only=False)

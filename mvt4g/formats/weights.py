@@ -1,0 +1,92 @@
+"""Files of weights, whoever wrote them: safetensors, whole or in shards, and pickles of tensors; none is run."""
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mvt4g.types import InputError
+
+INDEX_SUFFIX = ".safetensors.index.json"
+"""How the list of a sharded file's parts ends, as diffusers and Wan's 14B name it."""
+_REFUSED = re.compile(r"[Uu]nsupported (?:global: )?GLOBAL ([\w.]+)")
+
+
+def read_weights(path: Path) -> Any:
+    """Read a file of weights to the CPU.
+
+    Args:
+        path: ``.safetensors``, the ``.safetensors.index.json`` of a sharded one, or else a pickle by ``torch.save``,
+            whose numbers stay on disk until they are looked at.
+
+    Returns:
+        Tensors by name; of a pickle whatever it holds, which is tensors and plain values alone.
+
+    Raises:
+        InputError: Naming the file: missing, cut short, of another kind, or a pickle that names code.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of weights")
+    if path.name.endswith(INDEX_SUFFIX):
+        return _read_shards(path)
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+
+
+def _read_shards(path: Path) -> dict[str, Any]:
+    try:
+        shards = json.loads(path.read_text())["weight_map"]
+        names = sorted(set(shards.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: got no weight_map, want the index of a sharded .safetensors") from error
+    tensors: dict[str, Any] = {}
+    for name in names:
+        if Path(name).name != name:
+            raise InputError(f"{path}: got shard {name!r}, want a file beside the index")
+        tensors |= read_weights(path.with_name(name))
+    if tensors.keys() != shards.keys():
+        odd = sorted(tensors.keys() ^ shards.keys())
+        raise InputError(f"{path}: index and shards differ in {len(odd)} names, the first is {odd[0]}")
+    return tensors
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path}: safetensors is not installed, want `pip install safetensors`") from error
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: got {error}, want a whole .safetensors file") from error
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # torch raises five kinds for what is no file of tensors
+        if refused := _REFUSED.search(str(error)):
+            raise InputError(
+                f"{path}: got a pickle that names {refused[1]} (nothing of it was run), want tensors and plain values"
+            ) from error
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0][:200] or type(error).__name__
+        raise InputError(f"{path}: got {reason}, want a file of tensors (a state dict or .safetensors)") from error
+
+
+def tensors_of(content: Any, path: Path) -> dict[str, torch.Tensor]:
+    """Return a state dict as what it must be: names and tensors, at least one.
+
+    Raises:
+        InputError: Naming the file and what it holds instead.
+    """
+    if (
+        not isinstance(content, Mapping)
+        or not content
+        or not all(isinstance(v, torch.Tensor) for v in content.values())
+    ):
+        raise InputError(f"{path}: got {type(content).__name__}, want a state dict: names and tensors only")
+    return dict(content)

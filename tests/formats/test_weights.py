@@ -1,0 +1,74 @@
+import json
+import os
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mvt4g.formats.weights import read_weights, tensors_of
+from mvt4g.types import InputError
+
+TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4, dtype=torch.bfloat16)}
+
+
+class Payload:
+    def __reduce__(self):
+        return os.system, ("echo executed",)
+
+
+def assert_same(found, wanted=TENSORS):
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickles(zipped, tmp_path):
+    torch.save(TENSORS, tmp_path / "net.pth", _use_new_zipfile_serialization=zipped)
+    assert_same(read_weights(tmp_path / "net.pth"))
+
+
+def test_safetensors_whole_and_in_shards(tmp_path):
+    save_file(TENSORS, tmp_path / "net.safetensors")
+    assert_same(read_weights(tmp_path / "net.safetensors"))
+    shards = {"a.weight": "net-00001-of-00002.safetensors", "b": "net-00002-of-00002.safetensors"}
+    for name, shard in shards.items():
+        save_file({name: TENSORS[name]}, tmp_path / shard)
+    index = tmp_path / "net.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": shards}))
+    assert_same(read_weights(index))
+    index.write_text(json.dumps({"weight_map": {**shards, "c": shards["b"]}}))
+    with pytest.raises(InputError, match="differ in 1 names, the first is c"):
+        read_weights(index)
+    index.write_text(json.dumps({"weight_map": {"a.weight": "../net.safetensors"}}))
+    with pytest.raises(InputError, match="want a file beside the index"):
+        read_weights(index)
+    index.write_text("[]")
+    with pytest.raises(InputError, match="got no weight_map"):
+        read_weights(index)
+
+
+def test_a_pickle_that_names_code_is_refused_and_not_run(tmp_path, capfd):
+    torch.save({"weight": torch.zeros(1), "payload": Payload()}, tmp_path / "hostile.pth")
+    with pytest.raises(
+        InputError, match=r"hostile\.pth: got a pickle that names posix\.system \(nothing of it was run"
+    ):
+        read_weights(tmp_path / "hostile.pth")
+    assert capfd.readouterr().out == ""
+    torch.load(tmp_path / "hostile.pth", weights_only=False)
+    assert capfd.readouterr().out == "executed\n", "an unsafe reader runs it"
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_file_cut_short_is_refused_by_name(suffix, tmp_path):
+    path = tmp_path / f"net{suffix}"
+    save_file(TENSORS, path) if suffix == ".safetensors" else torch.save(TENSORS, path)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(InputError, match=rf"net\{suffix}: got .*, want a"):
+        read_weights(path)
+
+
+def test_what_is_no_state_dict_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"net\.pth: got list, want a state dict"):
+        tensors_of([1], tmp_path / "net.pth")
+    with pytest.raises(InputError, match="no such file"):
+        read_weights(tmp_path / "absent.pth")
