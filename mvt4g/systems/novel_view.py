@@ -28,6 +28,7 @@ from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
 from mvt4g.systems.source_means import source_means
+from mvt4g.systems.trainable import count_groups, freeze_others, trainable_table
 from mvt4g.types import TARGET, InputError, MultiViewClip, TapShape
 
 NOISE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -69,6 +70,8 @@ class NovelViewSystem(LightningModule):
         super().__init__()
         head = None if tracking_head is None else tracking_head(backbone.tap_shape)
         self.model = NovelViewModel(backbone, codec, flow, head)
+        if training.trainable is not None:
+            freeze_others(self, training.trainable, "training.trainable")
         self.diffusion_loss, self.track_loss = DiffusionLoss(), TrackLoss()
         self.correspondence_loss, self.make_optimizer = correspondence_loss, optimizer
         self.training_spec, self.evaluation = training, evaluation
@@ -85,6 +88,11 @@ class NovelViewSystem(LightningModule):
     def video_metrics(self) -> NovelViewMetrics:
         """The metrics of the videos generated in test."""
         return self._scores("test").videos
+
+    def on_fit_start(self) -> None:
+        """Say what trains, where not all does."""
+        if self.training_spec.trainable is not None:
+            self.print(trainable_table(count_groups(self)))
 
     def training_step(self, batch: MultiViewClip, batch_idx: int) -> Tensor:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""

@@ -16,6 +16,8 @@ class TrainingSpec:
         num_queries: Query points drawn a clip.
         warmup_steps: Optimizer steps over which the learning rate rises linearly from 0.
         decay_steps: Step at which a cosine brings the learning rate to 0; None keeps it constant.
+        trainable: Parts of the names of the parameters that train (``*`` for any characters), the rest being frozen;
+            None = all of backbone and head.
         seed: Of every draw in ``training_step``, together with step, micro-batch and rank.
     """
 
@@ -24,6 +26,7 @@ class TrainingSpec:
     num_queries: int = 32
     warmup_steps: int = 0
     decay_steps: int | None = None
+    trainable: tuple[str, ...] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
