@@ -27,7 +27,7 @@ class GroupCount(NamedTuple):
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Return whether ``pattern`` is part of ``name``; in it ``*``, ``?`` and ``[...]`` mean what they mean in a shell."""
+    """Return whether ``pattern`` is part of ``name``; ``*``, ``?`` and ``[...]`` are wild as in a shell."""
     return fnmatchcase(name, f"*{pattern}*")
 
 
@@ -54,7 +54,7 @@ def freeze_others(module: nn.Module, patterns: Sequence[str], option: str) -> No
 
 
 def group_of(name: str) -> str:
-    """Return the group of a parameter of ``NovelViewSystem``: a part of every block alike, or the whole tracking head."""
+    """Return the group of one of ``NovelViewSystem``'s parameters: a part of all blocks, or the whole tracking head."""
     parts = ["*" if part.isdigit() else part for part in name.removeprefix("model.").split(".")]
     if parts[-1] in ("weight", "bias"):
         parts.pop()
