@@ -83,7 +83,10 @@ def total_count(counts: dict[str, GroupCount]) -> GroupCount:
 
 def trainable_table(counts: dict[str, GroupCount]) -> str:
     """Return the counts as a Markdown table: tensors and numbers that train and that are frozen, by group."""
-    rows = [("parameters", "trainable", "", "frozen", ""), ("---", "---:", "---:", "---:", "---:")]
+    rows: list[tuple[str, ...]] = [
+        ("parameters", "trainable", "", "frozen", ""),
+        ("---", "---:", "---:", "---:", "---:"),
+    ]
     for name, count in {**counts, "all": total_count(counts)}.items():
         rows.append((name, *(f"{value:,}" if value else "" for part in count for value in part)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
