@@ -105,27 +105,27 @@ def row_log_softmax(
 def label_log_probability(
     query_rows: Float[Tensor, "b q k d"],
     tap: AttentionTap,
-    labels: Int[Tensor, "b v f q"],
+    cells: Int[Tensor, "b v f q m"],
     max_logits: int = MAX_LOGITS,
-) -> Float[Tensor, "b v f q k"]:
-    """Return the log-probability that each row gives to one cell of every frame.
+) -> Float[Tensor, "b v f q k m"]:
+    """Return the log-probability that each row gives to some cells of every frame.
 
     Frames are taken a few at a time and recomputed in backward, so that memory does not grow with their number.
 
     Args:
         query_rows: After rotary embedding, from ``gather_queries(tap, queries, rotate=True)``.
         tap: Its keys are rotated here, a few frames at a time.
-        labels: Flat cell (row * w + column).
+        cells: Flat (row * w + column); may repeat.
         max_logits: Most logits held at once; at least one frame is.
     """
 
-    def label_in_frames(rows: Tensor, key: Tensor, angles: Tensor, label: Tensor) -> Tensor:
+    def cells_in_frames(rows: Tensor, key: Tensor, angles: Tensor, cells: Tensor) -> Tensor:
         logits = _frame_logits(rows, key, angles)
-        chosen = logits.take_along_dim(label[:, :, None, :, None], dim=-1).squeeze(-1)
-        return rearrange(chosen - logits.logsumexp(dim=-1), "n b k q -> n b q k")
+        chosen = logits.take_along_dim(cells[:, :, None], dim=-1)
+        return rearrange(chosen - logits.logsumexp(dim=-1, keepdim=True), "n b k q m -> n b q k m")
 
-    chunks = _over_frames(label_in_frames, query_rows, tap, rearrange(labels, "b v f q -> (v f) b q"), max_logits)
-    return rearrange(torch.cat(chunks), "(v f) b q k -> b v f q k", v=tap.key.shape[1])
+    chunks = _over_frames(cells_in_frames, query_rows, tap, rearrange(cells, "b v f q m -> (v f) b q m"), max_logits)
+    return rearrange(torch.cat(chunks), "(v f) b q k m -> b v f q k m", v=tap.key.shape[1])
 
 
 @torch.no_grad()

@@ -187,13 +187,13 @@ class NovelViewSystem(LightningModule):
             }
             self._log_auxiliary("track", track.total, track.empty, passed.sigma, parts)
             self.log_dict(_by_source("track", track.total, batch, track.empty), batch_size=len(passed.sigma))
-            total = total + spec.weight_track * track.total.mean()
+            total = total + spec.weight_track * (spec.track_gate(passed.sigma) * track.total).mean()
         if self.correspondence_loss is not None and spec.weight_corr:
             taps = {layer: passed.taps[layer] for layer in self.corr_layers}
             corr = self.correspondence_loss(taps, truth.queries, tracks, visible, truth.valid)
             self._log_auxiliary("corr", corr.total, corr.empty, passed.sigma, corr.pairs)
             self.log_dict(_by_source("corr", corr.total, batch, corr.empty), batch_size=len(passed.sigma))
-            total = total + spec.weight_corr * corr.total.mean()
+            total = total + spec.weight_corr * (spec.corr_gate(passed.sigma) * corr.total).mean()
         return total
 
     def _log_auxiliary(

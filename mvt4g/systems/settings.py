@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mvt4g.losses.noise_gate import NoiseGate
 from mvt4g.systems.video_metrics import VideoMetricsSpec
 from mvt4g.types import InputError
 
@@ -13,6 +14,8 @@ class TrainingSpec:
     Attributes:
         weight_track: Weight of L_track; 0 leaves the tracking head out of the step.
         weight_corr: Weight of L_corr; 0 leaves it out of the step.
+        track_gate: How much L_track counts at each noise level, besides its weight; logged losses are not gated.
+        corr_gate: The same of L_corr.
         num_queries: Query points drawn a clip.
         warmup_steps: Optimizer steps over which the learning rate rises linearly from 0.
         decay_steps: Step at which a cosine brings the learning rate to 0; None keeps it constant.
@@ -23,6 +26,8 @@ class TrainingSpec:
 
     weight_track: float = 0.01
     weight_corr: float = 0.01
+    track_gate: NoiseGate = NoiseGate()
+    corr_gate: NoiseGate = NoiseGate()
     num_queries: int = 32
     warmup_steps: int = 0
     decay_steps: int | None = None

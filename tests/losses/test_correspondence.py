@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mvt4g.losses.correspondence import PAIRS, CorrespondenceLoss
+from mvt4g.losses.correspondence import PAIRS, CorrespondenceLoss, TermRule
 from mvt4g.types import AttentionTap, InputError
 from tests.reference.attention_rows import correspondence_loss
 
@@ -32,42 +32,66 @@ def make_batch(seed=0):
     frame = torch.randint(0, FRAMES, (BATCH, POINTS), generator=generator)
     clip, point = torch.arange(BATCH)[:, None], torch.arange(POINTS)
     visible[clip, view, frame, point] = True
-    tracks[~visible] *= 100  # ground truth is kept through occlusion and outside the image
+    outside = torch.rand(visible.shape, generator=generator) < 0.5
+    tracks[~visible & outside] *= 100  # ground truth is kept through occlusion, inside the image and out of it
     queries = torch.cat([torch.stack([view, frame * 4], dim=-1).float(), tracks[clip, view, frame, point]], dim=-1)
     return queries, tracks, visible, valid
 
 
-def twin(tap, queries, tracks, visible, valid, query=None, key=None):
+OPTIONS = {  # of the loss, and of its twin
+    "default": ({}, {}),
+    "mean of probabilities": ({"head_reduction": "mean"}, {"reduction": "mean"}),
+    "one head": ({"heads": [1]}, {"heads": [1]}),
+    "bilinear": ({"label": "bilinear"}, {"label": "bilinear"}),
+    "gaussian, mean": (
+        {"label": "gaussian", "label_sigma": 0.6, "head_reduction": "mean"},
+        {"label": "gaussian", "sigma": 0.6, "reduction": "mean"},
+    ),
+    "own frame": ({"terms": TermRule(own_frame=True)}, {"own_frame": True}),
+    "hidden points": ({"terms": TermRule(occluded=True)}, {"occluded": True}),
+    "across views": ({"terms": TermRule(pairs=("ref_tgt", "tgt_ref"))}, {"wanted": ("ref_tgt", "tgt_ref")}),
+}
+
+
+def twin(tap, queries, tracks, visible, valid, query=None, key=None, **options):
     query = tap.query.detach().numpy() if query is None else query
     key = tap.key.detach().numpy() if key is None else key
     rotary = tap.rotary[0, ..., 0, :].numpy()
     arrays = (values.numpy() for values in (queries.double(), tracks.double(), visible, valid))
-    return correspondence_loss(query, key, rotary, tap.frame_times.tolist(), tap.stride, *arrays)
+    return correspondence_loss(query, key, rotary, tap.frame_times.tolist(), tap.stride, *arrays, **options)
 
 
+@pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("max_logits", [1, 2**23])
-def test_equals_the_slow_twin(max_logits):
-    tap, batch = make_tap(0), make_batch()
-    terms = CorrespondenceLoss(max_logits=max_logits)({0: tap}, *batch)
-    totals, pairs = twin(tap, *batch)
+def test_equals_the_slow_twin(option, max_logits):
+    tap, batch, (ours, its) = make_tap(0), make_batch(), OPTIONS[option]
+    terms = CorrespondenceLoss(**ours, max_logits=max_logits)({0: tap}, *batch)
+    totals, pairs = twin(tap, *batch, **its)
     np.testing.assert_allclose(terms.total.detach(), totals, rtol=1e-6)
     for name in PAIRS:
         np.testing.assert_allclose(terms.pairs[name], [pair[name] for pair in pairs], rtol=1e-6)
-    assert terms.empty.tolist() == [False, False, True]
+    assert terms.empty.tolist() == [False, False, option not in {"own frame", "hidden points"}]
     assert min(totals[:2]) > 0.5
 
 
-@pytest.mark.parametrize("max_logits", [1, 2**23])
-def test_gradients_equal_differences_of_the_slow_twin(max_logits):
+def test_every_option_changes_the_value():
     tap, batch = make_tap(0), make_batch()
-    CorrespondenceLoss(max_logits=max_logits)({0: tap}, *batch).total.sum().backward()
+    values = [CorrespondenceLoss(**ours)({0: tap}, *batch).total[0].item() for ours, _ in OPTIONS.values()]
+    assert min(abs(a - b) for i, a in enumerate(values) for b in values[:i]) > 1e-3
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("max_logits", [1, 2**23])
+def test_gradients_equal_differences_of_the_slow_twin(option, max_logits):
+    tap, batch, (ours, its) = make_tap(0), make_batch(), OPTIONS[option]
+    CorrespondenceLoss(**ours, max_logits=max_logits)({0: tap}, *batch).total.sum().backward()
     rng = np.random.default_rng(0)
     for name in ("query", "key"):
         values = getattr(tap, name)
         direction = rng.standard_normal(values.shape)
         step = 1e-5 * direction
         ahead, behind = (
-            twin(tap, *batch, **{name: values.detach().numpy() + sign * step})[0].sum() for sign in (1, -1)
+            twin(tap, *batch, **its, **{name: values.detach().numpy() + sign * step})[0].sum() for sign in (1, -1)
         )
         assert (values.grad.numpy() * direction).sum() == pytest.approx((ahead - behind) / 2e-5, rel=1e-6)
 
@@ -124,6 +148,48 @@ def test_the_querys_own_frame_does_not_count():
     elsewhere = tracks.clone()
     elsewhere[0, 1, 0, 0] = 0.0
     assert loss({0: one_hot_tap()}, queries, elsewhere, visible).total.item() > 1
+
+
+def by_hand(**options):
+    """Two heads over 1x2 cells; a query at the first, whose point is 3/4 of a cell from the left in the other frame."""
+    key = torch.zeros(1, 1, 2, 1, 2, 2, 2)
+    key[0, 0, 1, 0, :, 0, 0] = torch.tensor([math.log(3.0), 0.0]) * 2**0.5  # first head: 3/4 and 1/4
+    query = torch.zeros_like(key)
+    query[..., 0] = 1.0  # second head: 1/2 and 1/2
+    tap = AttentionTap(0, query, key, torch.zeros(1, 1, 2, 1, 2, 1, 1), torch.arange(2), STRIDE)
+    queries, tracks = torch.tensor([[[0.0, 0.0, 1.0, 4.0]]]), torch.tensor([6.0, 4.0]).expand(1, 1, 2, 1, 2)
+    return CorrespondenceLoss(**options)(
+        {0: tap}, queries, tracks, torch.ones(1, 1, 2, 1, dtype=torch.bool)
+    ).total.item()
+
+
+def test_head_reductions_by_hand():
+    assert by_hand() == pytest.approx(-(math.log(3 / 4) + math.log(1 / 2)) / 2)
+    assert by_hand(head_reduction="mean") == pytest.approx(-math.log(5 / 8))
+    assert by_hand(heads=[0]) == pytest.approx(-math.log(3 / 4))
+    assert by_hand(heads=[1]) == pytest.approx(-math.log(1 / 2))
+    assert by_hand(terms=TermRule(own_frame=True), heads=[0]) == pytest.approx(-(math.log(3 / 4) + math.log(1 / 2)) / 2)
+
+
+def test_soft_labels_by_hand():
+    """A quarter of a cell right of the first centre: 3/4 and 1/4; normal: by their distances of 1/4 and 3/4."""
+    assert by_hand(label="bilinear", heads=[0]) == pytest.approx(-0.75 * math.log(3 / 4) - 0.25 * math.log(1 / 4))
+    near, far = math.exp(-(0.25**2) / 2), math.exp(-(0.75**2) / 2)
+    cost = -(near * math.log(3 / 4) + far * math.log(1 / 4)) / (near + far)
+    assert by_hand(label="gaussian", heads=[0]) == pytest.approx(cost)
+
+
+@pytest.mark.parametrize("heads", [[2], [-1], []])
+def test_a_head_that_is_not_there_is_refused(heads):
+    with pytest.raises(InputError, match=r"heads: got .*, want some of 0 to 1"):
+        CorrespondenceLoss(heads=heads)({0: make_tap(0)}, *make_batch())
+
+
+def test_bad_options_are_refused():
+    with pytest.raises(InputError, match="label_sigma: got 0"):
+        CorrespondenceLoss(label="gaussian", label_sigma=0.0)
+    with pytest.raises(InputError, match=r"terms.pairs: got \(\)"):
+        TermRule(pairs=())
 
 
 def test_layers_are_averaged():

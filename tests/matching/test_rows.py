@@ -78,7 +78,7 @@ def test_labels_are_read_off_the_rows_whatever_the_chunk(max_logits):
     tap.key.requires_grad_()
     labels = torch.randint(0, 12, (2, 2, 3, 5), generator=torch.Generator().manual_seed(2))
     rows = gather_queries(tap, queries, rotate=True)
-    chosen = label_log_probability(rows, tap, labels, max_logits)
+    chosen = label_log_probability(rows, tap, labels[..., None], max_logits)[..., 0]
     whole = row_log_softmax(rows, rotated(tap)[1])
     expected = whole.permute(0, 3, 4, 1, 2, 5).gather(-1, labels[..., None, None].expand(-1, -1, -1, -1, 2, 1))[..., 0]
     torch.testing.assert_close(chosen, expected, rtol=1e-9, atol=1e-9)
@@ -152,7 +152,7 @@ def test_rows_stay_in_fp32_under_autocast_and_low_precision_taps():
     tap = make_tap()
     low = AttentionTap(0, tap.query.bfloat16(), tap.key.bfloat16(), tap.rotary.float(), tap.frame_times, tap.stride)
     high = AttentionTap(0, low.query.float(), low.key.float(), low.rotary, tap.frame_times, tap.stride)
-    queries, labels = make_queries(tap), torch.zeros(2, 2, 3, 5, dtype=torch.long)
+    queries, labels = make_queries(tap), torch.zeros(2, 2, 3, 5, 1, dtype=torch.long)
     expected = label_log_probability(gather_queries(high, queries, rotate=True), high, labels)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         got = label_log_probability(gather_queries(low, queries, rotate=True), low, labels)

@@ -30,26 +30,55 @@ def log_row(query, key, rotary, clip, head, asked, frame_times, stride, target_v
     return logits - np.log(np.exp(logits - logits.max()).sum()) - logits.max()
 
 
-def correspondence_loss(query, key, rotary, frame_times, stride, queries, tracks, visible, query_valid):
-    """Mean negative log-likelihood of every clip, and by pair of views."""
-    batch, views, frames = key.shape[:3]
+def label_map(xy, stride, height, width, kind, sigma):
+    """How a point's label is spread over (height, width) cells, cell by cell."""
+    spread = np.zeros((height, width))
+    if kind == "hard":
+        spread[int(np.floor(xy[1] / stride)), int(np.floor(xy[0] / stride))] = 1.0
+        return spread
+    column, row = xy[0] / stride - 0.5, xy[1] / stride - 0.5  # cell centres lie at whole numbers
+    if kind == "bilinear":
+        column, row = min(max(column, 0), width - 1), min(max(row, 0), height - 1)
+        for i in range(height):
+            for j in range(width):
+                spread[i, j] = max(0, 1 - abs(j - column)) * max(0, 1 - abs(i - row))
+        return spread
+    reach = int(np.ceil(3 * sigma))
+    for i in range(height):
+        for j in range(width):
+            near = abs(j - np.floor(column + 0.5)) <= reach and abs(i - np.floor(row + 0.5)) <= reach
+            spread[i, j] = np.exp(-((j - column) ** 2 + (i - row) ** 2) / (2 * sigma**2)) if near else 0.0
+    return spread / spread.sum()
+
+
+def correspondence_loss(
+    query, key, rotary, frame_times, stride, queries, tracks, visible, query_valid, heads=None, reduction="each",
+    label="hard", sigma=1.0, own_frame=False, occluded=False, wanted=("ref_ref", "tgt_tgt", "ref_tgt", "tgt_ref"),
+):  # fmt: skip
+    """Mean cross-entropy of every clip, and by pair of views."""
+    batch, views, frames, height, width, num_heads = key.shape[:6]
+    heads = range(num_heads) if heads is None else heads
     totals, pairs = [], []
     for clip in range(batch):
-        found = {"ref_ref": [], "tgt_tgt": [], "ref_tgt": [], "tgt_ref": []}
+        found = {name: [] for name in ("ref_ref", "tgt_tgt", "ref_tgt", "tgt_ref")}
         for point, asked in enumerate(queries[clip]):
             for view in range(views):
                 for frame in range(frames):
                     own = int(asked[0]) == view and int(asked[1]) == frame_times[frame]
-                    if own or not visible[clip, view, frame, point] or not query_valid[clip, point]:
-                        continue
                     x, y = tracks[clip, view, frame, point]
-                    cell = int(np.floor(y / stride)), int(np.floor(x / stride))
-                    over_heads = [
-                        -log_row(query, key, rotary, clip, head, asked, frame_times, stride, view, frame)[cell]
-                        for head in range(key.shape[5])
-                    ]
+                    inside = 0 <= x < width * stride and 0 <= y < height * stride
+                    counts = visible[clip, view, frame, point] or (occluded and inside)
                     name = ("ref" if asked[0] == 0 else "tgt") + "_" + ("ref" if view == 0 else "tgt")
-                    found[name].append(np.mean(over_heads))
+                    if (own and not own_frame) or not counts or not query_valid[clip, point] or name not in wanted:
+                        continue
+                    spread = label_map((x, y), stride, height, width, label, sigma)
+                    rows = [
+                        log_row(query, key, rotary, clip, head, asked, frame_times, stride, view, frame)
+                        for head in heads
+                    ]
+                    if reduction == "mean":
+                        rows = [np.log(np.mean(np.exp(rows), axis=0))]
+                    found[name].append(np.mean([-(spread * row).sum() for row in rows]))
         everything = [value for values in found.values() for value in values]
         totals.append(np.mean(everything) if everything else 0.0)
         pairs.append({name: np.mean(values) if values else 0.0 for name, values in found.items()})

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from mvt4g.data.mixture import alike, named_after
 from mvt4g.data.points import take_points
 from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.losses.noise_gate import NoiseGate
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.tracking.head import TrackingHead
@@ -46,7 +47,7 @@ class Gradients(lightning.Callback):
         self.found = {name: None if value.grad is None else value.grad.clone() for name, value in named}
 
 
-def step(*clips, weight_track=BOTH, weight_corr=BOTH):
+def step(*clips, weight_track=BOTH, weight_corr=BOTH, **gates):
     """Train one step; return what was logged and the gradients."""
     torch.manual_seed(0)
     codec = PatchCodec()
@@ -55,7 +56,7 @@ def step(*clips, weight_track=BOTH, weight_corr=BOTH):
         ReCamMaster(sizes, codec.grid), codec,
         tracking_head=lambda shape: TrackingHead(shape, layer=1),
         correspondence_loss=CorrespondenceLoss(),
-        training=TrainingSpec(weight_track=weight_track, weight_corr=weight_corr, num_queries=8),
+        training=TrainingSpec(weight_track=weight_track, weight_corr=weight_corr, num_queries=8, **gates),
     )  # fmt: skip
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     gradients = Gradients()
@@ -84,6 +85,22 @@ def test_clips_with_tracks_do_more():
     logged, gradients = step(tracked(0), tracked(1))
     assert logged["train/loss"] > logged["train/loss_diff"]
     assert any(value.any() for name, value in gradients.items() if ".tracking_head." in name)
+
+
+def test_gates_close_a_loss_at_noise_levels_and_log_it_still():
+    """The step's two clips draw sigmas inside (0.01, 0.99); a gate beyond them leaves L_diff and the logs alone."""
+    logged, gradients = step(tracked(0), tracked(1))
+    closed = NoiseGate(low=0.9999)
+    shut, silent = step(tracked(0), tracked(1), track_gate=closed, corr_gate=closed)
+    assert shut["train/loss"] == shut["train/loss_diff"] == logged["train/loss_diff"]
+    assert (shut["train/loss_track"], shut["train/loss_corr"]) == (
+        logged["train/loss_track"],
+        logged["train/loss_corr"],
+    )
+    head = [name for name in gradients if ".tracking_head." in name]
+    assert all(not silent[name].any() for name in head)
+    half, _ = step(tracked(0), tracked(1), track_gate=closed, corr_gate=NoiseGate(power=1.0))
+    assert logged["train/loss_diff"] < half["train/loss"] < logged["train/loss"] - logged["train/loss_track"]
 
 
 def test_an_empty_clip_counts_in_the_divisor_and_not_in_its_source_s_mean():

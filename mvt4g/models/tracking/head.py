@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mvt4g.geometry.plucker import plucker_at
 from mvt4g.geometry.pose import compose, invert_pose, pose_from
+from mvt4g.geometry.rotary import rotate_pairs
 from mvt4g.matching.rows import argmax_matches
 from mvt4g.matching.tokens import latent_frame_of
 from mvt4g.models.tracking.correlation import batched_correlation, local_patches
@@ -29,6 +30,8 @@ class TrackingHeadSpec:
         stride: Pixels a cell of the upsampled maps covers on each side; must divide the tap's.
         channels: Features of the upsampled maps.
         upsampler_hidden: Width of the upsampling MLP.
+        upsampling: By pixel shuffle, or bilinear between tokens.
+        rotated: Correlate q and k after rotary embedding, as attention uses them, rather than before.
         scales: Reductions of the maps that are correlated.
         radius: Of the correlated patches, in cells of each scale.
         correlation_features: What the MLP makes of one scale's correlation.
@@ -39,13 +42,16 @@ class TrackingHeadSpec:
         mlp_ratio: Of the refiner's blocks.
         num_virtual: Virtual points.
         iterations: Refinement steps.
-        start: Where the search begins in views other than the query's: at the best match of the tap's own attention, or
-            at the query's own coordinates.
+        start: Where the search begins. ``attention``: in views other than the query's at the best match of the tap's
+            own attention, in its own view at its own coordinates. ``everywhere``: at the best match in every view and
+            frame but its own. ``query``: at its own coordinates in all.
     """
 
     stride: int = 4
     channels: int = 32
     upsampler_hidden: int = 64
+    upsampling: Literal["shuffle", "bilinear"] = "shuffle"
+    rotated: bool = False
     scales: tuple[int, ...] = (1, 2)
     radius: int = 2
     correlation_features: int = 32
@@ -56,7 +62,7 @@ class TrackingHeadSpec:
     mlp_ratio: int = 2
     num_virtual: int = 16
     iterations: int = 2
-    start: Literal["attention", "query"] = "attention"
+    start: Literal["attention", "everywhere", "query"] = "attention"
 
     @classmethod
     def full(cls) -> "TrackingHeadSpec":
@@ -89,9 +95,9 @@ class _Scale:
 class TrackingHead(nn.Module):
     """Tracks query points through every view and latent frame by what one attention layer knows.
 
-    q and k before rotary embedding are upsampled; the patch around a query in the q map of its own view and frame is
-    correlated, at several scales, with patches of the k maps of all views and frames around the current estimates; a
-    transformer over time, views and points turns that into residuals, several times.
+    q and k (before rotary embedding by default) are upsampled; the patch around a query in the q map of its own view
+    and frame is correlated, at several scales, with patches of the k maps of all views and frames around the current
+    estimates; a transformer over time, views and points turns that into residuals, several times.
 
     Source: MVTrack4Gen (arXiv 2606.26087), section 5.2 and App. B.2; MV-TAP.
     """
@@ -112,8 +118,8 @@ class TrackingHead(nn.Module):
             raise InputError(f"spec.stride: got {spec.stride}, want a divisor of the tap's stride {tap_shape.stride}")
         self.layer, self.spec, self.tap_shape = layer, spec, tap_shape
         token_dim, factor = tap_shape.num_heads * tap_shape.head_dim, tap_shape.stride // spec.stride
-        self.query_upsampler = FeatureUpsampler(token_dim, spec.channels, factor, spec.upsampler_hidden)
-        self.key_upsampler = FeatureUpsampler(token_dim, spec.channels, factor, spec.upsampler_hidden)
+        sizes = token_dim, spec.channels, factor, spec.upsampler_hidden, spec.upsampling
+        self.query_upsampler, self.key_upsampler = FeatureUpsampler(*sizes), FeatureUpsampler(*sizes)
         self.key_upsampler.load_state_dict(self.query_upsampler.state_dict())
         patch = (2 * spec.radius + 1) ** 2
         hidden = spec.correlation_features + spec.correlation_features // 2
@@ -174,8 +180,11 @@ class TrackingHead(nn.Module):
         """Upsample q and k, and read the query patches, at every scale."""
         batch, views = tap.query.shape[:2]
         tokens = "b v f h w k d -> (b v f) h w (k d)"
-        query_maps = self.query_upsampler(rearrange(tap.query, tokens))
-        key_maps = self.key_upsampler(rearrange(tap.key, tokens))
+        query, key = tap.query, tap.key
+        if self.spec.rotated:
+            query, key = rotate_pairs(query, tap.rotary), rotate_pairs(key, tap.rotary)
+        query_maps = self.query_upsampler(rearrange(query, tokens))
+        key_maps = self.key_upsampler(rearrange(key, tokens))
         lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
         clip_view = torch.arange(batch, device=queries.device)[:, None] * views + queries[..., 0].long()
         frames = tap.query.shape[2]
@@ -212,14 +221,16 @@ class TrackingHead(nn.Module):
         return torch.cat(features, dim=-1)
 
     def _start(self, tap: AttentionTap, queries: Tensor) -> Float[Tensor, "b v f n 2"]:
-        """The query's own coordinates in its own view; elsewhere by the start rule."""
+        """The query's own coordinates, or the best match where the start rule says so."""
         views, frames = tap.query.shape[1:3]
         stay = repeat(queries[..., 2:], "b n xy -> b v f n xy", v=views, f=frames)
         if self.spec.start == "query":
             return stay
         view = rearrange(torch.arange(views, device=queries.device), "v -> v 1 1")
-        own_view = rearrange(queries[..., 0], "b n -> b 1 1 n") == view
-        return torch.where(own_view[..., None], stay, argmax_matches(tap, queries).pixels)
+        kept = rearrange(queries[..., 0], "b n -> b 1 1 n") == view
+        if self.spec.start == "everywhere":
+            kept = kept & (rearrange(queries[..., 1], "b n -> b 1 1 n") == rearrange(tap.frame_times, "f -> f 1"))
+        return torch.where(kept[..., None], stay, argmax_matches(tap, queries).pixels)
 
     def _fixed_features(
         self, frame_times: Int[Tensor, " f"], queries: Tensor, views: int

@@ -1,5 +1,7 @@
 """Token features -> finer feature maps for correlation, and their reductions to coarser scales."""
 
+from typing import Literal
+
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,31 +11,44 @@ from torch.nn import functional as F
 class FeatureUpsampler(nn.Module):
     """Takes the features of one token to a block of factor x factor cells, normalised.
 
-    A linear projection, the same for all cells of the block, carries the token's content; an MLP with pixel shuffle
-    adds what differs between them. The MLP starts near zero, so that two upsamplers of equal weights first give
-    correlations that mirror the dot products of the tokens themselves. Features are normalised to mean 0 and unit
-    length over channels and scaled by a learned weight (a temperature per channel, 1 at first).
+    A linear projection, the same for all cells of the block, carries the token's content; an MLP adds to it: by pixel
+    shuffle (what differs between the cells of a block, so that a token may know where in it things are), or without it
+    (the block's cells are then bilinear between tokens). The MLP starts near zero, so that two upsamplers of equal
+    weights first give correlations that mirror the dot products of the tokens themselves. Features are normalised to
+    mean 0 and unit length over channels and scaled by a learned weight (a temperature per channel, 1 at first).
     """
 
-    def __init__(self, token_dim: int, channels: int, factor: int, hidden: int) -> None:
+    def __init__(
+        self,
+        token_dim: int,
+        channels: int,
+        factor: int,
+        hidden: int,
+        upsampling: Literal["shuffle", "bilinear"] = "shuffle",
+    ) -> None:
         """Set the sizes; ``factor`` 1 keeps the token's own resolution."""
         super().__init__()
-        self.factor = factor
+        self.factor, self.upsampling = factor, upsampling
         self.project = nn.Linear(token_dim, channels, bias=False)
         self.expand = nn.Linear(token_dim, hidden)
-        self.detail = nn.Linear(hidden, channels * factor**2)
+        self.detail = nn.Linear(hidden, channels * factor**2 if upsampling == "shuffle" else channels)
         self.norm = nn.LayerNorm(channels, eps=1e-6, bias=False)
         nn.init.constant_(self.norm.weight, channels**-0.5)
         nn.init.orthogonal_(self.project.weight)
         nn.init.trunc_normal_(self.detail.weight, std=0.02)
         nn.init.zeros_(self.detail.bias)
 
-    def forward(self, tokens: Float[Tensor, "*batch h w d"]) -> Float[Tensor, "*batch fine_h fine_w c"]:
+    def forward(self, tokens: Float[Tensor, "m h w d"]) -> Float[Tensor, "m fine_h fine_w c"]:
         """Return maps of factor * h rows and factor * w columns, features last."""
         tokens = tokens.to(self.project.weight.dtype)
-        detail = rearrange(self.detail(F.gelu(self.expand(tokens))), "... (cell c) -> ... cell c", cell=self.factor**2)
+        detail = self.detail(F.gelu(self.expand(tokens)))
+        if self.upsampling == "bilinear":
+            coarse = rearrange(detail + self.project(tokens), "m h w c -> m c h w")
+            fine = F.interpolate(coarse, scale_factor=self.factor, mode="bilinear", align_corners=False)
+            return self.norm(rearrange(fine, "m c h w -> m h w c"))
+        detail = rearrange(detail, "m h w (cell c) -> m h w cell c", cell=self.factor**2)
         features = self.norm(detail + self.project(tokens)[..., None, :])
-        return rearrange(features, "... h w (y x) c -> ... (h y) (w x) c", y=self.factor)
+        return rearrange(features, "m h w (y x) c -> m (h y) (w x) c", y=self.factor)
 
 
 def reduced(maps: Float[Tensor, "m h w d"], scale: int) -> Float[Tensor, "m small_h small_w d"]:

@@ -93,6 +93,40 @@ def test_starts_at_the_query_in_its_own_view_and_at_the_best_match_elsewhere():
     assert (stay - tracks).norm(dim=-1)[elsewhere].mean() > STRIDE
 
 
+def test_a_start_everywhere_is_the_best_match_in_all_but_the_querys_own_frame():
+    tap, queries, cameras, tracks, visible = make_clip(3)
+    spec = replace(SMALL, iterations=1, start="everywhere")
+    start = TrackingHead(TAP_SHAPE, 0, spec)(tap, queries, cameras).tracks[0]
+    own_view = queries[:, None, None, :, 0] == torch.arange(2)[:, None, None]
+    own = own_view & (queries[:, None, None, :, 1] == torch.arange(3)[:, None])
+    assert (start - queries[:, None, None, :, 2:]).norm(dim=-1)[own].max() < 0.5
+    moved = own_view & ~own & visible
+    assert (start - tracks).norm(dim=-1)[moved].mean() < STRIDE * 0.7
+    attention = TrackingHead(TAP_SHAPE, 0, replace(spec, start="attention"))(tap, queries, cameras).tracks[0]
+    assert (attention - tracks).norm(dim=-1)[moved].mean() > STRIDE
+    torch.testing.assert_close(
+        attention[~own_view.expand(visible.shape)], start[~own_view.expand(visible.shape)], rtol=0, atol=0.5
+    )
+
+
+def test_features_may_be_rotated_or_not():
+    """Without rotation the angles mean nothing to the features; with it they do, and no angle changes nothing."""
+    tap, queries, cameras, _, _ = make_clip(1)
+    turned = replace(tap, rotary=torch.randn(tap.rotary.shape, generator=torch.Generator().manual_seed(0)))
+    plain, rotated = (make_head(spec=replace(SMALL, start="query", rotated=flag)) for flag in (False, True))
+    expected = plain(tap, queries, cameras).tracks
+    assert torch.equal(plain(turned, queries, cameras).tracks, expected)
+    torch.testing.assert_close(rotated(tap, queries, cameras).tracks, expected)
+    assert (rotated(turned, queries, cameras).tracks - expected).abs().max() > 0.05
+
+
+def test_upsampling_without_pixel_shuffle_tracks_too():
+    tap, queries, cameras, tracks, _ = make_clip(1)
+    head = make_head(spec=replace(SMALL, upsampling="bilinear"))
+    assert head(tap, queries, cameras).tracks.shape[1:] == tracks.shape
+    assert head.query_upsampler.detail.weight.shape == (16, 32)
+
+
 def test_a_clip_alone_is_the_clip_in_a_batch():
     tap, queries, cameras, _, _ = make_clip(1, batch=3)
     head = make_head()

@@ -16,18 +16,35 @@ def test_a_tokens_block_depends_on_that_token_alone():
 
 
 def test_features_start_with_unit_length():
-    features = FeatureUpsampler(16, 8, 4, 8)(torch.randn(3, 3, 16))
-    torch.testing.assert_close(features.norm(dim=-1), torch.ones(12, 12), rtol=1e-4, atol=1e-4)
+    features = FeatureUpsampler(16, 8, 4, 8)(torch.randn(1, 3, 3, 16))
+    torch.testing.assert_close(features.norm(dim=-1), torch.ones(1, 12, 12), rtol=1e-4, atol=1e-4)
 
 
 def test_factor_one_keeps_the_grid_and_zero_tokens_stay_finite():
     upsampler = FeatureUpsampler(6, 4, 1, 8)
-    tokens = torch.zeros(2, 3, 6, requires_grad=True)
+    tokens = torch.zeros(1, 2, 3, 6, requires_grad=True)
     features = upsampler(tokens)
     features.square().sum().backward()
-    assert features.shape == (2, 3, 4)
+    assert features.shape == (1, 2, 3, 4)
     assert torch.isfinite(features).all()
     assert torch.isfinite(tokens.grad).all()
+
+
+def test_without_pixel_shuffle_cells_are_bilinear_between_tokens():
+    upsampler = FeatureUpsampler(2, 2, 4, 8, "bilinear")
+    torch.nn.init.zeros_(upsampler.detail.weight)
+    upsampler.project.weight.data = torch.eye(2)
+    upsampler.norm = torch.nn.Identity()
+    tokens = torch.tensor([[[[0.0, 1.0], [8.0, 1.0]]]])
+    features = upsampler(tokens)
+    assert features.shape == (1, 4, 8, 2)
+    assert features[0, 0, :, 0].tolist() == [0, 0, 1, 3, 5, 7, 8, 8]
+    assert (features[..., 1] == 1).all()
+
+
+def test_without_pixel_shuffle_features_start_with_unit_length():
+    features = FeatureUpsampler(16, 8, 4, 8, "bilinear")(torch.randn(1, 3, 3, 16))
+    torch.testing.assert_close(features.norm(dim=-1), torch.ones(1, 12, 12), rtol=1e-4, atol=1e-4)
 
 
 def test_reduction_by_known_values():

@@ -1,0 +1,43 @@
+"""How much a loss on attention counts at each noise level."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.types import InputError
+
+
+@dataclass(frozen=True)
+class NoiseGate:
+    """Weight ``(1 - sigma)^power`` for sigma in [low, high], 0 elsewhere; by default 1 everywhere, as in the paper.
+
+    At high noise the target's tokens carry no content: what supervision teaches there is where the cameras alone say
+    a point should be.
+
+    Attributes:
+        low: Least sigma that counts.
+        high: Largest sigma that counts.
+        power: Above 0, cleaner levels count more.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    power: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        if not 0 <= self.low < self.high <= 1:
+            raise InputError(f"noise gate: got low {self.low} and high {self.high}, want 0 <= low < high <= 1")
+        if self.power < 0:
+            raise InputError(f"noise gate: got power {self.power}, want at least 0")
+
+    def __call__(self, sigma: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """Return the weight of each clip's noise level."""
+        weight = (1 - sigma).clamp(min=0) ** self.power
+        return torch.where((sigma >= self.low) & (sigma <= self.high), weight, torch.zeros_like(weight))
