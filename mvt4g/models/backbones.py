@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mvt4g.models.checkpoints import load_weights
 from mvt4g.models.conditioning.interface import CameraConditioning, identity_linear
+from mvt4g.models.conditioning.plucker import packed_channels, packed_rays
 from mvt4g.models.conditioning.relative_pose import RelativePoseConditioning
+from mvt4g.models.conditioning.rotary import CameraPhase
 from mvt4g.models.layers.attention import QueryKey
 from mvt4g.models.layers.rope import axis_dims, rotary_angles
 from mvt4g.models.video_dit import DiTBlock, VideoDiT, VideoDiTConfig
@@ -48,6 +51,13 @@ class Backbone(nn.Module):
             raise InputError(f"patch_size: got {dit.patch_size}, want (1, p, p)")
         if not 1 <= null_text_length <= dit.text_len:
             raise InputError(f"null_text_length: got {null_text_length}, want 1 to text_len {dit.text_len}")
+        if dit.in_channels < grid.channels:
+            raise InputError(f"dit.in_channels: got {dit.in_channels}, want at least the latents' {grid.channels}")
+        if dit.control_channels not in (None, packed_channels(grid)):
+            raise InputError(
+                f"dit.control_channels: got {dit.control_channels}, want {packed_channels(grid)}, those of the packed"
+                " rays (6 * temporal_stride * spatial_stride**2), or null"
+            )
         axis_dims(dit.head_dim)  # raises now rather than at the first forward
         self.grid = grid
         self.num_layers = dit.num_layers
@@ -76,6 +86,7 @@ class Backbone(nn.Module):
         text: Float[Tensor, "b l text_d"] | None = None,
         tap_layers: Sequence[int] = (),
         read_tap: TapReader | None = None,
+        image: Float[Tensor, "b i image_d"] | None = None,
     ) -> BackboneOutput:
         """Predict for the noisy target, given the clean reference and both views' cameras.
 
@@ -87,31 +98,47 @@ class Backbone(nn.Module):
             text: None = the learned null text.
             tap_layers: 0-based.
             read_tap: Takes the tap of each of ``tap_layers`` as soon as it has run; ``taps`` comes back empty then.
+            image: Tokens of the reference's first frame, for a network that sees an image; None = none.
 
         Raises:
             InputError: If latents, cameras and layers do not fit each other or the network.
         """
         self._check_inputs(target_latents, cameras, tap_layers)
         batch, _, frames, height, width = target_latents.shape
-        angles = self._angles(frames, height, width, target_latents.device)
 
         def read(layer: int, tap: QueryKey) -> None:
             assert read_tap is not None
-            read_tap(self._tap(layer, tap, angles))
+            read_tap(self._tap(layer, tap))
 
         output = self.dit(
-            torch.cat([target_latents, reference_latents], dim=2),
+            self._joint_latents(target_latents, reference_latents),
             timestep,
             self.null_text.expand(batch, -1, -1) if text is None else text,
-            angles,
+            self._angles(frames, height, width, target_latents.device),
             self._camera_features(cameras, height, width),
             tap_layers,
             num_output_frames=frames,
             read_tap=None if read_tap is None else read,
+            image=image,
+            control=self._control(cameras, height, width),
         )
-        return BackboneOutput(
-            output.latents, {layer: self._tap(layer, tap, angles) for layer, tap in output.taps.items()}
-        )
+        return BackboneOutput(output.latents, {layer: self._tap(layer, tap) for layer, tap in output.taps.items()})
+
+    def _joint_latents(
+        self, target: Float[Tensor, "b c f h w"], reference: Float[Tensor, "b c f h w"]
+    ) -> Float[Tensor, "b in_c 2*f h w"]:
+        """Lay the frames of both views one after the other; channels that the codec lacks are zero."""
+        joint = torch.cat([target, reference], dim=2)
+        missing = self.dit.config.in_channels - joint.shape[1]
+        return F.pad(joint, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else joint
+
+    def _control(self, cameras: Cameras, height: int, width: int) -> Float[Tensor, "b c f h w"] | None:
+        """Return the camera control of a DiT that takes one, target frames first."""
+        if self.dit.config.control_channels is None:
+            return None
+        with torch.autocast(cameras.intrinsics.device.type, enabled=False):
+            rays = packed_rays(cameras, self.grid, height, width)
+        return torch.cat([rays[:, TARGET], rays[:, REFERENCE]], dim=2)
 
     def _angles(self, frames: int, height: int, width: int, device: torch.device) -> Float[Tensor, "1 f h w 1 half_d"]:
         _, rows, columns = self.dit.config.patch_size
@@ -127,18 +154,16 @@ class Backbone(nn.Module):
                 features[name] = torch.cat([by_view[:, TARGET], by_view[:, REFERENCE]], dim=1)
         return features
 
-    def _tap(self, layer: int, tap: QueryKey, angles: Float[Tensor, "1 f h w 1 half_d"]) -> AttentionTap:
-        query, key, rotary = (
-            rearrange(part, "b (v f) h w k d -> b v f h w k d", v=2).flip(1) for part in (*tap, angles)
-        )
+    def _tap(self, layer: int, tap: QueryKey) -> AttentionTap:
+        query, key, rotary = (rearrange(part, "b (v f) h w k d -> b v f h w k d", v=2).flip(1) for part in tap)
         times = self.grid.temporal_stride * torch.arange(query.shape[2], device=query.device)
         return AttentionTap(layer, query, key, rotary, times, self.tap_shape.stride)
 
     def _check_inputs(self, latents: Tensor, cameras: Cameras, tap_layers: Sequence[int]) -> None:
         _, channels, frames, height, width = latents.shape
         _, rows, columns = self.dit.config.patch_size
-        if channels != self.dit.config.in_channels:
-            raise InputError(f"latents: got {channels} channels, want {self.dit.config.in_channels}")
+        if channels != self.grid.channels:
+            raise InputError(f"latents: got {channels} channels, want {self.grid.channels}")
         if height % rows or width % columns:
             stride = self.tap_shape.stride
             raise InputError(
@@ -190,3 +215,45 @@ class ReCamMaster(Backbone):
     def frame_positions(self, num_frames: int, device: torch.device) -> Tensor:
         """Return 0 to 2f - 1."""
         return torch.arange(2 * num_frames, device=device)
+
+
+class ReDirector(Backbone):
+    """ReDirector: packed rays of both views beside the tokens, and as phases of every self-attention.
+
+    The rays pass the control adapter of its base, Wan2.1-Fun-Control-Camera. What comes out is added to the tokens and
+    turns queries, keys and values (rotary camera encoding). Both views share their rotary times, so that the same
+    moment has the same place in both, and a clip may be as long as one likes. Of the channels that the base has beyond
+    the latents', for a first frame to go on from, none is used.
+
+    Args:
+        dit: With ``control_channels``, and ``image_dim`` for the base's image tokens.
+        extra_conditioning: More ways for cameras to enter, each changing nothing until it is trained.
+        null_text_length: Tokens of the learned text that stands in for none.
+        weights: Checkpoint to start from; ``extra_conditioning`` that it lacks stays at its zero.
+
+    Raises:
+        InputError: If sizes do not go together, or the checkpoint is not this model's.
+
+    Source: ReDirector, arXiv 2511.19827, and its released code.
+    """
+
+    def __init__(
+        self,
+        dit: VideoDiTConfig,
+        grid: LatentGrid,
+        extra_conditioning: Sequence[CameraConditioning] = (),
+        null_text_length: int = 8,
+        weights: Path | None = None,
+    ) -> None:
+        if dit.control_channels is None:
+            raise InputError(f"dit.control_channels: got null, want {packed_channels(grid)}, those of the packed rays")
+        super().__init__(dit, grid, extra_conditioning, null_text_length)
+        for block in self.dit.blocks:
+            for phase in ("rope_phase_qk", "rope_phase_vo"):
+                setattr(block.self_attn, phase, CameraPhase(dit.dim, dit.num_heads, dit.head_dim))
+        if weights is not None:
+            load_weights(self, weights, may_lack=[way.name for way in extra_conditioning])
+
+    def frame_positions(self, num_frames: int, device: torch.device) -> Tensor:
+        """Return 0 to f - 1 twice."""
+        return torch.arange(num_frames, device=device).repeat(2)

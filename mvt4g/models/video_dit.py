@@ -1,24 +1,31 @@
-"""Wan2.1's video diffusion transformer, under the parameter names of its original checkpoint.
+"""Wan2.1's video diffusion transformer, under the parameter names of its original checkpoints.
+
+With an image and a camera control it is Wan2.1-Fun-Control-Camera, without them Wan2.1 T2V.
 
 Everything is computed on a ``b f h w d`` grid of tokens. What a backbone adds to the blocks (camera inputs, a
 projector) lives inside them, under the names its own checkpoint uses.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention
-from mvt4g.models.layers.mlp import two_layer
+from mvt4g.models.layers.control_adapter import ControlAdapter
+from mvt4g.models.layers.mlp import image_mlp, two_layer
 from mvt4g.models.layers.modulation import AffineNorm, gated_add, modulated_norm, sinusoidal_embedding
 from mvt4g.models.layers.patches import Head, PatchEmbedding
 from mvt4g.types import InputError
+
+CONTROL = "control"
+"""The camera features that the control adapter makes, which a self-attention may turn into phases."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,10 @@ class VideoDiTConfig:
         eps: Of all norms.
         query_gain: What the scale of the self-attention's query norm starts from. At Wan's 1 no logit can exceed
             sqrt(head_dim), so that a small model trained from scratch is long in learning to look at one token.
+        image_dim: Width of an image token as it comes in; None = a network that sees no image.
+        control_channels: Channels of the camera control, which lies on the latents' grid; None = a network without.
+        activation_checkpointing: Keep each block's input alone for the backward pass and run the block again: most of
+            the memory of training for a third more time.
     """
 
     in_channels: int = 16
@@ -47,6 +58,9 @@ class VideoDiTConfig:
     patch_size: tuple[int, int, int] = (1, 2, 2)
     eps: float = 1e-6
     query_gain: float = 1.0
+    image_dim: int | None = None
+    control_channels: int | None = None
+    activation_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.dim % self.num_heads:
@@ -79,6 +93,16 @@ class VideoDiTConfig:
         """Return Wan2.1 T2V 1.3B, whose released weights fit."""
         return cls(dim=1536, ffn_dim=8960, text_dim=4096, text_len=512, num_heads=12, num_layers=30)
 
+    @classmethod
+    def wan_14b(cls) -> "VideoDiTConfig":
+        """Return Wan2.1 T2V 14B."""
+        return cls(dim=5120, ffn_dim=13824, text_dim=4096, text_len=512, num_heads=40, num_layers=40)
+
+    @classmethod
+    def wan_fun_camera_1_3b(cls) -> "VideoDiTConfig":
+        """Return Wan2.1-Fun-V1.1 1.3B Control-Camera, the base of ReDirector."""
+        return replace(cls.wan_1_3b(), in_channels=32, image_dim=1280, control_channels=1536)
+
 
 class DiTBlock(nn.Module):
     """Self-attention over all views and frames, cross-attention to text, feed-forward; modulated by diffusion time.
@@ -91,7 +115,7 @@ class DiTBlock(nn.Module):
         self.eps = config.eps
         self.self_attn = SelfAttention(config.dim, config.num_heads, config.eps)
         self.norm3 = AffineNorm(config.dim, config.eps)
-        self.cross_attn = CrossAttention(config.dim, config.num_heads, config.eps)
+        self.cross_attn = CrossAttention(config.dim, config.num_heads, config.eps, config.image_dim is not None)
         self.ffn = two_layer(config.dim, config.ffn_dim, config.dim)
         self.modulation = nn.Parameter(torch.randn(1, 6, config.dim) * config.dim**-0.5)
         self.projector: nn.Module = nn.Identity()
@@ -116,14 +140,17 @@ class DiTBlock(nn.Module):
         angles: Float[Tensor, "#b f h w #k half_d"],
         cameras: Mapping[str, Float[Tensor, "b f #h #w _"]],
         num_frames: int | None = None,
+        image: Float[Tensor, "b i d"] | None = None,
     ) -> tuple[Float[Tensor, "b n h w d"], QueryKey]:
         """Return the next tokens, and the queries and keys of the self-attention.
 
         Args:
             time: Shift, scale and gate of self-attention, then of the feed-forward, before the block's own offsets.
+            text: Embedded.
             angles: Rotary angles of the tokens, radians.
             cameras: Camera features by the name of the input that takes them, in the order of the tokens.
             num_frames: Go on with this many leading frames alone, which still attend to all; None = all.
+            image: Embedded.
         """
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = rearrange(
             self.modulation.float() + time, "b six d -> six b 1 1 1 d"
@@ -131,9 +158,9 @@ class DiTBlock(nn.Module):
         update = modulated_norm(tokens, shift, scale, self.eps)
         for name in self.camera_inputs:
             update = update + self.get_submodule(name)(cameras[name])
-        update, tap = self.self_attn(update, angles, num_frames)
+        update, tap = self.self_attn(update, angles, num_frames, cameras.get(CONTROL))
         tokens = gated_add(tokens[:, :num_frames], gate, self.projector(update))
-        tokens = tokens + self.cross_attn(self.norm3(tokens), text)
+        tokens = tokens + self.cross_attn(self.norm3(tokens), text, image)
         update = self.ffn(modulated_norm(tokens, ffn_shift, ffn_scale, self.eps))
         return gated_add(tokens, ffn_gate, update), tap
 
@@ -155,6 +182,12 @@ class VideoDiT(nn.Module):
         self.text_embedding = two_layer(config.text_dim, config.dim, config.dim)
         self.time_embedding = two_layer(config.freq_dim, config.dim, config.dim, nn.SiLU())
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(config.dim, 6 * config.dim))
+        self.img_emb = None if config.image_dim is None else image_mlp(config.image_dim, config.dim)
+        self.control_adapter = (
+            None
+            if config.control_channels is None
+            else ControlAdapter(config.control_channels, config.dim, config.patch_size[1])
+        )
         self.blocks = nn.ModuleList(DiTBlock(config) for _ in range(config.num_layers))
         self.head = Head(config.dim, config.out_channels, config.patch_size, config.eps)
         self._initialise()
@@ -169,6 +202,8 @@ class VideoDiT(nn.Module):
         tap_layers: Collection[int] = (),
         num_output_frames: int | None = None,
         read_tap: Callable[[int, QueryKey], None] | None = None,
+        image: Float[Tensor, "b i image_d"] | None = None,
+        control: Float[Tensor, "b control_c f h w"] | None = None,
     ) -> DiTOutput:
         """Run the network.
 
@@ -183,14 +218,19 @@ class VideoDiT(nn.Module):
                 block then spares the rest everything but their keys and values (7 % of a tiny step).
             read_tap: Takes (layer, queries and keys) of each of ``tap_layers`` as soon as it has run, so that one
                 layer's are held at a time; ``taps`` comes back empty then.
+            image: Tokens of an image, for a network that sees one; None = a zero, as Wan2.1-Fun does without one.
+            control: Camera control on the latents' grid, for a network that takes it.
         """
         time, block_time = self.embed_time(timestep)
-        context = self.embed_text(text)
+        context, seen = self.embed_text(text), self.embed_image(image, len(text))
         tokens = self.patch_embedding(latents)
+        if self.control_adapter is not None:
+            cameras = {**cameras, CONTROL: self.control_adapter(control)}
+            tokens = tokens + cameras[CONTROL]
         taps = {}
         for layer, block in enumerate(self.blocks):
             num_frames = num_output_frames if layer == self.config.num_layers - 1 else None
-            tokens, tap = block(tokens, block_time, context, angles, cameras, num_frames)
+            tokens, tap = self._run(block, tokens, block_time, context, angles, cameras, num_frames, seen)
             if layer in tap_layers and read_tap is not None:
                 read_tap(layer, tap)
             elif layer in tap_layers:
@@ -216,6 +256,28 @@ class VideoDiT(nn.Module):
             raise InputError(f"text: got shape {tuple(text.shape)}, want at most {limit} tokens of width {width}")
         padded = F.pad(text, (0, 0, 0, limit - text.shape[1]))
         return self.text_embedding(padded.to(_dtype(self.text_embedding)))
+
+    def embed_image(self, image: Float[Tensor, "b i image_d"] | None, batch: int) -> Float[Tensor, "b i d"] | None:
+        """Return the embedded image, of a zero token when there is none, or None if the network sees no image.
+
+        Raises:
+            InputError: If the tokens have another width than ``image_dim``, or the network sees no image.
+        """
+        width = self.config.image_dim
+        if image is not None and image.shape[2] != width:
+            raise InputError(
+                f"image: got tokens of width {image.shape[2]}, want {'no image' if width is None else width}"
+            )
+        if self.img_emb is None or width is None:
+            return None
+        if image is None:  # attention to many equal tokens is attention to one of them
+            image = self.head.modulation.new_zeros(batch, 1, width)
+        return self.img_emb(image.to(_dtype(self.img_emb)))
+
+    def _run(self, block: nn.Module, *inputs: Any) -> tuple[Float[Tensor, "b f h w d"], QueryKey]:
+        if self.config.activation_checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, *inputs, use_reentrant=False)
+        return block(*inputs)
 
     def _initialise(self) -> None:
         for module in self.modules():

@@ -3,7 +3,7 @@
 import torch
 
 from mvt4g.geometry.pose import rotation_from_axis_angle
-from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import Cameras, LatentGrid
@@ -26,7 +26,7 @@ def make_loud(module, seed=0):
         for name, parameter in module.named_parameters():
             if not parameter.any() or ".projector." in name or name.endswith(".bias"):
                 parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
-            if name.endswith(("attn.v.weight", "attn.o.weight")):
+            if name.endswith(("attn.v.weight", "attn.o.weight", "attn.v_img.weight")):
                 parameter *= 8
             if name.endswith(("_embedding.0.weight", "_embedding.2.weight")):
                 parameter *= 20  # they are drawn with deviation 0.02
@@ -39,6 +39,13 @@ def loud_backbone(head_dim=24, plucker=True, **changes):
     torch.manual_seed(0)
     extra = [PluckerConditioning()] if plucker else []
     return make_loud(ReCamMaster(small_config(head_dim, **changes), GRID, extra, null_text_length=3)).eval()
+
+
+def loud_redirector(head_dim=24, plucker=False, **changes):
+    torch.manual_seed(0)
+    sizes = {"in_channels": 10, "control_channels": 48, "image_dim": 9}
+    extra = [PluckerConditioning()] if plucker else []
+    return make_loud(ReDirector(small_config(head_dim, **(sizes | changes)), GRID, extra, null_text_length=3)).eval()
 
 
 def small_cameras(batch=2, frames=5, seed=0):

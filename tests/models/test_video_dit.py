@@ -1,9 +1,10 @@
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
 
-from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.layers.rope import rotary_angles
 from mvt4g.models.video_dit import DiTBlock, VideoDiT, VideoDiTConfig
@@ -26,20 +27,42 @@ def fingerprint(module):
     return hashlib.md5(",".join(sorted([*shaped, *state])).encode()).hexdigest()
 
 
-def test_names_and_shapes_are_those_of_the_official_checkpoints():
+FUN_CAMERA_14B = {"in_channels": 32, "image_dim": 1280, "control_channels": 1536}
+
+
+@pytest.mark.parametrize(
+    ("config", "tensors", "parameters", "md5"),
+    [
+        (VideoDiTConfig.wan_1_3b(), 825, 1_418_996_800, "9269f8db9040a9d860eaca435be61814"),
+        (VideoDiTConfig.wan_14b(), 1095, 14_288_491_584, "aafcfd9672c3a2456dc46e1cb6e52c70"),
+        (VideoDiTConfig.wan_fun_camera_1_3b(), 989, 1_616_313_152, "ac6a5aa74f4a0aab6f64eb9a72f19901"),
+        (replace(VideoDiTConfig.wan_14b(), **FUN_CAMERA_14B), 1309, 16_898_128_704, "b61c605c2adbd23124d152ed28e049ae"),
+    ],
+    ids=["T2V 1.3B", "T2V 14B", "Fun Control-Camera 1.3B", "Fun Control-Camera 14B"],
+)
+def test_names_and_shapes_are_those_of_the_official_checkpoints(config, tensors, parameters, md5):
     with torch.device("meta"):
-        dit = VideoDiT(VideoDiTConfig.wan_1_3b())
+        dit = VideoDiT(config)
+    assert len(dit.state_dict()) == tensors
+    assert sum(parameter.numel() for parameter in dit.parameters()) == parameters
+    assert fingerprint(dit) == md5
+
+
+def test_the_backbones_add_what_their_checkpoints_add():
+    with torch.device("meta"):
         recammaster = ReCamMaster(VideoDiTConfig.wan_1_3b(), LatentGrid(4, 8, 16))
         extended = ReCamMaster(VideoDiTConfig.wan_1_3b(), LatentGrid(4, 8, 16), [PluckerConditioning()])
-    assert len(dit.state_dict()) == 825
-    assert sum(parameter.numel() for parameter in dit.parameters()) == 1_418_996_800
-    assert fingerprint(dit) == "9269f8db9040a9d860eaca435be61814"
+        redirector = ReDirector(VideoDiTConfig.wan_fun_camera_1_3b(), LatentGrid(4, 8, 16))
     assert len(recammaster.dit.state_dict()) == 945
     assert sum(parameter.numel() for parameter in recammaster.dit.parameters()) == 1_490_420_800
     assert fingerprint(recammaster.dit) == "eba39c71759fed170880aaf589b469ba"
     added = set(extended.dit.state_dict()) - set(recammaster.dit.state_dict())
     assert added == {f"blocks.{layer}.plucker.{kind}" for layer in range(30) for kind in ("weight", "bias")}
     assert extended.camera_encoders["plucker"].pack.weight.shape == (1536, 6 * 4 * 64, 1, 2, 2)
+    overlay = {name: value for name, value in redirector.dit.state_dict().items() if ".self_attn." in name}
+    assert len(overlay) == 360
+    assert sum(value.numel() for value in overlay.values()) == 329_840_640
+    assert overlay["blocks.29.self_attn.rope_phase_vo.1.weight"].shape == (504, 1536)
 
 
 def test_a_block_has_the_27_tensors_of_the_original():
@@ -90,6 +113,26 @@ def test_time_embedding_stays_fp32_under_autocast():
         mixed = dit.embed_time(sigma)
     for got, want in zip(mixed, dit.embed_time(sigma), strict=True):
         assert torch.equal(got, want)
+
+
+def test_activation_checkpointing_gives_the_same_gradients_from_fewer_tensors():
+    """Taps as well: what is read of them is part of the graph."""
+    plain, kept = gradients_and_kept_numbers(activation_checkpointing=False)
+    again, kept_less = gradients_and_kept_numbers(activation_checkpointing=True)
+    for name, gradient in plain.items():
+        torch.testing.assert_close(again[name], gradient)
+    assert kept_less < kept / 3
+
+
+def gradients_and_kept_numbers(**changes):
+    torch.manual_seed(0)
+    dit, kept = make_loud(VideoDiT(small_config(**changes))), []
+    latents, text = torch.randn(2, 5, 6, 4, 6), torch.randn(2, 3, 6)
+    angles = rotary_angles(24, torch.arange(6), 2, 3)[None, :, :, :, None]
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda x: x):
+        output = dit(latents, torch.tensor([0.2, 0.9]), text, angles, {}, tap_layers=[0])
+    (output.latents.square().sum() + output.taps[0].query.square().sum()).backward()
+    return {name: parameter.grad for name, parameter in dit.named_parameters()}, sum(kept)
 
 
 def test_a_camera_input_may_not_hide_a_part_of_the_block():

@@ -125,6 +125,31 @@ def plucker_token(weights, grid, cam_from_world, intrinsics, view, latent_frame,
     return out
 
 
+def embed(weights, config, sigma, text):
+    """Diffusion time for the head and for the blocks, and the text."""
+    half = config.freq_dim // 2
+    phase = [1000 * sigma / 10000 ** (i / half) for i in range(half)]
+    time = np.array([math.cos(p) for p in phase] + [math.sin(p) for p in phase])
+    time = linear(weights, "time_embedding.2", silu(linear(weights, "time_embedding.0", time)))
+    block_time = linear(weights, "time_projection.1", silu(time)).reshape(6, config.dim)
+    padded = np.zeros((config.text_len, config.text_dim))
+    padded[: len(text)] = text
+    context = linear(weights, "text_embedding.2", gelu(linear(weights, "text_embedding.0", padded)))
+    return time, block_time, context
+
+
+def unpatch(weights, config, x, time, places, target):
+    """The head on the target's tokens."""
+    shift, scale = weights["head.modulation"][0] + time
+    out = linear(weights, "head.head", layer_norm(x, config.eps) * (1 + scale) + shift)
+    velocity = np.zeros_like(target)
+    for token, (view, f, row, column) in enumerate(places):
+        if view == 1:
+            patch = out[token].reshape(2, 2, -1)
+            velocity[:, f, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = patch.transpose(2, 0, 1)
+    return velocity
+
+
 def forward(weights, config, grid, target, reference, sigma, cam_from_world, intrinsics, text):
     """One clip: latents (c, f, h, w), cameras (2, t), text (l, d) -> velocity (c, f, h, w), [(query, key) a block]."""
     weights = {name.removeprefix("dit."): value for name, value in weights.items()}
@@ -139,14 +164,7 @@ def forward(weights, config, grid, target, reference, sigma, cam_from_world, int
                     tokens.append(kernel @ patch.reshape(-1) + weights["patch_embedding.bias"])
                     places.append((view, f, row, column))
     positions = [(f + (0 if view == 1 else frames), row, column) for view, f, row, column in places]
-    half = config.freq_dim // 2
-    phase = [1000 * sigma / 10000 ** (i / half) for i in range(half)]
-    time = np.array([math.cos(p) for p in phase] + [math.sin(p) for p in phase])
-    time = linear(weights, "time_embedding.2", silu(linear(weights, "time_embedding.0", time)))
-    block_time = linear(weights, "time_projection.1", silu(time)).reshape(6, config.dim)
-    padded = np.zeros((config.text_len, config.text_dim))
-    padded[: len(text)] = text
-    context = linear(weights, "text_embedding.2", gelu(linear(weights, "text_embedding.0", padded)))
+    time, block_time, context = embed(weights, config, sigma, text)
     poses = np.stack([relative_pose(cam_from_world, f * grid.temporal_stride) for _, f, _, _ in places])
     rays = None
     if "camera_encoders.plucker.pack.weight" in weights:
@@ -159,11 +177,4 @@ def forward(weights, config, grid, target, reference, sigma, cam_from_world, int
             update = update + linear(weights, f"{name}.plucker", rays)
         x, query, key = block(weights, name, config, x, block_time, context, positions, update)
         taps.append((query, key))
-    shift, scale = weights["head.modulation"][0] + time
-    out = linear(weights, "head.head", layer_norm(x, config.eps) * (1 + scale) + shift)
-    velocity = np.zeros_like(target)
-    for token, (view, f, row, column) in enumerate(places):
-        if view == 1:
-            patch = out[token].reshape(2, 2, -1)
-            velocity[:, f, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = patch.transpose(2, 0, 1)
-    return velocity, taps
+    return unpatch(weights, config, x, time, places, target), taps

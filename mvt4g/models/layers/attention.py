@@ -1,4 +1,4 @@
-"""Self-attention over all tokens of all views, which hands out its queries and keys; cross-attention to text."""
+"""Self-attention over all tokens of all views, which hands out its queries and keys; cross-attention to text, image."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,14 @@ from mvt4g.geometry.rotary import rotate_pairs
 
 
 class QueryKey(NamedTuple):
-    """Queries and keys of one layer after qk-norm and before rotary embedding, in the order of the layer's tokens."""
+    """Queries and keys of one layer after qk-norm and before rotary embedding, in the order of the layer's tokens.
+
+    ``angles`` (radians) is what the layer then rotates them by.
+    """
 
     query: Float[Tensor, "b f h w k d"]
     key: Float[Tensor, "b f h w k d"]
+    angles: Float[Tensor, "#b f h w #k half_d"]
 
 
 class RMSNorm(nn.Module):
@@ -50,13 +54,26 @@ class Attention(nn.Module):
 
 
 class SelfAttention(Attention):
-    """Every token attends to every token of every frame and view."""
+    """Every token attends to every token of every frame and view.
+
+    A backbone may set ``rope_phase_qk`` and ``rope_phase_vo``, which turn camera features into more angles: queries and
+    keys are rotated by the first on top of where they sit; values by minus the second, and the output, which gathers
+    values of all cameras, by the second of the token that asked.
+
+    Source: ReDirector (arXiv 2511.19827), rotary camera encoding.
+    """
+
+    def __init__(self, dim: int, num_heads: int, eps: float) -> None:
+        super().__init__(dim, num_heads, eps)
+        self.rope_phase_qk: nn.Module | None = None
+        self.rope_phase_vo: nn.Module | None = None
 
     def forward(
         self,
         tokens: Float[Tensor, "b f h w kd"],
         angles: Float[Tensor, "#b f h w #k half_d"],
         num_frames: int | None = None,
+        camera: Float[Tensor, "b f h w c"] | None = None,
     ) -> tuple[Float[Tensor, "b n h w kd"], QueryKey]:
         """Attend.
 
@@ -64,6 +81,7 @@ class SelfAttention(Attention):
             tokens: Modulated and with the cameras added.
             angles: What each feature pair of query and key is rotated by, radians.
             num_frames: Let only this many leading frames attend (to all); None = all.
+            camera: What the phases are made of.
 
         Returns:
             The update of the tokens that attend, and the queries and keys of all.
@@ -71,21 +89,45 @@ class SelfAttention(Attention):
         query = self.split_heads(self.norm_q(self.q(tokens)))
         key = self.split_heads(self.norm_k(self.k(tokens)))
         value = self.split_heads(self.v(tokens))
+        if self.rope_phase_qk is not None:
+            angles = angles + self.rope_phase_qk(camera)
+        phase = None if self.rope_phase_vo is None else self.rope_phase_vo(camera)
+        if phase is not None:
+            value = rotate_pairs(value, -phase)
         rotated = rotate_pairs(query[:, :num_frames], angles[:, :num_frames])
-        attended = _attend(rotated, rotate_pairs(key, angles), value)
-        return self.o(attended), QueryKey(query, key)
+        update = self.o(_attend(rotated, rotate_pairs(key, angles), value))
+        if phase is not None:
+            update = rotate_pairs(self.split_heads(update), phase[:, :num_frames]).flatten(-2)
+        return update, QueryKey(query, key, angles)
 
 
 class CrossAttention(Attention):
-    """Every token attends to the text; padding is attended too, as in Wan2.1, which was trained so."""
+    """Every token attends to the text, and beside it to the image where the network is made for one.
+
+    Padding of the text is attended too, as in Wan2.1, which was trained so.
+    """
+
+    def __init__(self, dim: int, num_heads: int, eps: float, with_image: bool = False) -> None:
+        super().__init__(dim, num_heads, eps)
+        if with_image:
+            self.k_img = nn.Linear(dim, dim)
+            self.v_img = nn.Linear(dim, dim)
+            self.norm_k_img = RMSNorm(dim, eps)
 
     def forward(
-        self, tokens: Float[Tensor, "b f h w kd"], text: Float[Tensor, "b l kd"]
+        self,
+        tokens: Float[Tensor, "b f h w kd"],
+        text: Float[Tensor, "b l kd"],
+        image: Float[Tensor, "b i kd"] | None = None,
     ) -> Float[Tensor, "b f h w kd"]:
         """Return the update of the tokens."""
         query = self.split_heads(self.norm_q(self.q(tokens)))
         key = self.split_heads(self.norm_k(self.k(text)))
-        return self.o(_attend(query, key, self.split_heads(self.v(text))))
+        attended = _attend(query, key, self.split_heads(self.v(text)))
+        if image is not None:
+            key = self.split_heads(self.norm_k_img(self.k_img(image)))
+            attended = attended + _attend(query, key, self.split_heads(self.v_img(image)))
+        return self.o(attended)
 
 
 def _attend(
