@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mvt4g.formats.weights import read_weights, tensors_of
+from mvt4g.models.layers.lora import merge_lora
 from mvt4g.types import InputError
 
 OWN_PREFIX = "model.backbone."
@@ -42,7 +43,7 @@ def load_weights(backbone: nn.Module, path: Path, may_lack: Collection[str] = ()
 
 
 def backbone_weights(path: Path) -> dict[str, Tensor]:
-    """Read a file's weights, under the names that a backbone gives them.
+    """Read a file's weights, under the names that a backbone gives them; adapters are merged.
 
     Raises:
         InputError: If it cannot be read or holds no backbone.
@@ -52,7 +53,7 @@ def backbone_weights(path: Path) -> dict[str, Tensor]:
         state = tensors_of(content["state_dict"], path) | _average(content)
         own = {name.removeprefix(OWN_PREFIX): value for name, value in state.items() if name.startswith(OWN_PREFIX)}
         if own:
-            return own
+            return merge_lora(own)
         raise InputError(f"{path}: got a checkpoint without {OWN_PREFIX}*, want one of a fit with a backbone")
     raise InputError(f"{path}: got weights under names unknown here, want the checkpoint of a fit")
 

@@ -18,8 +18,10 @@ from mvt4g.losses.track import TrackLoss
 from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
+from mvt4g.models.layers.lora import add_lora
 from mvt4g.models.novel_view import NoisyPass, NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.models.trainable import count_groups, freeze_others, trainable_table
 from mvt4g.systems.draws import generator_for
 from mvt4g.systems.queries import draw_queries
 from mvt4g.systems.real_video import NovelView, RealVideoPass, RealVideoScores
@@ -28,7 +30,6 @@ from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
 from mvt4g.systems.source_means import source_means
-from mvt4g.systems.trainable import count_groups, freeze_others, trainable_table
 from mvt4g.types import TARGET, InputError, MultiViewClip, TapShape
 
 NOISE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -69,6 +70,8 @@ class NovelViewSystem(LightningModule):
     ) -> None:
         super().__init__()
         head = None if tracking_head is None else tracking_head(backbone.tap_shape)
+        if training.lora is not None:
+            add_lora(backbone, training.lora)
         self.model = NovelViewModel(backbone, codec, flow, head)
         if training.trainable is not None:
             freeze_others(self, training.trainable, "training.trainable")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mvt4g.losses.noise_gate import NoiseGate
+from mvt4g.models.layers.lora import LoRASpec
 from mvt4g.systems.video_metrics import VideoMetricsSpec
 from mvt4g.types import InputError
 
@@ -21,6 +22,7 @@ class TrainingSpec:
         decay_steps: Step at which a cosine brings the learning rate to 0; None keeps it constant.
         trainable: Parts of the names of the parameters that train (``*`` for any characters), the rest being frozen;
             None = all of backbone and head.
+        lora: Low-rank adapters on Linears of the backbone, whose own weights are then frozen; None = no adapters.
         seed: Of every draw in ``training_step``, together with step, micro-batch and rank.
     """
 
@@ -32,6 +34,7 @@ class TrainingSpec:
     warmup_steps: int = 0
     decay_steps: int | None = None
     trainable: tuple[str, ...] | None = None
+    lora: LoRASpec | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -47,6 +50,8 @@ class TrainingSpec:
             raise InputError(
                 f"training.decay_steps: got {self.decay_steps}, want more than warmup_steps = {self.warmup_steps}"
             )
+        if self.lora is not None and self.trainable is None:
+            raise InputError("training.trainable: got null with lora, want what trains, such as [lora_, tracking_head]")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mvt4g.models.layers.lora import LoRASpec
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
 from mvt4g.types import InputError
 
@@ -14,6 +15,7 @@ from mvt4g.types import InputError
         ({"num_queries": 0}, "num_queries: got 0, want at least 1"),
         ({"warmup_steps": -1}, "warmup_steps: got -1, want at least 0"),
         ({"warmup_steps": 10, "decay_steps": 10}, "decay_steps: got 10, want more than warmup_steps = 10"),
+        ({"lora": LoRASpec()}, r"trainable: got null with lora, want what trains, such as \[lora_, tracking_head\]"),
     ],
 )
 def test_training(values, says):

@@ -5,8 +5,8 @@ import torch
 
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.conditioning.plucker import PluckerConditioning
+from mvt4g.models.trainable import count_groups, freeze_others, group_of, matches, total_count, trainable_table
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.systems.trainable import count_groups, freeze_others, group_of, matches, total_count, trainable_table
 from mvt4g.types import InputError, LatentGrid
 
 RECAMMASTER = ("cam_encoder", "projector", "self_attn")
