@@ -60,7 +60,13 @@ _YAML_ERROR = "Problems parsing config:"
 
 
 class OneLineParser(LightningArgumentParser):
-    """Parser whose errors are one line: a misspelt nested key would print 60 lines otherwise."""
+    """Parser whose errors are one line: a misspelt nested key would print 60 lines otherwise.
+
+    An option's beginning does not stand for it, as argparse would have it: ``weight_cor`` is a mistake.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the error; main prints it.
@@ -302,20 +308,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         if given and given[0] in COMMANDS:
             return run_command(given[0], given[1:])
-        _quieten_lightning()
-        SuiteCLI(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=None,
-            seed_everything_default=0,
-            parser_class=OneLineParser,
-            parser_kwargs={"epilog": _other_commands()},
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            args=None if args is None else given,
-        )
+        start(None if args is None else given)
     except (InputError, MisconfigurationException) as error:
         sys.stderr.write(f"mvt4g: {' '.join(str(error).split())}\n")
         return EXIT_BAD_INPUT
@@ -323,6 +316,32 @@ def main(args: Sequence[str] | None = None) -> int:
         sys.stderr.write("mvt4g: interrupted\n")
         return EXIT_INTERRUPTED
     return 0
+
+
+def start(args: list[str] | None, cli: type[SuiteCLI] = SuiteCLI) -> SuiteCLI:
+    """Parse the command line of a trainer's command, build what it names and run it.
+
+    Args:
+        args: As after ``mvt4g``; None takes the command line's own.
+        cli: What to do with it.
+
+    Raises:
+        InputError: For what is wrong with it.
+    """
+    _quieten_lightning()
+    return cli(
+        LightningModule,
+        LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        save_config_callback=None,
+        seed_everything_default=0,
+        parser_class=OneLineParser,
+        parser_kwargs={"epilog": _other_commands()},
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        args=args,
+    )
 
 
 def _other_commands() -> str:

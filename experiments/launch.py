@@ -1,0 +1,248 @@
+"""Carrying out runs: one process a step, skipped when done, resumed when killed, so many at a time."""
+
+import fcntl
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from experiments.sweep_file import Run, Step, filled
+from mvt4g.formats.atomic import appearing
+from mvt4g.types import InputError
+
+RECORD, LOG, TIMES = "run.yaml", "log.txt", "times.json"
+"""What a sweep leaves in a run's folder beside what the commands write."""
+SHOWN = 3
+"""Differences that are named."""
+POLL_S = 1.0
+DAY_MIN = 24 * 60
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        run: Its name.
+        failed: The step that failed, and how; None = all went well.
+        wall_s: Seconds it took this time.
+    """
+
+    run: str
+    failed: str | None
+    wall_s: float
+
+
+class Launcher(Protocol):
+    """Carries out runs."""
+
+    def __call__(self, runs: Sequence[Run]) -> Generator[Outcome]:
+        """Yield how each run ended, as it ends."""
+
+
+def arguments(run: Run, step: Step) -> list[str]:
+    """Return a step's command line after the interpreter, or of another program all of it."""
+    if step.program:
+        return list(step.program)
+    from mvt4g.callbacks.checkpoints import last_checkpoint  # Lightning takes seconds
+
+    words = {"{checkpoint}": str(last_checkpoint(run.folder) or "")}
+    configs = [word for config in step.configs for word in ("-c", config)]
+    last = ["--ckpt_path", "last"] if step.resumes or step.verb == "fit" else []
+    options = [f"--{path}={_written(filled(value, words))}" for path, value in step.options.items()]
+    return ["-m", "mvt4g", step.verb, *configs, "--run", str(step.folder), *last, *options]
+
+
+def is_done(step: Step) -> bool:
+    """Say whether a step was finished."""
+    return _marker(step).exists()
+
+
+def is_finished(run: Run) -> bool:
+    """Say whether every step of a run was finished."""
+    return all(is_done(step) for step in run.steps)
+
+
+def record(run: Run) -> dict[str, Any]:
+    """Return what is kept of a run: what it is called, and the options and configurations of its steps."""
+    configs = {config: yaml.safe_load(Path(config).read_text()) for step in run.steps for config in step.configs}
+    steps = {
+        step.name: {
+            "program": list(step.program),
+            "options": dict(step.options),
+            "configs": {config: configs[config] for config in step.configs},
+        }
+        for step in run.steps
+    }
+    return {"arm": run.arm, "seed": run.seed, "options": dict(run.options), "steps": steps}
+
+
+def check_record(run: Run) -> None:
+    """Check that a run's folder holds no run of other options: a finished one would pass for this one.
+
+    Raises:
+        InputError: Naming the first options that differ.
+    """
+    path = run.folder / RECORD
+    if not path.exists():
+        return
+    from mvt4g.callbacks.run_record import flat_items
+
+    found, wanted = yaml.safe_load(path.read_text()), record(run)
+    common = found["steps"].keys() & wanted["steps"].keys()
+    before, now = (
+        dict(flat_items({**content, "steps": {name: content["steps"][name] for name in common}}))
+        for content in (found, wanted)
+    )
+    differing = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    if differing:
+        shown = ", ".join(f"{key} (was {before.get(key)!r}, got {now.get(key)!r})" for key in differing[:SHOWN])
+        raise InputError(f"{path}: a run of other options lies here: {shown}; want another folder, or none")
+
+
+def carry_out(run: Run, threads: int | None = None) -> Outcome:
+    """Carry out what is left of a run.
+
+    A lock, which the step's process holds too, keeps a second sweep from the run while a process of a killed one is
+    still at work on it.
+
+    Args:
+        run: The run.
+        threads: OMP_NUM_THREADS of its processes; None = as it is.
+    """
+    began = time.monotonic()
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with (run.folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with appearing(run.folder / RECORD) as temporary:
+            temporary.write_text(yaml.safe_dump(record(run), sort_keys=False))
+        failed = None
+        for step in run.steps:
+            if failed is None and not is_done(step):
+                failed = _call(run, step, threads, lock.fileno())
+    return Outcome(run.name, failed, time.monotonic() - began)
+
+
+class LocalLauncher:
+    """Runs on this machine.
+
+    Args:
+        jobs: At a time.
+        threads: OMP_NUM_THREADS of each; None = 1 with several jobs, else as it is.
+    """
+
+    def __init__(self, jobs: int = 1, threads: int | None = None) -> None:
+        self.jobs, self.threads = jobs, 1 if threads is None and jobs > 1 else threads
+
+    def __call__(self, runs: Sequence[Run]) -> Generator[Outcome]:
+        """Yield how each run ended, as it ends; when closed early, end the processes that are still at work."""
+        pool = ThreadPoolExecutor(self.jobs)
+        futures = [pool.submit(carry_out, run, self.threads) for run in runs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while wait(futures, timeout=0.1).not_done:
+                for process in list(_AT_WORK.values()):
+                    process.terminate()
+
+
+class SubmititLauncher:
+    """Jobs of a Slurm cluster, one a run; the runs' folders must lie where the nodes see them.
+
+    Args:
+        folder: Takes submitit's own logs.
+        jobs: At a time.
+        threads: OMP_NUM_THREADS of each; None = as it is there.
+        cluster: ``slurm``, or ``local`` to try it without one.
+        settings: Of submitit's executor, such as ``slurm_partition`` or ``timeout_min`` (a day unless told).
+    """
+
+    def __init__(
+        self, folder: Path, jobs: int, threads: int | None, cluster: str, settings: Mapping[str, int | str]
+    ) -> None:
+        import submitit  # of the extra `cluster`
+
+        self.executor, self.threads = submitit.AutoExecutor(folder=folder, cluster=cluster), threads
+        self.executor.update_parameters(slurm_array_parallelism=jobs, **{"timeout_min": DAY_MIN, **settings})
+
+    def __call__(self, runs: Sequence[Run]) -> Generator[Outcome]:
+        """Yield how each run ended, as it ends; when closed early, the jobs go on."""
+        if not runs:
+            return
+        jobs = dict(zip(self.executor.map_array(carry_out, runs, [self.threads] * len(runs)), runs, strict=True))
+        while jobs:
+            ended = [job for job in jobs if job.done()]
+            for job in ended:
+                run, error = jobs.pop(job), job.exception()
+                yield job.result() if error is None else Outcome(run.name, f"job {job.job_id}: {_last(str(error))}", 0)
+            if not ended:
+                time.sleep(POLL_S)
+
+
+def log_tail(run: Run) -> str:
+    """Return the last line of a run's log that says something."""
+    path = run.folder / LOG
+    return _last(path.read_text(errors="replace")) if path.exists() else ""
+
+
+def _call(run: Run, step: Step, threads: int | None, lock: int) -> str | None:
+    """Run a step's process; return how it failed, if it did."""
+    words = arguments(run, step)
+    command = words if step.program else [sys.executable, *words]
+    environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+    began = time.monotonic()
+    with (run.folder / LOG).open("a") as log:
+        log.write(f"$ {shlex.join(command)}\n")
+        log.flush()
+        try:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=(lock,))
+        except OSError as error:
+            return f"{step.name}: {error}"
+    _AT_WORK[threading.get_ident()] = process
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    del _AT_WORK[threading.get_ident()]
+    _add_times(run, step, {"wall_s": time.monotonic() - began, "cpu_s": usage.ru_utime + usage.ru_stime})
+    if process.returncode:
+        return f"{step.name}: exit {process.returncode}"
+    if step.verb != "test":
+        _marker(step).parent.mkdir(parents=True, exist_ok=True)
+        _marker(step).touch()
+    return None if is_done(step) else f"{step.name}: left no {_marker(step)}"
+
+
+_AT_WORK: dict[int, subprocess.Popen[bytes]] = {}
+"""Processes at work, by the thread that waits for each."""
+
+
+def _add_times(run: Run, step: Step, times: Mapping[str, float]) -> None:
+    path = run.folder / TIMES
+    known = json.loads(path.read_text()) if path.exists() else {}
+    before = known.get(step.name, {})
+    known[step.name] = {key: round(before.get(key, 0) + value, 1) for key, value in times.items()}
+    with appearing(path) as temporary:
+        temporary.write_text(json.dumps(known, indent=2))
+
+
+def _marker(step: Step) -> Path:
+    return step.folder / "test" / "metrics.json" if step.verb == "test" else step.folder / f"{step.name}.done"
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _last(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,0 +1,87 @@
+"""What can be known of a sweep to be wrong before its first run starts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from experiments.launch import arguments
+from experiments.sweep_file import Place, Run, Step, SweepFile
+from mvt4g.cli import SuiteCLI, start
+from mvt4g.types import InputError
+
+
+class _Built(SuiteCLI):
+    """Parses a command line and builds model and data as its command would, and stops there."""
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave checkpoints alone, which runs have yet to write."""
+
+    def _set_seed(self) -> None:
+        """Leave this process's random numbers alone."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        """Make none: the machine that runs may have other devices than this one."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Stop here."""
+
+
+def check(sweep: SweepFile, runs: Sequence[Run]) -> None:
+    """Check runs before the first one starts.
+
+    Of every arm the first run's command lines are parsed by the command line's own parser, and its model and data built
+    (on the CPU, one after another). The other seeds differ by the seed alone: files that a text with ``{seed}`` names
+    must be there for all of them.
+
+    Raises:
+        InputError: Naming the line of the file that is at fault.
+    """
+    checked: dict[str, Run] = {}
+    for run in runs:
+        first = checked.setdefault(run.arm, run)
+        for step, first_step in zip(run.steps, first.steps, strict=True):
+            _check_files(sweep, step, first_step)
+    for run in checked.values():
+        for step in run.steps:
+            if step.verb and (step is run.steps[0] or step.configs != run.steps[0].configs or not step.resumes):
+                _check_step(sweep, run, step)
+
+
+def _check_files(sweep: SweepFile, step: Step, first: Step) -> None:
+    for path, value in step.options.items():
+        there = first.options.get(path)
+        differs = isinstance(value, str) and isinstance(there, str) and value != there
+        if differs and Path(there).exists() and not Path(value).exists():
+            raise sweep.error(step.places[path], f"{path}: got {value}, want a file that exists, as {there} does")
+
+
+def _check_step(sweep: SweepFile, run: Run, step: Step) -> None:
+    fault = _fault(run, step)
+    if fault is not None:
+        raise sweep.error(_blamed(run, step), f"{run.name}: {step.name}: {fault}") from fault
+
+
+def _fault(run: Run, step: Step, without: str = "") -> InputError | None:
+    """Return what is wrong with a step, if anything is, one of its options left out."""
+    to_come = [path for path, value in step.options.items() if "{checkpoint}" in str(value)]
+    kept = {path: value for path, value in step.options.items() if path not in (*to_come, without)}
+    try:
+        start(arguments(run, replace(step, options=kept))[2:], _Built)
+    except InputError as error:
+        return error
+    return None
+
+
+def _blamed(run: Run, step: Step) -> Place:
+    """Return where the first option stands without which nothing is wrong, the most particular tried first.
+
+    A parser's message tells what it met, which need not be what was written: a path of another class, or a layer that
+    is one too many for a network whose size another option sets.
+    """
+    order = ("variants", "grid", "commands", "set")
+    options = sorted(step.places.items(), key=lambda item: order.index(str(item[1][0])))
+    for path, place in options:
+        if _fault(run, step, without=path) is None:
+            return place
+    return ("configs",) if not options else options[0][1][:-1]

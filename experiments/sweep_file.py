@@ -1,0 +1,273 @@
+"""A sweep's YAML file, and the runs it stands for: variants x grid x seeds.
+
+    folder: runs/ablation/nano                 # each run gets a folder in it, ARM-SEED
+    configs: [configs/experiment/nano.yaml]
+    seeds: [0, 1, 2]
+    set: {trainer.max_steps: 250}              # options of every run, by dotted path
+    variants:                                  # arms by name
+      none: {model.init_args.training.weight_corr: 0}
+      corr: {}
+    grid:                                      # and every combination of these
+      model.init_args.optimizer.init_args.lr: [0.001, 0.003]
+    commands: [fit, test]                      # see ``Step``
+    table: {control: none, scores: {"PSNR, dB": [test/psnr, higher]}}        # see ``experiments.collect``
+
+In a text ``{seed}`` is the run's seed, ``{run}`` its folder, and ``{checkpoint}``, in options, its fit's last one.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mvt4g.types import InputError
+
+KEYS = ("folder", "configs", "seeds", "seed_options", "set", "variants", "grid", "commands", "table")
+STEP_KEYS = ("name", "command", "configs", "set", "run")
+VERBS = ("fit", "validate", "test", "predict")
+SEED_OPTIONS = ("seed_everything", "model.init_args.training.seed")
+"""What a seed sets, unless ``seed_options`` names others."""
+
+Place = tuple[str | int, ...]
+"""Where something stands in the file: keys and list indices from the top."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One process of a run.
+
+    ``fit`` and ``test`` alone mean the CLI's commands with the run's own options, in the run's folder, test with the
+    fit's last checkpoint. ``{name: probe, command: test, configs: [...], set: {...}}`` is a command with options of its
+    own in the folder ``<run>/probe``; ``{name: plot, run: [python, -m, some.module, "{run}"]}`` is any other program.
+
+    Attributes:
+        name: Of the step; unique within a run.
+        folder: Its ``--run``.
+        verb: fit, validate, test, predict; empty for another program.
+        configs: Configuration files, later ones win.
+        options: By dotted path.
+        program: The words of another program.
+        resumes: The command is handed the fit's last checkpoint.
+        places: Where each option stands in the file.
+    """
+
+    name: str
+    folder: Path
+    verb: str
+    configs: tuple[str, ...]
+    options: Mapping[str, Any]
+    program: tuple[str, ...]
+    resumes: bool
+    places: Mapping[str, Place]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed.
+
+    Attributes:
+        name: ARM-SEED.
+        arm: Its variant and grid cell.
+        seed: Its seed.
+        folder: Takes all it writes.
+        options: What the file says of it, seed aside.
+        steps: Its processes, one after another.
+    """
+
+    name: str
+    arm: str
+    seed: int
+    folder: Path
+    options: Mapping[str, Any]
+    steps: tuple[Step, ...]
+
+
+class SweepFile:
+    """A sweep file that was read: its entries, and the line of each.
+
+    Raises:
+        InputError: If it cannot be read or says what no sweep file says, naming the line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = path.read_text(encoding="utf-8")
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.lines = dict(_lines(node, ()))
+            content = yaml.safe_load(text)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}), want a sweep file") from error
+        except _DuplicateError as error:
+            raise InputError(f"{path}:{error.line}: two entries of one name {error.name!r}, want one") from error
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = 1 if mark is None else mark.line + 1
+            raise InputError(f"{path}:{line}: {getattr(error, 'problem', error)}, want YAML") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{path}:1: got {type(content).__name__}, want entries {', '.join(KEYS)}")
+        for key in content.keys() - set(KEYS):
+            raise self.error((key,), f"got entry {key!r}, want one of {', '.join(KEYS)}")
+        self.folder = Path(self._take(content, "folder", str))
+        self.configs = tuple(self._take(content, "configs", list, []))
+        self.seeds = tuple(self._take(content, "seeds", list, [0]))
+        self.seed_options = tuple(self._take(content, "seed_options", list, [*SEED_OPTIONS]))
+        self.options: dict[str, Any] = self._take(content, "set", dict, {})
+        self.variants: dict[str, dict[str, Any]] = self._take(content, "variants", dict, {"": {}})
+        self.grid: dict[str, list[Any]] = self._take(content, "grid", dict, None) or {}
+        self.commands = self._take(content, "commands", list, ["fit", "test"])
+        self.table: dict[str, Any] = self._take(content, "table", dict, {})
+        self._check()
+
+    def error(self, place: Place, message: str) -> InputError:
+        """Return an error that names the line of an entry, or of the nearest one around it."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        line = self.lines.get(place, 1)
+        return InputError(f"{self.path}:{line}: {message}")
+
+    def runs(self) -> list[Run]:
+        """Return all runs, arm by arm.
+
+        Raises:
+            InputError: If two would have one name.
+        """
+        runs = [self._run(arm, seed, options, places) for arm, options, places in self._arms() for seed in self.seeds]
+        ((name, count),) = Counter(run.name for run in runs).most_common(1)
+        if count > 1:
+            place = ("seeds",) if len(set(self.seeds)) < len(self.seeds) else ("grid",)
+            raise self.error(place, f"{count} runs of one name {name!r}, want values that tell them apart")
+        return runs
+
+    def _arms(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Place]]]:
+        """Yield (name, options, where each stands) of every arm."""
+        for variant, own in self.variants.items():
+            for cell in itertools.product(*self.grid.values()):
+                chosen = dict(zip(self.grid, cell, strict=True))
+                parts = [f"{path.rpartition('.')[2]}={self._called(path, value)}" for path, value in chosen.items()]
+                options = {**self.options, **own, **chosen}
+                places: dict[str, Place] = {path: ("set", path) for path in self.options}
+                places |= {path: ("variants", variant, path) for path in own}
+                places |= {path: ("grid", path) for path in chosen}
+                yield "-".join(filter(None, (variant, *parts))) or self.path.stem, options, places
+
+    def _run(self, arm: str, seed: int, options: dict[str, Any], places: dict[str, Place]) -> Run:
+        folder = self.folder / f"{arm}-{seed}"
+        words = {"{seed}": str(seed), "{run}": str(folder)}
+        seeded = {**{path: seed for path in self.seed_options}, **options}
+        own = {path: filled(value, words) for path, value in seeded.items()}
+        steps = []
+        for index, entry in enumerate(self.commands):
+            if isinstance(entry, str):
+                resumes = any(step.verb == "fit" for step in steps) and entry != "fit"
+                steps.append(Step(entry, folder, entry, self.configs, own, (), resumes, places))
+                continue
+            extra = {path: filled(value, words) for path, value in entry.get("set", {}).items()}
+            at: dict[str, Place] = {path: ("commands", index, "set", path) for path in extra}
+            program = tuple(filled(entry.get("run", []), words))
+            configs, verb = tuple(entry.get("configs", ())), entry.get("command", "")
+            steps.append(Step(entry["name"], folder / entry["name"], verb, configs, extra, program, False, at))
+        return Run(f"{arm}-{seed}", arm, seed, folder, options, tuple(steps))
+
+    def _called(self, path: str, value: Any) -> str:
+        if isinstance(value, dict):
+            raise self.error(("grid", path), "got a mapping as a value, want one that can be a name; use variants")
+        words = value if isinstance(value, list) else [value]
+        text = "+".join("null" if word is None else str(word) for word in words)
+        return re.sub(r"[^\w.+-]", "_", text.rpartition("/")[2])
+
+    def _check(self) -> None:
+        for key in ("seeds", "commands"):
+            if not getattr(self, key):
+                raise self.error((key,), f"{key}: got an empty list, want at least one")
+        for seed in self.seeds:
+            if type(seed) is not int:
+                raise self.error(("seeds",), f"seeds: got {seed!r}, want whole numbers")
+        self._check_arms()
+        for config in self.configs:
+            if not Path(config).is_file():
+                raise self.error(("configs",), f"configs: got {config}, want a file that exists")
+        for index, entry in enumerate(self.commands):
+            self._check_command(("commands", index), entry)
+
+    def _check_arms(self) -> None:
+        if not self.variants:
+            raise self.error(("variants",), "variants: got none, want at least one")
+        if not self.grid and ("grid",) in self.lines:
+            raise self.error(("grid",), "grid: got none, want dotted paths with lists of values")
+        for path, values in self.grid.items():
+            if not (isinstance(values, list) and values):
+                raise self.error(("grid", path), f"grid: {path}: got {values!r}, want a list of values")
+        for name, own in self.variants.items():
+            if not isinstance(own, dict):
+                raise self.error(("variants", name), f"variants: {name}: got {own!r}, want options by dotted path")
+            if not re.fullmatch(r"[\w.+=-]*", str(name)):
+                raise self.error(("variants", name), f"variants: got {name!r}, want a name of letters, digits, _.+=-")
+            for path in own.keys() & self.grid.keys():
+                raise self.error(("variants", name, path), f"{path}: got it here and in the grid, want one of them")
+
+    def _check_command(self, place: Place, entry: Any) -> None:
+        if isinstance(entry, str):
+            if entry not in VERBS:
+                raise self.error(place, f"commands: got {entry!r}, want one of {', '.join(VERBS)}, or a mapping")
+            return
+        if not (isinstance(entry, dict) and entry.keys() <= set(STEP_KEYS) and "name" in entry):
+            raise self.error(place, f"commands: got {entry!r}, want name and some of {', '.join(STEP_KEYS[1:])}")
+        if ("run" in entry) == (entry.get("command") in VERBS):
+            raise self.error(place, f"commands: {entry['name']}: want either run or command, one of {', '.join(VERBS)}")
+        for config in entry.get("configs", ()):
+            if not Path(config).is_file():
+                raise self.error((*place, "configs"), f"configs: got {config}, want a file that exists")
+
+    def _take(self, content: dict[str, Any], key: str, kind: type, default: Any = ...) -> Any:
+        if key not in content:
+            if default is ...:
+                raise InputError(f"{self.path}:1: got no entry {key!r}, want one")
+            return default
+        value = content[key]
+        if value is None and kind is dict:
+            return {}
+        if not isinstance(value, kind):
+            raise self.error((key,), f"{key}: got {value!r}, want a {kind.__name__}")
+        return value
+
+
+def filled(value: Any, words: Mapping[str, str]) -> Any:
+    """Return a value with the placeholders in its texts replaced."""
+    if isinstance(value, str):
+        for placeholder, word in words.items():
+            value = value.replace(placeholder, word)
+        return value
+    if isinstance(value, list):
+        return [filled(entry, words) for entry in value]
+    if isinstance(value, dict):
+        return {key: filled(entry, words) for key, entry in value.items()}
+    return value
+
+
+class _DuplicateError(Exception):
+    def __init__(self, line: int, name: str) -> None:
+        super().__init__(name)
+        self.line, self.name = line, name
+
+
+def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
+    """Yield (place, line) of every entry; YAML itself lets a later entry of one name replace the first."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            line, name = key.start_mark.line + 1, key.value
+            if name in seen:
+                raise _DuplicateError(line, name)
+            seen.add(name)
+            yield (*place, name), line
+            yield from _lines(value, (*place, name))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*place, index), value.start_mark.line + 1
+            yield from _lines(value, (*place, index))
