@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from mvt4g.types import InputError
 
@@ -36,7 +37,6 @@ class EMA(Callback):
                 for name, value in pl_module.named_parameters()
                 if value.requires_grad
             }
-        self._to_device(pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -46,7 +46,7 @@ class EMA(Callback):
             return
         decay = min(self.max_decay, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates = trainer.global_step
-        parameters = dict(pl_module.named_parameters())
+        parameters = self._place(pl_module)
         with torch.no_grad():
             new = [parameters[name].detach().float() for name in self.average]
             torch._foreach_lerp_(list(self.average.values()), new, 1 - decay)
@@ -80,8 +80,9 @@ class EMA(Callback):
         self._swap_out(pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the average for the checkpoint."""
-        return {"average": self.average, "num_updates": self.num_updates}
+        """Return the average for the checkpoint, whole where it lies in slices: all ranks have to ask for it."""
+        whole = {name: v.full_tensor() if isinstance(v, DTensor) else v for name, v in self.average.items()}
+        return {"average": whole, "num_updates": self.num_updates}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the average from a checkpoint."""
@@ -89,8 +90,7 @@ class EMA(Callback):
         self.num_updates = state_dict["num_updates"]
 
     def _swap_in(self, pl_module: LightningModule) -> None:
-        self._to_device(pl_module)
-        parameters = dict(pl_module.named_parameters())
+        parameters = self._place(pl_module)
         self._training_weights = {name: parameters[name].detach().clone() for name in self.average}
         _copy_into(parameters, self.average)
 
@@ -98,9 +98,18 @@ class EMA(Callback):
         _copy_into(dict(pl_module.named_parameters()), self._training_weights)
         self._training_weights = {}
 
-    def _to_device(self, pl_module: LightningModule) -> None:
+    def _place(self, pl_module: LightningModule) -> dict[str, torch.nn.Parameter]:
+        """Bring the average where the parameters are, and return these: a checkpoint brings it whole, on the CPU."""
         parameters = dict(pl_module.named_parameters())
-        self.average = {name: value.to(parameters[name].device) for name, value in self.average.items()}
+        self.average = {name: _placed_as(parameters[name], value) for name, value in self.average.items()}
+        return parameters
+
+
+def _placed_as(parameter: torch.nn.Parameter, value: Tensor) -> Tensor:
+    value = value.to(parameter.device)
+    if isinstance(parameter, DTensor) and not isinstance(value, DTensor):
+        return distribute_tensor(value, parameter.device_mesh, parameter.placements, src_data_rank=None)
+    return value
 
 
 @torch.no_grad()

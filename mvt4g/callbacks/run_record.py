@@ -91,9 +91,9 @@ class RunRecord(Callback):
             path.unlink()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the last step's weights, whatever the checkpoint interval."""
+        """Save the last step's weights, whatever the checkpoint interval; all ranks do as the first one finds."""
         path = checkpoint_path(self.run, trainer.global_step)
-        if not path.exists():
+        if not trainer.strategy.broadcast(path.exists()):
             trainer.save_checkpoint(path)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

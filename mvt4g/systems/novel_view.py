@@ -29,6 +29,7 @@ from mvt4g.systems.schedule import warmup_cosine
 from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
+from mvt4g.systems.sharding import shard
 from mvt4g.systems.source_means import source_means
 from mvt4g.types import TARGET, InputError, MultiViewClip, TapShape
 
@@ -91,6 +92,11 @@ class NovelViewSystem(LightningModule):
     def video_metrics(self) -> NovelViewMetrics:
         """The metrics of the videos generated in test."""
         return self._scores("test").videos
+
+    def configure_model(self) -> None:
+        """Slice the parameters over the ranks where the strategy is ``ModelParallelStrategy``, Lightning's FSDP2."""
+        if self.device_mesh is not None:
+            shard(self.model, self.device_mesh)
 
     def on_fit_start(self) -> None:
         """Say what trains, where not all does."""
@@ -165,6 +171,8 @@ class NovelViewSystem(LightningModule):
         Raises:
             InputError: Naming the first weights that are missing, unknown, or of another size.
         """
+        if "state_dict" not in checkpoint:
+            return  # ModelParallelStrategy has loaded it already, strictly
         found, wanted = checkpoint["state_dict"], self.state_dict()
         wrong = [f"{key}: got none, want one" for key in wanted if key not in found]
         wrong += [f"{key}: got one, want none" for key in found if key not in wanted]

@@ -1,0 +1,135 @@
+"""Fits of a tiny system, by one process or a rank of two: ``python -m tests.systems.two_ranks ddp RANK PORT OUT``."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from torch.utils.data import DataLoader
+
+from mvt4g.callbacks.checkpoints import CheckpointFiles
+from mvt4g.callbacks.ema import EMA
+from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.codec import PatchCodec
+from mvt4g.models.conditioning.plucker import PluckerConditioning
+from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.systems.novel_view import NovelViewSystem
+from mvt4g.systems.settings import TrainingSpec
+from tests.models.small_backbones import make_loud
+from tests.systems.wall import wall_batch
+
+STRATEGIES = {
+    "ddp": lambda: DDPStrategy(process_group_backend="gloo"),
+    "fsdp": lambda: ModelParallelStrategy(
+        data_parallel_size=2, tensor_parallel_size=1, save_distributed_checkpoint=False
+    ),
+}
+STEPS = 3
+
+
+class BothRanks(NovelViewSystem):
+    """One process that does the work of two ranks: a batch is a list of one batch a rank."""
+
+    acting_rank = 0
+
+    @property
+    def global_rank(self):
+        return self.acting_rank
+
+    def training_step(self, batch, batch_idx):
+        losses = []
+        for self.acting_rank, clips in enumerate(batch):
+            losses.append(super().training_step(clips, batch_idx))
+        return torch.stack(losses).mean()
+
+
+class Seen(lightning.Callback):
+    """Keeps every step's loss and the gradients of the first."""
+
+    def __init__(self):
+        self.losses, self.gradients = [], {}
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.losses.append(trainer.strategy.reduce(outputs["loss"], reduce_op="mean").item())
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if not self.gradients:
+            self.gradients = {
+                name: whole(value.grad) for name, value in pl_module.named_parameters() if value.grad is not None
+            }
+
+
+def whole(value):
+    return (value.full_tensor() if hasattr(value, "full_tensor") else value).detach().clone()
+
+
+def held_here(value):
+    return (value.to_local() if hasattr(value, "to_local") else value).numel()
+
+
+def build(kind=NovelViewSystem):
+    torch.manual_seed(0)
+    codec = PatchCodec()
+    sizes = VideoDiTConfig(
+        dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2, activation_checkpointing=True
+    )
+    return kind(
+        make_loud(ReCamMaster(sizes, codec.grid, [PluckerConditioning()])), codec,
+        tracking_head=lambda shape: TrackingHead(shape, layer=1),
+        correspondence_loss=CorrespondenceLoss(),
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-2),
+        training=TrainingSpec(
+            weight_track=1.0, weight_corr=1.0, num_queries=8, warmup_steps=2,
+            trainable=("self_attn", "cam_encoder", "projector", "plucker", "tracking_head"),
+        ),
+    )  # fmt: skip
+
+
+def batches(rank):
+    return [wall_batch(4 * step + 2 * rank, 4 * step + 2 * rank + 1) for step in range(STEPS)]
+
+
+def fit(system, data, strategy="auto", devices=1, steps=STEPS, ckpt_path=None):
+    """Fit; return what was seen, the trainer, and the average."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    seen, average = Seen(), EMA()
+    trainer = lightning.Trainer(
+        accelerator="cpu", devices=devices, strategy=strategy, max_steps=steps, gradient_clip_val=1.0, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        callbacks=[seen, average], plugins=[CheckpointFiles()], use_distributed_sampler=False,
+    )  # fmt: skip
+    trainer.fit(system, DataLoader(data, batch_size=None), ckpt_path=ckpt_path, weights_only=True)
+    return seen, trainer, average
+
+
+def state(seen, trainer, average):
+    """Return all that a fit leaves, whole, and how many numbers this process held of weights and average."""
+    weights = {name: whole(value) for name, value in trainer.lightning_module.named_parameters()}
+    averaged = {name: whole(value) for name, value in average.average.items()}
+    held = [sum(map(held_here, values)) for values in (trainer.lightning_module.parameters(), average.average.values())]
+    return {"losses": seen.losses, "gradients": seen.gradients, "weights": weights, "average": averaged, "held": held}
+
+
+def main(strategy, rank, port, out):
+    os.environ |= {
+        "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test",
+    }  # fmt: skip
+    torch.set_num_threads(1)
+    out, data = Path(out), batches(int(rank))
+    through = state(*fit(build(), data, STRATEGIES[strategy](), 2))
+    seen, trainer, average = fit(build(), data, STRATEGIES[strategy](), 2, steps=STEPS - 1)
+    trainer.save_checkpoint(out / "short.ckpt")
+    short = state(seen, trainer, average)
+    resumed = state(*fit(build(), data[STEPS - 1 :], STRATEGIES[strategy](), 2, ckpt_path=out / "short.ckpt"))
+    if rank == "0":
+        torch.save({"through": through, "short": short, "resumed": resumed}, out / "two.pt")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
