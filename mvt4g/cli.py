@@ -32,6 +32,11 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 COMMANDS = {
     "write-clips": ("mvt4g.commands.write_clips", "write_clips", "generate clips and write them to a folder"),
+    "export-weights": (
+        "mvt4g.commands.export_weights",
+        "export_weights",
+        "write a backbone's weights under the names of a public checkpoint",
+    ),
     "validate-clips": ("mvt4g.commands.validate_clips", "validate_clips", "check clips on disk in any known format"),
 }
 """Module, function and meaning of every verb beside LightningCLI's; its modules are loaded only when it is called."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mvt4g.formats.atomic import appearing
 from mvt4g.types import InputError
 
 INDEX_SUFFIX = ".safetensors.index.json"
@@ -34,6 +35,43 @@ def read_weights(path: Path) -> Any:
     if path.name.endswith(INDEX_SUFFIX):
         return _read_shards(path)
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+
+
+def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write tensors by name; the file appears whole or not at all.
+
+    Args:
+        path: ``.safetensors``, or else a pickle by ``torch.save``.
+        tensors: Each is written alone, whatever memory it shares with others.
+
+    Raises:
+        InputError: If the file cannot be written.
+    """
+    alone = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with appearing(path) as temporary:
+        if path.suffix != ".safetensors":
+            torch.save(alone, temporary)
+            return
+        try:
+            from safetensors.torch import save_file
+        except ModuleNotFoundError as error:
+            raise InputError(f"{path}: safetensors is not installed, want `pip install safetensors`") from error
+        save_file(alone, temporary, metadata={"format": "pt"})
+
+
+def tensors_of(content: Any, path: Path) -> dict[str, torch.Tensor]:
+    """Return a state dict as what it must be: names and tensors, at least one.
+
+    Raises:
+        InputError: Naming the file and what it holds instead.
+    """
+    if (
+        not isinstance(content, Mapping)
+        or not content
+        or not all(isinstance(v, torch.Tensor) for v in content.values())
+    ):
+        raise InputError(f"{path}: got {type(content).__name__}, want a state dict: names and tensors only")
+    return dict(content)
 
 
 def _read_shards(path: Path) -> dict[str, Any]:
@@ -75,18 +113,3 @@ def _read_pickle(path: Path) -> Any:
             ) from error
         reason = str(error).strip().partition("\n")[0].partition(". ")[0][:200] or type(error).__name__
         raise InputError(f"{path}: got {reason}, want a file of tensors (a state dict or .safetensors)") from error
-
-
-def tensors_of(content: Any, path: Path) -> dict[str, torch.Tensor]:
-    """Return a state dict as what it must be: names and tensors, at least one.
-
-    Raises:
-        InputError: Naming the file and what it holds instead.
-    """
-    if (
-        not isinstance(content, Mapping)
-        or not content
-        or not all(isinstance(v, torch.Tensor) for v in content.values())
-    ):
-        raise InputError(f"{path}: got {type(content).__name__}, want a state dict: names and tensors only")
-    return dict(content)

@@ -20,6 +20,8 @@ from mvt4g.models.layers.rope import axis_dims, rotary_angles
 from mvt4g.models.video_dit import DiTBlock, VideoDiT, VideoDiTConfig
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentGrid, TapReader, TapShape
 
+PHASES = ("rope_phase_qk", "rope_phase_vo")
+
 
 class BackboneOutput(NamedTuple):
     """What the network says of the target's latents, and the taps of the layers asked for."""
@@ -180,6 +182,13 @@ class Backbone(nn.Module):
             if not 0 <= layer < self.num_layers:
                 raise InputError(f"tap layer: got {layer}, want 0 to {self.num_layers - 1} ({self.num_layers} layers)")
 
+    def _start_from(
+        self, weights: Path | list[Path] | None, extra: Sequence[CameraConditioning], own_parts: Sequence[str]
+    ) -> None:
+        """Load what there is to load; ``own_parts`` is what this backbone adds to the blocks of its base."""
+        if weights is not None:
+            load_weights(self, weights, [way.name for way in extra], base_may_lack=own_parts)
+
 
 class ReCamMaster(Backbone):
     """ReCamMaster: relative poses into every block and an identity-initialised projector after every self-attention.
@@ -190,7 +199,8 @@ class ReCamMaster(Backbone):
     Args:
         extra_conditioning: More ways for cameras to enter, each changing nothing until it is trained.
         null_text_length: Tokens of the learned text that stands in for none.
-        weights: Checkpoint to start from; ``extra_conditioning`` that it lacks stays at its zero.
+        weights: Checkpoint of a fit, or a public one, to start from; or a list, overlays after what they go over. What
+            it lacks of ``extra_conditioning`` stays at zero. See CHECKPOINTS.md.
 
     Raises:
         InputError: If sizes do not go together, or the checkpoint is not this model's.
@@ -204,13 +214,12 @@ class ReCamMaster(Backbone):
         grid: LatentGrid,
         extra_conditioning: Sequence[CameraConditioning] = (),
         null_text_length: int = 8,
-        weights: Path | None = None,
+        weights: Path | list[Path] | None = None,
     ) -> None:
         super().__init__(dit, grid, [RelativePoseConditioning(), *extra_conditioning], null_text_length)
         for block in self.dit.blocks:
             block.projector = identity_linear(dit.dim)
-        if weights is not None:
-            load_weights(self, weights, may_lack=[way.name for way in extra_conditioning])
+        self._start_from(weights, extra_conditioning, ("cam_encoder", "projector"))
 
     def frame_positions(self, num_frames: int, device: torch.device) -> Tensor:
         """Return 0 to 2f - 1."""
@@ -229,7 +238,8 @@ class ReDirector(Backbone):
         dit: With ``control_channels``, and ``image_dim`` for the base's image tokens.
         extra_conditioning: More ways for cameras to enter, each changing nothing until it is trained.
         null_text_length: Tokens of the learned text that stands in for none.
-        weights: Checkpoint to start from; ``extra_conditioning`` that it lacks stays at its zero.
+        weights: Checkpoint of a fit, or a public one, to start from; or a list, overlays after what they go over. What
+            it lacks of ``extra_conditioning`` stays at zero. See CHECKPOINTS.md.
 
     Raises:
         InputError: If sizes do not go together, or the checkpoint is not this model's.
@@ -243,16 +253,15 @@ class ReDirector(Backbone):
         grid: LatentGrid,
         extra_conditioning: Sequence[CameraConditioning] = (),
         null_text_length: int = 8,
-        weights: Path | None = None,
+        weights: Path | list[Path] | None = None,
     ) -> None:
         if dit.control_channels is None:
             raise InputError(f"dit.control_channels: got null, want {packed_channels(grid)}, those of the packed rays")
         super().__init__(dit, grid, extra_conditioning, null_text_length)
         for block in self.dit.blocks:
-            for phase in ("rope_phase_qk", "rope_phase_vo"):
+            for phase in PHASES:
                 setattr(block.self_attn, phase, CameraPhase(dit.dim, dit.num_heads, dit.head_dim))
-        if weights is not None:
-            load_weights(self, weights, may_lack=[way.name for way in extra_conditioning])
+        self._start_from(weights, extra_conditioning, PHASES)
 
     def frame_positions(self, num_frames: int, device: torch.device) -> Tensor:
         """Return 0 to f - 1 twice."""

@@ -1,61 +1,133 @@
-"""Checkpoints that a backbone starts from: what a file's names say it is, checked name by name and shape by shape."""
+"""Checkpoints that a backbone starts from: what a file's names say it is, checked name by name and shape by shape.
 
-from collections.abc import Collection, Mapping
+A file is one of: the checkpoint of a fit; a base, which is a whole DiT as Wan2.1, Wan2.1-Fun or ReCamMaster publish it,
+or as diffusers does; an overlay, the self-attention alone, as ReDirector publishes it, to be laid over a base.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from mvt4g.formats.weights import read_weights, tensors_of
+from mvt4g.models.fingerprints import looks_like
 from mvt4g.models.layers.lora import merge_lora
+from mvt4g.models.weight_names import from_diffusers
 from mvt4g.types import InputError
 
 OWN_PREFIX = "model.backbone."
 """Where a system's checkpoint keeps its backbone."""
+DIT_PREFIX = "dit."
+"""Where a backbone keeps its DiT."""
+NULL_TEXT = "null_text"
+"""The one parameter of a backbone that no base can have."""
 SHOWN_NAMES = 5
+_FOREIGN_PREFIX = "model.diffusion_model."
+_OVERLAID = re.compile(r"dit\.blocks\.\d+\.self_attn\.")
 
 
-def load_weights(backbone: nn.Module, path: Path, may_lack: Collection[str] = ()) -> None:
-    """Copy a file's weights into a backbone, every one of them, or none when something does not fit.
+@dataclass(frozen=True)
+class WeightFile:
+    """The weights of one file.
+
+    Attributes:
+        path: Of the file.
+        kind: What its names say it is.
+        weights: Under the names that a backbone gives them.
+        told: Which model they look like.
+    """
+
+    path: Path
+    kind: Literal["fit", "base", "overlay"]
+    weights: dict[str, Tensor]
+    told: str
+
+
+def load_weights(
+    backbone: nn.Module,
+    weights: Path | Sequence[Path],
+    may_lack: Collection[str] = (),
+    base_may_lack: Collection[str] = (),
+) -> None:
+    """Copy files' weights into a backbone, every one of them, or none when something does not fit.
 
     Args:
         backbone: Keeps its own dtype and device.
-        path: The checkpoint of a fit, of which its exponential average is taken where it has one.
-        may_lack: Parts, by the name they go under (such as "plucker"), that the file may lack as a whole; they stay as
+        weights: The checkpoint of a fit (its exponential average, where it has one) or a base; then overlays.
+        may_lack: Parts, by the name they go under (such as "plucker"), that the files may lack as a whole; they stay as
             they are.
+        base_may_lack: As ``may_lack``, where the first file is a base.
 
     Raises:
-        InputError: Naming the file and what is missing, unexpected, of another shape, or not finite.
+        InputError: Naming the files and what is missing, unexpected, of another shape, or not finite.
     """
-    found = backbone_weights(path)
-    wanted = backbone.state_dict()
-    present = {part for name in found for part in name.split(".")}
-    lacking = set(may_lack) - present
-    wanted = {name: value for name, value in wanted.items() if lacking.isdisjoint(name.split("."))}
+    files = read_weight_files(weights)
+    found = laid_over(files)
+    lacking = set(may_lack)
+    if files[0].kind == "base":
+        lacking |= {NULL_TEXT, *base_may_lack}
+    lacking -= {part for name in found for part in name.split(".")}
+    places = backbone.state_dict()
+    wanted = {name: place for name, place in places.items() if lacking.isdisjoint(name.split("."))}
     if faults := name_faults(found, wanted):
-        raise InputError(f"{path}: got weights of another model than {type(backbone).__name__}: {faults}")
-    if broken := [name for name, value in found.items() if not value.isfinite().all()]:
-        raise InputError(f"{path}: got values that are not finite in {_first(broken)}, want numbers")
+        told = ", ".join(f"{file.path}: got {file.told}" for file in files)
+        raise InputError(f"{told}; want weights of this {type(backbone).__name__}: {faults}")
+    for file in files[1:]:
+        if left := [name for name in places if overlays(name) and name not in file.weights]:
+            raise InputError(f"{file.path}: got an overlay without {first_names(left)}, want all of the self-attention")
     with torch.no_grad():
         for name, place in wanted.items():
             place.copy_(found[name])
 
 
-def backbone_weights(path: Path) -> dict[str, Tensor]:
-    """Read a file's weights, under the names that a backbone gives them; adapters are merged.
+def laid_over(files: Sequence[WeightFile]) -> dict[str, Tensor]:
+    """Return the weights of the first file under those of the overlays that follow it.
 
     Raises:
-        InputError: If it cannot be read or holds no backbone.
+        InputError: If there is no file, the first is an overlay or another is none.
+    """
+    if not files:
+        raise InputError("weights: got an empty list, want a file or several")
+    if files[0].kind == "overlay":
+        raise InputError(
+            f"{files[0].path}: got an overlay (self-attention alone), want it after its base: [base, overlay]"
+        )
+    weights = dict(files[0].weights)
+    for file in files[1:]:
+        if file.kind != "overlay":
+            raise InputError(
+                f"{file.path}: got {file.told}, want an overlay (self-attention alone) after the first file"
+            )
+        weights |= file.weights
+    return weights
+
+
+def read_weight_files(weights: Path | Sequence[Path]) -> list[WeightFile]:
+    """Read one file or several, as ``read_weight_file`` does."""
+    return [read_weight_file(path) for path in ([weights] if isinstance(weights, Path) else weights)]
+
+
+def read_weight_file(path: Path) -> WeightFile:
+    """Read a file's weights, adapters merged, and tell what it is.
+
+    Raises:
+        InputError: If it cannot be read, holds no DiT, or a value that is not finite.
     """
     content = read_weights(path)
+    average = _average(content)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        state = tensors_of(content["state_dict"], path) | _average(content)
-        own = {name.removeprefix(OWN_PREFIX): value for name, value in state.items() if name.startswith(OWN_PREFIX)}
-        if own:
-            return merge_lora(own)
-        raise InputError(f"{path}: got a checkpoint without {OWN_PREFIX}*, want one of a fit with a backbone")
-    raise InputError(f"{path}: got weights under names unknown here, want the checkpoint of a fit")
+        content = content["state_dict"]
+    state = tensors_of(content, path) | average
+    own = {name.removeprefix(OWN_PREFIX): value for name, value in state.items() if name.startswith(OWN_PREFIX)}
+    own = merge_lora(own)
+    file = WeightFile(path, "fit", own, f"a fit of {looks_like(own)}") if own else _foreign(state, path)
+    if broken := [name for name, value in file.weights.items() if not value.isfinite().all()]:
+        raise InputError(f"{path}: got values that are not finite in {first_names(broken)}, want numbers")
+    return file
 
 
 def name_faults(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
@@ -69,14 +141,34 @@ def name_faults(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
             if name in found and found[name].shape != place.shape
         ],
     }
-    return "; ".join(f"{len(names)} {kind}: {_first(names)}" for kind, names in faults.items() if names)
+    return "; ".join(f"{len(names)} {kind}: {first_names(names)}" for kind, names in faults.items() if names)
 
 
-def _average(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return what the EMA callback of a fit left in its checkpoint: trainable parameters alone, fp32."""
-    return dict(content.get("callbacks", {}).get("EMA", {}).get("average", {}))
+def overlays(name: str) -> bool:
+    """Return whether an overlay may hold a backbone's weight of this name."""
+    return _OVERLAID.match(name) is not None
 
 
-def _first(names: list[str]) -> str:
+def first_names(names: list[str]) -> str:
+    """Return the first of some names and how many more there are."""
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     return ", ".join(names[:SHOWN_NAMES]) + more
+
+
+def _foreign(state: dict[str, Tensor], path: Path) -> WeightFile:
+    state = {name.removeprefix(_FOREIGN_PREFIX): value for name, value in state.items()}
+    told = looks_like(state)
+    if any(name.startswith("condition_embedder.") for name in state):
+        state = {from_diffusers(name) or name: value for name, value in state.items()}
+    weights = {f"{DIT_PREFIX}{name}": value for name, value in state.items()}
+    if all(overlays(name) for name in weights):
+        return WeightFile(path, "overlay", weights, f"an overlay of {len(weights)} tensors of self-attention")
+    if f"{DIT_PREFIX}patch_embedding.weight" not in weights:
+        raise InputError(f"{path}: got {told}; want a Wan2.1 DiT, ReCamMaster, ReDirector or the checkpoint of a fit")
+    return WeightFile(path, "base", weights, told)
+
+
+def _average(content: Any) -> dict[str, Tensor]:
+    """Return what the EMA callback of a fit left in its checkpoint: trainable parameters alone, fp32."""
+    callbacks = content.get("callbacks", {}) if isinstance(content, Mapping) else {}
+    return dict(callbacks.get("EMA", {}).get("average", {})) if isinstance(callbacks, Mapping) else {}

@@ -1,11 +1,13 @@
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.backbones import PHASES, ReCamMaster, ReDirector
 from mvt4g.models.checkpoints import load_weights
 from mvt4g.models.conditioning.plucker import PluckerConditioning
+from mvt4g.models.weight_names import to_diffusers
 from mvt4g.types import InputError
-from tests.models.small_backbones import GRID, loud_backbone, small_config, small_inputs
+from tests.models.small_backbones import GRID, loud_backbone, loud_redirector, small_config, small_inputs
 
 
 def prefixed(state):
@@ -78,7 +80,8 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(trained, tmp_path):
     backbone = fresh()
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
     wanted = (
-        r"step\.ckpt: got weights of another model than ReCamMaster: 1 missing: dit\.blocks\.0\.self_attn\.q\.bias; "
+        r"step\.ckpt: got a fit of a DiT of 3 blocks x 48, 5 channels in with ReCamMaster's camera inputs; want "
+        r"weights of this ReCamMaster: 1 missing: dit\.blocks\.0\.self_attn\.q\.bias; "
         r"1 unexpected: dit\.blocks\.2\.norm3\.bias; 1 mis-shaped: null_text \(1, 4, 6\) for \(1, 3, 6\)"
     )
     with pytest.raises(InputError, match=wanted):
@@ -93,10 +96,94 @@ def test_weights_that_are_not_finite_are_refused(trained, tmp_path):
         fresh(weights=write_fit(tmp_path / "step.ckpt", trained))
 
 
-def test_a_checkpoint_without_a_backbone_is_refused(tmp_path):
-    torch.save({"state_dict": {"net.weight": torch.zeros(1)}}, tmp_path / "odd.ckpt")
-    with pytest.raises(InputError, match=r"odd\.ckpt: got a checkpoint without model\.backbone"):
-        fresh(weights=tmp_path / "odd.ckpt")
-    torch.save({"net.weight": torch.zeros(1)}, tmp_path / "odd.pth")
-    with pytest.raises(InputError, match=r"odd\.pth: got weights under names unknown here"):
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_file_without_a_dit_is_refused(wrapped, tmp_path):
+    state = {"net.weight": torch.zeros(1)}
+    torch.save({"state_dict": state} if wrapped else state, tmp_path / "odd.pth")
+    with pytest.raises(InputError, match=r"odd\.pth: got 1 tensors, the first 'net\.weight'; want a Wan2\.1 DiT"):
         fresh(weights=tmp_path / "odd.pth")
+
+
+def dit_weights(backbone, *but):
+    """A backbone's DiT as published: without what belongs to it alone, or parts that are not wanted."""
+    state = backbone.dit.state_dict().items()
+    return {name: value for name, value in state if not set(name.split(".")) & {*but}}
+
+
+def assert_loaded(backbone, state, fresh_parts=()):
+    """Every weight of ``state`` is in the backbone's DiT, and nothing else but the fresh parts."""
+    loaded = backbone.dit.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
+    assert {part for name in loaded.keys() - state.keys() for part in name.split(".")} >= {*fresh_parts}
+    assert all(set(name.split(".")) & {*fresh_parts} for name in loaded.keys() - state.keys())
+
+
+@pytest.mark.parametrize("names", ["wan", "prefixed", "diffusers"])
+def test_wan_is_the_start_of_a_recammaster(names, trained, tmp_path):
+    """Camera inputs stay zero and projectors the identity."""
+    state = dit_weights(trained, "cam_encoder", "projector")
+    name_there = {"wan": str, "prefixed": "model.diffusion_model.{}".format, "diffusers": to_diffusers}[names]
+    save_file({name_there(name): value for name, value in state.items()}, tmp_path / "wan.safetensors")
+    loaded = fresh(PluckerConditioning(), weights=tmp_path / "wan.safetensors")
+    assert_loaded(loaded, state, ("cam_encoder", "projector", "plucker"))
+    assert torch.equal(loaded.dit.blocks[1].projector.weight, torch.eye(48))
+    assert not loaded.dit.blocks[0].cam_encoder.weight.any()
+
+
+@torch.no_grad()
+def test_recammaster_as_published(trained, tmp_path):
+    """The whole DiT in a pickle without a wrapper."""
+    state = dit_weights(trained)
+    torch.save(state, tmp_path / "step20000.ckpt")
+    loaded = fresh(weights=tmp_path / "step20000.ckpt")
+    assert_loaded(loaded, state)
+    inputs = small_inputs()
+    assert torch.equal(loaded(**inputs).velocity, trained(**inputs).velocity)
+    del state["blocks.0.projector.bias"]
+    torch.save(state, tmp_path / "step20000.ckpt")
+    with pytest.raises(InputError, match=r"1 missing: dit\.blocks\.0\.projector\.bias"):
+        fresh(weights=tmp_path / "step20000.ckpt")
+
+
+def fresh_redirector(weights):
+    torch.manual_seed(1)
+    return ReDirector(loud_redirector().dit.config, GRID, null_text_length=3, weights=weights)
+
+
+def test_redirector_as_published(tmp_path):
+    """Fun-Control-Camera, and over it all that is called self_attn."""
+    state = dit_weights(loud_redirector())
+    base = {name: value + 1 if ".self_attn." in name else value for name, value in state.items() if "phase" not in name}
+    overlay = {name: value for name, value in state.items() if ".self_attn." in name}
+    files = tmp_path / "fun.safetensors", tmp_path / "step20000.safetensors"
+    save_file(base, files[0])
+    save_file(overlay, files[1])
+    assert_loaded(fresh_redirector(list(files)), state)
+    assert_loaded(fresh_redirector(files[0]), base, PHASES)
+    with pytest.raises(InputError, match=r"step20000\.safetensors: got an overlay .* want it after its base"):
+        fresh_redirector(files[1])
+    with pytest.raises(InputError, match=r"fun\.safetensors: got a DiT of 2 blocks x 48, 10 channels in with "):
+        fresh_redirector([files[0], files[0]])
+    save_file({name: value for name, value in overlay.items() if "phase_vo" not in name}, files[1])
+    with pytest.raises(InputError, match=r"got an overlay without dit\.blocks\.0\.self_attn\.rope_phase_vo\.1\.w"):
+        fresh_redirector(list(files))
+    save_file(overlay | {"blocks.0.self_attn.r.weight": torch.zeros(1)}, files[1])
+    with pytest.raises(InputError, match=r"1 unexpected: dit\.blocks\.0\.self_attn\.r\.weight"):
+        fresh_redirector(list(files))
+
+
+def test_another_model_is_named(trained, tmp_path):
+    """Wan2.1 T2V is no base of ReDirector, nor is a ReDirector's base one of ReCamMaster."""
+    save_file(dit_weights(trained, "cam_encoder", "projector"), tmp_path / "wan.safetensors")
+    with pytest.raises(InputError, match=r"got a DiT of 2 blocks x 48, 5 channels in; want weights of this ReDir"):
+        fresh_redirector(tmp_path / "wan.safetensors")
+    save_file(dit_weights(loud_redirector(), *PHASES), tmp_path / "fun.safetensors")
+    with pytest.raises(InputError, match=r"with image tokens, a control adapter; want weights of this ReCamMaster: \d"):
+        fresh(weights=tmp_path / "fun.safetensors")
+
+
+def test_a_name_that_diffusers_has_not_is_unexpected(trained, tmp_path):
+    state = {to_diffusers(name): value for name, value in dit_weights(trained, "cam_encoder", "projector").items()}
+    save_file(state | {"blocks.0.attn1.to_q.lora.weight": torch.zeros(1)}, tmp_path / "wan.safetensors")
+    with pytest.raises(InputError, match=r"1 unexpected: dit\.blocks\.0\.attn1\.to_q\.lora\.weight"):
+        fresh(weights=tmp_path / "wan.safetensors")
