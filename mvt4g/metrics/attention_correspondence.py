@@ -29,7 +29,8 @@ class AttentionCorrespondence(Metric):
     - ``confidence``: largest share of one token, mean over the panel's frames in which the point is visible;
     - ``harmonic_mean`` of the three, each scaled to [0, 1] over its map after all batches and ranks are pooled: it
       says where a model's correspondence peaks and compares with no other model's. Needs two entries that differ;
-    - ``reliable_share``: share of matches that are cycle-consistent, the only ones accuracy looks at;
+    - ``reliable_share``: share of matches that are cycle-consistent, the only ones ``matching_accuracy`` looks at;
+    - ``accuracy_of_all``: matching accuracy of all of them;
     - ``num_matches``: how many those are.
 
     Accuracy is a mean over matches, the others are means over queries.
@@ -147,6 +148,7 @@ class AttentionCorrespondence(Metric):
             scores |= {
                 "harmonic_mean": harmonic_mean(*scores.values()),
                 "reliable_share": total.matches / total.candidates,
+                "accuracy_of_all": total.candidate_hits / total.candidates,
                 "num_matches": total.matches,
             }
             maps |= {f"{panel}/{name}": value for name, value in scores.items()}

@@ -120,7 +120,10 @@ def test_matches_that_do_not_come_home_are_dropped_and_told():
     assert every["cross/reliable_share"][0, 0] == 1
     kept = found["cross/num_matches"][0, 0] / every["cross/num_matches"][0, 0]
     assert found["cross/reliable_share"][0, 0] == kept < 0.9
-    assert torch.equal(found["cross/confidence"].nan_to_num(), every["cross/confidence"].nan_to_num())
+    for unmoved in ("confidence", "accuracy_of_all"):
+        assert torch.equal(found[f"cross/{unmoved}"].nan_to_num(), every[f"cross/{unmoved}"].nan_to_num())
+    assert found["cross/accuracy_of_all"][0, 0] == every["cross/matching_accuracy"][0, 0]
+    assert found["cross/accuracy_of_all"][0, 0] != found["cross/matching_accuracy"][0, 0]
     nothing = maps(update | {"cycle_consistent": torch.zeros_like(update["target_visible"])})
     assert nothing["cross/matching_accuracy"][0, 0].isnan()
     assert nothing["cross/reliable_share"][0, 0] == 0

@@ -30,7 +30,7 @@ def scores(matches, mass, peak, queries, tracks, visible, valid, times, stride, 
     batch, views, frames, points = visible.shape
     found = {}
     for panel, pairs in PANELS.items():
-        hits, reliable, masses, confidences = [], [], [], []
+        hits, all_hits, reliable, masses, confidences = [], [], [], [], []
         for b, q in ((b, q) for b in range(batch) for q in range(points) if valid[b, q]):
             asked = [
                 (b, v, f, q)
@@ -39,14 +39,16 @@ def scores(matches, mass, peak, queries, tracks, visible, valid, times, stride, 
                 if in_panel(pairs, queries[b, q], v, times[f], cross_frames)
             ]
             seen = [at for at in asked if visible[at]]
-            kept = [at for at in seen if consistent[at]]
+            near = [math.dist((matches[at] + 0.5) * stride, tracks[at]) < threshold for at in seen]
+            all_hits += near
             reliable += [consistent[at] for at in seen]
-            hits += [math.dist((matches[at] + 0.5) * stride, tracks[at]) < threshold for at in kept]
+            hits += [hit for hit, at in zip(near, seen, strict=True) if consistent[at]]
             masses += [sum(mass[at] for at in asked)] if asked else []
             confidences += [mean([peak[at] for at in seen])] if seen else []
         found[f"{panel}/matching_accuracy"] = mean(hits)
         found[f"{panel}/attention_score"] = mean(masses)
         found[f"{panel}/confidence"] = mean(confidences)
         found[f"{panel}/reliable_share"] = mean(reliable)
+        found[f"{panel}/accuracy_of_all"] = mean(all_hits)
         found[f"{panel}/num_matches"] = len(hits)
     return found

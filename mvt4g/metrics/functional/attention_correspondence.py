@@ -29,7 +29,8 @@ class CorrespondenceCounts(NamedTuple):
     Attributes:
         hits: Matches within the threshold.
         matches: Matches that count.
-        candidates: As ``matches``, before those that are not cycle-consistent were dropped.
+        candidate_hits: As ``hits``, before matches that are not cycle-consistent were dropped.
+        candidates: As ``matches``, likewise.
         mass: Sum over queries of the attention that goes to the pair's frames.
         mass_queries: Queries it was summed over.
         peak: Sum over queries of the confidence.
@@ -38,6 +39,7 @@ class CorrespondenceCounts(NamedTuple):
 
     hits: Float[Tensor, " pair"]
     matches: Float[Tensor, " pair"]
+    candidate_hits: Float[Tensor, " pair"]
     candidates: Float[Tensor, " pair"]
     mass: Float[Tensor, " pair"]
     mass_queries: Float[Tensor, " pair"]
@@ -144,6 +146,7 @@ def _sums_of_pair(
     entries = CorrespondenceCounts(
         hits=(match & hit).sum(),
         matches=match.sum(),
+        candidate_hits=(candidate & hit).sum(),
         candidates=candidate.sum(),
         mass=mass.where(counted, 0.0).sum(),
         mass_queries=counted.any(dim=(1, 2)).sum(),
