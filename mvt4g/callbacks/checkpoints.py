@@ -45,20 +45,24 @@ def last_checkpoint(run: Path) -> Path | None:
 
 
 def resolve_checkpoint(ckpt_path: str | None, run: Path, command: str) -> str | None:
-    """Return the file that ``ckpt_path`` means: itself, or for ``last`` the run's checkpoint of the highest step.
+    """Return the file that ``ckpt_path`` means: itself, or the checkpoint of the highest step of a run.
 
-    A fit from ``last`` with no checkpoint yet starts from nothing, so that one command serves to start and to resume.
+    ``last`` is the run itself, a folder is another run. A fit from ``last`` with no checkpoint yet starts from nothing,
+    so that one command serves to start and to resume.
 
     Raises:
         InputError: If there is no such file, or it is no checkpoint.
     """
     if ckpt_path is None:
         return None
-    path = last_checkpoint(run) if ckpt_path == "last" else Path(ckpt_path)
+    path: Path | None = Path(ckpt_path)
+    if ckpt_path == "last" or Path(ckpt_path).is_dir():
+        run = run if ckpt_path == "last" else Path(ckpt_path)
+        path = last_checkpoint(run)
     if path is None:
-        if command == "fit":
+        if command == "fit" and ckpt_path == "last":
             return None
-        raise InputError(f"--ckpt_path: got last but {run / 'checkpoints'} has none, want a run that was fitted")
+        raise InputError(f"--ckpt_path: got {ckpt_path} but {run / 'checkpoints'} has none, want a run that was fitted")
     read_checkpoint(path, mmap=True)
     return str(path)
 

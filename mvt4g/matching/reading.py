@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mvt4g.matching.rows import MAX_LOGITS, gather_queries, rotated
-from mvt4g.matching.tokens import cell_of_pixels, flat_cell, latent_frame_of, unflat_cell
+from mvt4g.matching.tokens import cell_of_pixels, latent_frame_of, unflat_cell
 from mvt4g.types import AttentionTap
 
 

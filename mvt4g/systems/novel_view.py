@@ -23,6 +23,7 @@ from mvt4g.models.novel_view import NoisyPass, NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.trainable import count_groups, freeze_others, trainable_table
 from mvt4g.systems.draws import generator_for
+from mvt4g.systems.loading import check_weights
 from mvt4g.systems.queries import draw_queries
 from mvt4g.systems.real_video import NovelView, RealVideoPass, RealVideoScores
 from mvt4g.systems.schedule import warmup_cosine
@@ -35,8 +36,6 @@ from mvt4g.types import TARGET, InputError, MultiViewClip, TapShape
 
 NOISE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Edges of the noise levels by which L_track and L_corr are logged."""
-SHOWN_KEYS = 3
-"""Weights that are named when a checkpoint does not fit."""
 
 
 class NovelViewSystem(LightningModule):
@@ -169,21 +168,11 @@ class NovelViewSystem(LightningModule):
         """Check that a checkpoint's weights are those of this model.
 
         Raises:
-            InputError: Naming the first weights that are missing, unknown, or of another size.
+            InputError: As ``check_weights``.
         """
         if "state_dict" not in checkpoint:
             return  # ModelParallelStrategy has loaded it already, strictly
-        found, wanted = checkpoint["state_dict"], self.state_dict()
-        wrong = [f"{key}: got none, want one" for key in wanted if key not in found]
-        wrong += [f"{key}: got one, want none" for key in found if key not in wanted]
-        wrong += [
-            f"{key}: got {tuple(found[key].shape)}, want {tuple(value.shape)}"
-            for key, value in wanted.items()
-            if key in found and found[key].shape != value.shape
-        ]
-        if wrong:
-            others = f" (and {len(wrong) - SHOWN_KEYS} others)" if len(wrong) > SHOWN_KEYS else ""
-            raise InputError(f"--ckpt_path: weights of another model: {'; '.join(wrong[:SHOWN_KEYS])}{others}")
+        check_weights(checkpoint["state_dict"], self.state_dict())
 
     def _auxiliary_loss(self, passed: NoisyPass, batch: MultiViewClip, generator: torch.Generator) -> Tensor:
         spec, head = self.training_spec, self.model.tracking_head

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "experiment").glob("*.yaml"))
+EXPERIMENTS = Path(__file__).parents[2] / "configs" / "experiment"
+CONFIGS = sorted(path for path in EXPERIMENTS.glob("*.yaml") if path.stem != "probe")  # goes on top of others
 SHORT = (
     "--trainer.max_steps=1",
     "--trainer.limit_val_batches=0",

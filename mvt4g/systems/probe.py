@@ -1,0 +1,211 @@
+"""Where correspondence lives in a model: every layer's attention at every noise level, against true tracks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.matching.reading import AttentionReading, read_attention
+from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
+from mvt4g.metrics.functional.attention_correspondence import CrossFrames
+from mvt4g.models.backbones import Backbone
+from mvt4g.models.codec import Codec
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.systems.draws import clip_noise
+from mvt4g.systems.loading import check_weights
+from mvt4g.systems.queries import QuerySet, draw_queries_by_name
+from mvt4g.types import REFERENCE, AttentionTap, InputError, MultiViewClip
+
+SHOWN_PANELS = ("ref", "tgt", "cross")
+"""Panels that ``metrics.json`` tells of; the maps on disk have the two directions of ``cross`` too."""
+SHOWN_SCORES = (
+    "matching_accuracy", "accuracy_of_all", "attention_score", "confidence", "harmonic_mean", "reliable_share"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ProbeSpec:
+    """What a probe reads, and when.
+
+    Attributes:
+        layers: 0-based; None = all.
+        trajectory: Where latents come from: "noised" ground truth, or "sampled" by the model itself, step by step.
+        noise_levels: Sigmas of "noised", highest first as in sampling.
+        sample_steps: Euler steps of "sampled".
+        steps: Sampling steps that are read, from 0; None = all.
+        num_queries: Query points a clip, from either view.
+        threshold_px: Of matching accuracy; None = half a token, DiffTrack's 8 px on Wan's 16.
+        cross_frames: Frames of the other view that count: the query's own, or all.
+        cycle_cells: How near home a match must come back to be reliable, in tokens.
+        seed: Of noise and queries, together with the clip's name.
+    """
+
+    layers: tuple[int, ...] | None = None
+    trajectory: Literal["noised", "sampled"] = "noised"
+    noise_levels: tuple[float, ...] = (0.95, 0.8, 0.65, 0.5, 0.35, 0.2, 0.05)
+    sample_steps: int = 20
+    steps: tuple[int, ...] | None = None
+    num_queries: int = 64
+    threshold_px: float | None = None
+    cross_frames: CrossFrames = "same"
+    cycle_cells: float = 1.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range, or something is named twice.
+        """
+        for name, least in (("sample_steps", 1), ("num_queries", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"probe.{name}: got {getattr(self, name)}, want at least {least}")
+        for name in ("layers", "noise_levels", "steps"):
+            values = getattr(self, name)
+            if values is not None and (not values or len(set(values)) < len(values)):
+                raise InputError(f"probe.{name}: got {values}, want at least one, and none twice")
+        if not all(0 < level <= 1 for level in self.noise_levels):
+            raise InputError(f"probe.noise_levels: got {self.noise_levels}, want sigmas in (0, 1]")
+        if self.steps is not None and not all(0 <= step < self.sample_steps for step in self.steps):
+            raise InputError(f"probe.steps: got {self.steps}, want 0 to {self.sample_steps - 1}")
+
+    def sigmas(self, flow: FlowMatching) -> tuple[float, ...]:
+        """Return the noise levels that are read, in order."""
+        if self.trajectory == "noised":
+            return self.noise_levels
+        levels = flow.sampling_sigmas(self.sample_steps).tolist()
+        return tuple(levels[step] for step in self.read_steps())
+
+    def read_steps(self) -> tuple[int, ...]:
+        """Return the sampling steps that are read."""
+        return tuple(range(self.sample_steps)) if self.steps is None else self.steps
+
+
+class CorrespondenceProbe(LightningModule):
+    """Scores the attention of every layer, and of every head, against the true tracks of its test clips.
+
+    Its model is that of a ``NovelViewSystem`` without what trains it. Maps (layer x noise level) come from
+    ``AttentionCorrespondence``; ``maps`` are means over heads, ``head_maps`` have a row for every head of every layer.
+    A tap is read as soon as its layer has run, and forgotten.
+
+    Args:
+        backbone: The video DiT that is looked into.
+        codec: Turns video into its latents.
+        flow: The diffusion process.
+        probe: What is read, and when.
+
+    Raises:
+        InputError: If codec and backbone disagree on the latents, or a layer does not exist.
+
+    Source: the analysis of MVTrack4Gen (arXiv 2606.26087), after DiffTrack (arXiv 2506.17220).
+    """
+
+    def __init__(
+        self, backbone: Backbone, codec: Codec, flow: FlowMatching = FlowMatching(), probe: ProbeSpec = ProbeSpec()
+    ) -> None:
+        super().__init__()
+        self.model, self.spec = NovelViewModel(backbone, codec, flow), probe
+        self.layers = tuple(range(backbone.num_layers)) if probe.layers is None else probe.layers
+        self.model.check_layers("probe.layers", self.layers)
+        self.sigmas = probe.sigmas(flow)
+        self.num_heads = backbone.tap_shape.num_heads
+        threshold = backbone.tap_shape.stride / 2 if probe.threshold_px is None else probe.threshold_px
+        rows = tuple(range(len(self.layers) * self.num_heads))
+        self.scores, self.head_scores = (
+            AttentionCorrespondence(names, len(self.sigmas), threshold, probe.cross_frames)
+            for names in (self.layers, rows)
+        )
+
+    def on_test_epoch_start(self) -> None:
+        """Start anew."""
+        self.scores.reset()
+        self.head_scores.reset()
+
+    @torch.no_grad()
+    def test_step(self, batch: MultiViewClip, batch_idx: int) -> None:
+        """Read the attention on one batch.
+
+        Raises:
+            InputError: If the clips have no tracks.
+        """
+        names = (batch.name,) if isinstance(batch.name, str) else batch.name
+        if batch.tracks is None or batch.visible is None:
+            raise InputError(f"{names[0]}: got a clip without tracks, want true ones or pseudo-tracks to probe against")
+        latents = self.model.codec.encode(batch.video)
+        noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
+        truth = draw_queries_by_name(batch, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)
+        readers = [partial(self._read, step, truth) for step in range(len(self.sigmas))]
+        if self.spec.trajectory == "sampled":
+            by_step = dict(zip(self.spec.read_steps(), readers, strict=True))
+            self.model.generate(
+                latents[:, REFERENCE], batch.cameras, noise, self.spec.sample_steps, self.layers, tap_readers=by_step
+            )
+            return
+        for sigma, reader in zip(self.sigmas, readers, strict=True):
+            level = torch.full((len(latents),), sigma, device=latents.device)
+            self.model.noisy_pass(latents, batch.cameras, level, noise, self.layers, reader)
+
+    def on_test_epoch_end(self) -> None:
+        """Log every layer's scores, means over noise levels, and the best layers."""
+        self.log_dict({f"test/probe/{key}": value.float() for key, value in self.summary().items()})
+
+    def maps(self) -> dict[str, Tensor]:
+        """Return the maps (layer x noise level), under ``<panel>/<score>``."""
+        return self.scores.compute()
+
+    def head_maps(self) -> dict[str, Tensor]:
+        """Return the maps (layer x head x noise level), under ``<panel>/<score>``."""
+        return {key: value.unflatten(0, (-1, self.num_heads)) for key, value in self.head_scores.compute().items()}
+
+    def summary(self) -> dict[str, Tensor]:
+        """Return every layer's scores as means over noise levels, and the layers whose harmonic mean is best."""
+        found: dict[str, Tensor] = {}
+        maps = self.maps()
+        for panel in SHOWN_PANELS:
+            for score in SHOWN_SCORES:
+                means = maps[f"{panel}/{score}"].nanmean(dim=1)
+                found |= {f"layer{layer}/{panel}/{score}": mean for layer, mean in zip(self.layers, means, strict=True)}
+            found[f"best_layer/{panel}"] = torch.tensor(float(best_layers(self.layers, maps, panel)[0]))
+        return found
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take what the probe has a place for: not a tracking head, and the exponential average where there is one.
+
+        Raises:
+            InputError: As ``check_weights``.
+        """
+        if "state_dict" not in checkpoint:
+            return  # ModelParallelStrategy has loaded it already, strictly
+        average = checkpoint.get("callbacks", {}).pop("EMA", {}).get("average", {})
+        state = checkpoint["state_dict"] | average
+        head = "model.tracking_head."
+        checkpoint["state_dict"] = {name: value for name, value in state.items() if not name.startswith(head)}
+        check_weights(checkpoint["state_dict"], self.state_dict())
+
+    def _read(self, step: int, truth: QuerySet, tap: AttentionTap) -> None:
+        mean, heads = read_attention(tap, truth.queries, self.spec.cycle_cells)
+        self._score(self.scores, tap.layer, step, mean, truth, tap.stride)
+        first = self.layers.index(tap.layer) * self.num_heads
+        for head in range(self.num_heads):
+            one = AttentionReading(heads.cells[head], heads.mass[head], heads.peak[head], heads.home[head])
+            self._score(self.head_scores, first + head, step, one, truth, tap.stride)
+
+    @staticmethod
+    def _score(
+        metric: AttentionCorrespondence, row: int, step: int, reading: AttentionReading, truth: QuerySet, stride: int
+    ) -> None:
+        metric.update(
+            row, step, reading.cells, reading.mass, reading.peak, truth.queries, truth.latent_tracks(),
+            truth.latent_visible(), truth.valid, truth.frame_times, stride, reading.home,
+        )  # fmt: skip
+
+
+def best_layers(layers: Sequence[int], maps: Mapping[str, Tensor], panel: str) -> list[int]:
+    """Return the layers from the best down, by the harmonic mean's average over noise levels."""
+    means = maps[f"{panel}/harmonic_mean"].nanmean(dim=1).nan_to_num(nan=-1.0)
+    return [layers[index] for index in means.argsort(descending=True, stable=True).tolist()]
