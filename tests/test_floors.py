@@ -33,8 +33,10 @@ HOMES = {
     "av": ("formats/video.py",),
     "timm": ("metrics/providers/*",),
     "pycolmap": ("metrics/providers/*",),
-    "diffusers": ("models/codec.py",),
-    "transformers": ("models/text.py", "models/image_tokens.py"),
+    "diffusers": ("models/wan_codec.py",),
+    "transformers": ("models/text.py",),
+    "tokenizers": ("models/text.py",),
+    "ftfy": ("models/text.py",),
     "torchmetrics": ("metrics/*.py", "systems/*", "callbacks/*"),
 }
 """The only modules that may import each heavy package."""

@@ -20,6 +20,11 @@ class Codec(nn.Module):
 
     grid: LatentGrid
 
+    @property
+    def identity(self) -> str:
+        """What a cache of latents is told by: the same for codecs that give the same latents, and for no others."""
+        raise NotImplementedError
+
     def encode(self, video: Float[Tensor, "*b t c h w"]) -> Float[Tensor, "*b d f lh lw"]:
         """Return the latents of a video in [0, 1]."""
         raise NotImplementedError
@@ -67,13 +72,18 @@ class PatchCodec(Codec):
         if block != 4 and scale == "whitened":
             raise InputError(f"block: got {block}, want 4, the one whose deviations are known, to whiten")
         self.grid = LatentGrid(temporal_stride=1, spatial_stride=block, channels=keep)
-        self.keep_order = coefficient_order(block)[:keep]
+        self.keep_order, self.scale = coefficient_order(block)[:keep], scale
         transform, inverse = _transforms(block)
         deviation = self._deviation(block, scale)
         encoder = transform[self.keep_order] / deviation[:, None]
         decoder = inverse[:, self.keep_order] * deviation
         self.register_buffer("encoder", encoder.float(), persistent=False)
         self.register_buffer("decoder", decoder.float(), persistent=False)
+
+    @property
+    def identity(self) -> str:
+        """The settings."""
+        return f"PatchCodec block={self.grid.spatial_stride} keep={self.grid.channels} scale={self.scale}"
 
     def encode(self, video: Float[Tensor, "*b t 3 h w"]) -> Float[Tensor, "*b d t lh lw"]:
         """Return the latents of a video in [0, 1], fp32.

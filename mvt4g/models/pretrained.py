@@ -1,0 +1,62 @@
+"""Networks that are run and never trained, filled from local files under whichever names these come."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mvt4g.formats.weights import INDEX_SUFFIX, read_weights, tensors_of
+from mvt4g.models.checkpoints import name_faults
+from mvt4g.types import InputError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""What weights may be kept in."""
+
+
+def read_pretrained(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a file, or of a folder as diffusers and transformers write them.
+
+    Raises:
+        InputError: If there is none, or it is broken, or no state dict.
+    """
+    if path.is_dir():
+        indices, files = sorted(path.glob(f"*{INDEX_SUFFIX}")), sorted(path.glob("*.safetensors"))
+        if len(found := indices or files) != 1:
+            raise InputError(f"{path}: got {len(found)} .safetensors there, want one, or the index of several")
+        path = found[0]
+    return tensors_of(read_weights(path), path)
+
+
+def fill_frozen(
+    make: Callable[[], nn.Module],
+    found: Mapping[str, Tensor],
+    path: Path,
+    dtype: torch.dtype,
+    original_name: Callable[[str], str] = str,
+    tied: Collection[str] = (),
+) -> nn.Module:
+    """Build a network around weights: it is never there without them, so that it takes no more memory than they do.
+
+    Args:
+        make: Builds it.
+        found: Weights, under its own names or under those of the original checkpoint.
+        path: Of the weights, for messages.
+        dtype: What they are kept in.
+        original_name: Turns a name of the network's into the original checkpoint's.
+        tied: Names that stand for a weight under another name; files leave them out, the caller ties them.
+
+    Raises:
+        InputError: Naming the file and what is missing, unexpected, mis-shaped, or not finite.
+    """
+    with torch.device("meta"):
+        net = make()
+    wanted = {name: value for name, value in net.state_dict().items() if name not in tied}
+    own = {original_name(name): name for name in wanted}
+    weights = {own.get(name, name): value for name, value in found.items() if name not in tied}
+    if faults := name_faults(weights, wanted):
+        raise InputError(f"{path}: got weights of another network than {type(net).__name__}: {faults}")
+    if broken := [name for name, value in weights.items() if not value.isfinite().all()]:
+        raise InputError(f"{path}: got values that are not finite in {broken[0]}, want numbers")
+    net.load_state_dict({name: value.to(dtype) for name, value in weights.items()}, strict=False, assign=True)
+    return net.requires_grad_(False).eval()
