@@ -162,5 +162,6 @@ class NovelViewModel(nn.Module):
         text: Float[Tensor, "b l text_d"] | None = None,
         read_tap: TapReader | None = None,
     ) -> BackboneOutput:
-        output = self.backbone(noisy, reference, sigma, cameras, text, tap_layers, read_tap)
+        told = self.flow.timestep(sigma)
+        output = self.backbone(noisy, reference, told, cameras, text, tap_layers, read_tap)
         return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)

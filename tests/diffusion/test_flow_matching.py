@@ -91,3 +91,25 @@ def test_bad_settings_are_named(name, value):
         FlowMatching(**{name: value})
     with pytest.raises(InputError, match="num_steps: got 0"):
         FlowMatching().sampling_sigmas(0)
+
+
+def test_the_network_is_told_the_level_itself():
+    sigma = torch.rand(5)
+    assert FlowMatching().timestep(sigma) is sigma
+
+
+def test_bf16_timesteps_are_diffsynths():
+    """What DiffSynth's trainer does, level by level: round t to bf16, then look up the level nearest to it."""
+    exact = torch.tensor(table(5, 1000), dtype=torch.float64)
+    told = [1000.0 * sigma for sigma in exact.float().tolist()]
+    told = torch.tensor(told).bfloat16().double()
+    nearest = exact[torch.stack([(1000 * exact - t).abs().argmin() for t in told])]
+    flow = FlowMatching(bf16_timestep=True)
+    draws = flow.draw_sigmas(200_000, torch.Generator().manual_seed(0))
+    assert set(draws.tolist()) == set(nearest.float().tolist())
+    assert len(set(draws.tolist())) == len(set(told.tolist())) == 294
+    assert len(set(FlowMatching().draw_sigmas(200_000, torch.Generator().manual_seed(0)).tolist())) == 1000
+    assert (1000 * flow.timestep(nearest.float()) - told.float()).abs().max() < 1e-3, "what is drawn is told unchanged"
+    assert 1000 * flow.timestep(torch.tensor(0.99593)).item() == pytest.approx(996, abs=1e-3)
+    coarse = sorted(set((1000 * flow.timestep(draws)).round().int().tolist()))
+    assert all(t % 4 == 0 for t in coarse if t > 512), "steps of 4 above 512"
