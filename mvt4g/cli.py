@@ -38,8 +38,11 @@ COMMANDS = {
         "write a backbone's weights under the names of a public checkpoint",
     ),
     "validate-clips": ("mvt4g.commands.validate_clips", "validate_clips", "check clips on disk in any known format"),
+    "export-tracks": ("mvt4g.commands.export_tracks", "export_tracks", "predicted tracks for TAP-Vid or CoTracker"),
 }
 """Module, function and meaning of every verb beside LightningCLI's; its modules are loaded only when it is called."""
+TAKES_A_PATH = ("validate-clips", "export-tracks")
+"""Verbs whose argument without a default is given without its name."""
 MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time")
 """What a resumed fit may change: where it starts from and how far it goes."""
 SETTLED = {"weights_only", "return_predictions"}
@@ -266,7 +269,7 @@ def run_command(verb: str, args: Sequence[str]) -> int:
         if getattr(kind, "__name__", "") == "SceneSpec":
             args, scenes[argument] = _recipe(args, argument, kind)
             parser.add_argument(f"--{argument}", type=kind, default=scenes[argument])
-    parser.add_function_arguments(function, skip={*scenes}, as_positional=verb == "validate-clips")
+    parser.add_function_arguments(function, skip={*scenes}, as_positional=verb in TAKES_A_PATH)
     settings = parser.parse_args(args)
     instantiate = getattr(parser, "instantiate", parser.instantiate_classes)  # its name from jsonargparse 4.49 on
     code: int = function(**vars(instantiate(settings)))

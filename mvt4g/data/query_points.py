@@ -73,27 +73,43 @@ def mask_queries(masks: Bool[Tensor, "t h w"], count: int, name: str) -> Float[T
 
 
 def file_queries(
-    path: Path, source_frames: int, kept: Sequence[int], framing: Framing
+    path: Path, source_frames: int, kept: Sequence[int], framings: Sequence[Framing]
 ) -> tuple[Float[Tensor, "q 4"], Int[Tensor, " q"]]:
     """Read query points in pixels and frames of the source and take them along to the model's.
+
+    Args:
+        path: Of the file.
+        source_frames: Frames of the source.
+        kept: Those that are kept.
+        framings: Of each view that has a video.
 
     Returns:
         The queries that are still there, and their rows in the file: a frame or place that was cut away takes its
         queries with it.
 
     Raises:
-        InputError: If the file is bad, a query is outside the source or of another view than the reference, or none is
-            left.
+        InputError: If the file is bad, a query is outside the source or of a view without a video, or none is left.
     """
     queries = read_queries(path)
-    check_queries(queries, REFERENCE + 1, source_frames, *framing.source, str(path))
+    _check_views(queries, len(framings), path)
     place_of = {frame: place for place, frame in enumerate(kept)}
     places = torch.tensor([place_of.get(int(frame), -1) for frame in queries[:, 1].tolist()])
-    xy, inside = framing.points(queries[:, 2:])
+    xy, inside = queries[:, 2:].clone(), torch.zeros(len(queries), dtype=torch.bool)
+    for view, framing in enumerate(framings):
+        here = queries[:, 0] == view
+        # The others' places are looked at by their own framing.
+        check_queries(torch.where(here[:, None], queries, 0), view + 1, source_frames, *framing.source, str(path))
+        xy[here], inside[here] = framing.points(queries[here, 2:])
     rows = torch.nonzero(inside & (places >= 0))[:, 0]
     if not len(rows):
         raise InputError(f"{path}: got {len(queries)} queries, all outside what is kept of the video, want one inside")
     return torch.cat([queries[rows, :1], places[rows, None].float(), xy[rows]], dim=1), rows
+
+
+def _check_views(queries: Float[Tensor, "q 4"], num_views: int, path: Path) -> None:
+    for index, view in enumerate(queries[:, 0].tolist()):
+        if view >= num_views:
+            raise InputError(f"{path}: query {index}: got view {view:g}, want 0 <= view < {num_views}")
 
 
 def _at_frame(frame: int, xy: Tensor) -> Tensor:

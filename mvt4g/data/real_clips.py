@@ -50,10 +50,10 @@ class RealClip(_TensorFields):
     """A real video with the target cameras it is to be seen from and the points to track.
 
     Attributes:
-        clip: One video, the reference's (v = 1; so are ``instances`` and ``dynamic``), but two views of cameras: 0 the
-            reference's, 1 the target's. The world is the reference camera of frame 0. ``dynamic`` is where the
-            annotation has an object.
-        queries: (view, frame, x, y) in pixels and frames of the clip; the view is the reference.
+        clip: One video, the reference's (v = 1; so are ``instances`` and ``dynamic``), or those of both views where the
+            target's is given (``VideoPair``); two views of cameras in any case: 0 the reference's, 1 the target's. The
+            world is the reference camera of frame 0. ``dynamic`` is where the annotation has an object.
+        queries: (view, frame, x, y) in pixels and frames of the clip; the view has a video.
         query_rows: Row of each query in the file it came from, else its own number.
         kept_frames: Frame of the source that each frame is.
         source_size: (height, width) of the source.
@@ -148,7 +148,7 @@ class RealClips(Dataset[RealClip | InputError]):
     ) -> tuple[Tensor, Tensor, str]:
         choice = self.query_choice
         if choice.path is not None:
-            queries, rows = file_queries(choice.path, source.num_frames, kept, framing)
+            queries, rows = file_queries(choice.path, source.num_frames, kept, [framing])
             total = len(read_queries(choice.path))
             lost = f", {total - len(rows)} lie in what is cut away" if len(rows) < total else ""
             return queries, rows, f"{len(rows)} of {total} query points of {choice.path.name}{lost}"
@@ -166,7 +166,7 @@ class RealClips(Dataset[RealClip | InputError]):
         reference, target = self._paths(source, kept)
         world_from_cam = torch.stack([reference.world_from_cam, target.world_from_cam])
         assumed = framing.intrinsics(intrinsics_from_fov(math.radians(self.camera.fov_deg), *framing.source))
-        intrinsics = [self._intrinsics(path, framing, assumed) for path in (reference, target)]
+        intrinsics = [framed_intrinsics(path, framing, assumed, self._preset) for path in (reference, target)]
         return Cameras(
             invert_pose(relative_to(world_from_cam, reference.world_from_cam[0].expand(2, 4, 4))),
             torch.stack(intrinsics),
@@ -183,19 +183,8 @@ class RealClips(Dataset[RealClip | InputError]):
             want = f"{len(kept)}, one per frame kept, or {source.num_frames}, one per frame of {source.place}"
             raise InputError(f"{self._preset}: got {count} poses, want {want}")
         chosen = list(range(count)) if count == len(kept) else list(kept)
-        views = {name: _pick(path, chosen) for name, path in self._views.items()}
+        views = {name: pick_frames(path, chosen) for name, path in self._views.items()}
         return views.get(REFERENCE_VIEW, still), views[TARGET_VIEW]
-
-    def _intrinsics(self, path: Trajectory, framing: Framing, assumed: Tensor) -> Tensor:
-        """Return K in pixels of the framed video: the file's, which may be for the source or for the framed size."""
-        if path.intrinsics is None:
-            return assumed.expand(len(path.world_from_cam), 3, 3)
-        if path.image_size == framing.size:
-            return path.intrinsics
-        if path.image_size == framing.source:
-            return framing.intrinsics(path.intrinsics)
-        want = f"{list(framing.source)}, the video's, or {list(framing.size)}, the model's"
-        raise InputError(f"{self._preset}: image_size: got {list(path.image_size or ())}, want {want}")
 
     def _camera_rule(self) -> str:
         if self._views is not None and all(path.intrinsics is not None for path in self._views.values()):
@@ -227,6 +216,29 @@ def _read_trajectory(text: str) -> dict[str, Trajectory] | None:
     return read_views(Path(path), camera or None)
 
 
-def _pick(path: Trajectory, frames: Sequence[int]) -> Trajectory:
+def framed_intrinsics(path: Trajectory, framing: Framing, assumed: Tensor, what: str) -> Float[Tensor, "t 3 3"]:
+    """Return K in pixels of the framed video: the file's, which may be for the source or for the framed size.
+
+    Args:
+        path: Of one view.
+        framing: Of its video.
+        assumed: K of the framed video where the file has none.
+        what: The file, for messages.
+
+    Raises:
+        InputError: If the file's K are for pictures of another size.
+    """
+    if path.intrinsics is None:
+        return assumed.expand(len(path.world_from_cam), 3, 3)
+    if path.image_size == framing.size:
+        return path.intrinsics
+    if path.image_size == framing.source:
+        return framing.intrinsics(path.intrinsics)
+    want = f"{list(framing.source)}, the video's, or {list(framing.size)}, the model's"
+    raise InputError(f"{what}: image_size: got {list(path.image_size or ())}, want {want}")
+
+
+def pick_frames(path: Trajectory, frames: Sequence[int]) -> Trajectory:
+    """Return the path at some of its frames."""
     intrinsics = None if path.intrinsics is None else path.intrinsics[list(frames)]
     return replace(path, world_from_cam=path.world_from_cam[list(frames)], intrinsics=intrinsics)

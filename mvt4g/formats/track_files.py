@@ -17,6 +17,17 @@ from mvt4g.formats.npz import read_arrays
 from mvt4g.types import InputError
 
 _QUERY_COLUMNS = ("view", "frame", "x", "y")
+CONVENTIONS = {
+    "tracks": "(view, frame, point, xy): pixels (x, y) of the video, pixel centres at i + 0.5, also where hidden",
+    "visible": "(view, frame, point): true = seen, not occluded",
+    "confidence": "(view, frame, point): in [0, 1], how near the truth a position is thought to be",
+    "queries": "(point, 4): view, frame, x, y that each point was asked for at",
+    "image_size": "(height, width) of the videos in pixels",
+    "views": "0 = reference, 1 = target; frame t of all views is one moment",
+}
+"""What the fields mean, kept in every file."""
+_PIXEL_DIGITS, _SHARE_DIGITS = 4, 6
+"""Decimals of positions and of confidences in JSON."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +39,33 @@ class TrackFile:
         visible: True where seen.
         queries: (view, frame, x, y) of each point, pixels.
         image_size: (height, width) of the videos.
+        confidence: In [0, 1]; None where nobody said.
     """
 
     tracks: Float[Tensor, "v t n 2"]
     visible: Bool[Tensor, "v t n"]
     queries: Float[Tensor, "n 4"]
     image_size: tuple[int, int]
+    confidence: Float[Tensor, "v t n"] | None = None
 
 
 def write_tracks(path: Path, content: TrackFile) -> None:
-    """Write an uncompressed ``.npz`` of the fields; it appears whole or not at all.
+    """Write the fields and their conventions as ``.npz`` (exactly) or ``.json`` (to 1e-4 px); whole or not at all.
 
     Raises:
-        InputError: If the place cannot be written to.
+        InputError: If the place cannot be written to, or the suffix is another.
     """
-    arrays = {name: getattr(content, name).detach().cpu().numpy() for name in ("tracks", "visible", "queries")}
-    with appearing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, image_size=np.array(content.image_size), **arrays)
+    if path.suffix not in (".npz", ".json"):
+        raise InputError(f"{path}: got suffix {path.suffix!r}, want .npz or .json")
+    fields = {name: getattr(content, name) for name in ("tracks", "visible", "queries", "confidence")}
+    arrays = {name: value.detach().cpu().numpy() for name, value in fields.items() if value is not None}
+    with appearing(path) as temporary:
+        if path.suffix == ".json":
+            temporary.write_text(json.dumps(_as_json(arrays, content.image_size), allow_nan=False) + "\n")
+            return
+        told = np.array([f"{name}: {meaning}" for name, meaning in CONVENTIONS.items()])
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, image_size=np.array(content.image_size), conventions=told, **arrays)
 
 
 def read_tracks(path: Path) -> TrackFile:
@@ -53,8 +74,10 @@ def read_tracks(path: Path) -> TrackFile:
     Raises:
         InputError: If the file is missing, broken, or a field is missing or of a wrong shape or type.
     """
-    arrays = read_arrays(path)
-    for name, axes, kind in (("tracks", 4, "f"), ("visible", 3, "b"), ("queries", 2, "f"), ("image_size", 1, "i")):
+    arrays = _json_arrays(path) if path.suffix == ".json" else read_arrays(path)
+    kinds = {"tracks": (4, "f"), "visible": (3, "b"), "queries": (2, "f"), "image_size": (1, "i")}
+    kinds |= {"confidence": (3, "f")} if "confidence" in arrays else {}
+    for name, (axes, kind) in kinds.items():
         if name not in arrays:
             raise InputError(
                 f"{path}: {name}: missing, got {sorted(arrays)}, want tracks, visible, queries, image_size"
@@ -66,11 +89,45 @@ def read_tracks(path: Path) -> TrackFile:
             )
     tracks, visible, queries = (torch.from_numpy(arrays[name]) for name in ("tracks", "visible", "queries"))
     wanted = {"visible": tracks.shape[:3], "queries": (tracks.shape[2], 4), "image_size": (2,)}
+    wanted |= {"confidence": tracks.shape[:3]} if "confidence" in arrays else {}
     for name, shape in wanted.items():
         if arrays[name].shape != tuple(shape) or tracks.shape[-1] != 2:
             raise InputError(f"{path}: {name}: got shape {arrays[name].shape}, want {tuple(shape)} with {tracks.shape}")
     height, width = arrays["image_size"].tolist()
-    return TrackFile(tracks.float(), visible, queries.float(), (height, width))
+    confidence = torch.from_numpy(arrays["confidence"]).float() if "confidence" in arrays else None
+    return TrackFile(tracks.float(), visible, queries.float(), (height, width), confidence)
+
+
+def _as_json(arrays: Mapping[str, np.ndarray], image_size: tuple[int, int]) -> dict[str, Any]:
+    digits = {"tracks": _PIXEL_DIGITS, "queries": _PIXEL_DIGITS, "confidence": _SHARE_DIGITS}
+
+    def plain(name: str, array: np.ndarray) -> Any:
+        if name not in digits:
+            return array.tolist()
+        rounded = array.astype(np.float64).round(digits[name]).astype(object)
+        rounded[~np.isfinite(array)] = None  # JSON has no word for it
+        return rounded.tolist()
+
+    fields = {name: plain(name, array) for name, array in arrays.items()}
+    return {"conventions": CONVENTIONS, "image_size": list(image_size), **fields}
+
+
+def _json_arrays(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, want tracks")
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, Mapping):
+            raise ValueError(f"a {type(content).__name__}")
+        known = {
+            name: content[name]
+            for name in ("tracks", "visible", "queries", "image_size", "confidence")
+            if name in content
+        }
+        types = {"visible": np.bool_, "image_size": np.int64}
+        return {name: np.array(value, types.get(name, np.float64)) for name, value in known.items()}
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}), want tracks") from error
 
 
 def read_queries(path: Path) -> Float[Tensor, "q 4"]:

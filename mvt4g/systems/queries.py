@@ -23,6 +23,7 @@ class QuerySet:
         visible: True where it is seen.
         valid: False for padding, where nothing of the entry means anything.
         frame_times: Video frame of each latent frame.
+        dynamic: True on points of instances that move; None where the clip does not tell.
     """
 
     queries: Float[Tensor, "b q 4"]
@@ -30,6 +31,7 @@ class QuerySet:
     visible: Bool[Tensor, "b v t q"]
     valid: Bool[Tensor, "b q"]
     frame_times: Int[Tensor, " f"]
+    dynamic: Bool[Tensor, "b q"] | None = None
 
     def latent_tracks(self) -> Float[Tensor, "b v f q 2"]:
         """Return the tracks at latent frames."""
@@ -71,13 +73,23 @@ def draw_queries(clip: MultiViewClip, grid: LatentGrid, num_queries: int, genera
     num_frames = clip.tracks.shape[2]
     taken = rearrange(point_index.clamp(min=0), "b q -> b 1 1 q")
     visible = clip.visible.take_along_dim(taken, dim=3)
+    moving = dynamic_points(clip)
     return QuerySet(
         queries=queries,
         tracks=clip.tracks.take_along_dim(taken[..., None], dim=3),
         visible=visible,
         valid=point_index >= 0,
         frame_times=torch.arange(grid.latent_frames(num_frames), device=queries.device) * grid.temporal_stride,
+        dynamic=None if moving is None else moving.gather(1, point_index.clamp(min=0)),
     )
+
+
+def dynamic_points(clip: MultiViewClip) -> Bool[Tensor, "b n"] | None:
+    """Return which points of a batch lie on instances that move anywhere in their clip; None where nobody says."""
+    if clip.dynamic is None or clip.instances is None or clip.point_instance is None:
+        return None
+    parts = zip(clip.point_instance, clip.instances, clip.dynamic, strict=True)
+    return torch.stack([torch.isin(of_point, ids[moving]) for of_point, ids, moving in parts])
 
 
 def draw_queries_by_name(
@@ -95,15 +107,29 @@ def draw_queries_by_name(
         visible=torch.cat([entry.visible for entry in one_each]),
         valid=torch.cat([entry.valid for entry in one_each]),
         frame_times=first.frame_times,
+        dynamic=None if first.dynamic is None else torch.cat([_known(entry.dynamic) for entry in one_each]),
     )
 
 
+def _known(dynamic: Tensor | None) -> Tensor:
+    assert dynamic is not None, "clips of a batch have the same fields"
+    return dynamic
+
+
 def _one_clip(clip: MultiViewClip, i: int) -> MultiViewClip:
+    """Return one clip as a batch of its own, with what draws and truth depend on."""
     assert clip.tracks is not None and clip.visible is not None
+
+    def item(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values[i : i + 1]
+
     return MultiViewClip(
         video=clip.video[i : i + 1],
         cameras=clip.cameras[i : i + 1],
-        tracks=clip.tracks[i : i + 1],
-        visible=clip.visible[i : i + 1],
-        point_valid=None if clip.point_valid is None else clip.point_valid[i : i + 1],
+        tracks=item(clip.tracks),
+        visible=item(clip.visible),
+        point_instance=item(clip.point_instance),
+        point_valid=item(clip.point_valid),
+        instances=item(clip.instances),
+        dynamic=item(clip.dynamic),
     )

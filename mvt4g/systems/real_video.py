@@ -12,14 +12,11 @@ from torchmetrics.image import PeakSignalNoiseRatio
 from mvt4g.data.real_clips import RealClip
 from mvt4g.geometry.sampling import bilinear_sample
 from mvt4g.matching.rows import argmax_matches, cycle_consistent
-from mvt4g.matching.tokens import interpolate_frames
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.systems.video_tracks import at_video_frames
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError
-
-VISIBLE_ABOVE = 0.6
-"""P(visible) * P(confident) above which a tracked point counts as seen, as in MV-TAP."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,14 @@ class NovelView:
         video: The target view, in [0, 1].
         tracks: Pixels (x, y) of every query in both views; None without a tracking head.
         visible: True where the head says it is seen.
+        confidence: In [0, 1], how near the truth the head thinks a position is.
     """
 
     real: RealClip
     video: Float[Tensor, "t 3 h w"]
     tracks: Float[Tensor, "v t q 2"] | None
     visible: Bool[Tensor, "v t q"] | None
+    confidence: Float[Tensor, "v t q"] | None = None
 
 
 class RealVideoScores(nn.Module):
@@ -99,23 +98,15 @@ class RealVideoPass:
         layers = [] if self.layer is None else [self.layer]
         made = self.model.generate(latents, clip.cameras, noise, self.spec.sample_steps, layers)
         video = self.model.codec.decode(made.latents)
-        tracks, visible = self._track(made.taps, real)
+        tracks, visible, confidence = None, None, None
+        if self.model.tracking_head is not None:
+            found = at_video_frames(self.model.track(made.taps, real.queries, clip.cameras), clip.video.shape[2])
+            tracks, visible, confidence = found.tracks[0], found.visible[0], found.confidence[0]
         if scores is not None:
             codec = self.model.codec.decode(latents)
             scores.psnr_codec.update(codec.flatten(0, 1), clip.video[:, REFERENCE].flatten(0, 1).float())
             self._score(made.taps, real, tracks, visible, scores)
-        return NovelView(real, video[0], tracks, visible)
-
-    def _track(
-        self, taps: dict[int, AttentionTap], real: RealClip
-    ) -> tuple[Float[Tensor, "v t q 2"] | None, Bool[Tensor, "v t q"] | None]:
-        if self.model.tracking_head is None:
-            return None, None
-        prediction = self.model.track(taps, real.queries, real.clip.cameras)
-        times, num_frames = prediction.frame_times, real.clip.video.shape[2]
-        tracks = interpolate_frames(prediction.tracks[-1], times, num_frames)
-        seen = interpolate_frames(rearrange(prediction.visible_probability(), "... -> ... 1"), times, num_frames)
-        return tracks[0], seen[0, ..., 0] > VISIBLE_ABOVE
+        return NovelView(real, video[0], tracks, visible, confidence)
 
     def _score(
         self,

@@ -10,9 +10,9 @@ from torchmetrics.image import PeakSignalNoiseRatio
 
 from mvt4g.metrics.attention_pck import AttentionPCK
 from mvt4g.metrics.functional.attention import KINDS
-from mvt4g.metrics.pck import PCK
 from mvt4g.systems.queries import QuerySet
 from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.systems.track_scores import TrackScores
 
 SAMPLED = "sampled"
 """Noise-level name of the last sampling step."""
@@ -24,14 +24,13 @@ def level_name(sigma: float) -> str:
 
 
 class LevelScores(nn.Module):
-    """Scores read at one noise level: diffusion loss, attention PCK of all layers, track PCK by pair of views."""
+    """Scores read at one noise level: diffusion loss, attention PCK of all layers, scores of the head's tracks."""
 
     def __init__(self, layers: Sequence[int], threshold_px: float) -> None:
         super().__init__()
         self.loss = MeanMetric()
         self.attention = AttentionPCK(tuple(layers))
-        self.tracks = nn.ModuleDict({kind: PCK(threshold_px) for kind in KINDS})
-        self.threshold_px = threshold_px
+        self.tracks = TrackScores(threshold_px)
 
     def add_attention(self, layer: int, match_cells: Int[Tensor, "b v f q 2"], truth: QuerySet, stride: int) -> None:
         """Add the matches of one layer."""
@@ -39,13 +38,6 @@ class LevelScores(nn.Module):
             layer, match_cells, truth.queries, truth.latent_tracks(), truth.latent_visible(), truth.valid,
             truth.frame_times, stride,
         )  # fmt: skip
-
-    def add_tracks(self, tracks: Float[Tensor, "b v t q 2"], truth: QuerySet) -> None:
-        """Add the head's tracks at video frames."""
-        for kind, mask in truth.pair_masks().items():
-            metric = self.tracks[kind]
-            assert isinstance(metric, PCK)
-            metric.update(tracks, truth.tracks, mask)
 
     def scores(self, level: str, headline_layer: int | None) -> dict[str, Tensor]:
         """Return every score that anything was added to, keyed ``<metric>@<level>``."""
@@ -58,10 +50,7 @@ class LevelScores(nn.Module):
             if headline_layer in self.attention.layers:
                 for kind in KINDS:
                     found[f"attention_pck/{kind}"] = attention[f"layer{headline_layer}/{kind}"]
-        for kind, metric in self.tracks.items():
-            assert isinstance(metric, PCK)
-            if metric.update_called:
-                found[f"track_pck_{self.threshold_px:g}px/{kind}"] = metric.compute()
+        found |= self.tracks.scores()
         return {f"{key}@{level}": value for key, value in found.items()}
 
 

@@ -10,13 +10,13 @@ from torch import Tensor
 from mvt4g.geometry.pose import compose, invert_pose
 from mvt4g.geometry.warp import warp_by_depth
 from mvt4g.matching.rows import argmax_matches
-from mvt4g.matching.tokens import interpolate_frames
 from mvt4g.models.novel_view import Generation, NovelViewModel
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.queries import QuerySet, draw_queries_by_name
 from mvt4g.systems.scores import SAMPLED, LevelScores, NovelViewScores, level_name, masked_error
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.systems.video_metrics import describe, with_poses
+from mvt4g.systems.video_tracks import at_video_frames
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, MultiViewClip
 
 
@@ -87,17 +87,22 @@ class BatchScorer:
             at_level = torch.full((len(latents),), sigma, device=latents.device)
             passed = self.model.noisy_pass(latents, cameras, at_level, noise, self.layers)
             level.loss.update((passed.velocity.float() - passed.target.float()).square().mean(), len(latents))
-            reading = self._read(passed.taps, truth, cameras, level)
+            reading = self._read(passed.taps, truth, clip, cameras, level)
             headline = reading if sigma == self.spec.headline else headline
         generated = None
         if sample and self.spec.sample_steps:
             generation = self.model.generate(latents[:, REFERENCE], cameras, noise, self.spec.sample_steps, self.layers)
-            self._read(generation.taps, truth, cameras, scores.level(SAMPLED))
+            self._read(generation.taps, truth, clip, cameras, scores.level(SAMPLED))
             generated = self._score_video(generation, clip, names, latents, scores)
         return EvaluationOutput(clip, generated, truth, headline.tracks, headline.matches, headline.tap)
 
     def _read(
-        self, taps: dict[int, AttentionTap], truth: QuerySet | None, cameras: Cameras, level: LevelScores
+        self,
+        taps: dict[int, AttentionTap],
+        truth: QuerySet | None,
+        clip: MultiViewClip,
+        cameras: Cameras,
+        level: LevelScores,
     ) -> Reading:
         if truth is None:
             return Reading(None, None, None)
@@ -107,9 +112,9 @@ class BatchScorer:
             level.add_attention(layer, matches.cells, truth, taps[layer].stride)
             shown = matches.pixels if layer == self.headline_layer else shown
         if self.model.tracking_head is not None:
-            prediction = self.model.track(taps, truth.queries, cameras)
-            tracks = interpolate_frames(prediction.tracks[-1], prediction.frame_times, truth.tracks.shape[2])
-            level.add_tracks(tracks, truth)
+            found = at_video_frames(self.model.track(taps, truth.queries, cameras), truth.tracks.shape[2])
+            level.tracks.add(found, truth, (clip.video.shape[-2], clip.video.shape[-1]))
+            tracks = found.tracks
         return Reading(tracks, shown, None if self.headline_layer is None else taps.get(self.headline_layer))
 
     def _score_video(

@@ -1,6 +1,7 @@
 """Track files and query points: round trips, three formats, and every kind of bad file named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mvt4g.formats.track_files import TrackFile, check_queries, read_queries, read_tracks, write_tracks
+from mvt4g.formats.track_files import CONVENTIONS, TrackFile, check_queries, read_queries, read_tracks, write_tracks
 from mvt4g.types import InputError
 
 QUERIES = torch.tensor([[0.0, 0.0, 3.5, 4.25], [0.0, 2.0, 60.0, 1.0]])
@@ -17,16 +18,40 @@ QUERIES = torch.tensor([[0.0, 0.0, 3.5, 4.25], [0.0, 2.0, 60.0, 1.0]])
 def _tracks() -> TrackFile:
     draw = torch.Generator().manual_seed(0)
     tracks = torch.randn(2, 5, 2, 2, generator=draw) * 50
-    return TrackFile(tracks, torch.rand(2, 5, 2, generator=draw) > 0.5, QUERIES, (48, 64))
+    visible, confidence = (torch.rand(2, 5, 2, generator=draw) for _ in range(2))
+    return TrackFile(tracks, visible > 0.5, QUERIES, (48, 64), confidence)
 
 
-def test_tracks_round_trip(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "tolerance"), [("tracks.npz", 0.0), ("tracks.json", 5.1e-5)])
+def test_tracks_round_trip(tmp_path: Path, name: str, tolerance: float) -> None:
     content = _tracks()
-    write_tracks(tmp_path / "new" / "tracks.npz", content)
-    read = read_tracks(tmp_path / "new" / "tracks.npz")
-    for name in ("tracks", "visible", "queries"):
-        torch.testing.assert_close(getattr(read, name), getattr(content, name), rtol=0, atol=0)
+    write_tracks(tmp_path / "new" / name, content)
+    read = read_tracks(tmp_path / "new" / name)
+    for field in ("tracks", "visible", "queries", "confidence"):
+        torch.testing.assert_close(getattr(read, field), getattr(content, field), rtol=0, atol=tolerance)
     assert read.image_size == (48, 64)
+
+
+@pytest.mark.parametrize("name", ["tracks.npz", "tracks.json"])
+def test_confidence_may_be_unknown_and_positions_may_be_none(tmp_path: Path, name: str) -> None:
+    content = replace(_tracks(), confidence=None)
+    content.tracks[1, 2, 0] = torch.nan
+    write_tracks(tmp_path / name, content)
+    read = read_tracks(tmp_path / name)
+    assert read.confidence is None
+    assert read.tracks.isnan().sum() == 2
+    assert read.tracks[1, 2, 0].isnan().all()
+
+
+def test_a_file_says_what_its_numbers_mean(tmp_path: Path) -> None:
+    for name in ("tracks.npz", "tracks.json"):
+        write_tracks(tmp_path / name, _tracks())
+    with np.load(tmp_path / "tracks.npz", allow_pickle=False) as archive:
+        told = dict(line.split(": ", 1) for line in archive["conventions"].tolist())
+    content = json.loads((tmp_path / "tracks.json").read_text())
+    assert told == content["conventions"] == CONVENTIONS
+    assert set(content) - {"conventions"} <= set(CONVENTIONS)
+    assert "centres at i + 0.5" in told["tracks"]
 
 
 @pytest.mark.parametrize(
@@ -38,6 +63,7 @@ def test_tracks_round_trip(tmp_path: Path) -> None:
         ({"queries": np.zeros((3, 4))}, "queries: got shape"),
         ({"tracks": np.zeros((5, 2, 2))}, "tracks: got float64"),
         ({"image_size": np.array([1, 2, 3])}, "image_size: got shape"),
+        ({"confidence": np.zeros((2, 5, 3))}, "confidence: got shape"),
         ({"queries": np.array([{}, {}], object)}, "cannot be read"),
     ],
 )
@@ -51,6 +77,13 @@ def test_bad_track_files_are_named(tmp_path: Path, changes: dict[str, Any], mess
         read_tracks(path)
     with pytest.raises(InputError, match=r"none\.npz: no such file"):
         read_tracks(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("text", ["[", "[1]", '{"tracks": [[1], 2]}', '{"tracks": []}'])
+def test_bad_json_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tracks.json").write_text(text)
+    with pytest.raises(InputError, match=r"tracks\.json: (cannot be read as JSON|tracks: got|visible: missing)"):
+        read_tracks(tmp_path / "tracks.json")
 
 
 def _write(path: Path, content: Any) -> Path:

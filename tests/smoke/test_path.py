@@ -54,6 +54,9 @@ def test_test_writes_metrics(mvt4g, trained_run):
         "warp_error",
         "attention_pck/cross@0.50",
         "track_pck_2px/cross@0.50",
+        "tapvid/ref/delta_avg@0.25",
+        "tapvid/cross/average_jaccard@0.75",
+        "tapvid/cross_static/occlusion_accuracy@sampled",
     ):
         assert math.isfinite(metrics[f"test/{key}"]), key
     assert "test/attention_pck/cross@sampled" in metrics
@@ -87,7 +90,7 @@ def test_predict_from_the_runs_own_config(mvt4g, trained_run, tmp_path):
     size = "--data.init_args.size={height: 32, width: 32, num_frames: 3, temporal_stride: 1}"
     assert mvt4g(*args, size, "--data.init_args.video", video, "--data.init_args.queries", "grid:2") == 0
     folder = trained_run / "predict" / "clip"
-    files = {"generated.mp4", "reference.mp4", "tracks.npz", "overlay.mp4", "cameras.json"}
+    files = {"generated.mp4", "reference.mp4", "tracks.npz", "tracks.json", "overlay.mp4", "cameras.json"}
     assert {path.name for path in folder.iterdir()} == files
     assert read_video(folder / "generated.mp4")[0].shape == (3, 3, 32, 32)
     assert read_tracks(folder / "tracks.npz").tracks.shape == (2, 3, 4, 2)

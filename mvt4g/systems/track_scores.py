@@ -1,0 +1,96 @@
+"""PCK and TAP-Vid's scores of tracks, by pair of views, static and dynamic points apart."""
+
+from einops import rearrange
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from mvt4g.metrics.functional.attention import KINDS
+from mvt4g.metrics.functional.tracks import TAPVID_SIZE
+from mvt4g.metrics.pck import PCK
+from mvt4g.metrics.tapvid import HEADLINES, TAPVid
+from mvt4g.systems.queries import QuerySet
+from mvt4g.systems.video_tracks import VideoTracks
+from mvt4g.types import REFERENCE, TARGET
+
+MOTIONS = ("static", "dynamic")
+
+
+class TrackScores(nn.Module):
+    """Scores of tracks of points queried in the same view (``ref``, ``tgt``) and in the other one (``cross``).
+
+    TAP-Vid's are "strided": all frames but a query's own count, since queries come from any frame and a tracker looks
+    both ways; of a query in the other view its own frame counts too. A video is one view of one clip.
+
+    Args:
+        threshold_px: Of PCK, in pixels of the input video.
+    """
+
+    def __init__(self, threshold_px: float) -> None:
+        super().__init__()
+        self.threshold_px = threshold_px
+        names = [f"{kind}{motion}" for kind in KINDS for motion in ("", *(f"_{name}" for name in MOTIONS))]
+        self.pck = nn.ModuleDict({name: PCK(threshold_px) for name in names})
+        self.tapvid = nn.ModuleDict(
+            {kind: TAPVid((TAPVID_SIZE, TAPVID_SIZE), "strided", ("all", *MOTIONS)) for kind in KINDS}
+        )
+
+    def add(self, found: VideoTracks, truth: QuerySet, image_size: tuple[int, int]) -> None:
+        """Add the tracks of a batch; static and dynamic points are told apart where the truth knows them.
+
+        Args:
+            found: Predicted.
+            truth: Of the same queries.
+            image_size: (height, width) of the videos.
+        """
+        for kind, mask in truth.pair_masks().items():
+            self._pck(kind).update(found.tracks, truth.tracks, mask)
+            if truth.dynamic is not None:
+                dynamic = rearrange(truth.dynamic, "b q -> b 1 1 q")
+                self._pck(f"{kind}_static").update(found.tracks, truth.tracks, mask & ~dynamic)
+                self._pck(f"{kind}_dynamic").update(found.tracks, truth.tracks, mask & dynamic)
+        height, width = image_size
+        scale = truth.tracks.new_tensor([TAPVID_SIZE / width, TAPVID_SIZE / height])
+        for view, own in ((REFERENCE, "ref"), (TARGET, "tgt")):
+            queried_here = truth.queries[..., 0] == view
+            for kind, chosen in ((own, queried_here), ("cross", ~queried_here)):
+                metric = self.tapvid[kind]
+                assert isinstance(metric, TAPVid)
+                metric.update(
+                    truth.queries[..., 1:],
+                    truth.tracks[:, view] * scale,
+                    truth.visible[:, view],
+                    found.tracks[:, view] * scale,
+                    found.visible[:, view],
+                    same_view=queried_here,
+                    dynamic=truth.dynamic,
+                    point_valid=truth.valid & chosen,
+                )
+
+    def scores(self) -> dict[str, Tensor]:
+        """Return every score that anything was added to, such as ``tapvid/cross_dynamic/delta_avg``."""
+        found: dict[str, Tensor] = {}
+        for name in self.pck:
+            metric = self._pck(name)
+            if metric.update_called:
+                found[f"track_pck_{self.threshold_px:g}px/{name}"] = metric.compute()
+        for kind, tapvid in self.tapvid.items():
+            assert isinstance(tapvid, TAPVid)
+            if not tapvid.update_called:
+                continue
+            values = tapvid.compute()
+            found |= {f"tapvid/{kind}/{score}": values[score] for score in HEADLINES}
+            for motion in MOTIONS:
+                if self._pck(f"{kind}_{motion}").update_called:
+                    found |= {f"tapvid/{kind}_{motion}/{score}": values[f"{motion}_{score}"] for score in HEADLINES}
+        return found
+
+    def reset(self) -> None:
+        """Forget everything added."""
+        for metric in (*self.pck.values(), *self.tapvid.values()):
+            assert isinstance(metric, Metric)
+            metric.reset()
+
+    def _pck(self, name: str) -> PCK:
+        metric = self.pck[name]
+        assert isinstance(metric, PCK)
+        return metric

@@ -1,0 +1,140 @@
+"""Tracking in two given videos: one pass of the DiT at a low noise level, no generation."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.matching.rows import Matches, argmax_matches, cycle_consistent
+from mvt4g.matching.soft_matches import soft_matches
+from mvt4g.matching.tokens import interpolate_frames
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.systems.draws import clip_noise
+from mvt4g.systems.video_tracks import VideoTracks, at_video_frames
+from mvt4g.systems.windows import track_in_windows, windows_over
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, MultiViewClip
+
+
+@dataclass(frozen=True)
+class TrackerSpec:
+    """How two videos are tracked.
+
+    Attributes:
+        method: "head" = the tracking head; without one, "argmax" = the best cell of the layer's own attention, and
+            "soft_argmax" = the mean position of the cells around it.
+        sigma: Noise level of the target's latents in the one pass; the reference's are clean.
+        layer: Whose attention is read without the head; None = the head's.
+        window: Video frames of one pass, ``temporal_stride`` * m + 1; None = the whole video.
+        overlap: Frames that two windows share; None = half a window.
+        seed: Of the noise, together with the clip's name.
+    """
+
+    method: Literal["head", "argmax", "soft_argmax"] = "head"
+    sigma: float = 0.1
+    layer: int | None = None
+    window: int | None = None
+    overlap: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        if not 0 <= self.sigma <= 1:
+            raise InputError(f"tracker.sigma: got {self.sigma}, want a noise level in [0, 1]")
+        if self.window is None and self.overlap is not None:
+            raise InputError(f"tracker.overlap: got {self.overlap} without a window, want both or none")
+        if self.window is not None and not 0 < self.shared < self.window:
+            raise InputError(f"tracker.overlap: got {self.shared} of {self.window} frames, want 1 to window - 1")
+
+    @property
+    def shared(self) -> int:
+        """Frames that two windows share."""
+        return (self.window or 0) // 2 if self.overlap is None else self.overlap
+
+
+class Tracker:
+    """Tracks query points through both views of given videos.
+
+    Args:
+        model: Only run, never changed.
+        spec: How.
+
+    Raises:
+        InputError: If the model has no such layer or no head, or a window does not fit the codec's latents.
+    """
+
+    def __init__(self, model: NovelViewModel, spec: TrackerSpec) -> None:
+        self.model, self.spec = model, spec
+        if spec.method == "head" and model.tracking_head is None:
+            raise InputError("tracker.method: got 'head' without a tracking head, want one, or argmax or soft_argmax")
+        own = None if model.tracking_head is None else model.tracking_head.layer
+        layer = own if spec.method == "head" or spec.layer is None else spec.layer
+        if layer is None:
+            raise InputError("tracker.layer: got null without a tracking head, want a layer")
+        model.check_layers("tracker.layer", [layer])
+        self.layer = layer
+        if spec.window is not None:
+            model.codec.grid.latent_frames(spec.window)
+
+    @torch.no_grad()
+    def __call__(self, clip: MultiViewClip, queries: Float[Tensor, "b q 4"]) -> VideoTracks:
+        """Track in a batch of clips.
+
+        Args:
+            clip: Both views' videos and cameras.
+            queries: (view, video frame, x, y), pixels; either view, any frame.
+        """
+        spec, num_frames = self.spec, clip.video.shape[2]
+        names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
+        if spec.window is None or num_frames <= spec.window:
+            return self._track(clip, names, range(num_frames), queries)
+        windows = windows_over(num_frames, spec.window, spec.shared)
+
+        def one_clip(i: int) -> VideoTracks:
+            alone = MultiViewClip(video=clip.video[i : i + 1], cameras=clip.cameras[i : i + 1])
+            return track_in_windows(
+                lambda window, asked: self._track(alone, names[i : i + 1], window, asked), queries[i : i + 1], windows
+            )
+
+        found = [one_clip(i) for i in range(len(queries))]
+        return VideoTracks(
+            tracks=torch.cat([part.tracks for part in found]),
+            visible=torch.cat([part.visible for part in found]),
+            confidence=torch.cat([part.confidence for part in found]),
+        )
+
+    def _track(self, clip: MultiViewClip, names: tuple[str, ...], window: range, queries: Tensor) -> VideoTracks:
+        """Track in some frames of the clips, from which the frames of ``queries`` count too."""
+        frames = slice(window.start, window.stop)
+        latents = self.model.codec.encode(clip.video[:, :, frames])
+        cameras = clip.cameras[:, :, frames]
+        noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
+        sigma = torch.full((len(latents),), self.spec.sigma, device=latents.device)
+        taps = self.model.noisy_pass(latents, cameras, sigma, noise, [self.layer]).taps
+        if self.spec.method == "head":
+            return at_video_frames(self.model.track(taps, queries, cameras), len(window))
+        return self._zero_shot(taps[self.layer], queries, len(window))
+
+    def _zero_shot(self, tap: AttentionTap, queries: Tensor, num_frames: int) -> VideoTracks:
+        """Read tracks off attention; a point counts as seen where its match comes home."""
+        find = argmax_matches if self.spec.method == "argmax" else soft_matches
+        found: Matches = find(tap, queries)
+        at_home = cycle_consistent(tap, queries, found)
+        both = torch.stack([at_home.to(found.probability.dtype), found.probability], dim=-1)
+        seen, confidence = interpolate_frames(both, tap.frame_times, num_frames).unbind(dim=-1)
+        return VideoTracks(interpolate_frames(found.pixels, tap.frame_times, num_frames), seen > 0.5, confidence)
+
+
+def check_pair(clip: MultiViewClip) -> None:
+    """Check that a clip has the videos of both views.
+
+    Raises:
+        InputError: If it has not.
+    """
+    if clip.video.shape[1] != TARGET - REFERENCE + 1:
+        raise InputError(f"{clip.name}: got {clip.video.shape[1]} video, want those of both views to track in")

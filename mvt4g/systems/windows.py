@@ -1,0 +1,111 @@
+"""Long videos in overlapping windows: every query is carried from the window it lies in to those before and after."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mvt4g.systems.video_tracks import VideoTracks
+from mvt4g.types import InputError
+
+TrackWindow = Callable[[range, Float[Tensor, "1 q 4"]], VideoTracks]
+"""Tracks queries whose frames count from the window's first one; a batch of one clip."""
+
+
+def windows_over(num_frames: int, length: int, overlap: int) -> list[range]:
+    """Return windows of ``length`` frames that share ``overlap`` or more with the one before; the last ends the video.
+
+    Raises:
+        InputError: If windows would not move on, or share no frame.
+    """
+    if not 0 < overlap < length:
+        raise InputError(f"tracker.overlap: got {overlap} with windows of {length} frames, want 1 to {length - 1}")
+    if num_frames <= length:
+        return [range(num_frames)]
+    starts = [*range(0, num_frames - length, length - overlap), num_frames - length]
+    return [range(start, start + length) for start in starts]
+
+
+def track_in_windows(track: TrackWindow, queries: Float[Tensor, "1 q 4"], windows: list[range]) -> VideoTracks:
+    """Track query points through a whole video, window by window.
+
+    A query is tracked in the first window that holds its frame. From there it is carried forwards and backwards: in the
+    frames that the next window shares, the most confident of those positions in either view at which it is seen (or of
+    all, where it is seen nowhere) becomes the query of the next window. A frame's answer is that of the window nearest
+    to the query's own.
+
+    Args:
+        track: Answers for one window.
+        queries: (view, video frame, x, y), pixels.
+        windows: Of ``windows_over``.
+    """
+    home = _home_windows(queries[0, :, 1], windows)
+    gathered: _Gathered | None = None
+    order = [*range(len(windows)), *range(len(windows) - 2, -1, -1)]
+    for turn, number in enumerate(order):
+        forwards = turn < len(windows)
+        window, before = windows[number], number - 1 if forwards else number + 1
+        chosen = (home <= number if forwards else home > number).nonzero()[:, 0]
+        if not len(chosen):
+            continue
+        asked = queries[0, chosen].clone()
+        carried = home[chosen] != number
+        if gathered is not None and bool(carried.any()):
+            shared = _shared(window, windows[before])
+            asked[carried] = gathered.best(chosen[carried], shared)
+        asked[:, 1] -= window.start
+        found = track(window, asked[None])
+        gathered = gathered or _Gathered.empty(found, windows[-1].stop, queries.shape[1])
+        gathered.add(found, window, chosen)
+    assert gathered is not None, "every query has a home"
+    return gathered.tracks
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """What is known so far of every query; ``known`` is True in the frames that have an answer."""
+
+    tracks: VideoTracks
+    known: Bool[Tensor, "t q"]
+
+    @staticmethod
+    def empty(like: VideoTracks, num_frames: int, num_queries: int) -> "_Gathered":
+        views = like.tracks.shape[1]
+        shape = (1, views, num_frames, num_queries)
+        return _Gathered(
+            VideoTracks(
+                like.tracks.new_zeros(*shape, 2), like.visible.new_zeros(shape), like.confidence.new_zeros(shape)
+            ),
+            torch.zeros(num_frames, num_queries, dtype=torch.bool, device=like.tracks.device),
+        )
+
+    def best(self, chosen: Int[Tensor, " p"], frames: range) -> Float[Tensor, "p 4"]:
+        """Return the queries (view, video frame, x, y) to go on from: the best positions in these frames."""
+        shared = slice(frames.start, frames.stop)
+        tracks = self.tracks.tracks[0, :, shared][:, :, chosen].flatten(0, 1)
+        score = self.tracks.confidence[0, :, shared][:, :, chosen] + self.tracks.visible[0, :, shared][:, :, chosen]
+        moment = score.flatten(0, 1).argmax(dim=0)
+        xy = tracks[moment, torch.arange(len(chosen), device=moment.device)]
+        when = torch.stack([moment // len(frames), frames.start + moment % len(frames)], dim=-1)
+        return torch.cat([when.to(xy.dtype), xy], dim=-1)
+
+    def add(self, found: VideoTracks, window: range, chosen: Int[Tensor, " p"]) -> None:
+        """Take in a window's answer in the frames that have none yet."""
+        frame = torch.arange(window.start, window.stop, device=chosen.device)[:, None]
+        new = ~self.known[frame, chosen]
+        for name in ("tracks", "visible", "confidence"):
+            whole, part = getattr(self.tracks, name), getattr(found, name)
+            kept = new[..., None] if name == "tracks" else new
+            whole[0][:, frame, chosen] = torch.where(kept, part[0], whole[0][:, frame, chosen])
+        self.known[frame, chosen] = True
+
+
+def _home_windows(frames: Float[Tensor, " q"], windows: list[range]) -> Int[Tensor, " q"]:
+    stops = torch.tensor([window.stop for window in windows], device=frames.device, dtype=frames.dtype)
+    return torch.searchsorted(stops, frames.contiguous(), right=True).clamp(max=len(windows) - 1)
+
+
+def _shared(window: range, other: range) -> range:
+    return range(max(window.start, other.start), min(window.stop, other.stop))

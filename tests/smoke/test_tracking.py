@@ -1,0 +1,121 @@
+"""The tracker on its own, as its users call it: a joint run's checkpoint scored, and read in two given videos."""
+
+import json
+
+import pytest
+import torch
+
+from mvt4g.formats.readers.registry import open_source
+from mvt4g.formats.track_files import read_tracks
+from mvt4g.formats.video import write_video
+
+CONFIG = "configs/experiment/tracking.yaml"
+PAIR = "configs/data/video_pair.yaml"
+SMALL = (
+    "--trainer.callbacks={class_path: mvt4g.callbacks.ema.EMA}",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.accelerator=cpu",
+    "--model.init_args.codec.init_args.scale=whitened",
+    "--model.init_args.backbone.init_args.dit={dim: 48, ffn_dim: 96, freq_dim: 32, text_dim: 16, num_heads: 2, num_layers: 2, query_gain: 1.0}",  # noqa: E501
+    "--model.init_args.tracking_head.init_args.layer=1",
+)
+"""Makes the model that of configs/debug.yaml."""
+SCENES = (
+    "--data.init_args.scene={num_frames: 3, image_size: [32, 32], points: {count: 32}}",
+    "--data.init_args.num_test=4",
+    "--data.init_args.cache_dir=null",
+    "--data.init_args.loader={batch_size: 2, num_workers: 0}",
+)
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Two views of one pattern that moves 1 px a frame to the left; the target sees it 4 px farther left."""
+    frames, size = 7, 32
+    column, row = torch.meshgrid(torch.arange(size + 16.0), torch.arange(float(size)), indexing="xy")
+    pattern = 0.5 + 0.25 * torch.stack(
+        [torch.sin(0.7 * column), torch.cos(0.45 * row), torch.sin(0.3 * (column + row))]
+    )
+    for name, shift in (("left", 0), ("right", 4)):
+        video = torch.stack([pattern[:, :, t + shift : t + shift + size] for t in range(frames)])
+        write_video(tmp_path / f"{name}.mp4", video, fps=8)
+    return tmp_path / "left.mp4", tmp_path / "right.mp4"
+
+
+@pytest.mark.parametrize("method", ["head", "soft_argmax"])
+def test_a_joint_runs_checkpoint_is_scored(mvt4g, trained_run, tmp_path, method):
+    flags = f"--model.init_args.tracker.method={method}", "--model.init_args.evaluation.num_queries=8"
+    checkpoint = "--ckpt_path", trained_run / "checkpoints" / "step-00000004.ckpt"
+    assert mvt4g("test", "-c", CONFIG, "--run", tmp_path, *SMALL, *SCENES, *flags, *checkpoint) == 0
+    metrics = json.loads((tmp_path / "test" / "metrics.json").read_text())
+    for kind in ("ref", "tgt", "cross", "cross_static"):
+        assert 0 <= metrics[f"test/tapvid/{kind}/delta_avg@0.10"] <= 1
+        assert 0 <= metrics[f"test/track_pck_2px/{kind}@0.10"] <= 1
+
+
+def test_two_videos_are_tracked_in_windows_and_exported(mvt4g, trained_run, tmp_path, videos, capfd):
+    reference, target = videos
+    flags = [
+        f"--data.init_args.reference={reference}",
+        f"--data.init_args.target={target}",
+        "--data.init_args.queries=grid:2",
+        "--data.init_args.size={height: 32, width: 32, num_frames: 101}",
+        "--model.init_args.tracker.window=3",
+    ]
+    args = ["predict", "-c", CONFIG, "-c", PAIR, "--run", tmp_path / "run", *SMALL, *flags]
+    assert mvt4g(*args, "--ckpt_path", trained_run / "checkpoints" / "step-00000004.ckpt") == 0
+    assert "all 7 frames; reference 32x32 as it is; target 32x32 as it is; cameras unknown" in capfd.readouterr().out
+    folder = tmp_path / "run" / "predict" / "left"
+    files = {"reference.mp4", "target.mp4", "tracks.npz", "tracks.json", "overlay.mp4"}
+    assert {path.name for path in folder.iterdir()} == files
+    tracks = read_tracks(folder / "tracks.npz")
+    assert tracks.tracks.shape == (2, 7, 4, 2)
+    assert tracks.tracks.isfinite().all()
+    assert tracks.confidence is not None
+    torch.testing.assert_close(read_tracks(folder / "tracks.json").tracks, tracks.tracks, rtol=0, atol=1e-4)
+
+    assert mvt4g("export-tracks", folder) == 0
+    assert mvt4g("export-tracks", folder, "--format", "cotracker", "--out", tmp_path / "co") == 0
+    for source in (open_source(folder / "tapvid.pkl"), open_source(tmp_path / "co")):
+        assert [name.rpartition("/")[2] for name in source.names] == ["left_reference", "left_target"]
+        torch.testing.assert_close(source[1].tracks[0], tracks.tracks[1], rtol=0, atol=1e-3)
+
+
+def test_training_the_head_alone_leaves_the_backbone(mvt4g, trained_run, tmp_path):
+    weights = trained_run / "checkpoints" / "step-00000004.ckpt"
+    flags = (
+        "--model.init_args.training.trainable=[tracking_head]",
+        f"--model.init_args.backbone.init_args.weights={weights}",
+        "--trainer.max_steps=2",
+        "--trainer.limit_val_batches=1",
+        "--data.init_args.num_train=2",
+    )
+    assert mvt4g("fit", "-c", CONFIG, "--run", tmp_path, *SMALL, *SCENES, *flags) == 0
+    before = torch.load(weights, weights_only=True)["callbacks"]["EMA"]["average"]
+    after = torch.load(tmp_path / "checkpoints" / "step-00000002.ckpt", weights_only=True)["state_dict"]
+    changed = {name: not torch.equal(value, after[name]) for name, value in before.items()}
+    assert not any(moved for name, moved in changed.items() if "tracking_head" not in name)
+    assert any(moved for name, moved in changed.items() if "tracking_head" in name)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--data.init_args.target=none.mp4",), "none.mp4: no such file"),
+        (("--data.init_args.queries=mask",), "queries: got 'mask' for a pair of videos"),
+        (("--data.init_args.cameras=none.json",), "none.json: no such file"),
+        (("--model.init_args.tracker.window=4", "--model.init_args.tracker.overlap=4"), "tracker.overlap: got 4 of 4"),
+    ],
+)
+def test_bad_input_is_one_line(mvt4g, tmp_path, videos, capfd, flags, says):
+    given = f"--data.init_args.reference={videos[0]}", f"--data.init_args.target={videos[1]}"
+    assert mvt4g("predict", "-c", CONFIG, "-c", PAIR, "--run", tmp_path / "run", *SMALL, *given, *flags) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert says in line
+
+
+def test_one_video_is_not_enough(mvt4g, tmp_path, videos, capfd):
+    flags = "--data.init_args.video", videos[0], "--data.init_args.size={height: 32, width: 32, num_frames: 3}"
+    args = "predict", "-c", CONFIG, "-c", "configs/data/davis.yaml", "--run", tmp_path, *SMALL, *flags
+    assert mvt4g(*args) == 2
+    assert "want those of both views to track in" in capfd.readouterr().err

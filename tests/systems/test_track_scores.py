@@ -1,0 +1,130 @@
+"""Scores of tracks by pair of views and motion, worked out by hand."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mvt4g.systems.queries import QuerySet, draw_queries_by_name, dynamic_points
+from mvt4g.systems.track_scores import TrackScores
+from mvt4g.systems.video_tracks import VideoTracks, at_video_frames
+from mvt4g.types import LatentGrid, TrackPrediction
+from tests.systems.wall import SIZE, wall_batch
+
+VIEWS, FRAMES, QUERIES = 2, 3, 3
+IMAGE_SIZE = (64, 128)
+"""A pixel is 4 of TAP-Vid's in height and 2 in width."""
+
+
+@pytest.fixture
+def truth() -> QuerySet:
+    """Return a static point of view 0, a dynamic one of view 1 and a padding entry."""
+    return QuerySet(
+        queries=torch.tensor([[[0.0, 0.0, 10, 10], [1.0, 2.0, 10, 10], [0.0, 0.0, 0.5, 0.5]]]),
+        tracks=torch.full((1, VIEWS, FRAMES, QUERIES, 2), 10.0),
+        visible=torch.ones(1, VIEWS, FRAMES, QUERIES, dtype=torch.bool),
+        valid=torch.tensor([[True, True, False]]),
+        frame_times=torch.arange(FRAMES),
+        dynamic=torch.tensor([[False, True, False]]),
+    )
+
+
+@pytest.fixture
+def found(truth) -> VideoTracks:
+    tracks = truth.tracks.clone()
+    tracks[0, 0, :, 1, 1] += 0.75  # 3 of TAP-Vid's pixels down: within 4, 8 and 16
+    tracks[0, 1, :, 1, 0] += 5.0  # 10 of them to the right: within 16
+    tracks[0, :, :, 2] += 50.0  # padding counts nowhere
+    return VideoTracks(tracks, truth.visible.clone(), torch.ones_like(tracks[..., 0]))
+
+
+def scored(found: VideoTracks, truth: QuerySet) -> dict[str, float]:
+    scores = TrackScores(threshold_px=2.0)
+    scores.add(found, truth, IMAGE_SIZE)
+    return {key: float(value) for key, value in scores.scores().items()}
+
+
+def test_by_hand(found, truth):
+    scores = scored(found, truth)
+    delta = {key.split("/")[1]: value for key, value in scores.items() if key.endswith("/delta_avg")}
+    nan = float("nan")
+    assert delta == pytest.approx(
+        {
+            "ref": 1.0, "ref_static": 1.0, "ref_dynamic": nan,
+            "tgt": 0.2, "tgt_static": nan, "tgt_dynamic": 0.2,
+            "cross": 0.8, "cross_static": 1.0, "cross_dynamic": 0.6,
+        },
+        nan_ok=True,
+    )  # fmt: skip
+    pck = {key.split("/")[1]: value for key, value in scores.items() if key.startswith("track_pck_2px/")}
+    assert (pck["ref"], pck["tgt"], pck["cross"], pck["cross_dynamic"]) == (1.0, 0.0, 1.0, 1.0)
+    assert scores["tapvid/cross/occlusion_accuracy"] == 1.0
+
+
+def test_a_point_called_hidden_costs_occlusion_accuracy_and_jaccard(found, truth):
+    hidden = found.visible.clone()
+    hidden[0, 1, 0, 0] = False  # of the static point, one of three frames of the other view
+    scores = scored(replace(found, visible=hidden), truth)
+    assert scores["tapvid/cross_static/occlusion_accuracy"] == pytest.approx(2 / 3)
+    assert scores["tapvid/cross_static/average_jaccard"] == pytest.approx(2 / 3)
+    assert scores["tapvid/cross_static/delta_avg"] == 1.0
+    assert scores["tapvid/ref/average_jaccard"] == 1.0
+
+
+def test_where_nobody_knows_what_moves_nothing_is_told_apart(found, truth):
+    scores = scored(found, replace(truth, dynamic=None))
+    assert "tapvid/cross/delta_avg" in scores
+    assert not [key for key in scores if "static" in key or "dynamic" in key]
+
+
+def test_batches_do_not_change_scores(found, truth):
+    together, apart = TrackScores(2.0), TrackScores(2.0)
+    worse = replace(found, tracks=found.tracks + 1.0)
+    together.add(_twice(found, worse), _twice(truth, truth), IMAGE_SIZE)
+    for part in (worse, found):
+        apart.add(part, truth, IMAGE_SIZE)
+    assert {key: float(value) for key, value in together.scores().items()} == pytest.approx(
+        {key: float(value) for key, value in apart.scores().items()}, nan_ok=True
+    )
+    apart.reset()
+    assert apart.scores() == {}
+
+
+def test_points_of_an_instance_that_moves_are_dynamic():
+    clip = wall_batch(0, 1)
+    ids = torch.zeros(2, 2, 3, SIZE, SIZE, dtype=torch.int64)
+    ids[0, 1, 2, 4:6] = 3
+    ids[1, 0, 0, 8:9] = 3
+    moves = torch.zeros_like(ids, dtype=torch.bool)
+    moves[0, 1, 2, 4:6] = True  # seen to move in one view and frame of the first clip alone
+    of_point = (torch.arange(clip.tracks.shape[3]) % 4).repeat(2, 1)
+    clip = replace(clip, instances=ids, dynamic=moves, point_instance=of_point)
+    assert torch.equal(dynamic_points(clip)[0], of_point[0] == 3)
+    assert not dynamic_points(clip)[1].any(), "the same id of another clip"
+    assert dynamic_points(replace(clip, instances=None)) is None
+
+    drawn = draw_queries_by_name(clip, ("a", "b"), LatentGrid(1, 4, 16), 16, seed=0)
+    for b, q in [(b, q) for b in range(2) for q in range(16)]:
+        (point,) = (clip.tracks[b, 0, 0] == drawn.tracks[b, 0, 0, q]).all(dim=-1).nonzero()[:, 0].tolist()
+        assert bool(drawn.dynamic[b, q]) == bool(dynamic_points(clip)[b, point])
+    assert drawn.dynamic[0].any()
+
+
+def test_logits_become_tracks_at_video_frames():
+    tracks = torch.tensor([0.0, 4.0]).view(1, 1, 1, 2, 1, 1).expand(1, 1, 1, 2, 1, 2)
+    sure = torch.full((1, 1, 1, 2, 1), 20.0)
+    fading = sure.clone()
+    fading[..., 1, 0] = -20.0
+    found = at_video_frames(TrackPrediction(tracks, fading, sure, torch.tensor([0, 4])), num_frames=6)
+    assert found.tracks[0, 0, :, 0, 0].tolist() == [0, 1, 2, 3, 4, 4]
+    assert found.visible[0, 0, :, 0].tolist() == [True, True, False, False, False, False]  # 1, .75, .5 ... of 0.6
+    assert found.confidence.min() > 0.999
+
+
+def _twice(first, second):
+    """Return a batch of both."""
+    values = {
+        name: value if name == "frame_times" else torch.cat([value, getattr(second, name)])
+        for name, value in vars(first).items()
+    }
+    return type(first)(**values)
