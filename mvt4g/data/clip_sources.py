@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from mvt4g.formats.readers.pseudo_track_filter import PseudoTrackFilter
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.synthetic.spec import SceneSpec
 from mvt4g.types import InputError, MultiViewClip
@@ -55,6 +56,7 @@ class SourceSpec:
         name: In clips' names and log keys; None = the last part of ``path``, or "generated".
         weight: How often its turn comes, relative to the other sources of the split.
         split: What it serves: train, val or test.
+        pseudo_tracks: Which tracks are believed, for a path that holds pseudo-tracks; None = the rule's defaults.
     """
 
     path: Path | None = None
@@ -63,6 +65,7 @@ class SourceSpec:
     name: str | None = None
     weight: float = 1.0
     split: Split = "train"
+    pseudo_tracks: PseudoTrackFilter | None = None
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -78,6 +81,8 @@ class SourceSpec:
             raise InputError(f"{where}.weight: got {self.weight} for {called}, want a number over 0")
         if self.path is None and self.format is not None:
             raise InputError(f"{where}.format: got {self.format!r} for {called}, want it with a path only")
+        if self.path is None and self.pseudo_tracks is not None:
+            raise InputError(f"{where}.pseudo_tracks: got a rule for {called}, want it with a path only")
         if self.path is not None and self.scene is not None:
             raise InputError(f"{where}: got path {self.path} and a scene for {called}, want one of them")
 
@@ -121,16 +126,21 @@ def check_sources(specs: Iterable[SourceSpec]) -> None:
         seen.add((spec.split, spec.called))
 
 
-def open_path(path: Path, format: str | None = None) -> ClipSource:
+def open_path(path: Path, format: str | None = None, rule: PseudoTrackFilter | None = None) -> ClipSource:
     """Open a source on disk without reading a clip.
 
+    Args:
+        path: Of the clips.
+        format: As ``SourceSpec``.
+        rule: As ``SourceSpec.pseudo_tracks``.
+
     Raises:
-        InputError: If it is not there, of no known format, or empty.
+        InputError: If it is not there, of no known format, or empty, or there is a rule for another format.
     """
     # Readers need PyAV, which training on generated scenes or from a cache does without.
-    from mvt4g.formats.readers.registry import open_source
+    from mvt4g.formats.readers.registry import believing, open_source
 
     clips = open_source(path, format)
     if not len(clips):
         raise InputError(f"{path}: got no clip, want at least one")
-    return clips
+    return clips if rule is None else believing(clips, rule)

@@ -112,7 +112,9 @@ class KubricDataModule(LightningDataModule):
 
     def _open(self, spec: SourceSpec) -> OpenSource:
         if spec.path is not None:
-            return OpenSource(spec.called, open_path(spec.path, spec.format), spec.weight, spec.path)
+            return OpenSource(
+                spec.called, open_path(spec.path, spec.format, spec.pseudo_tracks), spec.weight, spec.path
+            )
         return OpenSource(spec.called, self._generated(spec.split, spec.scene or self.scene), spec.weight)
 
     def _generated(self, split: Split, scene: SceneSpec) -> SyntheticClips:

@@ -15,8 +15,10 @@ from mvt4g.formats.readers import (
     multicamvideo,
     mvtap_kubric,
     mvtracker,
+    pseudo_tracks,
     tapvid,
 )
+from mvt4g.formats.readers.pseudo_track_filter import PseudoTrackFilter
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.types import InputError, MultiViewClip
 
@@ -47,6 +49,13 @@ FORMATS = {
         clip_folders.list_clips,
         clip_folders.count,
         clip_folders.read,
+    ),
+    "pseudo_tracks": Format(
+        "tracks of your own tracker: pseudo_tracks.npz, view_0.mp4",
+        pseudo_tracks.is_pseudo_tracks,
+        pseudo_tracks.list_clips,
+        pseudo_tracks.count,
+        pseudo_tracks.read,
     ),
     "mvtracker": Format(
         "MVTracker's kubric-multiview: tracks_3d.npz, view_0/metadata.json",
@@ -146,6 +155,17 @@ class ClipSource:
         return replace(FORMATS[self.format].read(self.clips[index], selection), name=self.names[index])
 
 
+def believing(source: ClipSource, rule: PseudoTrackFilter) -> ClipSource:
+    """Return a source of pseudo-tracks of which those are believed that a rule allows.
+
+    Raises:
+        InputError: If the source has another format.
+    """
+    if source.format != "pseudo_tracks":
+        raise InputError(f"{source.root}: pseudo_tracks: got a rule for clips of format {source.format}, want none")
+    return replace(source, clips=tuple(clip._replace(filter=rule) for clip in source.clips))
+
+
 def detect(path: Path) -> str:
     """Return the name of the format of what lies at or below a path.
 
@@ -188,6 +208,7 @@ def open_source(path: Path, format: str | None = None, names: Sequence[str] | No
 
 
 def _name(root: Path, clip: Any) -> str:
-    path, key = (clip.path, f"/{clip.key}") if isinstance(clip, tapvid.TapVidClip) else (clip, "")
+    key = f"/{clip.key}" if isinstance(clip, tapvid.TapVidClip) else ""
+    path = clip if isinstance(clip, Path) else clip.path
     below = path.relative_to(root).as_posix() if path != root else path.name
     return f"{below}{key}"

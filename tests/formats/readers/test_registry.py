@@ -21,6 +21,7 @@ from tests.formats.layouts.kubric import write_kubric_4d, write_worker
 from tests.formats.layouts.multicamvideo import write_multicamvideo
 from tests.formats.layouts.mvtap import write_mvtap
 from tests.formats.layouts.mvtracker import write_mvtracker
+from tests.formats.layouts.pseudo_tracks import write_pseudo_tracks
 from tests.formats.layouts.tapvid import tapvid_clip
 
 
@@ -34,6 +35,7 @@ WRITERS: dict[str, tuple[Callable, list[str]]] = {
         lambda root, clip: [write_clip_folder(root / "train" / name, clip) for name in ("c10", "c2")],
         ["train/c2", "train/c10"],
     ),
+    "pseudo_tracks": (lambda root, clip: write_pseudo_tracks(root / "walks/3", clip), ["walks/3"]),
     "mvtracker": (
         lambda root, clip: [write_mvtracker(root / "train" / name, clip) for name in ("10", "2")],
         ["train/2", "train/10"],
@@ -93,7 +95,7 @@ def test_the_format_is_told_from_all_others(roots, clip, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("tapvid", "clip_cache")])
 def test_a_clip_itself_is_a_source_of_one(roots, name: str) -> None:
     first = open_source(roots[name]).clips[0]
-    path = first.parent if name == "kubric_4d" else first
+    path = first.parent if name == "kubric_4d" else getattr(first, "path", first)
     assert len(open_source(path)) == 1
     assert open_source(path).format == name
 
