@@ -60,17 +60,17 @@ class TrackerTraining:
         """
         low, high = self.sigmas
         if not 0 <= low <= high <= 1:
-            raise InputError(f"training.sigmas: got {self.sigmas}, want [lowest, highest] in [0, 1]")
+            raise InputError(f"tracker_training.sigmas: got {self.sigmas}, want [lowest, highest] in [0, 1]")
         for name, least in (("weight_corr", 0), ("num_queries", 1), ("warmup_steps", 0)):
             if getattr(self, name) < least:
-                raise InputError(f"training.{name}: got {getattr(self, name)}, want at least {least}")
+                raise InputError(f"tracker_training.{name}: got {getattr(self, name)}, want at least {least}")
         if self.decay_steps is not None and self.decay_steps <= self.warmup_steps:
             want = f"more than warmup_steps = {self.warmup_steps}"
-            raise InputError(f"training.decay_steps: got {self.decay_steps}, want {want}")
+            raise InputError(f"tracker_training.decay_steps: got {self.decay_steps}, want {want}")
 
 
 @dataclass(frozen=True)
-class TrackingEvaluation:
+class TrackerEvaluation:
     """What validation and test of the tracker measure.
 
     Attributes:
@@ -104,8 +104,8 @@ class PairTracks:
 class MultiViewTracking(LightningModule):
     """Tracks points through two given videos by what one pass of a novel-view DiT knows; no video is generated.
 
-    Checkpoints of ``NovelViewSystem`` with the same backbone and head load here. ``fit`` trains the head, and the DiT
-    with it unless it is frozen, by L_track + weight_corr * L_corr at low noise, without L_diff.
+    Configurations and checkpoints of ``NovelViewSystem`` serve here: what both take has one name. ``fit`` trains the
+    head, and the DiT with it unless it is frozen, by L_track + weight_corr * L_corr at low noise, without L_diff.
 
     Args:
         backbone: The camera-controlled video DiT.
@@ -114,8 +114,8 @@ class MultiViewTracking(LightningModule):
         correspondence_loss: Supervises attention maps in ``fit``; its layers default to the head's. None = no L_corr.
         optimizer: Builds the optimizer from the trainable parameters.
         tracker: How videos are tracked.
-        training: Draws and weights of a training step.
-        evaluation: What validation and test measure.
+        tracker_training: Draws and weights of a training step.
+        tracker_evaluation: What validation and test measure.
 
     Raises:
         InputError: If codec and backbone disagree on the latents, or a layer does not exist.
@@ -129,22 +129,23 @@ class MultiViewTracking(LightningModule):
         correspondence_loss: CorrespondenceLoss | None = None,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = torch.optim.AdamW,
         tracker: TrackerSpec = TrackerSpec(),
-        training: TrackerTraining = TrackerTraining(),
-        evaluation: TrackingEvaluation = TrackingEvaluation(),
+        tracker_training: TrackerTraining = TrackerTraining(),
+        tracker_evaluation: TrackerEvaluation = TrackerEvaluation(),
     ) -> None:
         super().__init__()
         head = None if tracking_head is None else tracking_head(backbone.tap_shape)
         self.model = NovelViewModel(backbone, codec, FlowMatching(), head)
         self.tracker = Tracker(self.model, tracker)
         self.track_loss, self.correspondence_loss, self.make_optimizer = TrackLoss(), correspondence_loss, optimizer
-        self.spec, self.training_spec, self.evaluation = tracker, training, evaluation
-        self.scores = nn.ModuleDict({split: TrackScores(evaluation.pck_threshold_px) for split in ("val", "test")})
+        self.spec, self.training_spec, self.evaluation = tracker, tracker_training, tracker_evaluation
+        threshold = tracker_evaluation.pck_threshold_px
+        self.scores = nn.ModuleDict({split: TrackScores(threshold) for split in ("val", "test")})
         self.corr_layers: tuple[int, ...] = ()
-        if correspondence_loss is not None and training.weight_corr:
+        if correspondence_loss is not None and tracker_training.weight_corr:
             self.corr_layers = tuple(correspondence_loss.layers or (self.tracker.layer,))
             self.model.check_layers("correspondence_loss.layers", self.corr_layers)
-        if training.trainable is not None:
-            freeze_others(self, training.trainable, "training.trainable")
+        if tracker_training.trainable is not None:
+            freeze_others(self, tracker_training.trainable, "tracker_training.trainable")
 
     def training_step(self, batch: MultiViewClip, batch_idx: int) -> Tensor:
         """Return L_track + weight_corr * L_corr; every draw follows (seed, global step, micro-batch, rank)."""
@@ -225,7 +226,8 @@ class MultiViewTracking(LightningModule):
         Raises:
             InputError: Naming the first weights that are missing, unknown, or of another size.
         """
-        check_weights(checkpoint["state_dict"], self.state_dict())
+        if "state_dict" in checkpoint:  # ModelParallelStrategy has loaded it already, strictly
+            check_weights(checkpoint["state_dict"], self.state_dict())
 
     def _score(self, batch: MultiViewClip, split: str) -> None:
         if not isinstance(batch, MultiViewClip) or batch.tracks is None:

@@ -9,23 +9,13 @@ from mvt4g.formats.readers.registry import open_source
 from mvt4g.formats.track_files import read_tracks
 from mvt4g.formats.video import write_video
 
-CONFIG = "configs/experiment/tracking.yaml"
-PAIR = "configs/data/video_pair.yaml"
-SMALL = (
-    "--trainer.callbacks={class_path: mvt4g.callbacks.ema.EMA}",
-    "--trainer.enable_progress_bar=false",
-    "--trainer.accelerator=cpu",
-    "--model.init_args.codec.init_args.scale=whitened",
-    "--model.init_args.backbone.init_args.dit={dim: 48, ffn_dim: 96, freq_dim: 32, text_dim: 16, num_heads: 2, num_layers: 2, query_gain: 1.0}",  # noqa: E501
-    "--model.init_args.tracking_head.init_args.layer=1",
-)
-"""Makes the model that of configs/debug.yaml."""
-SCENES = (
-    "--data.init_args.scene={num_frames: 3, image_size: [32, 32], points: {count: 32}}",
-    "--data.init_args.num_test=4",
-    "--data.init_args.cache_dir=null",
-    "--data.init_args.loader={batch_size: 2, num_workers: 0}",
-)
+TRACKER = ("-c", "configs/tracker.yaml")
+PAIR = (*TRACKER, "-c", "configs/data/video_pair.yaml")
+
+
+def joint(run):
+    """Return the configuration and the weights of a joint fit."""
+    return "-c", run / "config.yaml", "--ckpt_path", run / "checkpoints" / "step-00000004.ckpt"
 
 
 @pytest.fixture
@@ -44,9 +34,8 @@ def videos(tmp_path):
 
 @pytest.mark.parametrize("method", ["head", "soft_argmax"])
 def test_a_joint_runs_checkpoint_is_scored(mvt4g, trained_run, tmp_path, method):
-    flags = f"--model.init_args.tracker.method={method}", "--model.init_args.evaluation.num_queries=8"
-    checkpoint = "--ckpt_path", trained_run / "checkpoints" / "step-00000004.ckpt"
-    assert mvt4g("test", "-c", CONFIG, "--run", tmp_path, *SMALL, *SCENES, *flags, *checkpoint) == 0
+    flags = f"--model.init_args.tracker.method={method}", "--model.init_args.tracker_evaluation.num_queries=8"
+    assert mvt4g("test", *joint(trained_run), *TRACKER, "--run", tmp_path, *flags) == 0
     metrics = json.loads((tmp_path / "test" / "metrics.json").read_text())
     for kind in ("ref", "tgt", "cross", "cross_static"):
         assert 0 <= metrics[f"test/tapvid/{kind}/delta_avg@0.10"] <= 1
@@ -62,8 +51,7 @@ def test_two_videos_are_tracked_in_windows_and_exported(mvt4g, trained_run, tmp_
         "--data.init_args.size={height: 32, width: 32, num_frames: 101}",
         "--model.init_args.tracker.window=3",
     ]
-    args = ["predict", "-c", CONFIG, "-c", PAIR, "--run", tmp_path / "run", *SMALL, *flags]
-    assert mvt4g(*args, "--ckpt_path", trained_run / "checkpoints" / "step-00000004.ckpt") == 0
+    assert mvt4g("predict", *joint(trained_run), *PAIR, "--run", tmp_path / "run", *flags) == 0
     assert "all 7 frames; reference 32x32 as it is; target 32x32 as it is; cameras unknown" in capfd.readouterr().out
     folder = tmp_path / "run" / "predict" / "left"
     files = {"reference.mp4", "target.mp4", "tracks.npz", "tracks.json", "overlay.mp4"}
@@ -84,13 +72,13 @@ def test_two_videos_are_tracked_in_windows_and_exported(mvt4g, trained_run, tmp_
 def test_training_the_head_alone_leaves_the_backbone(mvt4g, trained_run, tmp_path):
     weights = trained_run / "checkpoints" / "step-00000004.ckpt"
     flags = (
-        "--model.init_args.training.trainable=[tracking_head]",
+        "--ckpt_path=null",
+        "--model.init_args.tracker_training.trainable=[tracking_head]",
         f"--model.init_args.backbone.init_args.weights={weights}",
         "--trainer.max_steps=2",
         "--trainer.limit_val_batches=1",
-        "--data.init_args.num_train=2",
     )
-    assert mvt4g("fit", "-c", CONFIG, "--run", tmp_path, *SMALL, *SCENES, *flags) == 0
+    assert mvt4g("fit", "-c", trained_run / "config.yaml", *TRACKER, "--run", tmp_path, *flags) == 0
     before = torch.load(weights, weights_only=True)["callbacks"]["EMA"]["average"]
     after = torch.load(tmp_path / "checkpoints" / "step-00000002.ckpt", weights_only=True)["state_dict"]
     changed = {name: not torch.equal(value, after[name]) for name, value in before.items()}
@@ -107,15 +95,16 @@ def test_training_the_head_alone_leaves_the_backbone(mvt4g, trained_run, tmp_pat
         (("--model.init_args.tracker.window=4", "--model.init_args.tracker.overlap=4"), "tracker.overlap: got 4 of 4"),
     ],
 )
-def test_bad_input_is_one_line(mvt4g, tmp_path, videos, capfd, flags, says):
+def test_bad_input_is_one_line(mvt4g, trained_run, tmp_path, videos, capfd, flags, says):
     given = f"--data.init_args.reference={videos[0]}", f"--data.init_args.target={videos[1]}"
-    assert mvt4g("predict", "-c", CONFIG, "-c", PAIR, "--run", tmp_path / "run", *SMALL, *given, *flags) == 2
+    args = "predict", "-c", trained_run / "config.yaml", *PAIR, "--run", tmp_path / "run", *given, *flags
+    assert mvt4g(*args) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert says in line
 
 
-def test_one_video_is_not_enough(mvt4g, tmp_path, videos, capfd):
+def test_one_video_is_not_enough(mvt4g, trained_run, tmp_path, videos, capfd):
     flags = "--data.init_args.video", videos[0], "--data.init_args.size={height: 32, width: 32, num_frames: 3}"
-    args = "predict", "-c", CONFIG, "-c", "configs/data/davis.yaml", "--run", tmp_path, *SMALL, *flags
-    assert mvt4g(*args) == 2
+    config = "-c", trained_run / "config.yaml", *TRACKER, "-c", "configs/data/davis.yaml"
+    assert mvt4g("predict", *config, "--run", tmp_path, *flags) == 2
     assert "want those of both views to track in" in capfd.readouterr().err
