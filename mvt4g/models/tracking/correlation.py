@@ -2,7 +2,8 @@
 
 All positions of a patch lie a whole number of cells apart, so they share one bilinear fraction. The keys are therefore
 gathered once, on the (2*radius + 2)^2 whole cells around a point, and it is their dot products that are interpolated.
-Nothing gathered is kept for backward: it is gathered again.
+Points are taken a few at a time, each with all its frames: what is gathered for them stays in cache, and one matrix
+product serves all frames of a point. Nothing gathered is kept for backward: it is gathered again.
 """
 
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-MAX_GATHERED = 2**20
-"""Key features gathered at once (4 MiB in fp32, to stay in cache); any value gives the same result."""
+MAX_GATHERED = 2**19
+"""Key features gathered at once on the CPU (2 MiB in fp32, to stay in cache); any value gives the same result."""
+MAX_GATHERED_CUDA = 2**27
+"""The same elsewhere, where few large steps are faster."""
 
 
 def local_correlation(
@@ -23,16 +26,16 @@ def local_correlation(
     key_maps: Float[Tensor, "f d h w"],
     key_xy: Float[Tensor, "f p 2"],
     radius: int,
+    xy_gradient: bool = False,
 ) -> Float[Tensor, "f p r o"]:
     """Return the dot products of every query feature with the keys at offsets -radius..radius around each position.
-
-    Gradients reach features and maps, never positions.
 
     Args:
         query_features: Of the patch around each query point, r = (2*radius + 1)^2 row-major.
         key_maps: One per frame.
         key_xy: Where each point is thought to be in each frame, in cells of ``key_maps``, cell centres at i + 0.5.
         radius: In cells.
+        xy_gradient: Let gradients reach ``key_xy`` too, for one more matrix product in backward.
 
     Returns:
         Plain dot products, unscaled; last axis o = (2*radius + 1)^2, row-major over offsets (dy, dx), read bilinearly;
@@ -41,7 +44,8 @@ def local_correlation(
     Source: LocoTrack (arXiv 2407.15420), section 3.2.
     """
     maps = rearrange(key_maps, "f d h w -> 1 f h w d")
-    correlation = batched_correlation(query_features[None], maps, rearrange(key_xy, "f p xy -> 1 p f xy"), radius)
+    by_point = rearrange(key_xy, "f p xy -> 1 p f xy")
+    correlation = batched_correlation(query_features[None], maps, by_point, radius, xy_gradient=xy_gradient)
     return rearrange(correlation, "1 p f o r -> f p r o")
 
 
@@ -50,18 +54,30 @@ def batched_correlation(
     key_maps: Float[Tensor, "b f h w d"],
     key_xy: Float[Tensor, "b p f 2"],
     radius: int,
-    max_gathered: int = MAX_GATHERED,
+    max_gathered: int | None = None,
+    xy_gradient: bool = False,
 ) -> Float[Tensor, "b p f o r"]:
     """As ``local_correlation`` for a batch of clips, with the axes in the order that moves the least memory.
 
-    Frames are taken a few at a time: at most ``max_gathered`` key features, or one frame's, exist at once.
+    At most ``max_gathered`` key features, or one point's, exist at once.
     """
-    batch, points, _, dim = query_features.shape
-    height, width = key_maps.shape[2:4]
-    cell, fraction = _surrounding_cells(key_xy.detach(), height, width, radius)
-    block = max(1, max_gathered // max(1, batch * points * cell.shape[-1] * dim))
-    correlation: Tensor = _LocalDots.apply(query_features.to(key_maps.dtype), key_maps, cell, fraction, block)
-    return correlation
+    batch, points, patch, _ = query_features.shape
+    frames, height, width, dim = key_maps.shape[1:]
+    xy = key_xy if xy_gradient else key_xy.detach()
+    cell, corner = _surrounding_cells(xy.detach(), height, width, radius)
+    fraction = (xy - 0.5 - corner).to(key_maps.dtype)
+    first = torch.arange(batch * frames, device=cell.device) * (height * width)
+    rows = cell + rearrange(first, "(b f) -> b 1 f 1", b=batch)
+    if max_gathered is None:
+        max_gathered = MAX_GATHERED if key_maps.device.type == "cpu" else MAX_GATHERED_CUDA
+    correlation: Tensor = _LocalDots.apply(
+        rearrange(query_features.to(key_maps.dtype), "b p r d -> (b p) r d"),
+        rearrange(key_maps, "b f h w d -> (b f h w) d"),
+        rearrange(rows, "b p f m -> (b p) f m"),
+        rearrange(fraction, "b p f xy -> (b p) f xy"),
+        max(1, max_gathered // max(1, frames * cell.shape[-1] * dim)),
+    )
+    return correlation.view(batch, points, frames, (2 * radius + 1) ** 2, patch)
 
 
 def local_patches(
@@ -76,89 +92,109 @@ def local_patches(
         radius: In cells; r = (2*radius + 1)^2, row-major over offsets (dy, dx).
     """
     height, width = maps.shape[1:3]
-    cell, fraction = _surrounding_cells(xy.detach(), height, width, radius)
+    cell, corner = _surrounding_cells(xy.detach(), height, width, radius)
     index = map_index[:, None] * (height * width) + cell
     rows = rearrange(maps, "m h w d -> (m h w) d").index_select(0, index.flatten())
-    return _blended(rearrange(rows, "(n m) d -> n m d", m=cell.shape[-1]), fraction)
+    square = rearrange(rows, "(n y x) d -> n y x d", n=len(xy), y=2 * radius + 2)
+    blended = _blended(square, (xy.detach() - 0.5 - corner).to(maps.dtype))
+    return rearrange(blended, "n y x d -> n (y x) d")
 
 
 class _LocalDots(torch.autograd.Function):
-    """Interpolated dot products (b p f o r) of query patches with the keys in the cells around each position."""
+    """Interpolated dot products (p f o r) of query patches with the keys in the cells around each position."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key_maps: Tensor, cell: Tensor, fraction: Tensor, block: int) -> Tensor:
-        ctx.save_for_backward(query, key_maps, cell, fraction)
+    def forward(ctx: Any, query: Tensor, keys: Tensor, rows: Tensor, fraction: Tensor, block: int) -> Tensor:
+        ctx.save_for_backward(query, keys, rows, fraction)
         ctx.block = block
+        side = round(rows.shape[-1] ** 0.5)
+        result = query.new_empty(*rows.shape[:2], (side - 1) ** 2, query.shape[1])
         with torch.autocast(query.device.type, enabled=False):
-            parts = [
-                _blended(_per_frame(_gathered(key_maps, index) @ query.mT, part), fraction[:, :, part])
-                for part, index in _frame_blocks(key_maps, cell, block)
-            ]
-        return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+            for part, gathered in _point_blocks(keys, rows, block):
+                dots = _per_cell(gathered @ query[part].mT, side)
+                _blended(dots, fraction[part], out=_per_cell(result[part], side - 1))
+        return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        query, key_maps, cell, fraction = ctx.saved_tensors
-        query_grad, key_grad = torch.zeros_like(query), key_maps.new_zeros(key_maps.shape)
-        key_rows = rearrange(key_grad, "b f h w d -> (b f h w) d")
-        for part, index in _frame_blocks(key_maps, cell, ctx.block):
-            dots_grad = rearrange(_unblended(grad[:, :, part], fraction[:, :, part]), "b p f m r -> b p (f m) r")
-            query_grad += dots_grad.mT @ _gathered(key_maps, index)
-            key_rows.index_add_(0, index.flatten(), rearrange(dots_grad @ query, "b p l d -> (b p l) d"))
-        return query_grad, key_grad, None, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        query, keys, rows, fraction = ctx.saved_tensors
+        grad = grad.contiguous()
+        side = round(rows.shape[-1] ** 0.5)
+        query_grad, key_grad = torch.empty_like(query), torch.zeros_like(keys)
+        fraction_grad = torch.empty_like(fraction) if ctx.needs_input_grad[3] else None
+        for part, gathered in _point_blocks(keys, rows, ctx.block):
+            square = _per_cell(grad[part], side - 1)
+            if fraction_grad is not None:
+                dots = _per_cell(gathered @ query[part].mT, side)
+                fraction_grad[part] = _fraction_gradient(dots, square, fraction[part])
+            dots_grad = _unblended(square, fraction[part]).view(len(gathered), -1, query.shape[1])
+            torch.matmul(dots_grad.mT, gathered, out=query_grad[part])
+            torch.matmul(dots_grad, query[part], out=gathered)  # no longer needed: its memory serves the gradient
+            key_grad.index_add_(0, rows[part].flatten(), gathered.flatten(0, 1))
+        return query_grad, key_grad, None, fraction_grad, None
 
 
-def _frame_blocks(key_maps: Tensor, cell: Tensor, block: int) -> Iterator[tuple[slice, Tensor]]:
-    """Slices of the frame axis, with the rows (b p fm) of the flattened maps that their cells are."""
-    batch, frames, height, width, _ = key_maps.shape
-    first = torch.arange(batch * frames, device=cell.device) * (height * width)
-    rows = cell + rearrange(first, "(b f) -> b 1 f 1", b=batch)
-    for start in range(0, frames, block):
-        part = slice(start, min(start + block, frames))
-        yield part, rearrange(rows[:, :, part], "b p f m -> b p (f m)")
+def _point_blocks(keys: Tensor, rows: Tensor, block: int) -> Iterator[tuple[slice, Tensor]]:
+    """Slices of the point axis, with the keys (p fm d) of their cells, each time in the same memory."""
+    buffer = keys.new_empty(min(block, len(rows)) * rows[0].numel() if len(rows) else 0, keys.shape[1])
+    for start in range(0, len(rows), block):
+        index = rows[start : start + block]
+        gathered = torch.index_select(keys, 0, index.flatten(), out=buffer[: index.numel()])
+        yield slice(start, start + len(index)), gathered.view(len(index), -1, keys.shape[1])
 
 
-def _gathered(key_maps: Tensor, index: Tensor) -> Tensor:
-    """Keys (b p fm d) of the flattened maps."""
-    rows = rearrange(key_maps, "b f h w d -> (b f h w) d").index_select(0, index.flatten())
-    return rows.view(*index.shape, key_maps.shape[-1])
-
-
-def _per_frame(dots: Tensor, part: slice) -> Tensor:
-    return rearrange(dots, "b p (f m) r -> b p f m r", f=part.stop - part.start)
+def _per_cell(values: Tensor, side: int) -> Tensor:
+    """View (p fm c) or (p f m c) as (p f y x c) of side x side cells."""
+    return values.view(len(values), -1, side, side, values.shape[-1])
 
 
 def _surrounding_cells(xy: Tensor, height: int, width: int, radius: int) -> tuple[Tensor, Tensor]:
-    """Flat indices of the (2*radius + 2)^2 cells whose centres surround a patch, and the fraction (x, y) past them."""
+    """Flat indices of the (2*radius + 2)^2 cells whose centres surround a patch, and where the middle ones start."""
     corner = torch.floor(xy - 0.5)
     offsets = torch.arange(-radius, radius + 2, device=xy.device)
     columns = (corner[..., 0, None].long() + offsets).clamp(0, width - 1)
     rows = (corner[..., 1, None].long() + offsets).clamp(0, height - 1)
     cell = rearrange(rows, "... y -> ... y 1") * width + rearrange(columns, "... x -> ... 1 x")
-    return rearrange(cell, "... y x -> ... (y x)"), xy - 0.5 - corner
+    return rearrange(cell, "... y x -> ... (y x)"), corner
 
 
-def _blended(cells: Tensor, fraction: Tensor) -> Tensor:
-    """Interpolate (... m c) on side x side cells between neighbours: (... o c) on one row and one column less."""
-    side = round(cells.shape[-2] ** 0.5)
-    square = rearrange(cells, "... (y x) c -> ... y x c", y=side)
-    along_x, along_y = fraction.to(cells.dtype)[..., None, None, None].unbind(dim=-4)
+def _along(fraction: Tensor) -> tuple[Tensor, Tensor]:
+    """Fractions (... 2) along x and y, each to go with (... y x c)."""
+    along_x, along_y = fraction[..., None, None, None].unbind(dim=-4)
+    return along_x, along_y
+
+
+def _blended(square: Tensor, fraction: Tensor, out: Tensor | None = None) -> Tensor:
+    """Interpolate cells (... y x c) between neighbours: one row and one column less."""
+    along_x, along_y = _along(fraction)
     rows = torch.lerp(square[..., :-1, :], square[..., 1:, :], along_x)
-    return rearrange(torch.lerp(rows[..., :-1, :, :], rows[..., 1:, :, :], along_y), "... y x c -> ... (y x) c")
+    return torch.lerp(rows[..., :-1, :, :], rows[..., 1:, :, :], along_y, out=out)
 
 
 def _unblended(grad: Tensor, fraction: Tensor) -> Tensor:
-    """Carry a gradient (... o c) back through ``_blended``: (... m c)."""
-    side = round(grad.shape[-2] ** 0.5)
-    square = rearrange(grad, "... (y x) c -> ... y x c", y=side)
-    along_x, along_y = fraction.to(grad.dtype)[..., None, None, None].unbind(dim=-4)
-    late = square * along_y
-    rows = square.new_zeros(*square.shape[:-3], side + 1, *square.shape[-2:])
-    torch.sub(square, late, out=rows[..., :-1, :, :])
-    rows[..., 1:, :, :] += late
-    late = rows * along_x
-    cells = rows.new_zeros(*rows.shape[:-2], side + 1, rows.shape[-1])
-    torch.sub(rows, late, out=cells[..., :-1, :])
-    cells[..., 1:, :] += late
-    return rearrange(cells, "... y x c -> ... (y x) c")
+    """Carry a gradient (... y x c) back through ``_blended``."""
+    along_x, along_y = _along(fraction)
+    rows = _spread(grad, along_y, dim=-3)
+    return _spread(rows, along_x, dim=-2)
+
+
+def _spread(grad: Tensor, along: Tensor, dim: int) -> Tensor:
+    """Share each entry between itself and the next along ``dim``, which gets one longer."""
+    size = list(grad.shape)
+    size[dim] += 1
+    late, result = grad * along, grad.new_empty(size)
+    torch.sub(grad, late, out=result.narrow(dim, 0, grad.shape[dim]))
+    result.select(dim, -1).zero_()
+    result.narrow(dim, 1, grad.shape[dim]).add_(late)
+    return result
+
+
+def _fraction_gradient(square: Tensor, grad: Tensor, fraction: Tensor) -> Tensor:
+    """Gradient (... 2) to the fractions (x, y), of cells (... y x c) blended with gradient ``grad``."""
+    along_x, along_y = _along(fraction)
+    steps = square[..., 1:, :] - square[..., :-1, :]
+    by_x = grad * torch.lerp(steps[..., :-1, :, :], steps[..., 1:, :, :], along_y)
+    rows = torch.lerp(square[..., :-1, :], square[..., 1:, :], along_x)
+    by_y = grad * (rows[..., 1:, :, :] - rows[..., :-1, :, :])
+    return torch.stack([values.sum(dim=(-1, -2, -3)) for values in (by_x, by_y)], dim=-1)

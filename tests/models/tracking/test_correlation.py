@@ -38,6 +38,20 @@ def test_gradients_equal_those_of_the_slow_twin():
     assert xy.grad is None
 
 
+def test_gradients_to_positions_equal_differences_of_the_slow_twin():
+    query, keys, xy = make_case()
+    weight = torch.randn(3, 5, 25, 25, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    moving = xy.clone().requires_grad_()
+    (local_correlation(query, keys, moving, 2, xy_gradient=True) * weight).sum().backward()
+    direction = np.random.default_rng(0).standard_normal(xy.shape)
+    ahead, behind = (
+        (slow_correlation(query.numpy(), keys.numpy(), xy.numpy() + step * direction, 2) * weight.numpy()).sum()
+        for step in (1e-6, -1e-6)
+    )
+    assert (moving.grad.numpy() * direction).sum() == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
+    assert (moving.grad.abs() > 0.1).double().mean() > 0.5
+
+
 def test_axes_by_hand():
     """A single bright key one cell right of the position is found at offset (dy 0, dx +1), scaled by nothing."""
     query = torch.zeros(1, 9, 1)
@@ -71,9 +85,9 @@ def test_a_batch_is_its_clips_whatever_the_chunk():
     keys, xy = keys.permute(0, 1, 3, 4, 2).contiguous(), xy.transpose(1, 2)
     expected = torch.stack([local_correlation(*case, 2) for case in cases])
     grads = []
-    for max_gathered in (1, 3 * 5 * 36 * 4 * 2, 2**23):
-        leaves = query.clone().requires_grad_(), keys.clone().requires_grad_()
-        got = batched_correlation(*leaves, xy, 2, max_gathered)
+    for max_gathered in (1, 3 * 36 * 4 * 2, 2**23, None):
+        leaves = query.clone().requires_grad_(), keys.clone().requires_grad_(), xy.clone().requires_grad_()
+        got = batched_correlation(*leaves, 2, max_gathered, xy_gradient=True)
         torch.testing.assert_close(got.permute(0, 2, 1, 4, 3), expected, rtol=1e-12, atol=1e-12)
         grads.append(torch.autograd.grad(got.square().sum(), leaves))
     for other in grads[1:]:
@@ -84,8 +98,18 @@ def test_a_batch_is_its_clips_whatever_the_chunk():
 def test_gradcheck_on_one_cell_and_far_outside():
     query = torch.randn(2, 9, 2, dtype=torch.float64, requires_grad=True)
     keys = torch.randn(2, 2, 1, 1, dtype=torch.float64, requires_grad=True)
-    xy = torch.tensor([[[0.5, 0.5], [1e6, -1e6]], [[-3.2, 0.1], [0.0, 1.0]]], dtype=torch.float64)
+    xy = torch.tensor([[[0.6, 0.7], [1e6, -1e6]], [[-3.2, 0.1], [0.0, 1.0]]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda q, k: local_correlation(q, k, xy, 1), (query, keys))
+    assert torch.autograd.gradcheck(lambda *args: local_correlation(*args, 1, xy_gradient=True), (query, keys, xy))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_lower_precision_is_near(dtype):
+    query, keys, xy = make_case()
+    exact = local_correlation(query, keys, xy, 2)
+    near = local_correlation(query.to(dtype), keys.to(dtype), xy.float(), 2)
+    assert near.dtype == dtype
+    assert (near.double() - exact).abs().max() < 12 * torch.finfo(dtype).eps * exact.abs().max()
 
 
 def test_no_points_and_no_frames():
