@@ -10,16 +10,16 @@ from pathlib import Path
 
 
 def alternating_seconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Return the seconds of every call, called in turn ``repeats`` times after one round that is not counted.
+    """Return the CPU seconds of every call, called in turn ``repeats`` times after one round that is not counted.
 
-    What else the machine does then slows all of them alike.
+    Of all threads together: what else the machine does counts for little, and slows all of them alike.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats + 1):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = time.process_time()
             call()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(time.process_time() - start)
     return {name: values[1:] for name, values in times.items()}
 
 

@@ -1,10 +1,11 @@
 """How long local correlation takes and how much memory, against sampling every neighbourhood.
 
-    python -m experiments.benchmarks.correlation [--points 384] [--frames 42] [--repeats 5] [--threads 2]
+    python -m experiments.benchmarks.correlation [--points 384] [--frames 42] [--repeats 5] [--threads 1]
 
 The straightforward formulation, that of CoTracker3 and MV-TAP ("sampled"): the (2r+1)^2 neighbourhood of every point is
 read bilinearly, all channels of it, and then contracted with the query's patch. They read it from volumes of depth 1;
-"sampled flat" reads it from the maps. All get the same inputs, in turn, in one process; forward and backward.
+"sampled flat" reads it from the maps. All get the same inputs, in turn, in one process; forward and backward; seconds
+of the CPU.
 """
 
 import argparse
@@ -95,7 +96,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=384)
     parser.add_argument("--frames", type=int, default=42)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(f"{arguments.points} points, {arguments.frames} (view, frame) pairs, {CHANNELS} channels, radius {RADIUS},")

@@ -10,8 +10,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mvt4g.matching.labels import LabelKind, cell_labels
-from mvt4g.matching.rows import MAX_LOGITS, gather_queries, label_log_probability
+from mvt4g.matching.labels import LabelKind, cell_labels, label_log_probability
+from mvt4g.matching.rows import MAX_LOGITS, check_readable, gather_queries
 from mvt4g.types import REFERENCE, AttentionTap, InputError
 
 Pair = Literal["ref_ref", "tgt_tgt", "ref_tgt", "tgt_ref"]
@@ -117,12 +117,12 @@ class CorrespondenceLoss(nn.Module):
         Args:
             taps: By layer.
             queries: (view, video frame, x, y), each at a latent frame's time, where its point is seen.
-            target_tracks: Pixels at latent frames; need not be finite where they do not count.
+            target_tracks: Pixels at latent frames; what is not finite does not count.
             target_visible: Implies that the position lies in the image.
             query_valid: False for padding; None = all are real.
 
         Raises:
-            InputError: If a layer has no tap, or a tap lacks a head.
+            InputError: If a layer has no tap, a tap lacks a head or is not finite, or a query is of no view.
         """
         layers = tuple(taps) if self.layers is None else self.layers
         missing = [layer for layer in layers if layer not in taps]
@@ -137,6 +137,7 @@ class CorrespondenceLoss(nn.Module):
 
     def _layer_nll(self, tap: AttentionTap, queries: Tensor, tracks: Tensor, valid: Tensor) -> Tensor:
         """Cross-entropy (b v f q), reduced over heads, 0 where not valid."""
+        check_readable(tap, queries)
         tap = tap if self.heads is None else _only_heads(tap, self.heads)
         finite = torch.where(valid[..., None], tracks, 0.0)
         height, width = tap.key.shape[3:5]
@@ -156,6 +157,7 @@ class CorrespondenceLoss(nn.Module):
         if self.terms.occluded:
             size = tracks.new_tensor([tap.key.shape[4], tap.key.shape[3]]) * tap.stride
             valid = visible | ((tracks >= 0) & (tracks < size)).all(dim=-1)
+        valid = valid & torch.isfinite(tracks).all(dim=-1)
         if query_valid is not None:
             valid = valid & rearrange(query_valid, "b q -> b 1 1 q")
         if not self.terms.own_frame:

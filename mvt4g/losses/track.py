@@ -69,14 +69,14 @@ class TrackLoss(nn.Module):
 
         Args:
             prediction: At latent frames.
-            target_tracks: Pixels at latent frames; need not be finite where they do not count.
+            target_tracks: Pixels at latent frames; a position that is not finite does not count.
             target_visible: True where seen.
             valid: False for padding.
             image_width: Of the video the pixels belong to.
         """
         scale = REFERENCE_WIDTH / image_width
         real = rearrange(valid, "b q -> b 1 1 q").expand_as(target_visible)
-        seen = real & target_visible
+        seen = real & target_visible & torch.isfinite(target_tracks).all(dim=-1)
         hidden = real & ~target_visible & self._near_image(target_tracks, image_width)
         kept = rearrange(seen | hidden, "b v f q -> b v f q 1")
         predicted = prediction.tracks.to(torch.promote_types(prediction.tracks.dtype, torch.float32))

@@ -2,7 +2,7 @@
 
 A row is what one query token sees: for every head, view and latent frame, logits over the h*w keys of that frame, and a
 softmax over those keys alone. Only rows of query points are ever built, a few frames at a time; the full map
-(65,520 squared at full size) never is.
+(65,520 squared at full size) never is. What is differentiated lies in ``matching/labels.py``.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,10 @@ import torch
 from einops import einsum, rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from mvt4g.geometry.rotary import rotate_pairs
 from mvt4g.matching.tokens import cell_centre, cell_of_pixels, flat_cell, latent_frame_of, unflat_cell
-from mvt4g.types import AttentionTap
+from mvt4g.types import AttentionTap, InputError
 
 MAX_LOGITS = 2**23
 """Logits built at once (32 MiB in fp32); any value gives the same result."""
@@ -51,6 +50,24 @@ class FrameAttention:
     peak: Float[Tensor, "b v f q"]
 
 
+def check_readable(tap: AttentionTap, queries: Float[Tensor, "b q 4"]) -> None:
+    """Check that queries can be read off a tap: NaN would spread to every weight, and a wrong view to another clip.
+
+    Raises:
+        InputError: If a query is of no view or not finite, or the tap has a value that is not finite.
+    """
+    view, views = queries[..., 0], tap.query.shape[1]
+    sums = tap.query.detach().sum(dtype=torch.float32) + tap.key.detach().sum(dtype=torch.float32)
+    sound = torch.stack([torch.isfinite(queries).all(), ((view >= 0) & (view < views)).all(), torch.isfinite(sums)])
+    finite, seen, readable = sound.tolist()  # one wait for the device
+    if not finite:
+        raise InputError("queries: got a value that is not finite, want (view, frame, x, y)")
+    if not seen:
+        raise InputError(f"queries: got views from {view.min():g} to {view.max():g}, want 0 to {views - 1}")
+    if not readable:
+        raise InputError(f"tap of layer {tap.layer}: got queries or keys that are not finite: has training diverged?")
+
+
 def rotated(tap: AttentionTap) -> tuple[Float[Tensor, "b v f h w k d"], Float[Tensor, "b v f h w k d"]]:
     """Return query and key as attention uses them, after rotary embedding, in fp32 or wider."""
     return rotate_pairs(_widened(tap.query), tap.rotary), rotate_pairs(_widened(tap.key), tap.rotary)
@@ -66,7 +83,6 @@ def gather_queries(tap: AttentionTap, queries: Float[Tensor, "b q 4"], rotate: b
         queries: (view, video frame, x, y), pixels.
         rotate: Apply the layer's rotary embedding.
     """
-    views, frames = tap.query.shape[1:3]
     height, width = tap.query.shape[3:5]
     lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
     cell = flat_cell(cell_of_pixels(queries[..., 2:], tap.stride), height, width)
@@ -75,8 +91,7 @@ def gather_queries(tap: AttentionTap, queries: Float[Tensor, "b q 4"], rotate: b
     weight = weight[..., None, None]
 
     def at_query(values: Tensor) -> Tensor:
-        values = _widened(values).expand(len(queries), views, frames, height, width, -1, -1)
-        early, late = _take_tokens(values, *both).chunk(2, dim=1)
+        early, late = _widened(_take_tokens(values, *both)).chunk(2, dim=1)
         return torch.lerp(early, late, weight.to(early.dtype))
 
     features = at_query(tap.query)
@@ -102,32 +117,6 @@ def row_log_softmax(
     return row_logits(query_rows, key).log_softmax(dim=-1)
 
 
-def label_log_probability(
-    query_rows: Float[Tensor, "b q k d"],
-    tap: AttentionTap,
-    cells: Int[Tensor, "b v f q m"],
-    max_logits: int = MAX_LOGITS,
-) -> Float[Tensor, "b v f q k m"]:
-    """Return the log-probability that each row gives to some cells of every frame.
-
-    Frames are taken a few at a time and recomputed in backward, so that memory does not grow with their number.
-
-    Args:
-        query_rows: After rotary embedding, from ``gather_queries(tap, queries, rotate=True)``.
-        tap: Its keys are rotated here, a few frames at a time.
-        cells: Flat (row * w + column); may repeat.
-        max_logits: Most logits held at once; at least one frame is.
-    """
-
-    def cells_in_frames(rows: Tensor, key: Tensor, angles: Tensor, cells: Tensor) -> Tensor:
-        logits = _frame_logits(rows, key, angles)
-        chosen = logits.take_along_dim(cells[:, :, None], dim=-1)
-        return rearrange(chosen - logits.logsumexp(dim=-1, keepdim=True), "n b k q m -> n b q k m")
-
-    chunks = _over_frames(cells_in_frames, query_rows, tap, rearrange(cells, "b v f q m -> (v f) b q m"), max_logits)
-    return rearrange(torch.cat(chunks), "(v f) b q k m -> b v f q k m", v=tap.key.shape[1])
-
-
 @torch.no_grad()
 def argmax_matches(tap: AttentionTap, queries: Float[Tensor, "b q 4"], max_logits: int = MAX_LOGITS) -> Matches:
     """Match every query to the best cell of every (view, frame) by the layer's own attention; no gradient.
@@ -136,14 +125,12 @@ def argmax_matches(tap: AttentionTap, queries: Float[Tensor, "b q 4"], max_logit
     query's own frame is matched like the others.
     """
 
-    def best_in_frames(rows: Tensor, key: Tensor, angles: Tensor, _: Tensor) -> Tensor:
+    def best_in_frames(rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
         probability, cell = _frame_logits(rows, key, angles).softmax(dim=-1).mean(dim=2).max(dim=-1)
         return torch.stack([probability, cell.to(probability.dtype)])
 
     rows = gather_queries(tap, queries, rotate=True)
-    frames = tap.key.shape[1] * tap.key.shape[2]
-    unused = torch.zeros(frames, device=tap.key.device)
-    best = torch.cat(_over_frames(best_in_frames, rows, tap, unused, max_logits), dim=1)
+    best = torch.cat(_over_frames(best_in_frames, rows, tap, max_logits), dim=1)
     probability, index = rearrange(best, "two (v f) b q -> two b v f q", v=tap.key.shape[1])
     cells = unflat_cell(index.long(), tap.key.shape[4])
     return Matches(cells, cell_centre(cells, tap.stride), probability)
@@ -171,22 +158,20 @@ def frame_attention(
     Source: the attention and confidence scores of DiffTrack (arXiv 2506.17220).
     """
     rows = gather_queries(tap, queries, rotate=True)
-    views, frames = tap.key.shape[1:3]
-    unused = torch.zeros(views * frames, device=tap.key.device)
 
-    def frame_logsumexp(rows: Tensor, key: Tensor, angles: Tensor, _: Tensor) -> Tensor:
+    def frame_logsumexp(rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
         return _frame_logits(rows, key, angles).logsumexp(dim=-1)
 
-    normaliser = torch.cat(_over_frames(frame_logsumexp, rows, tap, unused, max_logits)).logsumexp(dim=0)
+    normaliser = torch.cat(_over_frames(frame_logsumexp, rows, tap, max_logits)).logsumexp(dim=0)
     if other_logsumexp is not None:
         normaliser = torch.logaddexp(normaliser, rearrange(other_logsumexp, "b q k -> b k q").to(normaliser.dtype))
 
-    def mass_and_peak(rows: Tensor, key: Tensor, angles: Tensor, _: Tensor) -> Tensor:
+    def mass_and_peak(rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
         share = (_frame_logits(rows, key, angles) - normaliser[..., None]).exp().mean(dim=2)
         return torch.stack([share.sum(dim=-1), share.amax(dim=-1)])
 
-    spread = torch.cat(_over_frames(mass_and_peak, rows, tap, unused, max_logits), dim=1)
-    return FrameAttention(*rearrange(spread, "two (v f) b q -> two b v f q", v=views))
+    spread = torch.cat(_over_frames(mass_and_peak, rows, tap, max_logits), dim=1)
+    return FrameAttention(*rearrange(spread, "two (v f) b q -> two b v f q", v=tap.key.shape[1]))
 
 
 @torch.no_grad()
@@ -220,30 +205,15 @@ def cycle_consistent(
 
 
 def _over_frames(
-    function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
-    query_rows: Tensor,
-    tap: AttentionTap,
-    per_frame: Tensor,
-    max_logits: int,
+    function: Callable[[Tensor, Tensor, Tensor], Tensor], query_rows: Tensor, tap: AttentionTap, max_logits: int
 ) -> list[Tensor]:
-    """Call ``function(rows, keys, angles, per_frame)`` on chunks of (view, frame), recomputing chunks in backward.
-
-    ``split`` is what keeps this lean: its backward writes each chunk's gradient once, where indexing in a loop would
-    add a map-sized tensor of zeros for every frame.
-    """
+    """Call ``function(rows, keys, angles)`` on chunks of (view, frame)."""
     key = rearrange(tap.key, "b v f h w k d -> (v f) b (h w) k d")
     angles = rearrange(tap.rotary, "b v f h w k e -> (v f) b (h w) k e")
     batch, points, heads, _ = query_rows.shape
     size = max(1, max_logits // max(1, batch * points * heads * key.shape[2]))
     with torch.autocast(key.device.type, enabled=False):
-        if size >= len(key):
-            return [function(query_rows, key, angles, per_frame)]
-        parts = zip(key.split(size), angles.split(size), per_frame.split(size), strict=True)
-        if not torch.is_grad_enabled():
-            return [function(query_rows, *part) for part in parts]
-        return [
-            checkpoint(function, query_rows, *part, use_reentrant=False, preserve_rng_state=False) for part in parts
-        ]
+        return [function(query_rows, *part) for part in zip(key.split(size), angles.split(size), strict=True)]
 
 
 def _frame_logits(query_rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
@@ -253,12 +223,12 @@ def _frame_logits(query_rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
 
 
 def _take_tokens(values: Tensor, frame: Tensor, view: Tensor, cell: Tensor) -> Tensor:
-    """Rows (b q k d) of (b v f h w k d) at (view, frame, flat cell), with a backward that is repeatable."""
-    batch, views, frames, height, width = values.shape[:5]
-    clip = torch.arange(batch, device=values.device)[:, None]
+    """Rows (b q k d) of (#b v f h w k d) at (view, frame, flat cell), with a backward that is repeatable."""
+    clips, views, frames, height, width = values.shape[:5]
+    clip = torch.arange(len(frame), device=values.device)[:, None] if clips > 1 else 0
     index = ((clip * views + view) * frames + frame) * (height * width) + cell
     table = rearrange(values, "b v f h w k d -> (b v f h w) k d")
-    return rearrange(table.index_select(0, index.flatten()), "(b q) k d -> b q k d", b=batch)
+    return rearrange(table.index_select(0, index.flatten()), "(b q) k d -> b q k d", b=len(frame))
 
 
 def _widened(values: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -212,6 +213,41 @@ def test_nothing_visible_gives_an_exact_zero_with_a_graph():
     assert terms.total.tolist() == [0.0] * BATCH
     assert terms.empty.all()
     assert torch.equal(tap.key.grad, torch.zeros_like(tap.key))
+
+
+def test_positions_that_are_not_finite_do_not_count():
+    tap, (queries, tracks, visible, valid) = make_tap(0), make_batch()
+    hidden, lost = visible.clone(), tracks.clone()
+    hidden[0, 1, 2, 0], lost[0, 1, 2, 0, 1] = False, math.nan
+    visible = hidden.clone()
+    visible[0, 1, 2, 0] = True
+    got = CorrespondenceLoss()({0: tap}, queries, lost, visible, valid).total
+    assert torch.equal(got, CorrespondenceLoss()({0: tap}, queries, tracks, hidden, valid).total)
+    got.sum().backward()
+    assert torch.isfinite(tap.key.grad).all()
+
+
+def test_what_cannot_be_read_is_refused():
+    tap, batch = make_tap(0), make_batch()
+    broken = tap.query.detach().clone()
+    broken[0, 0, 0, 0, 0, 0, 0] = math.inf
+    with pytest.raises(InputError, match="tap of layer 0: got queries or keys that are not finite"):
+        CorrespondenceLoss()({0: replace(tap, query=broken)}, *batch)
+    queries = batch[0].clone()
+    queries[0, 0, 0] = -1
+    with pytest.raises(InputError, match="queries: got views from -1 to 1, want 0 to 1"):
+        CorrespondenceLoss()({0: tap}, queries, *batch[1:])
+
+
+def test_one_frame_of_one_cell_costs_nothing_and_has_no_gradient():
+    query, key = (torch.randn(1, 2, 1, 1, 1, 2, 4, requires_grad=True) for _ in range(2))
+    tap = AttentionTap(0, query, key, torch.zeros(1, 2, 1, 1, 1, 1, 2), torch.arange(1), STRIDE)
+    queries = torch.tensor([[[0.0, 0.0, STRIDE - 1e-3, 0.0]]])
+    seen = torch.ones(1, 2, 1, 1, dtype=torch.bool)
+    loss = CorrespondenceLoss()({0: tap}, queries, torch.zeros(1, 2, 1, 1, 2), seen).total
+    loss.sum().backward()
+    assert loss.item() == 0
+    assert torch.equal(key.grad, torch.zeros_like(key))
 
 
 def test_inputs_are_not_written_and_clips_do_not_mix():

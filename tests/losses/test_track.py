@@ -160,6 +160,18 @@ def test_meaningless_positions_behind_a_camera_do_not_count(value):
     assert all(torch.isfinite(values.grad).all() for values in inputs)
 
 
+def test_visible_positions_that_are_not_finite_do_not_count():
+    inputs, target, visible, valid = make_case()
+    visible[0, 1, 2, 3], lost = True, target.clone()
+    lost[0, 1, 2, 3, 0] = math.nan
+    hidden = visible.clone()
+    hidden[0, 1, 2, 3] = False
+    got, expected = (TrackLoss()(predict(*inputs), lost, seen, valid, 64) for seen in (visible, hidden))
+    assert torch.equal(got.position, expected.position)
+    assert torch.equal(got.confidence, expected.confidence)
+    assert torch.isfinite(got.total).all()
+
+
 def test_inputs_are_not_written_and_clips_do_not_mix():
     inputs, target, visible, valid = make_case()
     before = [values.clone() for values in (*inputs, target, visible, valid)]

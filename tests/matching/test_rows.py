@@ -1,14 +1,15 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from mvt4g.matching.labels import label_log_probability
 from mvt4g.matching.rows import (
     argmax_matches,
     cycle_consistent,
     gather_queries,
-    label_log_probability,
     rotated,
     row_log_softmax,
     row_logits,
@@ -74,8 +75,7 @@ def test_logits_are_scaled_dot_products():
 def test_labels_are_read_off_the_rows_whatever_the_chunk(max_logits):
     tap = make_tap()
     queries = make_queries(tap)
-    tap.query.requires_grad_()
-    tap.key.requires_grad_()
+    leaves = [values.requires_grad_() for values in (tap.query, tap.key, tap.rotary)]
     labels = torch.randint(0, 12, (2, 2, 3, 5), generator=torch.Generator().manual_seed(2))
     rows = gather_queries(tap, queries, rotate=True)
     chosen = label_log_probability(rows, tap, labels[..., None], max_logits)[..., 0]
@@ -83,10 +83,25 @@ def test_labels_are_read_off_the_rows_whatever_the_chunk(max_logits):
     expected = whole.permute(0, 3, 4, 1, 2, 5).gather(-1, labels[..., None, None].expand(-1, -1, -1, -1, 2, 1))[..., 0]
     torch.testing.assert_close(chosen, expected, rtol=1e-9, atol=1e-9)
     weight = torch.randn(chosen.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    grads = torch.autograd.grad((chosen * weight).sum(), (tap.query, tap.key), retain_graph=True)
-    expected_grads = torch.autograd.grad((expected * weight).sum(), (tap.query, tap.key))
+    grads = torch.autograd.grad((chosen * weight).sum(), leaves, retain_graph=True)
+    expected_grads = torch.autograd.grad((expected * weight).sum(), leaves)
     for grad, expected_grad in zip(grads, expected_grads, strict=True):
         torch.testing.assert_close(grad, expected_grad, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("max_logits", [1, 2**23])
+def test_gradcheck_of_labels_with_angles_of_every_head_and_clip(max_logits):
+    tap = make_tap(frames=2, height=2, width=2, dim=4)
+    generator = torch.Generator().manual_seed(1)
+    angles = torch.randn(2, 2, 2, 2, 2, 2, 2, generator=generator, dtype=torch.float64)
+    rows = torch.randn(2, 3, 2, 4, generator=generator, dtype=torch.float64)
+    cells = torch.randint(0, 4, (2, 2, 2, 3, 4), generator=generator)  # four of four: some repeat
+
+    def values(rows, key, angles):
+        return label_log_probability(rows, replace(tap, key=key, rotary=angles), cells, max_logits)
+
+    leaves = [values.requires_grad_() for values in (rows, tap.key, angles)]
+    assert torch.autograd.gradcheck(values, leaves)
 
 
 def test_queries_between_latents_are_linear_in_time_before_rotation():

@@ -53,6 +53,15 @@ def test_interpolation_is_exact_for_linear_motion():
     assert torch.equal(interpolate_frames(tracks, WAN_TIMES, 13)[::4], tracks)
 
 
+def test_stretching_latents_over_the_frames_would_be_late():
+    """Negative control: resizing 4 latents to 13 frames, corners not aligned, puts latent 1 at frame 4.375."""
+    tracks = torch.tensor([0.0, 4.0, 8.0, 12.0])[:, None, None]
+    right = interpolate_frames(tracks, WAN_TIMES, 13)
+    stretched = torch.nn.functional.interpolate(tracks.reshape(1, 1, 4), size=13, mode="linear").flatten()
+    assert torch.equal(right.flatten(), torch.arange(13.0))
+    assert (stretched - right.flatten()).abs().max() > 0.5
+
+
 def test_frames_after_the_last_latent_repeat_it():
     tracks = torch.rand(2, 4, 3, 2)
     longer = interpolate_frames(tracks, WAN_TIMES, 15)

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 
 from mvt4g.diffusion.flow_matching import FlowMatching
-from mvt4g.models.backbones import Backbone, BackboneOutput
+from mvt4g.models.backbones import Backbone, BackboneOutput, ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import AttentionTap, Cameras, InputError, LatentGrid, TapShape
 from tests.models.small_backbones import make_loud, small_cameras
 
@@ -144,3 +145,20 @@ def test_layers_must_exist():
     head = TrackingHead(oracle.tap_shape, layer=3)
     with pytest.raises(InputError, match=r"^tracking_head.layer: got layer 3, want 0 to 2$"):
         NovelViewModel(oracle, CODEC, oracle.flow, head)
+
+
+def test_a_head_that_is_not_asked_leaves_the_video_bit_for_bit():
+    """The same backbone with a head, and with a head and its tap, generates what it generates without one."""
+    torch.manual_seed(0)
+    backbone = make_loud(ReCamMaster(VideoDiTConfig(dim=24, ffn_dim=32, num_heads=1, num_layers=2), CODEC.grid))
+    plain = NovelViewModel(backbone, CODEC, FlowMatching())
+    with_head = NovelViewModel(backbone, CODEC, FlowMatching(), TrackingHead(backbone.tap_shape, layer=1))
+    given = torch.randn(2, 2, 16, FRAMES, 4, 4).unbind()
+    with torch.no_grad():
+        expected, same, tapped = (
+            model.generate(given[0], small_cameras(2, FRAMES), given[1], STEPS, tap_layers=layers).latents
+            for model, layers in ((plain, ()), (with_head, ()), (with_head, (1,)))
+        )
+    assert torch.equal(same, expected)
+    assert torch.equal(tapped, expected)
+    assert (expected - given[1]).abs().mean() > 0.01

@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-MAX_GATHERED = 2**19
-"""Key features gathered at once on the CPU (2 MiB in fp32, to stay in cache); any value gives the same result."""
+MAX_GATHERED = 2**20
+"""Key features gathered at once on the CPU (4 MiB in fp32, to stay in cache); any value gives the same result."""
 MAX_GATHERED_CUDA = 2**27
 """The same elsewhere, where few large steps are faster."""
 

@@ -7,11 +7,12 @@ import torch
 from einops import rearrange, repeat
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mvt4g.geometry.plucker import plucker_at
 from mvt4g.geometry.pose import compose, invert_pose, pose_from
 from mvt4g.geometry.rotary import rotate_pairs
-from mvt4g.matching.rows import argmax_matches
+from mvt4g.matching.rows import argmax_matches, check_readable
 from mvt4g.matching.tokens import latent_frame_of
 from mvt4g.models.tracking.correlation import batched_correlation, local_patches
 from mvt4g.models.tracking.refiner import Refiner
@@ -42,6 +43,7 @@ class TrackingHeadSpec:
         mlp_ratio: Of the refiner's blocks.
         num_virtual: Virtual points.
         iterations: Refinement steps.
+        recompute: Keep nothing of an iteration for backward but compute it again: less memory, more time.
         start: Where the search begins. ``attention``: in views other than the query's at the best match of the tap's
             own attention, in its own view at its own coordinates. ``everywhere``: at the best match in every view and
             frame but its own. ``query``: at its own coordinates in all.
@@ -62,6 +64,7 @@ class TrackingHeadSpec:
     mlp_ratio: int = 2
     num_virtual: int = 16
     iterations: int = 2
+    recompute: bool = False
     start: Literal["attention", "everywhere", "query"] = "attention"
 
     @classmethod
@@ -80,16 +83,27 @@ class TrackingHeadSpec:
             mlp_ratio=4,
             num_virtual=64,
             iterations=4,
+            recompute=True,
         )
 
 
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
     """Keys of one scale, the query patches to correlate them with, and pixels a cell covers, (x, y)."""
 
     patches: Float[Tensor, "b n r d"]
     keys: Float[Tensor, "b vf h w d"]
     cell_size: Float[Tensor, "2"]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What all iterations share."""
+
+    scales: list[Scale]
+    fixed: Float[Tensor, "b v f n c"]
+    cameras: Cameras
+    image_size: Float[Tensor, "2"]
 
 
 class TrackingHead(nn.Module):
@@ -143,48 +157,65 @@ class TrackingHead(nn.Module):
             cameras: (b v t), of every video frame.
 
         Raises:
-            InputError: If cameras and tap differ in views, or there are too few camera frames.
+            InputError: If cameras and tap differ in views, there are too few camera frames, a query is of no view, or a
+                query or the tap is not finite.
         """
-        self._check(tap, cameras)
-        views = tap.query.shape[1]
-        height, width = (cells * tap.stride for cells in tap.query.shape[3:5])
-        scales = self._scales(tap, queries)
-        cameras = _relative_cameras(cameras, tap.frame_times)
-        fixed = self._fixed_features(tap.frame_times, queries, views)
+        self._check(tap, queries, cameras)
+        given = _Given(
+            scales=self.scales(tap, queries, *self.upsampled(tap)),
+            fixed=self._fixed_features(tap.frame_times, queries, tap.query.shape[1]),
+            cameras=_relative_cameras(cameras, tap.frame_times),
+            image_size=queries.new_tensor([tap.query.shape[4], tap.query.shape[3]]) * tap.stride,
+        )
         coords = self._start(tap, queries)
-        visible, confident = torch.zeros_like(coords[..., 0]), torch.zeros_like(coords[..., 0])
-        role = self.role_embedding[[int(view != REFERENCE) for view in range(views)]]
-        history: list[tuple[Tensor, Tensor, Tensor]] = []
+        state = coords, torch.zeros_like(coords[..., 0]), torch.zeros_like(coords[..., 0])
+        history = []
         for _ in range(self.spec.iterations):
-            coords = coords.detach()
-            correlation = self._correlation(scales, rearrange(coords, "b v f n xy -> b n (v f) xy"))
-            state = torch.stack([visible, confident], dim=-1)
-            motion = _motion_features(coords / coords.new_tensor([width, height]), self.spec.motion_degrees)
-            correlation = rearrange(correlation, "b n (v f) c -> b v f n c", v=views)
-            context = self._rays(coords, cameras) + rearrange(role, "v d -> v 1 1 d")
-            residual = self.refiner(torch.cat([state, correlation, motion, fixed], dim=-1), context).float()
-            coords = coords + residual[..., :2] * self.spec.stride
-            visible, confident = visible + residual[..., 2], confident + residual[..., 3]
-            history.append((coords, visible, confident))
+            if self.spec.recompute and torch.is_grad_enabled():
+                state = checkpoint(self._refined, *state, given, use_reentrant=False, preserve_rng_state=False)
+            else:
+                state = self._refined(*state, given)
+            history.append(state)
         tracks, visible_logit, confidence_logit = (torch.stack(values) for values in zip(*history, strict=True))
         return TrackPrediction(tracks, visible_logit, confidence_logit, tap.frame_times)
 
-    def _check(self, tap: AttentionTap, cameras: Cameras) -> None:
+    def _refined(
+        self, coords: Tensor, visible: Tensor, confident: Tensor, given: _Given
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One iteration: better positions (b v f n 2) and logits (b v f n); no gradient through where it looked."""
+        views = coords.shape[1]
+        coords = coords.detach()
+        correlation = self.correlation(given.scales, rearrange(coords, "b v f n xy -> b n (v f) xy"))
+        known = [
+            torch.stack([visible, confident], dim=-1),
+            rearrange(correlation, "b n (v f) c -> b v f n c", v=views),
+            _motion_features(coords / given.image_size, self.spec.motion_degrees),
+            given.fixed,
+        ]
+        role = self.role_embedding[[int(view != REFERENCE) for view in range(views)]]
+        context = self._rays(coords, given.cameras) + rearrange(role, "v d -> v 1 1 d")
+        residual = self.refiner(torch.cat(known, dim=-1), context).float()
+        return coords + residual[..., :2] * self.spec.stride, visible + residual[..., 2], confident + residual[..., 3]
+
+    def _check(self, tap: AttentionTap, queries: Tensor, cameras: Cameras) -> None:
         views, frames = tap.query.shape[1:3]
         wanted = (frames - 1) * self.tap_shape.temporal_stride + 1
         got = tuple(cameras.cam_from_world.shape[1:3])
         if got[0] != views or got[1] < wanted:
             raise InputError(f"cameras: got {got[0]} views and {got[1]} frames, want {views} and at least {wanted}")
+        check_readable(tap, queries)
 
-    def _scales(self, tap: AttentionTap, queries: Tensor) -> list[_Scale]:
-        """Upsample q and k, and read the query patches, at every scale."""
-        batch, views = tap.query.shape[:2]
-        tokens = "b v f h w k d -> (b v f) h w (k d)"
+    def upsampled(self, tap: AttentionTap) -> tuple[Float[Tensor, "m h w c"], Float[Tensor, "m h w c"]]:
+        """Return the fine maps of q and of k, clips, views and frames on one axis."""
         query, key = tap.query, tap.key
         if self.spec.rotated:
             query, key = rotate_pairs(query, tap.rotary), rotate_pairs(key, tap.rotary)
-        query_maps = self.query_upsampler(rearrange(query, tokens))
-        key_maps = self.key_upsampler(rearrange(key, tokens))
+        tokens = "b v f h w k d -> (b v f) h w (k d)"
+        return self.query_upsampler(rearrange(query, tokens)), self.key_upsampler(rearrange(key, tokens))
+
+    def scales(self, tap: AttentionTap, queries: Tensor, query_maps: Tensor, key_maps: Tensor) -> list[Scale]:
+        """Reduce the maps to every scale, and read the query patches there."""
+        batch, views = tap.query.shape[:2]
         lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
         clip_view = torch.arange(batch, device=queries.device)[:, None] * views + queries[..., 0].long()
         frames = tap.query.shape[2]
@@ -200,7 +231,7 @@ class TrackingHead(nn.Module):
             early, late = local_patches(maps, index, xy.repeat(2, 1), self.spec.radius).chunk(2)
             patches = torch.lerp(early, late, weight.flatten()[:, None, None].to(early.dtype))
             scales.append(
-                _Scale(
+                Scale(
                     rearrange(patches, "(b n) r d -> b n r d", b=batch),
                     rearrange(keys, "(b vf) h w d -> b vf h w d", b=batch),
                     cell_size,
@@ -208,7 +239,8 @@ class TrackingHead(nn.Module):
             )
         return scales
 
-    def _correlation(self, scales: list[_Scale], coords: Float[Tensor, "b n vf 2"]) -> Float[Tensor, "b n vf c"]:
+    def correlation(self, scales: list[Scale], coords: Float[Tensor, "b n vf 2"]) -> Float[Tensor, "b n vf c"]:
+        """Correlate around the current estimates, at every scale, and encode what is found."""
         features = [
             self.correlation_mlp(
                 rearrange(

@@ -1,7 +1,7 @@
 """The transformer that refines tracks: attention over time, over views, and between points by way of virtual points."""
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -44,16 +44,23 @@ class RefinerBlock(nn.Module):
         self.exchange = AttentionBlock(width, num_heads, mlp_ratio)
         self.scatter = AttentionBlock(width, num_heads, mlp_ratio)
 
-    def forward(self, tokens: Float[Tensor, "b v f n d"], num_points: int) -> Float[Tensor, "b v f n d"]:
-        """Refine tokens; the first ``num_points`` of axis n are points, the rest virtual."""
+    def forward(
+        self, points: Float[Tensor, "b v f n d"], virtual: Float[Tensor, "#b #v #f m d"]
+    ) -> tuple[Float[Tensor, "b v f n d"], Float[Tensor, "b v f m d"]]:
+        """Refine points and virtual points; axes of size 1 of the latter mean the same everywhere."""
+        size = points.shape[:3]
+        points, virtual = self._over_time_and_views(points), self._over_time_and_views(virtual)
+        real = rearrange(points, "b v f n d -> (b v f) n d")
+        drawn = rearrange(virtual.expand(*size, -1, -1), "b v f m d -> (b v f) m d")
+        drawn = self.exchange(self.gather(drawn, real))
+        real = self.scatter(real, drawn)
+        return real.view(*size, *real.shape[1:]), drawn.view(*size, *drawn.shape[1:])
+
+    def _over_time_and_views(self, tokens: Float[Tensor, "b v f n d"]) -> Float[Tensor, "b v f n d"]:
         batch, views, _, points, _ = tokens.shape
         rows = self.time(rearrange(tokens, "b v f n d -> (b v n) f d"))
         rows = self.view(rearrange(rows, "(b v n) f d -> (b n f) v d", b=batch, v=views))
-        in_frame = rearrange(rows, "(b n f) v d -> (b v f) n d", b=batch, n=points)
-        real, virtual = in_frame[:, :num_points], in_frame[:, num_points:]
-        virtual = self.exchange(self.gather(virtual, real))
-        joined = torch.cat([self.scatter(real, virtual), virtual], dim=1)
-        return rearrange(joined, "(b v f) n d -> b v f n d", b=batch, v=views)
+        return rearrange(rows, "(b n f) v d -> b v f n d", b=batch, n=points)
 
 
 class Refiner(nn.Module):
@@ -84,10 +91,9 @@ class Refiner(nn.Module):
             tokens: What is known of each point.
             context: Added after the embedding: rays and the like, already of the refiner's width.
         """
-        embedded = self.embed(tokens) + context
-        batch, views, frames, points, _ = embedded.shape
-        virtual = repeat(self.virtual.to(embedded.dtype), "n d -> b v f n d", b=batch, v=views, f=frames)
-        joined = torch.cat([embedded, virtual], dim=3)
+        points = self.embed(tokens) + context
+        # Until a virtual point has gathered from points it is the same in all views and frames: one stands for all.
+        virtual = rearrange(self.virtual.to(points.dtype), "m d -> 1 1 1 m d")
         for block in self.blocks:
-            joined = block(joined, points)
-        return self.to_residual(self.norm(joined[:, :, :, :points]))
+            points, virtual = block(points, virtual)
+        return self.to_residual(self.norm(points))

@@ -202,6 +202,52 @@ def test_the_scale_and_place_of_the_world_do_not_matter():
     torch.testing.assert_close(moved, head(tap, queries, cameras).tracks, rtol=1e-3, atol=1e-2)
 
 
+def test_computing_iterations_again_changes_nothing():
+    tap, queries, cameras, tracks, visible = make_clip(0)
+    found = []
+    for recompute in (False, True):
+        head = make_head(spec=replace(SMALL, recompute=recompute))
+        key = tap.key.clone().requires_grad_()
+        prediction = head(replace(tap, key=key), queries, cameras)
+        TrackLoss()(prediction, tracks, visible, torch.ones(2, 10, dtype=torch.bool), SIZE).total.mean().backward()
+        found.append([prediction.tracks, key.grad, *(p.grad for p in head.parameters())])
+    assert all(torch.equal(kept, again) for kept, again in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("spec", [SMALL, replace(SMALL, upsampling="bilinear", rotated=True, start="everywhere")])
+@pytest.mark.parametrize("seen", [True, False])
+def test_gradients_are_finite_on_the_border_outside_and_without_a_visible_point(spec, seen):
+    tap, _, cameras, _, _ = make_clip(0, points=4)
+    tap = replace(tap, query=tap.query.clone().requires_grad_(), key=tap.key.clone().requires_grad_())
+    queries = torch.tensor(
+        [[0.0, 0.0, 0.0, 0.0], [1.0, 2.0, SIZE, SIZE], [0.0, 99.0, -1e4, 1e5], [1.0, -3.0, 32.0, 32.0]]
+    ).expand(2, 4, 4)
+    tracks = queries[:, None, None, :, 2:].expand(2, 2, 3, 4, 2)
+    visible = torch.full((2, 2, 3, 4), seen)
+    head = make_head(spec=spec)
+    terms = TrackLoss()(head(tap, queries, cameras), tracks, visible, torch.ones(2, 4, dtype=torch.bool), SIZE)
+    terms.total.mean().backward()
+    assert torch.isfinite(terms.total).all()
+    grads = [tap.query.grad, tap.key.grad, *(p.grad for p in head.parameters())]
+    assert all(torch.isfinite(grad).all() for grad in grads)
+
+
+def test_what_cannot_be_read_is_refused():
+    tap, queries, cameras, _, _ = make_clip(0)
+    head, key = make_head(), tap.key.clone()
+    key[1, 0, 2, 3, 4, 1, 0] = math.nan
+    with pytest.raises(InputError, match="tap of layer 0: got queries or keys that are not finite"):
+        head(replace(tap, key=key), queries, cameras)
+    lost = queries.clone()
+    lost[1, 3, 2] = math.inf
+    with pytest.raises(InputError, match="queries: got a value that is not finite"):
+        head(tap, lost, cameras)
+    third = queries.clone()
+    third[0, 0, 0] = 2.0
+    with pytest.raises(InputError, match="queries: got views from 0 to 2, want 0 to 1"):
+        head(tap, third, cameras)
+
+
 def test_latent_frames_further_apart():
     """Latents every 4 frames, a query between two of them, cameras at all 9 video frames."""
     tap, queries, _, _, _ = make_clip(0)

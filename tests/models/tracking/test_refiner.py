@@ -49,3 +49,12 @@ def test_any_number_of_views_frames_and_points():
         tokens = torch.randn(1, views, frames, points, 5, dtype=torch.float64)
         context = torch.zeros(1, views, frames, points, 16, dtype=torch.float64)
         assert refiner(tokens, context).shape == (1, views, frames, points, 4)
+
+
+def test_virtual_points_may_be_given_once_or_for_every_view_and_frame():
+    block = make_refiner().blocks[0]
+    points, virtual = torch.randn(2, 2, 3, 4, 16).double(), torch.randn(1, 1, 1, 3, 16).double()
+    once, everywhere = block(points, virtual), block(points, virtual.expand(2, 2, 3, 3, 16))
+    torch.testing.assert_close(once, everywhere)
+    apart = virtual + torch.randn(2, 2, 3, 3, 16)
+    assert (block(points, apart)[0] - once[0]).abs().max() > 1e-3
