@@ -213,8 +213,13 @@ class LatentGrid:
             InputError: If the length is not temporal_stride * m + 1.
         """
         if num_frames < 1 or (num_frames - 1) % self.temporal_stride:
-            raise InputError(f"num_frames: got {num_frames}, want {self.temporal_stride}*m + 1")
+            told = f"num_frames: got {num_frames}, want {self.temporal_stride}*m + 1"
+            raise InputError(f"{told}, such as the first {self.usable_frames(num_frames)}" if num_frames > 0 else told)
         return (num_frames - 1) // self.temporal_stride + 1
+
+    def usable_frames(self, num_frames: int) -> int:
+        """Return how many leading frames of a video a model can take: the most that are temporal_stride * m + 1."""
+        return (num_frames - 1) // self.temporal_stride * self.temporal_stride + 1
 
 
 @dataclass(frozen=True)

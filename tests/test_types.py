@@ -146,3 +146,14 @@ def test_latent_frames(temporal_stride, num_frames, latent_frames):
 def test_lengths_that_have_no_latents_are_refused(num_frames):
     with pytest.raises(InputError, match=rf"num_frames: got {num_frames}, want 4\*m \+ 1"):
         LatentGrid(4, 8, 16).latent_frames(num_frames)
+
+
+@pytest.mark.parametrize(("num_frames", "usable"), [(1, 1), (4, 1), (5, 5), (80, 77), (81, 81), (82, 81), (84, 81)])
+def test_other_lengths_are_cut_and_the_message_says_to_what(num_frames, usable):
+    """ReDirector's rule: n - 3 for a multiple of four, else the multiple below and one more."""
+    grid = LatentGrid(4, 8, 16)
+    assert usable == (num_frames - 3 if num_frames % 4 == 0 else num_frames // 4 * 4 + 1)
+    assert grid.usable_frames(num_frames) == usable
+    if num_frames != usable:
+        with pytest.raises(InputError, match=rf"want 4\*m \+ 1, such as the first {usable}$"):
+            grid.latent_frames(num_frames)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mvt4g.models.checkpoints import load_weights
@@ -89,6 +89,7 @@ class Backbone(nn.Module):
         tap_layers: Sequence[int] = (),
         read_tap: TapReader | None = None,
         image: Float[Tensor, "b i image_d"] | None = None,
+        drop_text: Bool[Tensor, " b"] | None = None,
     ) -> BackboneOutput:
         """Predict for the noisy target, given the clean reference and both views' cameras.
 
@@ -101,6 +102,7 @@ class Backbone(nn.Module):
             tap_layers: 0-based.
             read_tap: Takes the tap of each of ``tap_layers`` as soon as it has run; ``taps`` comes back empty then.
             image: Tokens of the reference's first frame, for a network that sees an image; None = none.
+            drop_text: Clips that get the null text whatever ``text`` says.
 
         Raises:
             InputError: If latents, cameras and layers do not fit each other or the network.
@@ -115,7 +117,7 @@ class Backbone(nn.Module):
         output = self.dit(
             self._joint_latents(target_latents, reference_latents),
             timestep,
-            self.null_text.expand(batch, -1, -1) if text is None else text,
+            self._text(text, drop_text, batch),
             self._angles(frames, height, width, target_latents.device),
             self._camera_features(cameras, height, width),
             tap_layers,
@@ -125,6 +127,18 @@ class Backbone(nn.Module):
             control=self._control(cameras, height, width),
         )
         return BackboneOutput(output.latents, {layer: self._tap(layer, tap) for layer, tap in output.taps.items()})
+
+    def _text(
+        self, text: Float[Tensor, "b l d"] | None, dropped: Bool[Tensor, " b"] | None, batch: int
+    ) -> Float[Tensor, "b _ d"]:
+        null = self.null_text.expand(batch, -1, -1)
+        if text is None:
+            return null
+        if dropped is None or text.shape[2] != null.shape[2]:
+            return text
+        length = max(text.shape[1], null.shape[1])
+        text, null = (F.pad(part, (0, 0, 0, length - part.shape[1])) for part in (text, null))
+        return torch.where(dropped[:, None, None], null, text)
 
     def _joint_latents(
         self, target: Float[Tensor, "b c f h w"], reference: Float[Tensor, "b c f h w"]

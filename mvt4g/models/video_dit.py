@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention
+from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention, map_refused
 from mvt4g.models.layers.control_adapter import ControlAdapter
 from mvt4g.models.layers.mlp import image_mlp, two_layer
 from mvt4g.models.layers.modulation import AffineNorm, gated_add, modulated_norm, sinusoidal_embedding
@@ -275,9 +275,10 @@ class VideoDiT(nn.Module):
         return self.img_emb(image.to(_dtype(self.img_emb)))
 
     def _run(self, block: nn.Module, *inputs: Any) -> tuple[Float[Tensor, "b f h w d"], QueryKey]:
-        if self.config.activation_checkpointing and torch.is_grad_enabled():
-            return checkpoint(block, *inputs, use_reentrant=False)
-        return block(*inputs)
+        with map_refused():
+            if self.config.activation_checkpointing and torch.is_grad_enabled():
+                return checkpoint(block, *inputs, use_reentrant=False)
+            return block(*inputs)
 
     def _initialise(self) -> None:
         for module in self.modules():

@@ -65,11 +65,13 @@ def test_every_input_shows():
     other = small_inputs(seed=1)
     plain = backbone(**inputs).velocity
     pose, intrinsics = inputs["cameras"].cam_from_world, inputs["cameras"].intrinsics
-    target_only, reference_only = pose.clone(), pose.clone()
+    target_only, reference_only, late = pose.clone(), pose.clone(), pose.clone()
+    late[:, 1, 0] = other["cameras"].cam_from_world[:, 1, 0]
     target_only[:, 1] = other["cameras"].cam_from_world[:, 1]
     reference_only[:, 0, 1:] = other["cameras"].cam_from_world[:, 0, 1:]
     changes = {
         "target path": {"cameras": Cameras(target_only, intrinsics)},
+        "where the target starts": {"cameras": Cameras(late, intrinsics)},
         "reference path after its first frame": {"cameras": Cameras(reference_only, intrinsics)},
         "intrinsics": {"cameras": Cameras(pose, other["cameras"].intrinsics * torch.tensor([2.0, 2, 1])[:, None])},
         "reference latents": {"reference_latents": other["reference_latents"]},
@@ -81,6 +83,18 @@ def test_every_input_shows():
         name: relative_difference(backbone(**(inputs | change)).velocity, plain) for name, change in changes.items()
     }
     assert min(effects.values()) > 0.1, effects
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("length", [2, 7])
+def test_a_clip_whose_text_is_dropped_gets_the_null_text(length):
+    """Shorter and longer than the null text's 3 tokens."""
+    backbone, inputs = loud_backbone(), small_inputs()
+    inputs["text"] = torch.randn(2, length, 6)
+    own, null = backbone(**inputs).velocity, backbone(**(inputs | {"text": None})).velocity
+    mixed = backbone(**inputs, drop_text=torch.tensor([False, True])).velocity
+    torch.testing.assert_close(mixed, torch.stack([own[0], null[1]]))
+    assert relative_difference(null[1], own[1]) > 0.1
 
 
 @torch.no_grad()
@@ -215,6 +229,22 @@ def test_bf16_weights_and_autocast_run_and_agree():
     assert 0 < relative_difference(mixed.velocity, plain) < 0.2
     low = backbone.bfloat16()(**inputs).velocity
     assert 0 < relative_difference(low, plain) < 0.2
+
+
+@torch.no_grad()
+def test_bf16_throughout_drifts_little_from_fp32_at_the_same_rounded_time():
+    """What the originals run: weights, tokens and t in bf16, weights as large as training starts from."""
+    torch.manual_seed(0)
+    backbone, inputs = ReCamMaster(small_config(num_layers=4), GRID, null_text_length=3), small_inputs()
+    torch.nn.init.normal_(backbone.dit.head.head.weight, std=0.02)
+    sigma = torch.tensor([0.99593, 0.8123])
+    rounded = (1000 * sigma).bfloat16().float() / 1000
+    plain = backbone(**(inputs | {"timestep": rounded})).velocity
+    low = backbone.bfloat16()(**(inputs | {"timestep": rounded})).velocity
+    assert 1e-4 < relative_difference(low, plain) < 0.02
+    loud = loud_backbone()
+    by_time = [loud(**(inputs | {"timestep": time})).velocity for time in (rounded, sigma)]
+    assert relative_difference(*by_time) > 0.02, "another time would show"
 
 
 def test_gradients_reach_every_parameter():

@@ -1,5 +1,7 @@
 """Self-attention over all tokens of all views, which hands out its queries and keys; cross-attention to text, image."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -7,8 +9,34 @@ import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mvt4g.geometry.rotary import rotate_pairs
+from mvt4g.types import InputError
+
+FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
+"""Kernels that never hold the attention map."""
+MAX_MAP_BYTES = 2**31
+"""The largest attention map, in fp32, for which PyTorch may fall back to building it: at full size it is 192 GiB."""
+
+
+@contextmanager
+def map_refused() -> Iterator[None]:
+    """Tell of an attention map that is too large to be built, where no fused kernel takes the inputs.
+
+    Raises:
+        InputError: Instead of PyTorch's own, which names neither device nor size.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(told in str(error) for told in ("No available kernel", "No viable backend")):  # on CUDA, on the CPU
+            raise
+        raise InputError(
+            "attention: got inputs that no fused kernel takes and whose attention map is over"
+            f" {MAX_MAP_BYTES / 2**30:.0f} GiB (192 GiB for 81 frames of 480x832 with a reference), want a device and"
+            " precision with flash or memory-efficient attention, such as CUDA with bf16-mixed"
+        ) from error
 
 
 class QueryKey(NamedTuple):
@@ -135,5 +163,10 @@ def _attend(
 ) -> Float[Tensor, "b f h w kd"]:
     _, frames, height, width, _, _ = query.shape
     query, key, value = (rearrange(part, "b ... k d -> b k (...) d") for part in (query, key, value))
-    attended = F.scaled_dot_product_attention(query, key.to(query.dtype), value.to(query.dtype))
+    inputs = query, key.to(query.dtype), value.to(query.dtype)
+    if query[..., 0].numel() * key.shape[2] * 4 > MAX_MAP_BYTES:
+        with sdpa_kernel(FUSED):
+            attended = F.scaled_dot_product_attention(*inputs)
+    else:
+        attended = F.scaled_dot_product_attention(*inputs)
     return rearrange(attended, "b k (f h w) d -> b f h w (k d)", f=frames, h=height, w=width)
