@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
@@ -123,7 +124,62 @@ class MultiViewClip(_TensorFields):
         return replace(self, cameras=cameras, **taken)
 
 
-def _stack_field(name: str, clips: Sequence[MultiViewClip]) -> Any:
+@dataclass(frozen=True)
+class LatentClip(_TensorFields):
+    """What training needs of a clip whose videos were encoded before, or of a batch of them with a leading ``*b``.
+
+    Attributes:
+        latents: Of all views.
+        cameras: One per view and video frame; intrinsics in pixels of the video.
+        codec: ``Codec.identity`` of what made the latents, or its first word if no more is known; a tuple in a batch.
+        name: What the clip is called in files and logs; a tuple of names in a batch.
+        tracks: As ``MultiViewClip``, at all video frames; so are the next two.
+        visible: Where they are seen.
+        point_valid: False for padding.
+        text: Embedding of the caption, a row a token.
+        image: Tokens of each view's first frame.
+        caption: What the text says; a tuple of captions in a batch.
+    """
+
+    latents: Float[Tensor, "*b v d f lh lw"]
+    cameras: Cameras
+    codec: str | tuple[str, ...]
+    name: str | tuple[str, ...] = ""
+    tracks: Float[Tensor, "*b v t n 2"] | None = None
+    visible: Bool[Tensor, "*b v t n"] | None = None
+    point_valid: Bool[Tensor, "*b n"] | None = None
+    text: Float[Tensor, "*b l text_d"] | None = None
+    image: Float[Tensor, "*b v i image_d"] | None = None
+    caption: str | tuple[str, ...] | None = None
+
+    @staticmethod
+    def stack(clips: Sequence["LatentClip"]) -> "LatentClip":
+        """Stack clips along a new leading batch axis; shorter texts are padded with zeros, as the network pads them.
+
+        Raises:
+            InputError: If ``clips`` is empty, or a field is there (or has a shape) in one clip and not in another.
+        """
+        if not clips:
+            raise InputError("clips: got an empty list, want at least one clip")
+        longest = max((len(clip.text) for clip in clips if clip.text is not None), default=0)
+        clips = [
+            clip if clip.text is None else replace(clip, text=F.pad(clip.text, (0, 0, 0, longest - len(clip.text))))
+            for clip in clips
+        ]
+        return LatentClip(**{field.name: _stack_field(field.name, clips) for field in fields(LatentClip)})
+
+    def select_views(self, views: Sequence[int]) -> "LatentClip":
+        """Return one clip (no batch axis) with only these views, in this order."""
+        index = torch.as_tensor(views, device=self.latents.device)
+        taken = {
+            name: value.index_select(0, index)
+            for name in ("latents", "tracks", "visible", "image")
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(self, cameras=self.cameras[index], **taken)
+
+
+def _stack_field(name: str, clips: Sequence[Any]) -> Any:
     values = [getattr(clip, name) for clip in clips]
     missing = [clip.name for clip, value in zip(clips, values, strict=True) if value is None]
     if len(missing) == len(clips):
@@ -136,7 +192,7 @@ def _stack_field(name: str, clips: Sequence[MultiViewClip]) -> Any:
     return _stack_tensors(name, clips, values) if isinstance(values[0], Tensor) else tuple(values)
 
 
-def _stack_tensors(name: str, clips: Sequence[MultiViewClip], values: Sequence[Tensor]) -> Tensor:
+def _stack_tensors(name: str, clips: Sequence[Any], values: Sequence[Tensor]) -> Tensor:
     shapes = {tuple(value.shape): clip.name for clip, value in zip(clips, values, strict=True)}
     if len(shapes) > 1:
         raise InputError(f"{name}: clips of one batch have different shapes, got {shapes}, want one shape")

@@ -1,23 +1,18 @@
 """``mvt4g write-clips``: generated clips in a folder, by many processes, resumable, every byte accounted for."""
 
-import fcntl
 import json
-import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mvt4g import __version__
+from mvt4g.commands.resumable import SAVE_EVERY_S, clip_progress, locked
 from mvt4g.commands.worker_pool import run_in_processes
 from mvt4g.data.kubric import FIRST_INDEX, MAX_CLIPS
 from mvt4g.formats.atomic import is_leftover
@@ -40,8 +35,6 @@ from mvt4g.types import InputError
 ClipFormat = Literal["clip_folder", "mvtracker"]
 
 GENERATOR = "mvt4g.synthetic.generate"
-SAVE_EVERY_S = 5.0
-"""Seconds between two writings of the manifest while clips are made; a clip that it misses is found on disk."""
 _MVTRACKER_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
@@ -108,7 +101,7 @@ def write_clips(
     if seed < 0 or workers < 0:
         raise InputError(f"seed, workers: got {seed}, {workers}, want both >= 0")
     made_by = _made_by(scene, seed, format, storage)
-    with _locked(out):
+    with locked(out, "write-clips"):
         manifest = _begun(out, made_by, counts)
         tasks = [
             ClipTask(_clip_name(split, number, format), out / _clip_name(split, number, format), scene, seed,
@@ -145,7 +138,7 @@ def _write_missing(out: Path, manifest: Manifest, missing: list[ClipTask], worke
     """Make clips and keep the manifest up to date, whatever happens."""
     clips, saved = dict(manifest.clips), time.monotonic()
     try:
-        with _progress(len(manifest.clips) + len(missing), len(manifest.clips)) as progress:
+        with clip_progress(len(manifest.clips) + len(missing), len(manifest.clips)) as progress:
             for task, records in run_in_processes(make_clip, missing, workers, (GENERATOR,)):
                 clips[task.name] = records
                 progress.advance(progress.task_ids[0])
@@ -237,30 +230,3 @@ def _agrees_with_itself(folder: Path, records: FileRecords) -> bool:
 
 def _clip_name(split: str, number: int, format: ClipFormat) -> str:
     return f"{_MVTRACKER_SPLITS[split]}/{number}" if format == "mvtracker" else f"{split}/{number:06d}"
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Make the folder and keep other writers out of it for as long as this process lives."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        place = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise InputError(f"out: got {out} ({error.strerror}), want a folder that can be written to") from error
-    try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise InputError(f"out: got {out}, which another write-clips writes to now, want to be the only one") from error
-    finally:
-        os.close(place)
-
-
-def _progress(total: int, done: int) -> Progress:
-    """Return a bar on stderr with the time left, where stderr is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-               TimeRemainingColumn())  # fmt: skip
-    progress = Progress(*columns, console=console, disable=not console.is_terminal)
-    progress.add_task("clips", total=total, completed=done)
-    return progress

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from mvt4g.types import InputError, MultiViewClip
+from mvt4g.types import InputError, LatentClip, MultiViewClip
 
 T = TypeVar("T")
+Clip = TypeVar("Clip", MultiViewClip, LatentClip)
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,15 @@ class LoaderSpec:
         return options
 
 
-def collate(items: Sequence[MultiViewClip | InputError]) -> MultiViewClip | InputError:
-    """Stack clips, or hand on the first error among them: raising in a worker would lose its type and one line."""
-    clips: list[MultiViewClip] = []
+def collate(items: Sequence[Clip | InputError]) -> Clip | InputError:
+    """Stack clips of one kind, or hand on the first error among them: raising in a worker would lose its type."""
+    clips: list[Clip] = []
     for item in items:
         if isinstance(item, InputError):
             return item
         clips.append(item)
     try:
-        return MultiViewClip.stack(clips)
+        return type(clips[0]).stack(clips)
     except InputError as error:
         return error
 

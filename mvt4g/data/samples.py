@@ -132,10 +132,13 @@ class HeldOutClips(Dataset[MultiViewClip | InputError]):
         spec: What is taken.
         seed: Of the points that are kept.
         most: Clips of each source, from its first on.
+        all_views: Take every view instead of a pair.
     """
 
-    def __init__(self, sources: Sequence[OpenSource], spec: SamplingSpec, seed: int, most: int) -> None:
-        self.sources, self.spec, self.seed = tuple(sources), spec, seed
+    def __init__(
+        self, sources: Sequence[OpenSource], spec: SamplingSpec, seed: int, most: int, all_views: bool = False
+    ) -> None:
+        self.sources, self.spec, self.seed, self.all_views = tuple(sources), spec, seed, all_views
         self.items = [(source, index) for source in sources for index in range(min(most, len(source.clips)))]
 
     def __len__(self) -> int:
@@ -154,7 +157,7 @@ class HeldOutClips(Dataset[MultiViewClip | InputError]):
     def _clip(self, source: OpenSource, index: int) -> MultiViewClip:
         what = source.where(index)
         num_views, num_frames = source.clips.count(index)
-        views = self.spec.views.pairs(num_views, what)[0]
+        views = range(num_views) if self.all_views else self.spec.views.pairs(num_views, what)[0]
         clip = _read(source, index, views, self.spec.frames.first(num_frames, what))
         windows = [] if self.spec.crop.off else self.spec.crop.centre(clip)
         rng = np.random.default_rng((self.seed, POINT_STREAM, index))

@@ -80,6 +80,8 @@ class NovelViewModel(nn.Module):
         noise: Float[Tensor, "b c f h w"],
         tap_layers: Sequence[int] = (),
         read_tap: TapReader | None = None,
+        text: Float[Tensor, "b l text_d"] | None = None,
+        image: Float[Tensor, "b i image_d"] | None = None,
     ) -> NoisyPass:
         """Noise the target's latents and run the backbone on them; the reference's stay clean.
 
@@ -90,9 +92,11 @@ class NovelViewModel(nn.Module):
             noise: Unit noise.
             tap_layers: Layers whose queries and keys to return.
             read_tap: Takes them one by one instead, as soon as each layer has run.
+            text: None = the learned null text.
+            image: Tokens of the reference's first frame, for a network that looks at them.
         """
         noisy = self.flow.add_noise(latents[:, TARGET], noise, sigma)
-        output = self._velocity(noisy, latents[:, REFERENCE], sigma, cameras, tap_layers, read_tap=read_tap)
+        output = self._velocity(noisy, latents[:, REFERENCE], sigma, cameras, tap_layers, text, image, read_tap)
         return NoisyPass(output.velocity, velocity_target(latents[:, TARGET], noise), sigma, output.taps)
 
     def generate(
@@ -105,6 +109,8 @@ class NovelViewModel(nn.Module):
         text: Float[Tensor, "b l text_d"] | None = None,
         guidance_scale: float = 1.0,
         tap_readers: Mapping[int, TapReader] | None = None,
+        image: Float[Tensor, "b i image_d"] | None = None,
+        negative_text: Float[Tensor, "b l text_d"] | None = None,
     ) -> Generation:
         """Sample the target view from ``noise`` in ``num_steps`` Euler steps.
 
@@ -115,9 +121,11 @@ class NovelViewModel(nn.Module):
             num_steps: At least 1.
             tap_layers: Layers whose queries and keys to return, as the last step saw them.
             text: None = the learned null text.
-            guidance_scale: Strengthens the text against the null text; 1 = no guidance. Nothing without text.
+            guidance_scale: Strengthens the text against ``negative_text``; 1 = no guidance. Nothing without text.
             tap_readers: By step, from 0: take the taps of that step one by one, as soon as each layer has run. Steps
                 without a reader are not tapped, and no tap is returned then. With guidance, of the pass with text.
+            image: As in ``noisy_pass``; guidance leads away from the text alone.
+            negative_text: None = the learned null text.
         """
         sigmas = self.flow.sampling_sigmas(num_steps).to(noise.device)
         taps: dict[int, AttentionTap] = {}
@@ -129,12 +137,12 @@ class NovelViewModel(nn.Module):
             reader = None if tap_readers is None else tap_readers.get(step)
             tapped = step == num_steps - 1 if tap_readers is None else reader is not None
             asked = tap_layers if tapped else ()
-            output = self._velocity(noisy, reference_latents, sigma, cameras, asked, text, reader)
+            output = self._velocity(noisy, reference_latents, sigma, cameras, asked, text, image, reader)
             taps.update(output.taps)
             return output.velocity
 
         def without_text(noisy: Tensor, sigma: Tensor) -> Tensor:
-            return self._velocity(noisy, reference_latents, sigma, cameras, ()).velocity
+            return self._velocity(noisy, reference_latents, sigma, cameras, (), negative_text, image).velocity
 
         unconditional = None if text is None else without_text
         return Generation(sample(velocity, noise, sigmas, unconditional, guidance_scale), taps)
@@ -160,8 +168,9 @@ class NovelViewModel(nn.Module):
         cameras: Cameras,
         tap_layers: Sequence[int],
         text: Float[Tensor, "b l text_d"] | None = None,
+        image: Float[Tensor, "b i image_d"] | None = None,
         read_tap: TapReader | None = None,
     ) -> BackboneOutput:
         told = self.flow.timestep(sigma)
-        output = self.backbone(noisy, reference, told, cameras, text, tap_layers, read_tap)
+        output = self.backbone(noisy, reference, told, cameras, text, tap_layers, read_tap, image)
         return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)

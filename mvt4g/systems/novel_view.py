@@ -23,6 +23,7 @@ from mvt4g.models.novel_view import NoisyPass, NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.trainable import count_groups, freeze_others, trainable_table
 from mvt4g.systems.draws import generator_for
+from mvt4g.systems.latents import encoded
 from mvt4g.systems.loading import check_weights
 from mvt4g.systems.queries import draw_queries
 from mvt4g.systems.real_video import NovelView, RealVideoPass, RealVideoScores
@@ -32,7 +33,7 @@ from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
 from mvt4g.systems.sharding import shard
 from mvt4g.systems.source_means import source_means
-from mvt4g.types import TARGET, InputError, MultiViewClip, TapShape
+from mvt4g.types import TARGET, InputError, LatentClip, MultiViewClip, TapShape
 
 NOISE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Edges of the noise levels by which L_track and L_corr are logged."""
@@ -102,15 +103,15 @@ class NovelViewSystem(LightningModule):
         if self.training_spec.trainable is not None:
             self.print(trainable_table(count_groups(self)))
 
-    def training_step(self, batch: MultiViewClip, batch_idx: int) -> Tensor:
+    def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Tensor:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
         generator = generator_for(self.training_spec.seed, self.global_step, micro_batch, self.global_rank)
-        latents = self.model.codec.encode(batch.video)
+        latents, text, image = encoded(self.model.codec, batch)
         sigma = self.model.flow.draw_sigmas(len(latents), generator).to(latents.device)
         noise = torch.randn(latents[:, TARGET].shape, generator=generator).to(latents.device)
         layers = self._supervised_layers() if batch.tracks is not None else ()
-        passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, layers)
+        passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, layers, text=text, image=image)
         per_clip = self.diffusion_loss(passed.velocity, passed.target, self.model.flow.weight(sigma))
         total = per_clip.mean()
         self.log_dict({"train/loss_diff": total, **_by_source("diff", per_clip, batch)}, batch_size=len(sigma))
@@ -124,7 +125,7 @@ class NovelViewSystem(LightningModule):
         self._scores("val").reset()
 
     def validation_step(  # type: ignore[override]  # Lightning hands any object on to the callbacks
-        self, batch: MultiViewClip, batch_idx: int
+        self, batch: MultiViewClip | LatentClip, batch_idx: int
     ) -> EvaluationOutput:
         """Score one batch."""
         return self.score(batch, self._scores("val"), sample=self.evaluation.sample_in_validation)
@@ -139,7 +140,7 @@ class NovelViewSystem(LightningModule):
         self.real_scores.reset()
 
     def test_step(  # type: ignore[override]  # as validation_step
-        self, batch: MultiViewClip | RealClip, batch_idx: int
+        self, batch: MultiViewClip | LatentClip | RealClip, batch_idx: int
     ) -> EvaluationOutput | NovelView:
         """Score one batch; of a real video, what needs no true target view."""
         if isinstance(batch, RealClip):
@@ -174,14 +175,17 @@ class NovelViewSystem(LightningModule):
             return  # ModelParallelStrategy has loaded it already, strictly
         check_weights(checkpoint["state_dict"], self.state_dict())
 
-    def _auxiliary_loss(self, passed: NoisyPass, batch: MultiViewClip, generator: torch.Generator) -> Tensor:
+    def _auxiliary_loss(
+        self, passed: NoisyPass, batch: MultiViewClip | LatentClip, generator: torch.Generator
+    ) -> Tensor:
         spec, head = self.training_spec, self.model.tracking_head
+        width = passed.target.shape[-1] * self.model.codec.grid.spatial_stride
         truth = draw_queries(batch, self.model.codec.grid, spec.num_queries, generator)
         tracks, visible = truth.latent_tracks(), truth.latent_visible()
         total = passed.sigma.new_zeros(())
         if head is not None and spec.weight_track:
             prediction = self.model.track(passed.taps, truth.queries, batch.cameras)
-            track = self.track_loss(prediction, tracks, visible, truth.valid, batch.video.shape[-1])
+            track = self.track_loss(prediction, tracks, visible, truth.valid, width)
             parts = {
                 name: getattr(track, name) for name in ("position", "occluded_position", "visibility", "confidence")
             }
@@ -233,7 +237,9 @@ class NovelViewSystem(LightningModule):
         return scores
 
 
-def _by_source(term: str, per_clip: Tensor, batch: MultiViewClip, empty: Tensor | None = None) -> dict[str, Tensor]:
+def _by_source(
+    term: str, per_clip: Tensor, batch: MultiViewClip | LatentClip, empty: Tensor | None = None
+) -> dict[str, Tensor]:
     """Return a term's mean by source, over the clips that have it, under its log keys."""
     names = (batch.name,) if isinstance(batch.name, str) else batch.name
     means = source_means(per_clip.detach(), names, None if empty is None else ~empty)

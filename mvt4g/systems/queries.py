@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mvt4g.geometry.sampling import sample_queries
 from mvt4g.systems.draws import generator_for, name_key
-from mvt4g.types import LatentGrid, MultiViewClip
+from mvt4g.types import LatentClip, LatentGrid, MultiViewClip
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ class QuerySet:
         }
 
 
-def draw_queries(clip: MultiViewClip, grid: LatentGrid, num_queries: int, generator: torch.Generator) -> QuerySet:
+def draw_queries(
+    clip: MultiViewClip | LatentClip, grid: LatentGrid, num_queries: int, generator: torch.Generator
+) -> QuerySet:
     """Draw query points from either view and any latent frame's time.
 
     Args:
@@ -73,7 +75,7 @@ def draw_queries(clip: MultiViewClip, grid: LatentGrid, num_queries: int, genera
     num_frames = clip.tracks.shape[2]
     taken = rearrange(point_index.clamp(min=0), "b q -> b 1 1 q")
     visible = clip.visible.take_along_dim(taken, dim=3)
-    moving = dynamic_points(clip)
+    moving = dynamic_points(clip) if isinstance(clip, MultiViewClip) else None
     return QuerySet(
         queries=queries,
         tracks=clip.tracks.take_along_dim(taken[..., None], dim=3),

@@ -12,12 +12,13 @@ from mvt4g.geometry.warp import warp_by_depth
 from mvt4g.matching.rows import argmax_matches
 from mvt4g.models.novel_view import Generation, NovelViewModel
 from mvt4g.systems.draws import clip_noise
+from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.queries import QuerySet, draw_queries_by_name
 from mvt4g.systems.scores import SAMPLED, LevelScores, NovelViewScores, level_name, masked_error
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.systems.video_metrics import describe, with_poses
 from mvt4g.systems.video_tracks import at_video_frames
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, MultiViewClip
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentClip, MultiViewClip
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,16 @@ class BatchScorer:
         self.model, self.spec, self.layers, self.headline_layer = model, spec, tuple(layers), headline_layer
 
     @torch.no_grad()
-    def __call__(self, clip: MultiViewClip, scores: NovelViewScores, sample: bool) -> EvaluationOutput:
+    def __call__(self, batch: MultiViewClip | LatentClip, scores: NovelViewScores, sample: bool) -> EvaluationOutput:
         """Add one batch to ``scores``; all draws follow each clip's name.
 
         Args:
-            clip: A batch of two views.
+            batch: Of two views; the video of latents is what the codec decodes them to.
             scores: Takes the batch.
             sample: Generate the target view and score it, if the spec asks for any sampling steps.
         """
+        (latents, text, image), clip = encoded(self.model.codec, batch), seen(self.model.codec, batch)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
-        latents = self.model.codec.encode(clip.video)
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         cameras = shift_target_cameras(clip.cameras, self.spec.camera_shift)
         truth = None
@@ -85,13 +86,14 @@ class BatchScorer:
         for sigma in self.spec.noise_levels:
             level = scores.level(level_name(sigma))
             at_level = torch.full((len(latents),), sigma, device=latents.device)
-            passed = self.model.noisy_pass(latents, cameras, at_level, noise, self.layers)
+            passed = self.model.noisy_pass(latents, cameras, at_level, noise, self.layers, text=text, image=image)
             level.loss.update((passed.velocity.float() - passed.target.float()).square().mean(), len(latents))
             reading = self._read(passed.taps, truth, clip, cameras, level)
             headline = reading if sigma == self.spec.headline else headline
         generated = None
         if sample and self.spec.sample_steps:
-            generation = self.model.generate(latents[:, REFERENCE], cameras, noise, self.spec.sample_steps, self.layers)
+            steps, reference = self.spec.sample_steps, latents[:, REFERENCE]
+            generation = self.model.generate(reference, cameras, noise, steps, self.layers, text, image=image)
             self._read(generation.taps, truth, clip, cameras, scores.level(SAMPLED))
             generated = self._score_video(generation, clip, names, latents, scores)
         return EvaluationOutput(clip, generated, truth, headline.tracks, headline.matches, headline.tap)

@@ -87,12 +87,18 @@ def _videos(scene: Path) -> list[Path]:
     return videos
 
 
-def _intrinsics(scene: Path, image_size: tuple[int, int]) -> Float[Tensor, "3 3"]:
+def focal_in_widths(scene: Path) -> float | None:
+    """Return the focal length over the width of a frame; None where no folder's name says it."""
     named = [match for folder in scene.resolve().parts if (match := _FOCAL_FOLDER.fullmatch(folder))]
-    if not named:
+    return float(named[-1][1]) / SENSOR_MM if named else None
+
+
+def _intrinsics(scene: Path, image_size: tuple[int, int]) -> Float[Tensor, "3 3"]:
+    in_widths = focal_in_widths(scene)
+    if in_widths is None:
         return torch.full((3, 3), torch.nan)
     height, width = image_size
     if height != width:
         raise InputError(f"{scene / 'videos'}: got videos of {width}x{height}, want square ones as the sensor is")
-    focal = float(named[-1][1]) / SENSOR_MM * width
+    focal = in_widths * width
     return torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])

@@ -1,0 +1,275 @@
+"""``mvt4g precompute``: clips of any source encoded once, resumably; training runs neither codec nor encoders then."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch.utils.data import DataLoader, Subset
+
+from mvt4g import __version__
+from mvt4g.commands.resumable import SAVE_EVERY_S, clip_progress, locked
+from mvt4g.data.clip_sources import OpenSource, SourceSpec, open_path
+from mvt4g.data.crops import CropSpec
+from mvt4g.data.frame_rates import FrameSpec
+from mvt4g.data.kubric import SyntheticClips
+from mvt4g.data.loading import raise_if_error
+from mvt4g.data.samples import HeldOutClips, SamplingSpec
+from mvt4g.formats.atomic import is_leftover
+from mvt4g.formats.checksums import sha256_of
+from mvt4g.formats.latent_file import FILE, prompt_path, read_latents, write_latents, write_prompt
+from mvt4g.formats.manifest import (
+    MANIFEST,
+    Manifest,
+    first_difference,
+    read_manifest,
+    record_files,
+    sizes_agree,
+    write_manifest,
+)
+from mvt4g.models.codec import Codec, PatchCodec
+from mvt4g.models.image_tokens import ImageEncoder
+from mvt4g.models.pretrained import DTYPES
+from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
+from mvt4g.synthetic.spec import SceneSpec
+from mvt4g.types import REFERENCE, InputError, LatentClip, MultiViewClip
+
+SPLIT = "clips"
+"""The one split that the manifest of a cache has."""
+NEGATIVE = "negative"
+"""Name of the file beside the captions' that holds what guidance leads away from."""
+
+
+@dataclass(frozen=True)
+class CacheSpec:
+    """What is taken of each clip, and how it is kept.
+
+    Attributes:
+        frames: How many, from the first on; the codec's temporal_stride * m + 1. Null = all of the clip.
+        crop: The middle of the frames, at this size. Null = as they are.
+        num_points: Points kept, of those that are seen; null = all, which clips of different numbers do not batch.
+        most: Clips at most; null = all there are. Of generated scenes, the number.
+        seed: Of generated scenes, and of the points that are kept.
+        dtype: What latents, image tokens and prompts are kept in.
+        part: Encode every ``parts``-th clip from this one on, each part into a folder of its own: one for each GPU.
+        parts: How many share the work.
+    """
+
+    frames: FrameSpec = FrameSpec()
+    crop: CropSpec = CropSpec()
+    num_points: int | None = None
+    most: int | None = None
+    seed: int = 0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    part: int = 0
+    parts: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a number is out of range.
+        """
+        if (self.most is not None and self.most < 1) or self.seed < 0 or not 0 <= self.part < self.parts:
+            got = f"{self.most}, {self.seed}, {self.part}, {self.parts}"
+            raise InputError(f"cache.most, seed, part, parts: got {got}, want most >= 1, seed >= 0, 0 <= part < parts")
+
+
+def precompute(
+    out: Path,
+    codec: Codec | None = None,
+    source: SourceSpec = SourceSpec(),
+    scene: SceneSpec = SceneSpec(),
+    cache: CacheSpec = CacheSpec(),
+    text: TextEncoderSpec | None = None,
+    image_encoder: Path | None = None,
+    workers: int = 0,
+    device: str = "auto",
+) -> int:
+    """Encode clips into a folder to train from. A run that was stopped goes on when the same command is given again.
+
+    Latents, cameras, tracks and image tokens of all views are kept, so that any pair of views can be drawn later.
+    Captions are encoded after the videos, each once, so that the text encoder is never in memory beside the codec.
+
+    Args:
+        out: Takes a folder for each clip, prompts/ and manifest.json. It must be empty, or hold clips made alike.
+        codec: Makes the latents; null = PatchCodec.
+        source: A path in any known format, or generated scenes.
+        scene: Recipe of generated scenes.
+        cache: What is taken of each clip, and how it is kept.
+        text: Encodes captions, Wan's negative prompt and the empty one; null = no text.
+        image_encoder: CLIP's weights, for backbones that look at an image; null = no image tokens.
+        workers: Processes that read or generate clips.
+        device: Where the networks run; auto = a GPU if there is one.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: If a clip is broken or of a size that the codec does not take, or the folder holds other things.
+    """
+    codec = codec or PatchCodec()
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    clips = _open(source, scene, cache)
+    indices = range(cache.part, len(clips), cache.parts)
+    with locked(out, "precompute"):
+        manifest = _begun(out, _made_by(codec, source, scene, cache, text, image_encoder), len(indices))
+        encoder = None if image_encoder is None else ImageEncoder(image_encoder, "bfloat16").to(device)
+        made = _encode_missing(out, manifest, clips, indices, _Encoders(codec.to(device), encoder), cache, workers)
+        del encoder
+        codec.cpu()
+        if text is not None:
+            _encode_captions(out, text, device, DTYPES[cache.dtype])
+    sys.stdout.write(f"{out}: {len(indices)} clips, {made} of them encoded now\n")
+    return 0
+
+
+@dataclass(frozen=True)
+class _Encoders:
+    codec: Codec
+    image: ImageEncoder | None
+
+    @torch.no_grad()
+    def __call__(self, clip: MultiViewClip) -> LatentClip:
+        try:
+            latents = self.codec.encode(clip.video.to(_device_of(self.codec)))
+        except InputError as error:
+            raise InputError(f"{clip.name}: {error}") from error
+        return LatentClip(
+            latents=latents,
+            cameras=clip.cameras,
+            codec=self.codec.identity,
+            name=clip.name,
+            tracks=clip.tracks,
+            visible=clip.visible,
+            point_valid=clip.point_valid,
+            image=None if self.image is None else self.image(clip.video[:, 0]),
+            caption=clip.caption or "",
+        )
+
+
+def _device_of(codec: Codec) -> torch.device:
+    tensors = (*codec.parameters(), *codec.buffers())
+    return tensors[0].device if tensors else torch.device("cpu")
+
+
+def _open(source: SourceSpec, scene: SceneSpec, cache: CacheSpec) -> HeldOutClips:
+    """Return the clips as they will be encoded, all their views."""
+    if source.path is None:
+        if cache.most is None:
+            raise InputError("cache.most: got null for generated scenes, want how many")
+        opened = OpenSource("", SyntheticClips(source.scene or scene, "train", cache.most, cache.seed))
+    else:
+        opened = OpenSource(source.called, open_path(source.path, source.format), root=source.path)
+    spec = SamplingSpec(frames=cache.frames, crop=cache.crop, num_points=cache.num_points)
+    return HeldOutClips([opened], spec, cache.seed, cache.most or len(opened.clips), all_views=True)
+
+
+def _made_by(
+    codec: Codec,
+    source: SourceSpec,
+    scene: SceneSpec,
+    cache: CacheSpec,
+    text: TextEncoderSpec | None,
+    image: Path | None,
+) -> dict[str, Any]:
+    """Return all that the cache depends on, as it comes back from JSON."""
+    taken = {name: value for name, value in asdict(cache).items() if name != "most"}
+    made_by = {
+        "command": "precompute",
+        "codec": codec.identity,
+        "grid": asdict(codec.grid),
+        "source": asdict(source.scene or scene) if source.path is None else str(source.path.resolve()),
+        "cache": taken,
+        "text": None if text is None else {"weights": _digests(text.weights), "length": text.length},
+        "image": None if image is None else _digests(image),
+        "versions": {"mvt4g": __version__, "torch": version("torch")},
+    }
+    content: dict[str, Any] = json.loads(json.dumps(made_by, default=str))
+    return content
+
+
+def _digests(path: Path) -> dict[str, str]:
+    """Return the checksum of a file, or of every file of a folder: by it a fine-tuned encoder is told from another."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return {file.name: sha256_of(file) for file in files if path.is_file() or file.is_file()}
+
+
+def _begun(out: Path, made_by: dict[str, Any], count: int) -> Manifest:
+    """Return the manifest of a folder that is new, or was begun alike.
+
+    Raises:
+        InputError: If it holds something else, or clips made otherwise.
+    """
+    if not (out / MANIFEST).exists():
+        if others := sorted(path.name for path in out.iterdir()):
+            raise InputError(f"out: got {out}, which holds {others[0]} but no {MANIFEST}, want an empty folder")
+        manifest = Manifest(made_by, {SPLIT: count}, {})
+    else:
+        manifest = read_manifest(out)
+        if difference := first_difference(made_by, manifest.made_by):
+            raise InputError(f"{difference} of the cache in {out}; want another folder for another one")
+        manifest = replace(manifest, splits={SPLIT: max(count, manifest.splits.get(SPLIT, 0))})
+    for leftover in [path for path in out.rglob("*") if is_leftover(path)]:
+        leftover.unlink()
+    write_manifest(out, manifest)
+    return manifest
+
+
+def _encode_missing(
+    out: Path,
+    manifest: Manifest,
+    clips: HeldOutClips,
+    indices: range,
+    encoders: _Encoders,
+    cache: CacheSpec,
+    workers: int,
+) -> int:
+    """Encode what is not there, keep the manifest up to date whatever happens, and return how many were encoded."""
+    done, names, saved = dict(manifest.clips), clips.sources[0].clips.names, time.monotonic()
+    missing = [
+        index
+        for index in indices
+        if names[index] not in done or not sizes_agree(out / names[index], done[names[index]])
+    ]
+    try:
+        with clip_progress(len(indices), len(indices) - len(missing)) as progress:
+            for index, clip in zip(missing, _read(clips, missing, workers), strict=True):
+                folder = out / names[index]
+                write_latents(folder / FILE, encoders(clip), DTYPES[cache.dtype])
+                done[names[index]] = record_files(folder)
+                progress.advance(progress.task_ids[0])
+                if time.monotonic() - saved > SAVE_EVERY_S:
+                    write_manifest(out, replace(manifest, clips=done))
+                    saved = time.monotonic()
+    finally:
+        write_manifest(out, replace(manifest, clips=done))
+    return len(missing)
+
+
+def _read(clips: HeldOutClips, indices: list[int], workers: int) -> Iterator[MultiViewClip]:
+    """Yield clips in order, read ahead by ``workers`` processes.
+
+    Raises:
+        InputError: If one is broken.
+    """
+    loader = DataLoader(Subset(clips, indices), batch_size=None, num_workers=workers)
+    for item in loader:
+        yield raise_if_error(item)
+
+
+def _encode_captions(out: Path, text: TextEncoderSpec, device: str, dtype: torch.dtype) -> None:
+    """Encode every caption of the cache that is not encoded yet, the empty one, and what guidance leads away from."""
+    captions = {"": prompt_path(out, ""), NEGATIVE_PROMPT: prompt_path(out, NEGATIVE_PROMPT).with_stem(NEGATIVE)}
+    for file in out.rglob(FILE):
+        caption = read_latents(file, [REFERENCE]).caption
+        if isinstance(caption, str):
+            captions[caption] = prompt_path(out, caption)
+    missing = {caption: path for caption, path in captions.items() if not path.is_file()}
+    for caption, embedding in encode_prompts([*missing], text, device).items() if missing else ():
+        write_prompt(missing[caption], caption, embedding, dtype)

@@ -1,0 +1,46 @@
+"""What commands share that fill a folder clip by clip: one writer at a time, a bar on the terminal."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mvt4g.types import InputError
+
+SAVE_EVERY_S = 5.0
+"""Seconds between two writings of the manifest while clips are made; a clip that it misses is found on disk."""
+
+
+@contextmanager
+def locked(out: Path, command: str) -> Iterator[None]:
+    """Make the folder and keep other writers out of it for as long as this process lives.
+
+    Raises:
+        InputError: If it cannot be written to, or another ``command`` writes to it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        place = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise InputError(f"out: got {out} ({error.strerror}), want a folder that can be written to") from error
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InputError(f"out: got {out}, which another {command} writes to now, want to be the only one") from error
+    finally:
+        os.close(place)
+
+
+def clip_progress(total: int, done: int) -> Progress:
+    """Return a bar on stderr with the time left, where stderr is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+               TimeRemainingColumn())  # fmt: skip
+    progress = Progress(*columns, console=console, disable=not console.is_terminal)
+    progress.add_task("clips", total=total, completed=done)
+    return progress

@@ -1,0 +1,112 @@
+"""Training from a cache of latents, as ``mvt4g precompute`` or ReCamMaster wrote it."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from mvt4g.data.clip_sources import Split
+from mvt4g.data.latent_clips import HeldOutLatents, LatentSamples, open_latents
+from mvt4g.data.loading import LoaderSpec, collate, raise_if_error
+from mvt4g.data.steps import StepSampler
+from mvt4g.data.views import ViewSpec
+from mvt4g.types import InputError, LatentClip
+
+
+class LatentDataModule(LightningDataModule):
+    """Clips that were encoded once: a step runs neither codec nor text encoder.
+
+    Frames, crops and colours were chosen when the cache was made; what is left to draw is the order of clips and the
+    pair of views, as ``KubricDataModule`` draws them. Validation and test decode the latents of a cache to see the
+    video, so that their scores are against what the codec makes of it.
+    """
+
+    def __init__(
+        self,
+        train: Path | None = None,
+        val: Path | None = None,
+        test: Path | None = None,
+        loader: LoaderSpec = LoaderSpec(),
+        views: ViewSpec = ViewSpec(),
+        num_held_out: int = 32,
+        seed: int = 0,
+    ) -> None:
+        """Take note of the caches; they are opened in ``setup``.
+
+        Args:
+            train: A folder with one or several caches at or below it.
+            val: The same for validation; None = no validation.
+            test: The same for test.
+            loader: Batches and workers.
+            views: Which views may be reference and target.
+            num_held_out: Clips of ``val`` and ``test``, at most.
+            seed: Of the draws.
+        """
+        super().__init__()
+        self.paths: dict[Split, Path | None] = {"train": train, "val": val, "test": test}
+        self.loader, self.views, self.num_held_out, self.seed = loader, views, num_held_out, seed
+        self._samples: dict[Split, Dataset[LatentClip | InputError]] = {}
+
+    def setup(self, stage: str) -> None:
+        """Open the caches that a stage needs.
+
+        Raises:
+            InputError: If one is not given, or not there.
+        """
+        needed: dict[str, tuple[Split, ...]] = {"fit": ("train",), "validate": ("val",), "test": ("test",)}
+        for split in needed.get(stage, ()):
+            if self.paths[split] is None:
+                raise InputError(f"data.{split}: got null, want a folder of cached latents")
+        for split in (*needed.get(stage, ()), *(("val",) if stage == "fit" else ())):
+            self._open(split)
+
+    def train_dataloader(self) -> DataLoader[LatentClip | InputError]:
+        """Return the samples from the trainer's step on."""
+        trainer = self.trainer
+        assert trainer is not None, "a training loader depends on the trainer's step, rank and accumulation"
+        sampler = StepSampler(
+            step=lambda: trainer.global_step,
+            batch_size=self.loader.batch_size,
+            accumulate=trainer.accumulate_grad_batches,
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+        )
+        return self._loader("train", sampler)
+
+    def val_dataloader(self) -> DataLoader[LatentClip | InputError] | list[Any]:
+        """Return the validation clips in order; none without a cache for them."""
+        return self._loader("val") if "val" in self._samples else []
+
+    def test_dataloader(self) -> DataLoader[LatentClip | InputError]:
+        """Return the test clips in order."""
+        return self._loader("test")
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Raise here, in the main process, what a worker found wrong.
+
+        Raises:
+            InputError: The worker's.
+        """
+        return raise_if_error(batch)
+
+    def _open(self, split: Split) -> None:
+        path = self.paths[split]
+        if path is None or split in self._samples:
+            return
+        clips = open_latents(path)
+        self._samples[split] = (
+            LatentSamples(clips, self.views, self.seed)
+            if split == "train"
+            else HeldOutLatents(clips, self.views, self.num_held_out)
+        )
+
+    def _loader(self, split: Split, sampler: StepSampler | None = None) -> DataLoader[LatentClip | InputError]:
+        return DataLoader(
+            self._samples[split],
+            batch_size=self.loader.batch_size,
+            sampler=sampler,
+            shuffle=False,
+            collate_fn=collate,
+            **self.loader.worker_options(),
+        )

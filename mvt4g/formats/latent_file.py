@@ -1,0 +1,186 @@
+"""A clip whose videos are encoded, in a ``.safetensors``; the embeddings of its caption lie apart, once each.
+
+    <cache>/<clip>/latents.safetensors     latents, cameras and tracks of all views
+    <cache>/prompts/<key>.safetensors      the embedding of one prompt, whatever number of clips share it
+
+Of a clip of many views only those asked for are read.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.formats.atomic import appearing
+from mvt4g.types import Cameras, InputError, LatentClip
+
+FILE = "latents.safetensors"
+PROMPTS = "prompts"
+_HEADER, _VERSION = "mvt4g", 1
+_LAYOUT = {
+    "latents": "v d f lh lw",
+    "cam_from_world": "v t 4 4",
+    "intrinsics": "v t 3 3",
+    "tracks": "v t n 2",
+    "visible": "v t n",
+    "point_valid": "n",
+    "image": "v i image_d",
+}
+_REQUIRED = ("latents", "cam_from_world", "intrinsics")
+_IN_LOW_PRECISION = ("latents", "image")
+_OF_ALL_VIEWS = ("point_valid",)
+
+
+def write_latents(path: Path, clip: LatentClip, dtype: torch.dtype = torch.float32) -> None:
+    """Write one clip (no batch axis), its text left out; the file appears whole or not at all.
+
+    Args:
+        dtype: What latents and image tokens are kept in; everything else is as exact as it came.
+
+    Raises:
+        InputError: If latents are not finite, or the place cannot be written to.
+    """
+    if not bool(torch.isfinite(clip.latents).all()):
+        raise InputError(f"{path}: got latents with NaN or infinity to write, want numbers")
+    own = {name: getattr(clip, name) for name in _LAYOUT if hasattr(clip, name)}
+    own |= {"cam_from_world": clip.cameras.cam_from_world, "intrinsics": clip.cameras.intrinsics}
+    tensors = {
+        name: value.detach().cpu().to(dtype if name in _IN_LOW_PRECISION else value.dtype).contiguous()
+        for name, value in own.items()
+        if value is not None
+    }
+    header = {"version": _VERSION, "name": clip.name, "codec": clip.codec, "caption": clip.caption}
+    _save(path, tensors, header)
+
+
+def read_latents(path: Path, views: Sequence[int] | None = None) -> LatentClip:
+    """Read a clip that ``write_latents`` wrote, fp32; its text is None.
+
+    Args:
+        views: Only these, in this order; None = all.
+
+    Raises:
+        InputError: Naming the file: missing, cut short, of another kind, or without such a view.
+    """
+    tensors, header = _load(path, views)
+    if "codec" not in header or not set(_REQUIRED) <= tensors.keys() <= _LAYOUT.keys():
+        raise InputError(
+            f"{path}: got tensors {sorted(tensors)}, want {list(_REQUIRED)} and no others than {[*_LAYOUT]}"
+        )
+    _check_layout(path, tensors)
+    cameras = Cameras(tensors.pop("cam_from_world"), tensors.pop("intrinsics"))
+    caption = header.get("caption")
+    optional: dict[str, Any] = {
+        name: value.float() if name in _IN_LOW_PRECISION else value for name, value in tensors.items()
+    }
+    return LatentClip(cameras=cameras, codec=header["codec"], name=header.get("name", ""), caption=caption, **optional)
+
+
+def num_views(path: Path) -> int:
+    """Return how many views a clip has; its tensors are not read.
+
+    Raises:
+        InputError: As ``read_latents``.
+    """
+    with _opened(path) as file:
+        if "latents" not in file.keys():  # noqa: SIM118  # it is no dict
+            raise InputError(f"{path}: got no latents there, want a file from mvt4g precompute")
+        views: int = file.get_slice("latents").get_shape()[0]
+        return views
+
+
+def prompt_path(cache: Path, prompt: str) -> Path:
+    """Return where the embedding of a prompt lies in a cache."""
+    return cache / PROMPTS / f"{hashlib.sha256(prompt.encode()).hexdigest()[:16]}.safetensors"
+
+
+def write_prompt(path: Path, prompt: str, embedding: Float[Tensor, "l d"], dtype: torch.dtype = torch.bfloat16) -> None:
+    """Write the embedding of a prompt, a row a token, no row for padding.
+
+    Raises:
+        InputError: If the place cannot be written to.
+    """
+    _save(path, {"text": embedding.cpu().to(dtype).contiguous()}, {"version": _VERSION, "prompt": prompt})
+
+
+def read_prompt(path: Path) -> Float[Tensor, "l d"]:
+    """Read an embedding, fp32.
+
+    Raises:
+        InputError: Naming the file: missing, cut short, or of another kind.
+    """
+    tensors, _ = _load(path, None)
+    if tensors.keys() != {"text"} or tensors["text"].ndim != 2:
+        raise InputError(f"{path}: got tensors {sorted(tensors)}, want the embedding of one prompt")
+    return tensors["text"].float()
+
+
+def with_text(clip: LatentClip, cache: Path) -> LatentClip:
+    """Return the clip with the embedding of its caption, if the cache has embeddings.
+
+    Raises:
+        InputError: If it has some but not this one, or its file is broken.
+    """
+    if not (cache / PROMPTS).is_dir() or not isinstance(clip.caption, str):
+        return clip
+    return replace(clip, text=read_prompt(prompt_path(cache, clip.caption)))
+
+
+def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    from safetensors.torch import save_file  # extra wan: what does not touch caches does without
+
+    with appearing(path) as temporary:
+        save_file(tensors, temporary, {_HEADER: json.dumps(header)})
+
+
+def _opened(path: Path) -> Any:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, want one from mvt4g precompute")
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise InputError(f"{path}: needs safetensors ({error}), want `pip install mvt4g[wan]`") from error
+    try:
+        return safe_open(path, "pt")
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: cannot be read ({error}), want a whole .safetensors") from error
+
+
+def _load(path: Path, views: Sequence[int] | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with _opened(path) as file:
+        try:
+            header = json.loads((file.metadata() or {})[_HEADER])
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{path}: got no header of ours, want a file from mvt4g precompute") from error
+        if not isinstance(header, dict) or header.get("version") != _VERSION:
+            raise InputError(f"{path}: got version {header!r:.60}, want {_VERSION}")
+        tensors = {}
+        for name in file.keys():  # noqa: SIM118  # it is no dict
+            if views is None or name in _OF_ALL_VIEWS:
+                tensors[name] = file.get_tensor(name)
+                continue
+            part = file.get_slice(name)
+            if strange := [view for view in views if not 0 <= view < part.get_shape()[0]]:
+                raise InputError(f"{path}: views: got {strange[0]}, want 0 to {part.get_shape()[0] - 1}")
+            tensors[name] = torch.cat([part[view : view + 1] for view in views])
+        return tensors, header
+
+
+def _check_layout(path: Path, tensors: dict[str, Tensor]) -> None:
+    sizes: dict[str, int] = {}
+    for name, axes in _LAYOUT.items():
+        if name not in tensors:
+            continue
+        tensor, wanted = tensors[name], axes.split()
+        fits = tensor.ndim == len(wanted) and all(
+            size == (int(axis) if axis.isdigit() else sizes.setdefault(axis, size))
+            for axis, size in zip(wanted, tensor.shape, strict=True)
+        )
+        if not fits or tensor.is_floating_point() == (name in ("visible", "point_valid")):
+            raise InputError(f"{path}: {name}: got {tensor.dtype} {tuple(tensor.shape)}, want ({axes}) with {sizes}")

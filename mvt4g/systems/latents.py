@@ -1,0 +1,46 @@
+"""What a batch is to the model, whether its videos were encoded before or are encoded now."""
+
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.models.codec import Codec
+from mvt4g.types import REFERENCE, InputError, LatentClip, MultiViewClip
+
+
+class Encoded(NamedTuple):
+    """Latents of both views, and what else the network may look at."""
+
+    latents: Float[Tensor, "b v d f lh lw"]
+    text: Float[Tensor, "b l text_d"] | None = None
+    image: Float[Tensor, "b i image_d"] | None = None
+
+
+def encoded(codec: Codec, batch: MultiViewClip | LatentClip) -> Encoded:
+    """Encode a batch, or take what was encoded.
+
+    Raises:
+        InputError: If another codec encoded it.
+    """
+    if isinstance(batch, MultiViewClip):
+        return Encoded(codec.encode(batch.video))
+    for name in batch.codec if isinstance(batch.codec, tuple) else (batch.codec,):
+        if codec.identity != name and not codec.identity.startswith(f"{name} "):
+            raise InputError(f"cache: got latents of {name!r}, want the model's codec {codec.identity!r}")
+    return Encoded(batch.latents, batch.text, None if batch.image is None else batch.image[:, REFERENCE])
+
+
+def seen(codec: Codec, batch: MultiViewClip | LatentClip) -> MultiViewClip:
+    """Return a batch as a clip with a video: of latents, what the codec decodes them to."""
+    if isinstance(batch, MultiViewClip):
+        return batch
+    return MultiViewClip(
+        video=codec.decode(batch.latents),
+        cameras=batch.cameras,
+        name=batch.name,
+        tracks=batch.tracks,
+        visible=batch.visible,
+        point_valid=batch.point_valid,
+        caption=batch.caption,
+    )
