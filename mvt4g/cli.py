@@ -40,6 +40,11 @@ COMMANDS = {
     "validate-clips": ("mvt4g.commands.validate_clips", "validate_clips", "check clips on disk in any known format"),
     "export-tracks": ("mvt4g.commands.export_tracks", "export_tracks", "predicted tracks for TAP-Vid or CoTracker"),
     "precompute": ("mvt4g.commands.precompute", "precompute", "encode clips once, to train from their latents"),
+    "compare-probes": (
+        "mvt4g.commands.compare_probes",
+        "compare_probes",
+        "draw two probes of the same clips as before and after",
+    ),
 }
 """Module, function and meaning of every verb beside LightningCLI's; its modules are loaded only when it is called."""
 TAKES_A_PATH = ("validate-clips", "export-tracks")

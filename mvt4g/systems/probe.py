@@ -1,6 +1,5 @@
 """Where correspondence lives in a model: every layer's attention at every noise level, against true tracks."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -15,10 +14,12 @@ from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.functional.attention_correspondence import CrossFrames
 from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
+from mvt4g.models.layers.lora import merge_lora
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.loading import check_weights
 from mvt4g.systems.queries import QuerySet, draw_queries_by_name
+from mvt4g.systems.shown_matches import ShownMatches
 from mvt4g.types import REFERENCE, AttentionTap, InputError, MultiViewClip
 
 SHOWN_PANELS = ("ref", "tgt", "cross")
@@ -42,6 +43,8 @@ class ProbeSpec:
         threshold_px: Of matching accuracy; None = half a token, DiffTrack's 8 px on Wan's 16.
         cross_frames: Frames of the other view that count: the query's own, or all.
         cycle_cells: How near home a match must come back to be reliable, in tokens.
+        shown_clips: Clips whose matches are shown in pictures.
+        shown_points: Query points shown of each.
         seed: Of noise and queries, together with the clip's name.
     """
 
@@ -54,6 +57,8 @@ class ProbeSpec:
     threshold_px: float | None = None
     cross_frames: CrossFrames = "same"
     cycle_cells: float = 1.5
+    shown_clips: int = 4
+    shown_points: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,7 +67,7 @@ class ProbeSpec:
         Raises:
             InputError: If a value is out of range, or something is named twice.
         """
-        for name, least in (("sample_steps", 1), ("num_queries", 1)):
+        for name, least in (("sample_steps", 1), ("num_queries", 1), ("shown_clips", 0), ("shown_points", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"probe.{name}: got {getattr(self, name)}, want at least {least}")
         for name in ("layers", "noise_levels", "steps"):
@@ -99,6 +104,11 @@ class CorrespondenceProbe(LightningModule):
         flow: The diffusion process.
         probe: What is read, and when.
 
+    Attributes:
+        layers: Those that are read.
+        sigmas: Noise levels at which they are.
+        shown: Query points of the first batch, read at the level nearest to 0.5; None before it.
+
     Raises:
         InputError: If codec and backbone disagree on the latents, or a layer does not exist.
 
@@ -114,6 +124,8 @@ class CorrespondenceProbe(LightningModule):
         self.model.check_layers("probe.layers", self.layers)
         self.sigmas = probe.sigmas(flow)
         self.num_heads = backbone.tap_shape.num_heads
+        self.shown: ShownMatches | None = None
+        self.shown_step = min(range(len(self.sigmas)), key=lambda step: abs(self.sigmas[step] - 0.5))
         threshold = backbone.tap_shape.stride / 2 if probe.threshold_px is None else probe.threshold_px
         rows = tuple(range(len(self.layers) * self.num_heads))
         self.scores, self.head_scores = (
@@ -123,6 +135,7 @@ class CorrespondenceProbe(LightningModule):
 
     def on_test_epoch_start(self) -> None:
         """Start anew."""
+        self.shown = None
         self.scores.reset()
         self.head_scores.reset()
 
@@ -139,12 +152,18 @@ class CorrespondenceProbe(LightningModule):
         latents = self.model.codec.encode(batch.video)
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         truth = draw_queries_by_name(batch, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)
-        readers = [partial(self._read, step, truth) for step in range(len(self.sigmas))]
+        shown = None
+        if batch_idx == 0:
+            shown = ShownMatches.choose(batch, truth, self.spec.shown_clips, self.spec.shown_points)
+            self.shown = shown
+        readers = [partial(self._read, step, truth, shown) for step in range(len(self.sigmas))]
         if self.spec.trajectory == "sampled":
             by_step = dict(zip(self.spec.read_steps(), readers, strict=True))
-            self.model.generate(
+            generation = self.model.generate(
                 latents[:, REFERENCE], batch.cameras, noise, self.spec.sample_steps, self.layers, tap_readers=by_step
             )
+            if shown is not None:
+                self.shown = shown.with_target(self.model.codec.decode(generation.latents))
             return
         for sigma, reader in zip(self.sigmas, readers, strict=True):
             level = torch.full((len(latents),), sigma, device=latents.device)
@@ -170,11 +189,16 @@ class CorrespondenceProbe(LightningModule):
             for score in SHOWN_SCORES:
                 means = maps[f"{panel}/{score}"].nanmean(dim=1)
                 found |= {f"layer{layer}/{panel}/{score}": mean for layer, mean in zip(self.layers, means, strict=True)}
-            found[f"best_layer/{panel}"] = torch.tensor(float(best_layers(self.layers, maps, panel)[0]))
+            found[f"best_layer/{panel}"] = torch.tensor(float(self.best_layers(panel)[0]))
         return found
 
+    def best_layers(self, panel: str) -> list[int]:
+        """Return the layers from the best down, by the mean over noise levels of a panel's harmonic mean."""
+        means = self.maps()[f"{panel}/harmonic_mean"].nanmean(dim=1).nan_to_num(nan=-1.0)
+        return [self.layers[index] for index in means.argsort(descending=True, stable=True).tolist()]
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take what the probe has a place for: not a tracking head, and the exponential average where there is one.
+        """Take what the probe has a place for: no tracking head, adapters merged, and the average where there is one.
 
         Raises:
             InputError: As ``check_weights``.
@@ -182,12 +206,14 @@ class CorrespondenceProbe(LightningModule):
         if "state_dict" not in checkpoint:
             return  # ModelParallelStrategy has loaded it already, strictly
         average = checkpoint.get("callbacks", {}).pop("EMA", {}).get("average", {})
-        state = checkpoint["state_dict"] | average
+        state = merge_lora(checkpoint["state_dict"] | average)
         head = "model.tracking_head."
         checkpoint["state_dict"] = {name: value for name, value in state.items() if not name.startswith(head)}
         check_weights(checkpoint["state_dict"], self.state_dict())
 
-    def _read(self, step: int, truth: QuerySet, tap: AttentionTap) -> None:
+    def _read(self, step: int, truth: QuerySet, shown: ShownMatches | None, tap: AttentionTap) -> None:
+        if shown is not None and step == self.shown_step:
+            shown.read(tap)
         mean, heads = read_attention(tap, truth.queries, self.spec.cycle_cells)
         self._score(self.scores, tap.layer, step, mean, truth, tap.stride)
         first = self.layers.index(tap.layer) * self.num_heads
@@ -203,9 +229,3 @@ class CorrespondenceProbe(LightningModule):
             row, step, reading.cells, reading.mass, reading.peak, truth.queries, truth.latent_tracks(),
             truth.latent_visible(), truth.valid, truth.frame_times, stride, reading.home,
         )  # fmt: skip
-
-
-def best_layers(layers: Sequence[int], maps: Mapping[str, Tensor], panel: str) -> list[int]:
-    """Return the layers from the best down, by the harmonic mean's average over noise levels."""
-    means = maps[f"{panel}/harmonic_mean"].nanmean(dim=1).nan_to_num(nan=-1.0)
-    return [layers[index] for index in means.argsort(descending=True, stable=True).tolist()]

@@ -1,6 +1,7 @@
 """Tables of numbers as coloured cells with names and values: where in a network something is high."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -8,7 +9,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from mvt4g.viz.canvas import to_frame
-from mvt4g.viz.colours import heat_colours
+from mvt4g.viz.colours import difference_colours, heat_colours
+
+Paint = Callable[[Tensor], Tensor]
+"""Shares (...) in [0, 1] to RGB (... 3)."""
 
 PAPER, INK, FAINT = (22, 22, 22), (232, 232, 232), (120, 120, 120)
 _UNKNOWN = (58, 58, 58)
@@ -29,6 +33,7 @@ def draw_heat_map(
     column_names: Sequence[str],
     axes: tuple[str, str],
     limits: tuple[float, float],
+    signed: bool = False,
 ) -> Float[Tensor, "3 H W"]:
     """Draw one cell an entry, dark for low and bright for high, with a colour bar; the largest is framed.
 
@@ -41,7 +46,9 @@ def draw_heat_map(
         column_names: From the left.
         axes: What rows are, what columns are.
         limits: Values of the darkest and the brightest colour.
+        signed: Blue for low and orange for high instead, dark between them.
     """
+    paint = difference_colours if signed else heat_colours
     values = values.detach().double().cpu()
     rows, columns = values.shape
     width = _clamped(_WIDTH // max(columns, 1), _CELL_WIDTH)
@@ -54,7 +61,7 @@ def draw_heat_map(
     for row in range(rows):
         for column in range(columns):
             box = (left + column * width, top + row * height, left + (column + 1) * width, top + (row + 1) * height)
-            _cell(draw, box, float(values[row, column]), limits)
+            _cell(draw, box, float(values[row, column]), limits, paint)
     if rows * columns and not values.isnan().all():
         best = int(values.nan_to_num(nan=-torch.inf).argmax())
         x, y = left + best % columns * width, top + best // columns * height
@@ -66,7 +73,7 @@ def draw_heat_map(
     widest = max((text_width(name) for name in column_names), default=1)
     for column in range(0, columns, 1 + (widest + 4) // width):
         _text(draw, (left + (column + 0.5) * width, top + rows * height + line - 4), column_names[column], "ms")
-    _bar(draw, (left + columns * width + 2 * _GAP, top, rows * height), limits)
+    _bar(draw, (left + columns * width + 2 * _GAP, top, rows * height), limits, paint)
     return to_frame(image)
 
 
@@ -87,10 +94,12 @@ def text_width(text: str, size: int = _FONT_SIZE) -> int:
     return round(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(text, font(size)))
 
 
-def _cell(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], value: float, limits: tuple[float, float]) -> None:
-    known = value == value  # noqa: PLR0124  # false for NaN
+def _cell(
+    draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], value: float, limits: tuple[float, float], paint: Paint
+) -> None:
+    known = not math.isnan(value)
     share = _share(value, limits) if known else 0.0
-    red, green, blue = (round(255 * part) for part in heat_colours(torch.tensor(share)).tolist()) if known else _UNKNOWN
+    red, green, blue = (round(255 * part) for part in paint(torch.tensor(share)).tolist()) if known else _UNKNOWN
     draw.rectangle((box[0], box[1], box[2] - 2, box[3] - 2), fill=(red, green, blue))
     if box[2] - box[0] >= _LEGIBLE[0] and box[3] - box[1] >= _LEGIBLE[1]:
         ink = (20, 20, 20) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (245, 245, 245)
@@ -98,9 +107,9 @@ def _cell(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], value: floa
         _text(draw, middle, _number(value, limits) if known else "n/a", "mm", ink, _CELL_FONT_SIZE)
 
 
-def _bar(draw: ImageDraw.ImageDraw, place: tuple[int, int, int], limits: tuple[float, float]) -> None:
+def _bar(draw: ImageDraw.ImageDraw, place: tuple[int, int, int], limits: tuple[float, float], paint: Paint) -> None:
     x, top, length = place
-    colours = heat_colours(torch.linspace(1, 0, length)).mul(255).round().long().tolist()
+    colours = paint(torch.linspace(1, 0, length)).mul(255).round().long().tolist()
     for y, colour in enumerate(colours):
         draw.line((x, top + y, x + _BAR_WIDTH, top + y), fill=tuple(colour))
     _text(draw, (x + _BAR_WIDTH + _GAP, top + 1), _number(limits[1], limits), "lt")

@@ -1,6 +1,7 @@
 """One query point, its attention over another view, and where both say it went."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from einops import rearrange
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from mvt4g.formats.probe_files import ProbeMatches
 from mvt4g.viz.canvas import Colour, Pen, draw_over, magnification
 from mvt4g.viz.colours import heat_colours
 from mvt4g.viz.tiles import tile_images
@@ -15,6 +17,7 @@ from mvt4g.viz.tiles import tile_images
 _QUERY: Colour = (255, 214, 10, 255)
 _PEAK: Colour = (255, 255, 255, 255)
 _TRUTH: Colour = (64, 255, 140, 255)
+_CELLS_ACROSS = 7
 _HEAT_OPACITY = 0.85
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -39,11 +42,52 @@ def draw_matches(
         true_xy: Pixels of the target, or None.
         heat: At least 0, of any resolution: its cells cover the target evenly. Shown relative to its largest value.
     """
-    factor = magnification(reference.shape[-2], reference.shape[-1])
-    query, match = _point(query_xy), _point(match_xy)
-    truth = None if true_xy is None else _point(true_xy)
-    left = draw_over(reference, factor, lambda pen: pen.dot(query, _QUERY, size=1.3))
-    lit = _lit(target.detach().float().cpu(), heat.detach().float().cpu())
+    error = "" if true_xy is None else f", {math.dist(_point(match_xy), _point(true_xy)):.1f} px off"
+    pair = [draw_query(reference, query_xy), draw_attention(target, match_xy, true_xy, heat)]
+    return tile_images([pair], [["query", f"attention peak{error}"]])
+
+
+def match_sheet(matches: ProbeMatches, heats: Mapping[str, Float[Tensor, "n rows columns"]]) -> Float[Tensor, "3 H W"]:
+    """Show query points of the reference, each beside the target's same frame under one or more attentions.
+
+    Args:
+        matches: The points.
+        heats: Attention over the target's frame, by what it is called.
+    """
+    cells, captions = [], []
+    for point, name in enumerate(matches.names):
+        query, truth = matches.queries[point], matches.true_xy[point]
+        reference, target = (frames[point].float() / 255 for frames in (matches.reference, matches.target))
+        cells.append(draw_query(reference, query[2:]))
+        captions.append(f"{name}, frame {int(query[1])}")
+        for title, heat in heats.items():
+            peak = _peak(heat[point], target)
+            cells.append(draw_attention(target, peak, truth, heat[point]))
+            captions.append(f"{title}: {math.dist(_point(peak), _point(truth)):.1f} px off")
+    group = 1 + len(heats)  # a point's pictures, which stay together
+    across = max(1, _CELLS_ACROSS // group) * group
+    rows = [slice(start, start + across) for start in range(0, len(cells), across)]
+    if group > _CELLS_ACROSS:
+        wrapped = [slice(start, min(start + _CELLS_ACROSS, group)) for start in range(0, group, _CELLS_ACROSS)]
+        rows = [slice(at + part.start, at + part.stop) for at in range(0, len(cells), group) for part in wrapped]
+    return tile_images([cells[row] for row in rows], [captions[row] for row in rows])
+
+
+def draw_query(frame: Float[Tensor, "3 h w"], query_xy: Float[Tensor, "2"]) -> Float[Tensor, "3 H W"]:
+    """Show a query point, the left of ``draw_matches``."""
+    query = _point(query_xy)
+    return draw_over(frame, magnification(*frame.shape[-2:]), lambda pen: pen.dot(query, _QUERY, size=1.3))
+
+
+def draw_attention(
+    frame: Float[Tensor, "3 h w"],
+    match_xy: Float[Tensor, "2"],
+    true_xy: Float[Tensor, "2"] | None,
+    heat: Float[Tensor, "rows columns"],
+) -> Float[Tensor, "3 H W"]:
+    """Show a frame under the attention of a query, the right of ``draw_matches``."""
+    match, truth = _point(match_xy), None if true_xy is None else _point(true_xy)
+    lit = _lit(frame.detach().float().cpu(), heat.detach().float().cpu())
 
     def marks(pen: Pen) -> None:
         if truth is not None:
@@ -51,8 +95,15 @@ def draw_matches(
             pen.dot(truth, _TRUTH, size=1.6, filled=False)
         pen.cross(match, _PEAK, size=1.2)
 
-    error = "" if truth is None else f", {math.dist(match, truth):.1f} px off"
-    return tile_images([[left, draw_over(lit, factor, marks)]], [["query", f"attention peak{error}"]])
+    return draw_over(lit, magnification(*frame.shape[-2:]), marks)
+
+
+def _peak(heat: Tensor, frame: Tensor) -> Tensor:
+    """The centre of the hottest cell, in pixels of the frame."""
+    rows, columns = heat.shape
+    best = int(heat.argmax())
+    x, y = (best % columns + 0.5) * frame.shape[-1] / columns, (best // columns + 0.5) * frame.shape[-2] / rows
+    return torch.tensor([x, y])
 
 
 def _lit(frame: Tensor, heat: Tensor) -> Tensor:

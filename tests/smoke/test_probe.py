@@ -43,17 +43,38 @@ def test_a_probe_leaves_maps_and_pictures(mvt4g, tmp_path, checkpoint):
     assert told["test/probe/layer1/cross/matching_accuracy"] == pytest.approx(accuracy[1].mean())
     assert told["test/probe/best_layer/cross"] in (0, 1)
     shown = EventAccumulator(str(tmp_path / "test")).Reload().Tags()["images"]
-    for name in ("heat_maps", "curves", "heads"):
+    for name in ("heat_maps", "curves", "heads", "matches", "matches_by_layer"):
         assert min(Image.open(folder / f"{name}.png").size) > 200
         assert f"test/probe/{name}" in shown
 
 
-def test_a_checkpoint_and_a_base_of_it_are_the_same_weights(mvt4g, tmp_path, checkpoint):
+def test_a_checkpoint_and_a_base_of_it_are_the_same_weights(mvt4g, tmp_path, checkpoint, capsys):
     base = f"--model.init_args.backbone.init_args.weights={checkpoint}"
     runs = {"checkpoint": ("--ckpt_path", checkpoint), "base": (base,), "untrained": ()}
     for name, flags in runs.items():
         assert mvt4g(*PROBE, LEVELS, "--run", tmp_path / name, *flags) == 0
     assert metrics(tmp_path / "checkpoint") == metrics(tmp_path / "base") != metrics(tmp_path / "untrained")
+
+    compared = ("compare-probes", "--before", tmp_path / "untrained", "--after", tmp_path / "base")
+    assert mvt4g(*compared, "--out", tmp_path / "pair") == 0
+    with (
+        np.load(tmp_path / "untrained/test/probe/maps.npz") as old,
+        np.load(tmp_path / "base/test/probe/maps.npz") as new,
+    ):
+        change = new["tgt/confidence"] - old["tgt/confidence"]
+    with (tmp_path / "pair" / "difference.csv").open(encoding="utf-8") as file:
+        told = [row["confidence"] for row in csv.DictReader(file) if row["panel"] == "tgt" and not row["head"]]
+    np.testing.assert_allclose(np.array(told, dtype=float), change.flatten(), rtol=1e-6)
+    assert np.abs(change).max() > 1e-6
+    shown = EventAccumulator(str(tmp_path / "pair")).Reload().Tags()["images"]
+    for name in ("matches", "difference"):
+        assert min(Image.open(tmp_path / "pair" / f"{name}.png").size) > 200
+        assert f"probes/{name}" in shown
+
+    assert mvt4g(*compared, "--out", tmp_path / "pair", "--layer", "2") == 2
+    assert capsys.readouterr().err == "mvt4g: --layer: got 2, want one of (0, 1)\n"
+    assert mvt4g("compare-probes", "--before", tmp_path, "--after", tmp_path / "base", "--out", tmp_path / "pair") == 2
+    assert "maps.npz: no such file" in capsys.readouterr().err
 
 
 def test_the_probe_of_another_network_is_one_line(mvt4g, tmp_path, checkpoint, capsys):

@@ -1,0 +1,60 @@
+"""``mvt4g compare-probes``: what training, or anything else between two probes, did to correspondence."""
+
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from mvt4g.formats.atomic import appearing
+from mvt4g.formats.probe_files import ProbeMaps, ProbeMatches
+from mvt4g.types import InputError
+from mvt4g.viz.canvas import to_image
+from mvt4g.viz.matches import match_sheet
+from mvt4g.viz.probe_maps import difference_sheet
+
+
+def compare_probes(before: str, after: str, out: str, layer: int | None = None) -> int:
+    """Draw two probes of the same clips as before and after: attention of the same query points, change of every score.
+
+    Writes ``matches.png`` (query, before, after), ``difference.png`` and ``difference.csv`` (after minus before), and
+    both pictures as TensorBoard events. Harmonic means are left out: they do not compare.
+
+    Args:
+        before: Run folder of a probe.
+        after: Run folder of another, of the same layers, noise levels, clips and queries.
+        out: Folder that takes the pictures.
+        layer: Whose attention is drawn; None = the one with the best cross-view harmonic mean after.
+
+    Raises:
+        InputError: If a folder holds no probe, the two do not match, or the layer is none of theirs.
+    """
+    folders = [Path(run) / "test" / "probe" for run in (before, after)]
+    old, new = (ProbeMaps.read(folder) for folder in folders)
+    matches, later = (ProbeMatches.read(folder) for folder in folders)
+    for name in ("layers", "sigmas"):
+        if getattr(old, name) != getattr(new, name):
+            raise InputError(f"{after}: got {name} {getattr(new, name)}, want those of {before}, {getattr(old, name)}")
+    if matches.names != later.names or not matches.queries.equal(later.queries):
+        raise InputError(f"{after}: got other query points than {before}, want two probes of the same clips")
+    shown = best_layer(new) if layer is None else layer
+    if shown not in new.layers:
+        raise InputError(f"--layer: got {shown}, want one of {new.layers}")
+    change = {key: new.maps[key] - old.maps[key] for key in old.maps if not key.endswith("/harmonic_mean")}
+    heads = {key: new.heads[key] - old.heads[key] for key in change}
+    ProbeMaps(new.layers, new.sigmas, change, heads).write_table(Path(out) / "difference.csv")
+    heats = {f"before, layer {shown}": matches.of_layer(shown), f"after, layer {shown}": later.of_layer(shown)}
+    pictures = {
+        "matches": match_sheet(matches, heats),
+        "difference": difference_sheet(change, new.layers, new.sigmas),
+    }
+    with SummaryWriter(out) as writer:
+        for name, picture in pictures.items():
+            writer.add_image(f"probes/{name}", picture)
+            with appearing(Path(out) / f"{name}.png") as temporary:
+                to_image(picture).save(temporary)
+    return 0
+
+
+def best_layer(probe: ProbeMaps) -> int:
+    """Return the layer with the best mean of the cross-view harmonic mean over noise levels."""
+    means = probe.maps["cross/harmonic_mean"].nanmean(dim=1).nan_to_num(nan=-1.0)
+    return probe.layers[int(means.argmax())]

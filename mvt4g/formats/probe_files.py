@@ -1,0 +1,128 @@
+"""What a probe leaves in its folder: every score in ``maps.npz`` and ``maps.csv``, what is drawn in ``matches.npz``."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from mvt4g.formats.atomic import appearing
+from mvt4g.formats.npz import read_arrays, write_arrays
+from mvt4g.types import InputError
+
+
+@dataclass(frozen=True)
+class ProbeMaps:
+    """Scores of every layer at every noise level.
+
+    Attributes:
+        layers: 0-based, the rows of the maps.
+        sigmas: Noise levels, their columns.
+        maps: ``<panel>/<score>`` to layer x noise level, of the mean over heads.
+        heads: ``<panel>/<score>`` to layer x head x noise level.
+    """
+
+    layers: tuple[int, ...]
+    sigmas: tuple[float, ...]
+    maps: Mapping[str, Float[Tensor, "l s"]]
+    heads: Mapping[str, Float[Tensor, "l k s"]]
+
+    def write(self, folder: Path) -> None:
+        """Write ``maps.npz`` and ``maps.csv``."""
+        arrays = {"layers": np.array(self.layers), "sigmas": np.array(self.sigmas)}
+        arrays |= {key: value.cpu().numpy() for key, value in self.maps.items()}
+        arrays |= {f"heads/{key}": value.cpu().numpy() for key, value in self.heads.items()}
+        write_arrays(folder / "maps.npz", arrays)
+        self.write_table(folder / "maps.csv")
+
+    def write_table(self, path: Path) -> None:
+        """Write a row for every panel, layer, head and noise level as CSV, an empty head being the mean over heads."""
+        panels, scores = (tuple(dict.fromkeys(key.split("/")[part] for key in self.maps)) for part in (0, 1))
+        with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("panel", "layer", "head", "noise_level", *scores))
+            for panel in panels:
+                writer.writerows(self._rows(panel, [f"{panel}/{score}" for score in scores]))
+
+    @classmethod
+    def read(cls, folder: Path) -> "ProbeMaps":
+        """Read ``maps.npz``.
+
+        Raises:
+            InputError: If it is not there, cannot be read, or is none of a probe.
+        """
+        arrays = read_arrays(folder / "maps.npz")
+        if not {"layers", "sigmas"} <= arrays.keys():
+            raise InputError(f"{folder / 'maps.npz'}: got {', '.join(arrays)}, want the maps of a probe")
+        layers, sigmas = (tuple(arrays.pop(name).tolist()) for name in ("layers", "sigmas"))
+        tensors = {key: torch.from_numpy(value) for key, value in arrays.items()}
+        heads = {key.removeprefix("heads/"): tensors.pop(key) for key in list(tensors) if key.startswith("heads/")}
+        return cls(layers, sigmas, tensors, heads)
+
+    def _rows(self, panel: str, keys: list[str]) -> Iterator[tuple[str | int, ...]]:
+        num_heads = next(iter(self.heads.values())).shape[1]
+        for row, layer in enumerate(self.layers):
+            for head in ("", *range(num_heads)):
+                tables = [self.maps[key][row] if head == "" else self.heads[key][row, int(head)] for key in keys]
+                for step, sigma in enumerate(self.sigmas):
+                    scores = ["" if table[step].isnan() else f"{float(table[step]):.8g}" for table in tables]
+                    yield (panel, layer, head, f"{sigma:.6g}", *scores)
+
+
+@dataclass(frozen=True)
+class ProbeMatches:
+    """A few query points of the reference, and each layer's attention over the target's same frame.
+
+    Attributes:
+        layers: 0-based.
+        names: Clip of each point.
+        queries: (view, video frame, x, y), pixels.
+        true_xy: Where each point is in the target, pixels.
+        reference: The frame that each point is in.
+        target: The target's same frame.
+        heat: Softmax over the frame's tokens, mean over heads.
+    """
+
+    layers: tuple[int, ...]
+    names: tuple[str, ...]
+    queries: Float[Tensor, "n 4"]
+    true_xy: Float[Tensor, "n 2"]
+    reference: UInt8[Tensor, "n 3 h w"]
+    target: UInt8[Tensor, "n 3 h w"]
+    heat: Float[Tensor, "n l rows columns"]
+
+    def write(self, folder: Path) -> None:
+        """Write ``matches.npz``."""
+        tensors = {name: getattr(self, name).cpu().numpy() for name in _MATCH_TENSORS}
+        named = {"layers": np.array(self.layers), "names": np.array(self.names, dtype=np.str_)}
+        write_arrays(folder / "matches.npz", named | tensors)
+
+    def of_layer(self, layer: int) -> Float[Tensor, "n rows columns"]:
+        """Return the attention of one layer."""
+        return self.heat[:, self.layers.index(layer)]
+
+    def first_of_each_clip(self) -> "ProbeMatches":
+        """Return the first point of every clip."""
+        index = [place for place, name in enumerate(self.names) if name not in self.names[:place]]
+        taken = {name: getattr(self, name)[index] for name in _MATCH_TENSORS}
+        return ProbeMatches(self.layers, tuple(self.names[place] for place in index), **taken)
+
+    @classmethod
+    def read(cls, folder: Path) -> "ProbeMatches":
+        """Read ``matches.npz``.
+
+        Raises:
+            InputError: If it is not there, cannot be read, or is none of a probe.
+        """
+        arrays = read_arrays(folder / "matches.npz")
+        if missing := {"layers", "names", *_MATCH_TENSORS} - arrays.keys():
+            raise InputError(f"{folder / 'matches.npz'}: got no {min(missing)}, want the matches of a probe")
+        tensors = {name: torch.from_numpy(arrays[name]) for name in _MATCH_TENSORS}
+        return cls(tuple(arrays["layers"].tolist()), tuple(arrays["names"].tolist()), **tensors)
+
+
+_MATCH_TENSORS = ("queries", "true_xy", "reference", "target", "heat")
