@@ -39,6 +39,7 @@ COMMANDS = {
     ),
     "validate-clips": ("mvt4g.commands.validate_clips", "validate_clips", "check clips on disk in any known format"),
     "export-tracks": ("mvt4g.commands.export_tracks", "export_tracks", "predicted tracks for TAP-Vid or CoTracker"),
+    "encode-prompts": ("mvt4g.commands.encode_prompts", "encode_prompts_to", "prompts' embeddings, for guidance"),
     "precompute": ("mvt4g.commands.precompute", "precompute", "encode clips once, to train from their latents"),
     "compare-probes": (
         "mvt4g.commands.compare_probes",

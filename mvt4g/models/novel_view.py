@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
@@ -82,6 +82,7 @@ class NovelViewModel(nn.Module):
         read_tap: TapReader | None = None,
         text: Float[Tensor, "b l text_d"] | None = None,
         image: Float[Tensor, "b i image_d"] | None = None,
+        drop_text: Bool[Tensor, " b"] | None = None,
     ) -> NoisyPass:
         """Noise the target's latents and run the backbone on them; the reference's stay clean.
 
@@ -94,9 +95,12 @@ class NovelViewModel(nn.Module):
             read_tap: Takes them one by one instead, as soon as each layer has run.
             text: None = the learned null text.
             image: Tokens of the reference's first frame, for a network that looks at them.
+            drop_text: Clips that get the null text whatever ``text`` says.
         """
         noisy = self.flow.add_noise(latents[:, TARGET], noise, sigma)
-        output = self._velocity(noisy, latents[:, REFERENCE], sigma, cameras, tap_layers, text, image, read_tap)
+        output = self._velocity(
+            noisy, latents[:, REFERENCE], sigma, cameras, tap_layers, text, image, read_tap, drop_text
+        )
         return NoisyPass(output.velocity, velocity_target(latents[:, TARGET], noise), sigma, output.taps)
 
     def generate(
@@ -170,7 +174,8 @@ class NovelViewModel(nn.Module):
         text: Float[Tensor, "b l text_d"] | None = None,
         image: Float[Tensor, "b i image_d"] | None = None,
         read_tap: TapReader | None = None,
+        drop_text: Bool[Tensor, " b"] | None = None,
     ) -> BackboneOutput:
         told = self.flow.timestep(sigma)
-        output = self.backbone(noisy, reference, told, cameras, text, tap_layers, read_tap, image)
+        output = self.backbone(noisy, reference, told, cameras, text, tap_layers, read_tap, image, drop_text)
         return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)

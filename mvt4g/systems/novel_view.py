@@ -32,9 +32,12 @@ from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
 from mvt4g.systems.sharding import shard
+from mvt4g.systems.shown import shown
 from mvt4g.systems.source_means import source_means
 from mvt4g.types import TARGET, InputError, LatentClip, MultiViewClip, TapShape
 
+DROPOUT_STREAM = 1
+"""Fifth part of the random seeds that say what is hidden from a step."""
 NOISE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Edges of the noise levels by which L_track and L_corr are logged."""
 
@@ -106,12 +109,16 @@ class NovelViewSystem(LightningModule):
     def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Tensor:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
-        generator = generator_for(self.training_spec.seed, self.global_step, micro_batch, self.global_rank)
-        latents, text, image = encoded(self.model.codec, batch)
+        key = (self.training_spec.seed, self.global_step, micro_batch, self.global_rank)
+        generator, dropout = generator_for(*key), self.training_spec.condition_dropout
+        clean = encoded(self.model.codec, batch)
+        latents, drop_text = shown(clean.latents, dropout, self.model.flow, generator_for(*key, DROPOUT_STREAM))
         sigma = self.model.flow.draw_sigmas(len(latents), generator).to(latents.device)
         noise = torch.randn(latents[:, TARGET].shape, generator=generator).to(latents.device)
         layers = self._supervised_layers() if batch.tracks is not None else ()
-        passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, layers, text=text, image=image)
+        passed = self.model.noisy_pass(
+            latents, batch.cameras, sigma, noise, layers, text=clean.text, image=clean.image, drop_text=drop_text
+        )
         per_clip = self.diffusion_loss(passed.velocity, passed.target, self.model.flow.weight(sigma))
         total = per_clip.mean()
         self.log_dict({"train/loss_diff": total, **_by_source("diff", per_clip, batch)}, batch_size=len(sigma))

@@ -14,6 +14,7 @@ from mvt4g.geometry.sampling import bilinear_sample
 from mvt4g.matching.rows import argmax_matches, cycle_consistent
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.systems.draws import clip_noise
+from mvt4g.systems.guidance import Guidance
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.systems.video_tracks import at_video_frames
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError
@@ -78,6 +79,7 @@ class RealVideoPass:
 
     def __init__(self, model: NovelViewModel, spec: EvaluationSpec, layer: int | None) -> None:
         self.model, self.spec, self.layer = model, spec, layer
+        self.guidance = Guidance(spec.guidance)
 
     @torch.no_grad()
     def __call__(self, real: RealClip, scores: RealVideoScores | None = None) -> NovelView:
@@ -96,7 +98,8 @@ class RealVideoPass:
         latents = self.model.codec.encode(clip.video[:, REFERENCE])
         noise = clip_noise(names, self.spec.seed, latents.shape[1:], latents.device)
         layers = [] if self.layer is None else [self.layer]
-        made = self.model.generate(latents, clip.cameras, noise, self.spec.sample_steps, layers)
+        guided = self.guidance.arguments(1, latents.device)
+        made = self.model.generate(latents, clip.cameras, noise, self.spec.sample_steps, layers, **guided)
         video = self.model.codec.decode(made.latents)
         tracks, visible, confidence = None, None, None
         if self.model.tracking_head is not None:

@@ -12,6 +12,7 @@ from mvt4g.geometry.warp import warp_by_depth
 from mvt4g.matching.rows import argmax_matches
 from mvt4g.models.novel_view import Generation, NovelViewModel
 from mvt4g.systems.draws import clip_noise
+from mvt4g.systems.guidance import Guidance
 from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.queries import QuerySet, draw_queries_by_name
 from mvt4g.systems.scores import SAMPLED, LevelScores, NovelViewScores, level_name, masked_error
@@ -65,6 +66,7 @@ class BatchScorer:
         self, model: NovelViewModel, spec: EvaluationSpec, layers: Sequence[int], headline_layer: int | None
     ) -> None:
         self.model, self.spec, self.layers, self.headline_layer = model, spec, tuple(layers), headline_layer
+        self.guidance = Guidance(spec.guidance)
 
     @torch.no_grad()
     def __call__(self, batch: MultiViewClip | LatentClip, scores: NovelViewScores, sample: bool) -> EvaluationOutput:
@@ -93,7 +95,8 @@ class BatchScorer:
         generated = None
         if sample and self.spec.sample_steps:
             steps, reference = self.spec.sample_steps, latents[:, REFERENCE]
-            generation = self.model.generate(reference, cameras, noise, steps, self.layers, text, image=image)
+            guided = self.guidance.arguments(len(latents), latents.device, text)
+            generation = self.model.generate(reference, cameras, noise, steps, self.layers, image=image, **guided)
             self._read(generation.taps, truth, clip, cameras, scores.level(SAMPLED))
             generated = self._score_video(generation, clip, names, latents, scores)
         return EvaluationOutput(clip, generated, truth, headline.tracks, headline.matches, headline.tap)

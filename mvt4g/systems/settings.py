@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from mvt4g.losses.noise_gate import NoiseGate
+from mvt4g.models.condition_dropout import ConditionDropout
 from mvt4g.models.layers.lora import LoRASpec
+from mvt4g.systems.guidance import GuidanceSpec
 from mvt4g.systems.video_metrics import VideoMetricsSpec
 from mvt4g.types import InputError
 
@@ -23,6 +25,7 @@ class TrainingSpec:
         trainable: Parts of the names of the parameters that train (``*`` for any characters), the rest being frozen;
             None = all of backbone and head.
         lora: Low-rank adapters on Linears of the backbone, whose own weights are then frozen; None = no adapters.
+        condition_dropout: What is hidden from the network, drawn apart from everything else.
         seed: Of every draw in ``training_step``, together with step, micro-batch and rank.
     """
 
@@ -35,6 +38,7 @@ class TrainingSpec:
     decay_steps: int | None = None
     trainable: tuple[str, ...] | None = None
     lora: LoRASpec | None = None
+    condition_dropout: ConditionDropout = ConditionDropout()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -66,6 +70,7 @@ class EvaluationSpec:
         pck_threshold_px: Of track PCK, in pixels of the input video.
         sample_steps: Euler steps of the sampler; 0 = no sampling, so no scores of generated video.
         sample_in_validation: Sample in validation too, not in test alone.
+        guidance: Which texts sampling follows, and how much.
         videos: How generated videos are scored, in validation (when it samples) and in test.
         camera_shift: Give every clip the target cameras of the clip so many places before it in its batch: the control
             that shows whether cameras matter. 0 = its own.
@@ -79,6 +84,7 @@ class EvaluationSpec:
     pck_threshold_px: float = 2.0
     sample_steps: int = 8
     sample_in_validation: bool = True
+    guidance: GuidanceSpec = GuidanceSpec()
     videos: VideoMetricsSpec = VideoMetricsSpec()
     camera_shift: int = 0
     seed: int = 0

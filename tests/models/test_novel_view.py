@@ -27,7 +27,10 @@ class Oracle(Backbone):
         self.asked: list[tuple[int, ...]] = []
         self.text_error = 0.5
 
-    def forward(self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=(), read_tap=None):
+    def forward(
+        self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=(), read_tap=None, image=None,
+        drop_text=None,
+    ):  # fmt: skip
         self.asked.append(tuple(tap_layers))
         velocity = (target_latents - self.target) / timestep[:, None, None, None, None]
         if text is not None:

@@ -47,7 +47,10 @@ class Toy(Backbone):
         self.wired = content_features(shifts[:, :: GRID.temporal_stride])
         self.timesteps: list[float] = []
 
-    def forward(self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=(), read_tap=None):
+    def forward(
+        self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=(), read_tap=None, image=None,
+        drop_text=None,
+    ):  # fmt: skip
         self.timesteps.append(float(timestep[0]))
         for layer in tap_layers:
             read_tap(self.tap(layer, len(timestep)))
