@@ -374,5 +374,7 @@ def _quieten_lightning() -> None:
         "callbacks used to create the checkpoint need to be provided",
         "Checkpoint directory .* exists and is not empty",
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+        "It is recommended to use `self.log\\(.*sync_dist=True",  # metrics add the ranks up themselves
+        "FSDP2-wrapped module .* returned a view",  # nobody writes into a tap
     ):
         warnings.filterwarnings("ignore", message=f".*{meant}.*")

@@ -31,7 +31,7 @@ from mvt4g.systems.schedule import warmup_cosine
 from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
-from mvt4g.systems.sharding import shard
+from mvt4g.systems.sharding import renumbered, shard
 from mvt4g.systems.shown import shown
 from mvt4g.systems.source_means import source_means
 from mvt4g.types import TARGET, InputError, LatentClip, MultiViewClip, TapShape
@@ -171,6 +171,12 @@ class NovelViewSystem(LightningModule):
             return optimizer
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(spec.warmup_steps, spec.decay_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Number the optimizer's parameters as FSDP2 would, so that its ranks can go on from here."""
+        if self.device_mesh is None and "optimizer_states" in checkpoint:
+            numbers = [number for number, value in enumerate(self.parameters()) if value.requires_grad]
+            checkpoint["optimizer_states"] = [renumbered(state, numbers) for state in checkpoint["optimizer_states"]]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that a checkpoint's weights are those of this model.

@@ -1,5 +1,8 @@
 """FSDP2: every parameter of the model lies in slices over the ranks, and is whole while its module runs."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
@@ -24,4 +27,16 @@ def shard(model: NovelViewModel, mesh: DeviceMesh) -> None:
         modules.append(model.tracking_head)
     for module in modules:
         if not isinstance(module, FSDPModule):
-            fully_shard(module, mesh=mesh["data_parallel"])
+            # Else the two outermost modules would stay whole after validation, where EMA puts other weights in place.
+            fully_shard(module, mesh=mesh["data_parallel"], reshard_after_forward=True)
+
+
+def renumbered(optimizer_state: dict[str, Any], numbers: Sequence[int]) -> dict[str, Any]:
+    """Return an optimizer's state with other numbers for its parameters: ``numbers[i]`` for the i-th.
+
+    Lightning's FSDP2 counts all parameters of a system, torch those that an optimizer got, and reads any numbers in
+    their order. With FSDP2's numbers, the checkpoint of one process serves many ranks.
+    """
+    groups = [{**group, "params": [numbers[i] for i in group["params"]]} for group in optimizer_state["param_groups"]]
+    state = {numbers[i]: value for i, value in optimizer_state["state"].items()}
+    return {**optimizer_state, "state": state, "param_groups": groups}

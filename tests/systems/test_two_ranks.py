@@ -20,14 +20,19 @@ def one_process():
 
 
 def of_one_process(first_step=0, **options):
+    return state(*fit_one(first_step, **options))
+
+
+def fit_one(first_step=0, **options):
     data = list(zip(batches(0), batches(1), strict=True))[first_step:]
-    return state(*fit(build(BothRanks), data, **options))
+    return fit(build(BothRanks), data, **options)
 
 
 @pytest.fixture(scope="module", params=[pytest.param("ddp", marks=pytest.mark.slow), "fsdp"])
 def two_ranks(request, tmp_path_factory):
     """Return what two processes found, and the folder of their checkpoint."""
     out = tmp_path_factory.mktemp(request.param)
+    fit_one(steps=STEPS - 1)[1].save_checkpoint(out / "one.ckpt")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -93,3 +98,10 @@ def test_the_checkpoint_of_two_ranks_serves_one(two_ranks, one_process):
     assert resumed["losses"] == pytest.approx(one_process["losses"][-1:], rel=1e-5)
     for part in ("weights", "average"):
         assert difference(resumed[part], one_process[part]) < 1e-5
+
+
+def test_the_checkpoint_of_one_serves_two_ranks(two_ranks):
+    found = two_ranks[0]
+    assert found["from_one"]["losses"] == pytest.approx(found["through"]["losses"][-1:], rel=1e-5)
+    for part in ("weights", "average"):
+        assert difference(found["from_one"][part], found["through"][part]) < 1e-5

@@ -116,6 +116,7 @@ def state(seen, trainer, average):
 
 
 def main(strategy, rank, port, out):
+    """Fit through, save a fit cut short in ``out``, resume it, and resume the one that lies there already."""
     os.environ |= {
         "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test",
@@ -127,8 +128,10 @@ def main(strategy, rank, port, out):
     trainer.save_checkpoint(out / "short.ckpt")
     short = state(seen, trainer, average)
     resumed = state(*fit(build(), data[STEPS - 1 :], STRATEGIES[strategy](), 2, ckpt_path=out / "short.ckpt"))
+    from_one = state(*fit(build(), data[STEPS - 1 :], STRATEGIES[strategy](), 2, ckpt_path=out / "one.ckpt"))
     if rank == "0":
-        torch.save({"through": through, "short": short, "resumed": resumed}, out / "two.pt")
+        found = {"through": through, "short": short, "resumed": resumed, "from_one": from_one}
+        torch.save(found, out / "two.pt")
 
 
 if __name__ == "__main__":
