@@ -94,12 +94,13 @@ def batches(rank):
     return [wall_batch(4 * step + 2 * rank, 4 * step + 2 * rank + 1) for step in range(STEPS)]
 
 
-def fit(system, data, strategy="auto", devices=1, steps=STEPS, ckpt_path=None):
+def fit(system, data, strategy="auto", devices=1, steps=STEPS, ckpt_path=None, precision="32-true"):
     """Fit; return what was seen, the trainer, and the average."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     seen, average = Seen(), EMA()
     trainer = lightning.Trainer(
-        accelerator="cpu", devices=devices, strategy=strategy, max_steps=steps, gradient_clip_val=1.0, logger=False,
+        accelerator="cpu", devices=devices, strategy=strategy, max_steps=steps, gradient_clip_val=1.0,
+        precision=precision, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         callbacks=[seen, average], plugins=[CheckpointFiles()], use_distributed_sampler=False,
     )  # fmt: skip
