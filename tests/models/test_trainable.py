@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.trainable import count_groups, freeze_others, group_of, matches, total_count, trainable_table
 from mvt4g.models.video_dit import VideoDiTConfig
@@ -30,6 +30,13 @@ def test_recammaster_at_full_size_trains_what_its_authors_did(full_size):
     trainable, frozen = counted(full_size, *RECAMMASTER)
     assert trainable == (420, 354_816_000)
     assert trainable.numbers + frozen.numbers == sum(value.numel() for value in full_size.parameters())
+
+
+def test_redirector_at_full_size_trains_what_its_authors_did():
+    with torch.device("meta"):
+        backbone = ReDirector(VideoDiTConfig.wan_fun_camera_1_3b(), WAN_GRID)
+    trainable, _ = counted(torch.nn.ModuleDict({"backbone": backbone}), "self_attn")
+    assert trainable == (360, 329_840_640)
 
 
 def test_with_plucker(full_size):
