@@ -1,4 +1,4 @@
-"""The files of full-size backbones, which no test can build: cut down to sizes that train a step here, else as they are."""
+"""The files of full-size backbones, which no test can build: cut down until they train a step, else as they are."""
 
 from pathlib import Path
 
