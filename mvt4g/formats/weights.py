@@ -112,4 +112,5 @@ def _read_pickle(path: Path) -> Any:
                 f"{path}: got a pickle that names {refused[1]} (nothing of it was run), want tensors and plain values"
             ) from error
         reason = str(error).strip().partition("\n")[0].partition(". ")[0][:200] or type(error).__name__
+        reason = "no file of torch.save" if reason == "Weights only load failed" else reason
         raise InputError(f"{path}: got {reason}, want a file of tensors (a state dict or .safetensors)") from error

@@ -124,7 +124,8 @@ def read_weight_file(path: Path) -> WeightFile:
     state = tensors_of(content, path) | average
     own = {name.removeprefix(OWN_PREFIX): value for name, value in state.items() if name.startswith(OWN_PREFIX)}
     own = merge_lora(own)
-    file = WeightFile(path, "fit", own, f"a fit of {looks_like(own)}") if own else _foreign(state, path)
+    kind: Literal["fit", "base"] = "fit" if NULL_TEXT in own else "base"  # a base exported under our names
+    file = WeightFile(path, kind, own, f"a {kind} of {looks_like(own)}") if own else _foreign(state, path)
     if broken := [name for name, value in file.weights.items() if not value.isfinite().all()]:
         raise InputError(f"{path}: got values that are not finite in {first_names(broken)}, want numbers")
     return file

@@ -69,6 +69,8 @@ def test_redirector_there_and_back(tmp_path):
     merged = tmp_path / "merged.safetensors"
     assert export("--weights", f"[{base},{overlay}]", "--out", merged, "--format", "own") == 0
     assert_same(read_weights(merged), {f"model.backbone.dit.{n}": v for n, v in backbone.dit.state_dict().items()})
+    once_more = ReDirector(backbone.dit.config, GRID, null_text_length=3, weights=merged)
+    assert_same(once_more.dit.state_dict(), backbone.dit.state_dict())
 
 
 def test_numbers_are_cast(tmp_path):
