@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mvt4g.geometry.rotary import rotate_pairs
-from mvt4g.matching.rows import MAX_LOGITS
+from mvt4g.matching.rows import MAX_LOGITS, frames_at_once
 from mvt4g.matching.tokens import cell_of_pixels, flat_cell
 from mvt4g.types import AttentionTap
 
@@ -72,7 +72,7 @@ def label_log_probability(
         query_rows: After rotary embedding, from ``gather_queries(tap, queries, rotate=True)``.
         tap: Its keys are rotated here, a few frames at a time; gradients reach its angles too.
         cells: Flat (row * w + column); may repeat.
-        max_logits: Most logits held at once; at least one frame is.
+        max_logits: Most logits, or rotated key features, held at once; at least one frame's are.
     """
     frames = rearrange(cells, "b v f q m -> b (v f) q m")
     keys = rearrange(tap.key, "b v f h w k d -> b (v f) (h w) k d")
@@ -86,11 +86,10 @@ class _CellLogProbability(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, keys: Tensor, angles: Tensor, cells: Tensor, max_logits: int) -> Tensor:
-        batch, points, heads, dim = rows.shape
-        ctx.size = max(1, max_logits // max(1, batch * points * heads * keys.shape[2]))
-        asking = rearrange(rows * dim**-0.5, "b q k d -> b k 1 q d")
-        chosen = asking.new_empty(batch, heads, *cells.shape[1:])
-        normaliser = asking.new_empty(batch, heads, *cells.shape[1:3], 1)
+        ctx.size = frames_at_once(rows, keys.shape[2], max_logits)
+        asking = rearrange(rows * rows.shape[-1] ** -0.5, "b q k d -> b k 1 q d")
+        chosen = asking.new_empty(*asking.shape[:2], *cells.shape[1:])
+        normaliser = asking.new_empty(*asking.shape[:2], *cells.shape[1:3], 1)
         with torch.autocast(keys.device.type, enabled=False):
             for part in _frame_parts(keys, ctx.size):
                 logits = asking @ _rotated(keys, angles, part).mT

@@ -17,8 +17,8 @@ from mvt4g.geometry.rotary import rotate_pairs
 from mvt4g.matching.tokens import cell_centre, cell_of_pixels, flat_cell, latent_frame_of, unflat_cell
 from mvt4g.types import AttentionTap, InputError
 
-MAX_LOGITS = 2**23
-"""Logits built at once (32 MiB in fp32); any value gives the same result."""
+MAX_LOGITS = 2**22
+"""Logits, or rotated key features, built at once (16 MiB in fp32); any value gives the same result."""
 
 
 @dataclass(frozen=True)
@@ -204,14 +204,19 @@ def cycle_consistent(
     return torch.stack(consistent, dim=-1)
 
 
+def frames_at_once(query_rows: Float[Tensor, "b q k d"], num_cells: int, max_logits: int) -> int:
+    """Return how many frames' logits, and rotated keys, are at most ``max_logits`` values; at least 1."""
+    batch, points, heads, dim = query_rows.shape
+    return max(1, max_logits // max(1, batch * heads * num_cells * max(points, dim)))
+
+
 def _over_frames(
     function: Callable[[Tensor, Tensor, Tensor], Tensor], query_rows: Tensor, tap: AttentionTap, max_logits: int
 ) -> list[Tensor]:
     """Call ``function(rows, keys, angles)`` on chunks of (view, frame)."""
     key = rearrange(tap.key, "b v f h w k d -> (v f) b (h w) k d")
     angles = rearrange(tap.rotary, "b v f h w k e -> (v f) b (h w) k e")
-    batch, points, heads, _ = query_rows.shape
-    size = max(1, max_logits // max(1, batch * points * heads * key.shape[2]))
+    size = frames_at_once(query_rows, key.shape[2], max_logits)
     with torch.autocast(key.device.type, enabled=False):
         return [function(query_rows, *part) for part in zip(key.split(size), angles.split(size), strict=True)]
 

@@ -28,7 +28,7 @@ def test_equals_its_slow_twin(with_text):
     assert total.max() < 0.9999 if with_text else torch.allclose(total, torch.ones_like(total))
 
 
-@pytest.mark.parametrize("max_logits", [1, 250, 2**23])
+@pytest.mark.parametrize("max_logits", [1, 600, 2**23])
 def test_chunks_change_nothing(max_logits):
     tap = make_tap(3)
     queries = make_queries(tap)
