@@ -8,8 +8,17 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from experiments import runs
 from mvt4g.cli import main as mvt4g
+from mvt4g.data.kubric_datamodule import KubricDataModule
+from mvt4g.synthetic.spec import SceneSpec
+from mvt4g.systems.queries import draw_queries_by_name
+from mvt4g.systems.track_scores import TrackScores
+from mvt4g.systems.tracking import TrackerEvaluation
+from mvt4g.systems.video_tracks import VideoTracks
+from mvt4g.types import LatentGrid, MultiViewClip
 
 FOLDER = Path("runs/tracking")
 BASE = "runs/bases/nano-{seed}/checkpoints/step-00001200.ckpt"
@@ -22,7 +31,17 @@ ARMS: dict[str, tuple[str, ...]] = {
 }
 TAPPED, LAYERS = 2, range(4)
 KINDS = ("ref", "tgt", "cross", "ref_dynamic", "tgt_dynamic", "cross_dynamic")
-Readings = dict[str, dict[str, float]]
+WAYS = (
+    ("supervised", "head", TAPPED),
+    ("unsupervised", "argmax", TAPPED),
+    ("unsupervised", "soft_argmax", TAPPED),
+    ("supervised", "argmax", TAPPED),
+    ("supervised", "soft_argmax", TAPPED),
+    *(("unsupervised", "argmax", layer) for layer in LAYERS if layer != TAPPED),
+)
+"""Arm, method and layer of every way to read tracks."""
+Readings = dict[str, dict[int, dict[str, float]]]
+"""Scores by way and seed."""
 
 
 def main() -> None:
@@ -30,28 +49,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("flags", nargs="*", help="further options of `mvt4g fit`, after --")
     args = parser.parse_args()
-    found = {seed: run_seed(args.folder, seed) for seed in args.seeds}
+    checkpoints = {(arm, seed): fit(args.folder, arm, seed, args.flags) for seed in args.seeds for arm in ARMS}
+    stay = staying()
+    found: Readings = {"every point stays where it was queried": {seed: stay for seed in args.seeds}}
+    for arm, method, layer in WAYS:
+        for seed in args.seeds:
+            run = args.folder / f"{arm}-{seed}" / "tracks" / f"{method}-{layer}"
+            flags = [f"--model.init_args.tracker.method={method}", f"--model.init_args.tracker.layer={layer}"]
+            flags += WITHOUT if arm == "unsupervised" else ()
+            found.setdefault(f"{arm}, {method}, layer {layer}", {})[seed] = test(run, checkpoints[arm, seed], *flags)
     print(comparison(found))
 
 
-def run_seed(folder: Path, seed: int) -> Readings:
-    """Fit both arms of one seed, and read tracks off them in every way."""
+def fit(folder: Path, arm: str, seed: int, flags: Sequence[str]) -> Path:
+    """Fit one arm from the base of a seed, and return its last checkpoint."""
     seeded = (f"--seed_everything={seed}", f"--model.init_args.training.seed={seed}")
     base = f"--model.init_args.backbone.init_args.weights={BASE.format(seed=seed)}"
-    checkpoints = {
-        arm: runs.fit(FIT[0], folder / f"{arm}-{seed}", *FIT[1:], *seeded, base, *flags) for arm, flags in ARMS.items()
-    }
-    read: Readings = {}
-    for arm, checkpoint in checkpoints.items():
-        head = arm == "supervised"
-        ways = [("head", TAPPED)] if head else [("argmax", layer) for layer in LAYERS if layer != TAPPED]
-        ways += [("argmax", TAPPED), ("soft_argmax", TAPPED)]
-        for method, layer in ways:
-            flags = [f"--model.init_args.tracker.method={method}", f"--model.init_args.tracker.layer={layer}"]
-            run = folder / f"{arm}-{seed}" / "tracks" / f"{method}-{layer}"
-            read[f"{arm} {method} {layer}"] = test(run, checkpoint, *flags, *(() if head else WITHOUT))
-    return read
+    return runs.fit(FIT[0], folder / f"{arm}-{seed}", *FIT[1:], *seeded, base, *ARMS[arm], *flags)
 
 
 def test(run: Path, checkpoint: Path, *flags: str) -> dict[str, float]:
@@ -61,15 +77,28 @@ def test(run: Path, checkpoint: Path, *flags: str) -> dict[str, float]:
     return {key: float("nan") if value is None else value for key, value in runs.read_metrics(run).items()}
 
 
-def comparison(found: dict[int, Readings]) -> str:
+def staying() -> dict[str, float]:
+    """Return the scores of the answer that no point moves, in time or between the views, on the same scenes."""
+    scene = SceneSpec(num_frames=3, image_size=(48, 48))
+    data = KubricDataModule(scene=scene, cache_dir=Path("cache/clips"), num_test=32)
+    scores, grid = TrackScores(threshold_px=2.0), LatentGrid(temporal_stride=1, spatial_stride=4, channels=16)
+    data.setup("test")
+    for batch in data.test_dataloader():
+        assert isinstance(batch, MultiViewClip)
+        truth = draw_queries_by_name(batch, batch.name, grid, TrackerEvaluation().num_queries, seed=0)
+        tracks = truth.queries[:, None, None, :, 2:].expand(truth.tracks.shape)
+        scores.add(VideoTracks(tracks, torch.ones_like(truth.visible), tracks[..., 0]), truth, scene.image_size)
+    return {f"test/{key}@0.10": float(value) for key, value in scores.scores().items()}
+
+
+def comparison(found: Readings) -> str:
     """Return delta_avg in points of every way to read tracks, mean over seeds and the seeds' least and most."""
     rows: dict[str, Sequence[str]] = {}
-    for way in next(iter(found.values())):
-        values = {
-            kind: [100 * read[way][f"test/tapvid/{kind}/delta_avg@0.10"] for read in found.values()] for kind in KINDS
-        }
-        rows[way] = [f"{statistics.fmean(each):.1f} ({min(each):.1f}-{max(each):.1f})" for each in values.values()]
-    return runs.table(KINDS, rows)
+    for way, of_seed in found.items():
+        values = [[100 * read[f"test/tapvid/{kind}/delta_avg@0.10"] for read in of_seed.values()] for kind in KINDS]
+        every = [statistics.fmean(seed) for seed in zip(*values[:3], strict=True)]
+        rows[way] = [f"{statistics.fmean(each):.1f} ({min(each):.1f}-{max(each):.1f})" for each in (every, *values)]
+    return runs.table(("mean of three", *KINDS), rows)
 
 
 if __name__ == "__main__":
