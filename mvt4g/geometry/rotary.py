@@ -17,5 +17,11 @@ def rotate_pairs(x: Float[Tensor, "*b d"], angles: Float[Tensor, "*#b half_d"]) 
     assert x.shape[-1] == 2 * angles.shape[-1], f"{x.shape[-1]} features need half as many angles: {angles.shape[-1]}"
     precision = torch.promote_types(x.dtype, torch.float32)
     angles = angles.to(precision)
-    pairs = torch.view_as_complex(x.to(precision).unflatten(-1, (-1, 2)).contiguous())
-    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2).to(x.dtype)
+    pairs = x.to(precision).unflatten(-1, (-1, 2))
+    if torch.compiler.is_compiling():  # which generates no code for complex numbers
+        even, odd, cosine, sine = *pairs.unbind(-1), angles.cos(), angles.sin()
+        turned = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1)
+    else:
+        unit = torch.polar(torch.ones_like(angles), angles)
+        turned = torch.view_as_real(torch.view_as_complex(pairs.contiguous()) * unit)
+    return turned.flatten(-2).to(x.dtype)
