@@ -371,6 +371,7 @@ def _quieten_lightning() -> None:
     for meant in (
         "LightningCLI's args parameter",
         "does not have many workers",
+        "module\\(s\\) in eval mode at the start of training",
         "callbacks used to create the checkpoint need to be provided",
         "Checkpoint directory .* exists and is not empty",
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
