@@ -104,18 +104,19 @@ class _CellLogProbability(torch.autograd.Function):
         asking, keys, angles, cells, normaliser = ctx.saved_tensors
         rows_grad, keys_grad = torch.zeros_like(asking), torch.empty_like(keys)
         angles_grad = torch.empty_like(angles) if ctx.needs_input_grad[2] else None
-        for part in _frame_parts(keys, ctx.size):
-            rotated = _rotated(keys, angles, part)
-            upstream = grad[:, :, part]
-            logits_grad = (asking @ rotated.mT).sub_(normaliser[:, :, part]).exp_()
-            logits_grad.mul_(-upstream.sum(dim=-1, keepdim=True))
-            logits_grad.scatter_add_(-1, cells[:, None, part].expand(upstream.shape), upstream)
-            rows_grad += (logits_grad @ rotated).sum(dim=2, keepdim=True)
-            rotated_grad = rearrange(logits_grad.mT @ asking, "b k n l d -> b n l k d")
-            keys_grad[:, part] = rotate_pairs(rotated_grad, -angles[:, part])
-            if angles_grad is not None:
-                turned = _turning(rearrange(rotated, "b k n l d -> b n l k d"), rotated_grad)
-                angles_grad[:, part] = turned.sum_to_size(angles[:, part].shape)
+        with torch.autocast(keys.device.type, enabled=False):
+            for part in _frame_parts(keys, ctx.size):
+                rotated = _rotated(keys, angles, part)
+                upstream = grad[:, :, part]
+                logits_grad = (asking @ rotated.mT).sub_(normaliser[:, :, part]).exp_()
+                logits_grad.mul_(-upstream.sum(dim=-1, keepdim=True))
+                logits_grad.scatter_add_(-1, cells[:, None, part].expand(upstream.shape), upstream)
+                rows_grad += (logits_grad @ rotated).sum(dim=2, keepdim=True)
+                rotated_grad = rearrange(logits_grad.mT @ asking, "b k n l d -> b n l k d")
+                keys_grad[:, part] = rotate_pairs(rotated_grad, -angles[:, part])
+                if angles_grad is not None:
+                    turned = _turning(rearrange(rotated, "b k n l d -> b n l k d"), rotated_grad)
+                    angles_grad[:, part] = turned.sum_to_size(angles[:, part].shape)
         rows_grad = rearrange(rows_grad * keys.shape[-1] ** -0.5, "b k 1 q d -> b q k d")
         return rows_grad, keys_grad, angles_grad, None, None
 

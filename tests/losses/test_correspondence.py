@@ -239,6 +239,16 @@ def test_what_cannot_be_read_is_refused():
         CorrespondenceLoss()({0: tap}, queries, *batch[1:])
 
 
+def test_bfloat16_autocast_leaves_it_and_its_gradients_in_fp32():
+    tap, batch = make_tap(0), make_batch()
+    low = replace(tap, query=tap.query.detach().float(), key=tap.key.detach().float(), rotary=tap.rotary.float())
+    leaves = low.query.requires_grad_(), low.key.requires_grad_()
+    expected = torch.autograd.grad(CorrespondenceLoss()({0: low}, *batch).total.sum(), leaves)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        grads = torch.autograd.grad(CorrespondenceLoss()({0: low}, *batch).total.sum(), leaves)
+    assert all(torch.equal(grad, other) for grad, other in zip(grads, expected, strict=True))
+
+
 def test_one_frame_of_one_cell_costs_nothing_and_has_no_gradient():
     query, key = (torch.randn(1, 2, 1, 1, 1, 2, 4, requires_grad=True) for _ in range(2))
     tap = AttentionTap(0, query, key, torch.zeros(1, 2, 1, 1, 1, 1, 2), torch.arange(1), STRIDE)

@@ -123,15 +123,16 @@ class _LocalDots(torch.autograd.Function):
         side = round(rows.shape[-1] ** 0.5)
         query_grad, key_grad = torch.empty_like(query), torch.zeros_like(keys)
         fraction_grad = torch.empty_like(fraction) if ctx.needs_input_grad[3] else None
-        for part, gathered in _point_blocks(keys, rows, ctx.block):
-            square = _per_cell(grad[part], side - 1)
-            if fraction_grad is not None:
-                dots = _per_cell(gathered @ query[part].mT, side)
-                fraction_grad[part] = _fraction_gradient(dots, square, fraction[part])
-            dots_grad = _unblended(square, fraction[part]).view(len(gathered), -1, query.shape[1])
-            torch.matmul(dots_grad.mT, gathered, out=query_grad[part])
-            torch.matmul(dots_grad, query[part], out=gathered)  # no longer needed: its memory serves the gradient
-            key_grad.index_add_(0, rows[part].flatten(), gathered.flatten(0, 1))
+        with torch.autocast(query.device.type, enabled=False):
+            for part, gathered in _point_blocks(keys, rows, ctx.block):
+                square = _per_cell(grad[part], side - 1)
+                if fraction_grad is not None:
+                    dots = _per_cell(gathered @ query[part].mT, side)
+                    fraction_grad[part] = _fraction_gradient(dots, square, fraction[part])
+                dots_grad = _unblended(square, fraction[part]).view(len(gathered), -1, query.shape[1])
+                torch.matmul(dots_grad.mT, gathered, out=query_grad[part])
+                torch.matmul(dots_grad, query[part], out=gathered)  # no longer needed: its memory serves the gradient
+                key_grad.index_add_(0, rows[part].flatten(), gathered.flatten(0, 1))
         return query_grad, key_grad, None, fraction_grad, None
 
 

@@ -57,4 +57,4 @@ def reduced(maps: Float[Tensor, "m h w d"], scale: int) -> Float[Tensor, "m smal
         return maps
     size = [max(1, round(side / scale)) for side in maps.shape[1:3]]
     channels_first = rearrange(maps, "m h w d -> m d h w")
-    return rearrange(F.interpolate(channels_first, size=size, mode="area"), "m d h w -> m h w d")
+    return rearrange(F.interpolate(channels_first, size=size, mode="area"), "m d h w -> m h w d").contiguous()
