@@ -134,7 +134,7 @@ class Backbone(nn.Module):
         null = self.null_text.expand(batch, -1, -1)
         if text is None:
             return null
-        if dropped is None or text.shape[2] != null.shape[2]:
+        if dropped is None or text.shape[2] != null.shape[2]:  # of another width: the DiT says so
             return text
         length = max(text.shape[1], null.shape[1])
         text, null = (F.pad(part, (0, 0, 0, length - part.shape[1])) for part in (text, null))
