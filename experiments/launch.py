@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -153,9 +153,10 @@ class LocalLauncher:
                 yield future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            while wait(futures, timeout=0.1).not_done:
+            while any(future.running() for future in futures):
                 for process in list(_AT_WORK.values()):
                     process.terminate()
+                time.sleep(0.1)
 
 
 class SubmititLauncher:

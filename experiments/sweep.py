@@ -50,7 +50,7 @@ def main(args: Sequence[str] | None = None) -> int:
                 _describe(run)
             return 0
         sweep.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(sweep.path, sweep.folder / "sweep.yaml")
+        shutil.copyfile(sweep.path, sweep.folder / f"{sweep.name}.yaml")
         launcher = _launcher(options, sweep.folder)
     except InputError as error:
         sys.stderr.write(f"sweep: {' '.join(str(error).split())}\n")

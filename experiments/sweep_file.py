@@ -124,6 +124,11 @@ class SweepFile:
         self.table: dict[str, Any] = self._take(content, "table", dict, {})
         self._check()
 
+    @property
+    def name(self) -> str:
+        """What files made from this one are called by; sweeps that share a folder keep theirs apart."""
+        return f"{self.path.absolute().parent.name}-{self.path.stem}"
+
     def error(self, place: Place, message: str) -> InputError:
         """Return an error that names the line of an entry, or of the nearest one around it."""
         while place and place not in self.lines:

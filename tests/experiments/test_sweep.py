@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from experiments.collect import main as collect
 from experiments.sweep import main
 from experiments.sweep_file import SweepFile
 
@@ -151,7 +152,7 @@ def test_a_run_that_outlived_its_sweep_is_waited_for(tmp_path):
 
 
 def test_a_sweep_that_is_told_to_stop_stops_its_runs(tmp_path):
-    path = counting(tmp_path, (1000,), pause=0.1)
+    path = counting(tmp_path, (1000, 1001), pause=0.1)
     process = start_sweep(path, "--jobs", "2")
     wait_for(tmp_path, "runs/*/state", 2)
     process.terminate()
@@ -159,6 +160,7 @@ def test_a_sweep_that_is_told_to_stop_stops_its_runs(tmp_path):
     there = contents(tmp_path, "state")
     time.sleep(0.5)
     assert contents(tmp_path, "state") == there
+    assert set(there) == {"goal=1000-0", "goal=1000-1"}, "those in the queue never start"
 
 
 BAD = {
@@ -237,6 +239,8 @@ set: {{trainer.max_steps: 8, trainer.limit_val_batches: 0}}
 variants:
   without: {{model.init_args.training.weight_corr: 0}}
   with: {{}}
+table:
+  scores: {{PSNR: [test/psnr, higher], loss: [train/loss, lower]}}
 """)
     return path
 
@@ -257,6 +261,11 @@ def test_six_runs_killed_in_the_middle_end_as_ones_never_killed(tmp_path):
     assert len(metrics) == 6
     assert contents(killed, "test/metrics.json") == metrics
     assert len(set(metrics.values())) == 6, "negative control: six runs differ"
+    for folder in (through, killed):
+        assert collect([str(folder / "sweep.yaml")]) == 0
+    for table in (".md", ".csv"):
+        found, wanted = (folder / "runs" / f"{folder.name}-sweep{table}" for folder in (killed, through))
+        assert found.read_bytes() == wanted.read_bytes()
     for path in through.glob("runs/*/checkpoints/step-00000008.ckpt"):
         wanted = torch.load(path, weights_only=True)["state_dict"]
         found = torch.load(killed / path.relative_to(through), weights_only=True)["state_dict"]

@@ -1,0 +1,296 @@
+"""Gathers the runs of a sweep into one table: ``python -m experiments.collect FILE.yaml``.
+
+What is shown stands in the sweep file:
+
+    table:
+      control: plucker                                # the arm that others are held against, seed by seed
+      scores:
+        "PSNR, dB": [test/psnr, higher]               # a key of metrics.json, or of the fit's events: its last value
+        "best layer's PCK": ["test/attention_pck/layer*/cross@0.50", higher]     # the best of several
+        "failed poses": [test/camera/mvtrack4gen/num_failed, neither]
+
+Written into the sweep's folder: a table (``.md``), a row a run (``.csv``) and a plot (``.png``), and in every run's own
+an event file that TensorBoard's HParams tab reads. Runs that did not finish are named beneath the table.
+"""
+
+import argparse
+import csv
+import fnmatch
+import json
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.plots import dot_plot
+from experiments.sweep_file import Run, SweepFile
+from mvt4g.formats.atomic import appearing
+from mvt4g.types import InputError
+
+BETTER = ("higher", "lower", "neither")
+TABLE_KEYS = ("control", "scores", "curves", "pictures", "title", "about")
+MINUS = "−"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A column of the table.
+
+    Attributes:
+        label: Its heading.
+        key: Of metrics.json or of the fit's events; with ``*`` the best of all that match.
+        better: higher, lower or neither.
+    """
+
+    label: str
+    key: str
+    better: str
+
+    def best(self, values: Sequence[float]) -> float:
+        """Return the best of some values, NaN for none."""
+        known = [value for value in values if not math.isnan(value)]
+        if not known:
+            return math.nan
+        return min(known) if self.better == "lower" else max(known)
+
+
+class Results:
+    """What the runs of a sweep scored, by arm and seed, in the file's order whatever the order they ran in.
+
+    Raises:
+        InputError: If the file's ``table`` cannot be understood, naming the line.
+    """
+
+    def __init__(self, sweep: SweepFile) -> None:
+        self.sweep, self.runs = sweep, sweep.runs()
+        self.arms = list(dict.fromkeys(run.arm for run in self.runs))
+        self.seeds = list(sweep.seeds)
+        self.control, self.scores = self._control(), self._scores()
+        self.values: dict[tuple[str, int, str], float] = {}
+        self.unfinished: list[Run] = []
+        for run in self.runs:
+            metrics = run_metrics(run)
+            if not metrics:
+                self.unfinished.append(run)
+            for score in self.scores:
+                found = [value for key, value in metrics.items() if fnmatch.fnmatchcase(key, score.key)]
+                self.values[run.arm, run.seed, score.label] = score.best(found)
+
+    def of(self, arm: str, score: Score) -> list[float]:
+        """Return an arm's values over the seeds, without the missing ones."""
+        values = [self.values[arm, seed, score.label] for seed in self.seeds]
+        return [value for value in values if not math.isnan(value)]
+
+    def differences(self, arm: str, score: Score) -> list[float]:
+        """Return arm minus control of every seed that both have."""
+        pairs = [(self.values[arm, seed, score.label], self.values[self.control, seed, score.label])
+                 for seed in self.seeds]  # fmt: skip
+        return [ours - theirs for ours, theirs in pairs if not math.isnan(ours - theirs)]
+
+    def differing_options(self) -> list[str]:
+        """Return the options that are not the same in all arms."""
+        paths = dict.fromkeys(path for run in self.runs for path in run.options)
+        return [path for path in paths if len({json.dumps(run.options.get(path, "")) for run in self.runs}) > 1]
+
+    def _control(self) -> str:
+        for key in self.sweep.table.keys() - set(TABLE_KEYS):
+            raise self.sweep.error(("table", key), f"table: got {key!r}, want some of {', '.join(TABLE_KEYS)}")
+        control = self.sweep.table.get("control", self.arms[0])
+        if control not in self.arms:
+            raise self.sweep.error(("table", "control"), f"control: got {control!r}, want one of {self.arms}")
+        return control
+
+    def _scores(self) -> list[Score]:
+        entries = self.sweep.table.get("scores")
+        if not (isinstance(entries, dict) and entries):
+            raise self.sweep.error(("table",), "table: got no scores, want scores: {LABEL: [KEY, higher]}")
+        for label, entry in entries.items():
+            if not (isinstance(entry, list) and len(entry) == 2 and entry[1] in BETTER):
+                place = ("table", "scores", label)
+                raise self.sweep.error(place, f"{label}: got {entry!r}, want [KEY, one of {', '.join(BETTER)}]")
+        return [Score(label, *entry) for label, entry in entries.items()]
+
+
+def run_metrics(run: Run) -> dict[str, float]:
+    """Return a run's scores, null as NaN, with the last values of its fit's events; empty until all tests are done."""
+    found: dict[str, float] = {}
+    for step in run.steps:
+        if step.verb == "test":
+            path = step.folder / "test" / "metrics.json"
+            if not path.exists():
+                return {}
+            prefix = "" if step.folder == run.folder else f"{step.name}/"
+            read = json.loads(path.read_text())
+            found |= {prefix + key: math.nan if value is None else value for key, value in read.items()}
+    return {**{tag: curve[-1][1] for tag, curve in curves(run).items()}, **found}
+
+
+def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
+    """Return the scalars of a run's fit as (step, value), by tag; of a step logged twice the later value."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # takes a second
+
+    if not any(run.folder.glob("events.out.tfevents.*")):
+        return {}
+    events = EventAccumulator(str(run.folder), size_guidance={"scalars": 0})
+    events.Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if "/" in tag]
+    return {tag: sorted({event.step: event.value for event in events.Scalars(tag)}.items()) for tag in tags}
+
+
+def tables(results: Results) -> str:
+    """Return the table of means and that of paired differences, as Markdown."""
+    labels = [score.label for score in results.scores]
+    head = ["| |" + "|".join(f" {label} " for label in labels) + "|", "|---|" + "---:|" * len(labels)]
+    best = {score.label: score.best([_mean(results.of(arm, score)) for arm in results.arms])
+            for score in results.scores}  # fmt: skip
+    seeds = f"{len(results.seeds)} seed{'s' if len(results.seeds) > 1 else ''}"
+    lines = [f"Mean ± standard deviation over {seeds}, best in bold.", "", *head]
+    for arm in results.arms:
+        cells = []
+        for score in results.scores:
+            values = results.of(arm, score)
+            cell = _spread(values, len(results.seeds))
+            marked = score.better != "neither" and values and _mean(values) == best[score.label]
+            cells.append(f"**{cell}**" if marked else cell)
+        lines.append(f"| {arm} |" + "|".join(f" {cell} " for cell in cells) + "|")
+    lines += [
+        "",
+        f"Difference to {results.control}, seed by seed: mean ± standard deviation (share of its mean; in how many "
+        "seeds it is better).",
+        "",
+        *head,
+    ]
+    for arm in results.arms:
+        if arm != results.control:
+            cells = [_difference(results, arm, score) for score in results.scores]
+            lines.append(f"| {arm} |" + "|".join(f" {cell} " for cell in cells) + "|")
+    if results.unfinished:
+        lines += ["", f"Not finished: {', '.join(run.name for run in results.unfinished)}."]
+    return "\n".join(lines) + "\n"
+
+
+def cpu_minutes(results: Results) -> float:
+    """Return the processor time that the runs took, in minutes, as far as it was kept."""
+    times = [json.loads(path.read_text()) for run in results.runs if (path := run.folder / "times.json").exists()]
+    return sum(step["cpu_s"] for run in times for step in run.values()) / 60
+
+
+def write_csv(path: Path, results: Results) -> None:
+    """Write one row a run: arm, seed, the options that tell arms apart, the scores; a missing one is an empty cell."""
+    options = results.differing_options()
+    with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["arm", "seed", *options, *(score.label for score in results.scores)])
+        for run in results.runs:
+            values = [results.values[run.arm, run.seed, score.label] for score in results.scores]
+            settings = [_text(run.options.get(option, "")) for option in options]
+            writer.writerow([run.arm, run.seed, *settings, *("" if math.isnan(value) else value for value in values)])
+
+
+def write_hparams(results: Results) -> None:
+    """Write what TensorBoard's HParams tab compares runs by, in place of what was written before."""
+    from torch.utils.tensorboard import SummaryWriter
+    from torch.utils.tensorboard.summary import hparams
+
+    options = results.differing_options()
+    names = {path: short for path, short in zip(options, _short_names(options), strict=True)}
+    for run in results.runs:
+        if run in results.unfinished:
+            continue
+        settings: dict[str, Any] = {"arm": run.arm, "seed": run.seed}
+        settings |= {names[path]: _text(run.options.get(path, "")) for path in options}
+        values = {score.label: results.values[run.arm, run.seed, score.label] for score in results.scores}
+        for old in run.folder.glob("events.out.tfevents.*.hparams"):
+            old.unlink()
+        writer = SummaryWriter(run.folder, filename_suffix=".hparams")
+        for summary in hparams(settings, values):
+            writer._get_file_writer().add_summary(summary)
+        for label, value in values.items():
+            writer.add_scalar(label, value)
+        writer.close()
+
+
+def panels(results: Results) -> list[tuple[str, dict[str, list[float]]]]:
+    """Return the heading and every arm's values of each score."""
+    notes = {"higher": " (higher is better)", "lower": " (lower is better)", "neither": ""}
+    return [(score.label + notes[score.better], {arm: results.of(arm, score) for arm in results.arms})
+            for score in results.scores]  # fmt: skip
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Collect a sweep and print its table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", type=Path, help="the sweep file")
+    options = parser.parse_args(args)
+    try:
+        results = Results(SweepFile(options.file))
+    except InputError as error:
+        sys.stderr.write(f"collect: {error}\n")
+        return 2
+    place = results.sweep.folder / results.sweep.name
+    text = tables(results)
+    with appearing(Path(f"{place}.md")) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    write_csv(Path(f"{place}.csv"), results)
+    write_hparams(results)
+    with appearing(Path(f"{place}.png")) as temporary:
+        dot_plot(panels(results)).save(temporary)
+    print(text)
+    print(f"{cpu_minutes(results):.1f} CPU-minutes; {place}.md, .csv, .png")
+    return 0
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else math.nan
+
+
+def _spread(values: Sequence[float], wanted: int) -> str:
+    if not values:
+        return "n/a"
+    digits = _digits(_mean(values))
+    text = f"{_mean(values):.{digits}f}"
+    if len(values) > 1:
+        text += f" ± {statistics.stdev(values):.{digits}f}"
+    return text if len(values) == wanted else f"{text} (n = {len(values)})"
+
+
+def _difference(results: Results, arm: str, score: Score) -> str:
+    differences = results.differences(arm, score)
+    if not differences:
+        return "n/a"
+    mean, control = _mean(differences), _mean(results.of(results.control, score))
+    digits = _digits(control)
+    text = f"{mean:+.{digits}f}"
+    if len(differences) > 1:
+        text += f" ± {statistics.stdev(differences):.{digits}f}"
+    notes = [f"{100 * mean / abs(control):+.0f} %"] if control else []
+    if score.better != "neither":
+        better = sum(value > 0 if score.better == "higher" else value < 0 for value in differences)
+        notes.append(f"{better}/{len(differences)}")
+    return f"{text} ({', '.join(notes)})".replace("-", MINUS)
+
+
+def _digits(size: float) -> int:
+    """Return how many decimals show about three figures."""
+    return 2 if abs(size) >= 3 else 3 if abs(size) >= 0.1 else 4
+
+
+def _text(value: Any) -> str | int | float | bool:
+    return value if isinstance(value, str | int | float | bool) else json.dumps(value)
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    """Return the shortest endings of dotted paths that tell them apart."""
+    parts = [path.split(".") for path in paths]
+    short = []
+    for own in parts:
+        count = next(n for n in range(1, len(own) + 1) if sum(other[-n:] == own[-n:] for other in parts) == 1)
+        short.append(".".join(own[-count:]))
+    return short
+
+
+if __name__ == "__main__":
+    sys.exit(main())

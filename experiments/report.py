@@ -1,0 +1,156 @@
+"""One page a sweep, to send to a colleague: ``python -m experiments.report FILE.yaml``.
+
+Tables, dots of every seed, curves, videos and pictures of the arms side by side, all inside one HTML file that asks for
+nothing from a network. Beside ``scores`` (see ``experiments.collect``) the sweep file's ``table`` may hold:
+
+    title, about: two lines of text
+    curves: [train/loss_diff]                            # tags of the fit's events
+    pictures: {"generated videos": "test/media/videos-*.gif"}        # the last file that matches, in every run's folder
+"""
+
+import argparse
+import base64
+import html
+import io
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from experiments.collect import Results, cpu_minutes, curves, panels, tables
+from experiments.plots import SCALE, curve_plot, dot_plot
+from experiments.sweep_file import SweepFile
+from mvt4g.formats.atomic import appearing
+from mvt4g.types import InputError
+
+TYPES = {".gif": "image/gif", ".jpg": "image/jpeg", ".png": "image/png", ".mp4": "video/mp4"}
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #282828; margin: 2rem auto; max-width: 76rem; padding: 0 1.5rem }
+h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem }
+.about { font-size: 1.05rem; margin: 0 0 .3rem } .made, figcaption { color: #666; font-size: .85rem }
+.wide { overflow-x: auto } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
+th { white-space: normal; vertical-align: bottom } th:first-child, td:first-child { text-align: left }
+tr:hover td { background: #f4f6f8 } b { color: #00629b }
+.side { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; max-width: 100% }
+.shown figure { flex: 1 1 24rem; max-width: 36rem } .shown img, .shown video { width: 100%; image-rendering: pixelated }
+img, video { max-width: 100% }
+code, pre { background: #f4f4f4; font-size: .85rem } pre { padding: .6rem; overflow-x: auto }
+"""
+
+
+def page(results: Results) -> str:
+    """Return the report of a sweep as one HTML document."""
+    shown = results.sweep.table
+    title = shown.get("title", results.sweep.path.stem)
+    count = f"{len(results.runs) - len(results.unfinished)} of {len(results.runs)} runs finished"
+    made = f"{count}, {len(results.seeds)} seeds, {cpu_minutes(results):.0f} CPU-minutes, control: {results.control}"
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        f'<p class="about">{html.escape(shown.get("about", ""))}</p>',
+        f'<p class="made">{html.escape(made)}</p>',
+        "<h2>Scores</h2>",
+        markdown(tables(results)),
+        "<h2>Every seed</h2>",
+        picture(dot_plot(panels(results)), "A dot a seed, a bar at their mean."),
+    ]
+    if shown.get("curves"):
+        parts += ["<h2>Training</h2>", '<div class="side">', *_curves(results, shown["curves"]), "</div>"]
+    for caption, pattern in shown.get("pictures", {}).items():
+        parts += [
+            f"<h2>{html.escape(caption)}</h2>",
+            '<div class="side shown">',
+            *_pictures(results, pattern),
+            "</div>",
+        ]
+    parts += ["<h2>What was run</h2>", f"<pre>{html.escape(results.sweep.path.read_text())}</pre>"]
+    body = "\n".join(parts)
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def markdown(text: str) -> str:
+    """Return paragraphs and tables of Markdown, as ``collect.tables`` writes them, as HTML."""
+    parts = []
+    for block in re.split(r"\n\n+", text.strip()):
+        lines = block.splitlines()
+        if not lines[0].startswith("|"):
+            parts.append(f"<p>{_inline(block)}</p>")
+            continue
+        head, _, *rows = ([_inline(cell.strip()) for cell in line.strip("|").split("|")] for line in lines)
+        body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+        top = "".join(f"<th>{cell}</th>" for cell in head)
+        parts.append(f'<div class="wide"><table><tr>{top}</tr>\n{body}</table></div>')
+    return "\n".join(parts)
+
+
+def picture(image: Image.Image, caption: str) -> str:
+    """Return a plot as a figure that carries its picture within."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    source = _data("image/png", buffer.getvalue())
+    size = f'width="{image.width // SCALE}"'
+    note = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img {size} alt="{html.escape(caption or "plot")}" src="{source}">{note}</figure>'
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Write a sweep's report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", type=Path, help="the sweep file")
+    parser.add_argument("--out", type=Path, help="the HTML file; by default in the sweep's folder")
+    options = parser.parse_args(args)
+    try:
+        results = Results(SweepFile(options.file))
+        out = options.out or results.sweep.folder / f"{results.sweep.name}.html"
+        with appearing(out) as temporary:
+            temporary.write_text(page(results), encoding="utf-8")
+    except InputError as error:
+        sys.stderr.write(f"report: {error}\n")
+        return 2
+    print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _curves(results: Results, tags: Sequence[str]) -> Iterator[str]:
+    found = {run.name: curves(run) for run in results.runs}
+    for tag in tags:
+        arms = {
+            arm: [found[run.name][tag] for run in results.runs if run.arm == arm and tag in found[run.name]]
+            for arm in results.arms
+        }
+        if any(arms.values()):
+            yield picture(curve_plot(tag, arms), "")
+
+
+def _pictures(results: Results, pattern: str) -> Iterator[str]:
+    """Yield each arm's picture from the first seed that has one."""
+    for arm in results.arms:
+        for run in results.runs:
+            files = sorted(run.folder.glob(pattern)) if run.arm == arm else []
+            if files and files[-1].suffix in TYPES:
+                yield _figure(files[-1], run.name)
+                break
+
+
+def _figure(path: Path, caption: str) -> str:
+    kind = TYPES[path.suffix]
+    source = _data(kind, path.read_bytes())
+    shown = f'<img alt="{html.escape(caption)}" src="{source}">'
+    if kind.startswith("video"):
+        shown = f'<video autoplay loop muted playsinline controls src="{source}"></video>'
+    return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _inline(text: str) -> str:
+    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html.escape(text))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""The table of a sweep, computed by hand, whatever the order its runs ended in."""
+
+import base64
+import csv
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
+
+from experiments.collect import Results, main, tables
+from experiments.plots import mean_curve, padded_range, round_values
+from experiments.report import main as write_report
+from experiments.sweep_file import SweepFile
+from mvt4g.types import InputError
+
+ROOT = Path(__file__).parents[2]
+SCORES = {
+    "plain-0": (10.0, 0.5, 1.0), "plain-1": (12.0, 0.5, 2.0), "plain-2": (14.0, None, 3.0),
+    "extra-0": (11.0, 0.25, 4.0), "extra-1": (14.0, 0.25, 5.0), "extra-2": (13.0, 0.25, 6.0),
+}  # fmt: skip
+"""PSNR, error and the better of two layers, by run."""
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def write_run(folder: Path, name: str) -> None:
+    psnr, error, layer = SCORES[name]
+    test = folder / "runs" / name / "test"
+    (test / "media").mkdir(parents=True)
+    metrics = {"test/psnr": psnr, "test/error": error, "test/layer0/pck": 0.5, "test/layer1/pck": layer}
+    (test / "metrics.json").write_text(json.dumps(metrics))
+    (test.parent / "times.json").write_text(json.dumps({"fit": {"cpu_s": 30.0}, "test": {"cpu_s": 20.0}}))
+    frames = [Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in (0, 255)]
+    frames[0].save(test / "media" / "videos-00000004.gif", save_all=True, append_images=frames[1:])
+    with SummaryWriter(str(test.parent)) as writer:
+        for step in (0, 1, 2):
+            writer.add_scalar("train/loss_diff", psnr - step, step)
+
+
+def sweep_of(folder: Path, names: list[str]) -> SweepFile:
+    for name in names:
+        write_run(folder, name)
+    path = folder / "sweep.yaml"
+    path.write_text(f"""
+folder: {folder}/runs
+configs: [configs/debug.yaml]
+seeds: [0, 1, 2]
+variants:
+  plain: {{model.init_args.training.weight_corr: 0}}
+  extra: {{}}
+table:
+  title: Made <up>
+  control: plain
+  scores:
+    PSNR: [test/psnr, higher]
+    error: [test/error, lower]
+    best layer: ["test/layer?/pck", higher]
+    last loss: [train/loss_diff, neither]
+  curves: [train/loss_diff]
+  pictures: {{generated: "test/media/videos-*.gif"}}
+""")
+    return SweepFile(path)
+
+
+SWEEPS = [path for path in sorted((ROOT / "experiments").glob("*/*.yaml")) if "\nfolder:" in f"\n{path.read_text()}"]
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_sweep_file_of_ours_can_be_read(path):
+    sweep = SweepFile(path)
+    assert sweep.runs()
+    if sweep.table:
+        assert Results(sweep).scores
+
+
+def test_the_table_by_hand(tmp_path):
+    text = tables(Results(sweep_of(tmp_path, [*SCORES])))
+    _, means, differences = text.split("| | PSNR | error | best layer | last loss |\n|---|---:|---:|---:|---:|\n")
+    plain, extra = means.splitlines()[:2]
+    assert plain == "| plain | 12.00 ± 2.00 | 0.500 ± 0.000 (n = 2) | 2.000 ± 1.000 | 10.00 ± 2.00 |"
+    assert extra == "| extra | **12.67 ± 1.53** | **0.250 ± 0.000** | **5.00 ± 1.00** | 10.67 ± 1.53 |"
+    (line,) = differences.splitlines()
+    assert line == (
+        "| extra | +0.67 ± 1.53 (+6 %, 2/3) | −0.250 ± 0.000 (−50 %, 2/2) | +3.000 ± 0.000 (+150 %, 3/3) "
+        "| +0.67 ± 1.53 (+7 %) |"
+    )
+
+
+def test_the_table_does_not_depend_on_the_order_of_runs(tmp_path, capsys):
+    found = {}
+    for order in (1, -1):
+        folder = tmp_path / str(order)
+        folder.mkdir()
+        sweep = sweep_of(folder, [*SCORES][::order])
+        assert main([str(sweep.path)]) == 0
+        found[order] = [(folder / "runs" / f"{sweep.name}{kind}").read_bytes() for kind in (".md", ".csv", ".png")]
+    assert found[1] == found[-1]
+
+
+def test_unfinished_runs_are_named(tmp_path, capsys):
+    sweep = sweep_of(tmp_path, ["plain-0", "extra-0", "extra-1"])
+    assert main([str(sweep.path)]) == 0
+    text = capsys.readouterr().out
+    assert "Not finished: plain-1, plain-2, extra-2." in text
+    assert "| plain | 10.00 (n = 1) | 0.500 (n = 1) | 1.000 (n = 1) | 8.00 (n = 1) |" in text
+    assert "| extra | +1.00 (+10 %, 1/1) |" in text, "over the seed that both have"
+    assert "2.5 CPU-minutes" in text
+
+
+def test_rows_of_runs(tmp_path, capsys):
+    sweep = sweep_of(tmp_path, [*SCORES])
+    assert main([str(sweep.path)]) == 0
+    with (tmp_path / "runs" / f"{sweep.name}.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    third = dict(zip(("PSNR", "error", "best layer", "last loss"), ("14.0", "", "3.0", "12.0"), strict=True))
+    option = {"model.init_args.training.weight_corr": "0"}
+    assert rows[2] == {"arm": "plain", "seed": "2", **option, **third}
+
+
+def test_hparams_of_every_run(tmp_path, capsys):
+    sweep = sweep_of(tmp_path, [*SCORES])
+    for _ in range(2):
+        assert main([str(sweep.path)]) == 0
+    (path,) = (tmp_path / "runs" / "plain-1").glob("events.out.tfevents.*.hparams")
+    events = EventAccumulator(str(path))
+    events.Reload()
+    assert {tag: events.Scalars(tag)[0].value for tag in ("PSNR", "best layer")} == {"PSNR": 12.0, "best layer": 2.0}
+    content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    for text in (b"arm", b"plain", b"seed", b"weight_corr"):
+        assert text in content
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("control: plain", "control: plane", 10),
+        ("[test/psnr, higher]", "[test/psnr, up]", 12),
+        ("  curves", "  curvs", 16),
+    ],
+)
+def test_a_bad_table_entry_names_its_line(tmp_path, old, new, line):
+    path = sweep_of(tmp_path, []).path
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(InputError, match=f"sweep.yaml:{line}: "):
+        Results(SweepFile(path))
+
+
+def test_curves_and_axes():
+    assert mean_curve([[(0, 1.0), (1, 3.0), (2, 9.0)], [(0, 3.0), (1, 5.0)]]) == [(0, 2.0), (1, 4.0)]
+    assert round_values(0.0, 1.0) == [0.0, 0.5, 1.0]
+    assert round_values(-0.13, 0.25) == [-0.1, 0.0, 0.1, 0.2]
+    assert padded_range([2.0, 2.0]) == (1.0, 3.0)
+    assert padded_range([float("nan"), 0.0, 1.0], 0.5) == (-0.5, 1.5)
+
+
+class Links(HTMLParser):
+    """Gathers whatever a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attrs if name in ("src", "href", "srcset", "poster")]
+
+
+def test_the_report_holds_all_it_shows(tmp_path, capsys):
+    sweep = sweep_of(tmp_path, [*SCORES])
+    out = tmp_path / "report.html"
+    assert write_report([str(sweep.path), "--out", str(out)]) == 0
+    text = out.read_text()
+    page = Links()
+    page.feed(text)
+    assert [source[: source.index(",")] for source in page.sources] == [
+        "data:image/png;base64", "data:image/png;base64", "data:image/gif;base64", "data:image/gif;base64",
+    ], "dots, curves, a video of either arm, and nothing from elsewhere"  # fmt: skip
+    video = (tmp_path / "runs" / "plain-0" / "test" / "media" / "videos-00000004.gif").read_bytes()
+    assert base64.b64decode(page.sources[2].partition(",")[2]) == video
+    assert "<h1>Made &lt;up&gt;</h1>" in text
+    assert "<td><b>12.67 ± 1.53</b></td>" in text
+    assert not re.search(r"url\(|@import|<script|<link", text)
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_the_report_in_a_browser(tmp_path, capsys):
+    out, shot = tmp_path / "report.html", tmp_path / "shot.png"
+    assert write_report([str(sweep_of(tmp_path, [*SCORES]).path), "--out", str(out)]) == 0
+    flags = (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,1600", f"--screenshot={shot}",
+    )  # fmt: skip
+    subprocess.run(["chromium", *flags, out.as_uri()], check=True, capture_output=True, timeout=120)
+    with Image.open(shot) as image:
+        colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 24)}
+    assert {(0, 114, 178), (213, 94, 0)} <= colours, "the dots of both arms"
+    assert any(red > 200 and green == blue == 0 for red, green, blue in colours) or (0, 0, 0) in colours, "a video"
