@@ -149,6 +149,7 @@ class MultiViewTracking(LightningModule):
 
     def training_step(self, batch: MultiViewClip, batch_idx: int) -> Tensor:
         """Return L_track + weight_corr * L_corr; every draw follows (seed, global step, micro-batch, rank)."""
+        check_tracks(batch)
         spec, head = self.training_spec, self.model.tracking_head
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
         generator = generator_for(spec.seed, self.global_step, micro_batch, self.global_rank)
@@ -164,11 +165,13 @@ class MultiViewTracking(LightningModule):
         if head is not None:
             prediction = self.model.track(taps, truth.queries, batch.cameras)
             track = self.track_loss(prediction, *labels[1:], batch.video.shape[-1])
-            self.log("train/loss_track", track.total.mean(), batch_size=len(sigma))
+            logged = {"train/loss_track": track.total.mean(), "train/empty_track": track.empty.float().mean()}
+            self.log_dict(logged, batch_size=len(sigma))
             total = total + track.total.mean()
         if self.correspondence_loss is not None and self.corr_layers:
             corr = self.correspondence_loss({layer: taps[layer] for layer in self.corr_layers}, *labels)
-            self.log("train/loss_corr", corr.total.mean(), batch_size=len(sigma))
+            logged = {"train/loss_corr": corr.total.mean(), "train/empty_corr": corr.empty.float().mean()}
+            self.log_dict(logged, batch_size=len(sigma))
             total = total + spec.weight_corr * corr.total.mean()
         self.log("train/loss", total, prog_bar=True, batch_size=len(sigma))
         return total
@@ -230,8 +233,7 @@ class MultiViewTracking(LightningModule):
             check_weights(checkpoint["state_dict"], self.state_dict())
 
     def _score(self, batch: MultiViewClip, split: str) -> None:
-        if not isinstance(batch, MultiViewClip) or batch.tracks is None:
-            raise InputError("data: got clips without tracks to score, want some whose tracks are known")
+        check_tracks(batch)
         names = batch.name if isinstance(batch.name, tuple) else (batch.name,)
         spec, grid = self.evaluation, self.model.codec.grid
         truth = draw_queries_by_name(batch, names, grid, spec.num_queries, spec.seed)
@@ -247,3 +249,13 @@ class MultiViewTracking(LightningModule):
         scores = self.scores[split]
         assert isinstance(scores, TrackScores)
         return scores
+
+
+def check_tracks(batch: MultiViewClip | RealClip) -> None:
+    """Check that the tracks of a batch are known.
+
+    Raises:
+        InputError: If they are not.
+    """
+    if isinstance(batch, RealClip) or batch.tracks is None or batch.visible is None:
+        raise InputError("data: got clips without tracks, want some whose tracks are known")

@@ -1,0 +1,69 @@
+"""The tracker as a system: what it scores, and what it refuses."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.codec import PatchCodec
+from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.systems.tracker import TrackerSpec
+from mvt4g.systems.tracking import MultiViewTracking, TrackerTraining
+from mvt4g.types import InputError, TapShape
+from tests.systems.wall import wall_batch
+
+
+def head(shape: TapShape) -> TrackingHead:
+    return TrackingHead(shape, layer=1)
+
+
+def system(tracking_head=None, **options) -> MultiViewTracking:
+    torch.manual_seed(0)
+    codec = PatchCodec()
+    sizes = VideoDiTConfig(dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2)
+    return MultiViewTracking(ReCamMaster(sizes, codec.grid), codec, tracking_head, **options).eval()
+
+
+def test_scores_do_not_depend_on_batches():
+    tracked = system(head)
+    scores = []
+    for batches in ([wall_batch(0, 1)], [wall_batch(1), wall_batch(0)]):
+        tracked.scores["test"].reset()
+        for batch in batches:
+            tracked._score(batch, "test")
+        scores.append({key: float(value) for key, value in tracked.scores["test"].scores().items()})
+    assert scores[0] == pytest.approx(scores[1], nan_ok=True, rel=1e-4)
+    assert 0 <= scores[0]["tapvid/cross/delta_avg"] <= 1
+
+
+def test_clips_without_tracks_are_refused():
+    bare = replace(wall_batch(0), tracks=None, visible=None, point_valid=None)
+    with pytest.raises(InputError, match="data: got clips without tracks"):
+        system(head)._score(bare, "test")
+    with pytest.raises(InputError, match="data: got clips without tracks"):
+        system(head).training_step(bare, 0)
+
+
+def test_there_must_be_something_to_train():
+    zero_shot = system(tracker=TrackerSpec(method="argmax", layer=0))
+    with pytest.raises(InputError, match="tracking_head: got none, and no L_corr"):
+        zero_shot.on_fit_start()
+    supervised = system(tracker=TrackerSpec(method="argmax", layer=0), correspondence_loss=CorrespondenceLoss())
+    supervised.on_fit_start()
+    assert supervised.corr_layers == (0,)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"sigmas": (0.5, 0.2)}, "sigmas: got"),
+        ({"num_queries": 0}, "num_queries: got 0"),
+        ({"warmup_steps": 5, "decay_steps": 5}, "decay_steps: got 5"),
+    ],
+)
+def test_bad_specs_are_named(options, says):
+    with pytest.raises(InputError, match=f"tracker_training.{says}"):
+        TrackerTraining(**options)
