@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+import torch
 from jaxtyping import Int
 from numpy import ndarray
 from torch.utils.data import Dataset
@@ -22,7 +23,7 @@ from mvt4g.data.mixture import Turns, alike, named_after
 from mvt4g.data.points import take_points
 from mvt4g.data.views import ViewSpec
 from mvt4g.formats.readers.selection import Selection
-from mvt4g.types import InputError, MultiViewClip
+from mvt4g.types import Cameras, InputError, MultiViewClip
 
 ORDER_STREAM, PAIR_STREAM = 1, 2
 FRAME_STREAM, CROP_STREAM, POINT_STREAM, JITTER_STREAM, ERASER_STREAM = 4, 5, 6, 7, 8
@@ -157,11 +158,20 @@ class HeldOutClips(Dataset[MultiViewClip | InputError]):
     def _clip(self, source: OpenSource, index: int) -> MultiViewClip:
         what = source.where(index)
         num_views, num_frames = source.clips.count(index)
-        views = range(num_views) if self.all_views else self.spec.views.pairs(num_views, what)[0]
-        clip = _read(source, index, views, self.spec.frames.first(num_frames, what))
-        windows = [] if self.spec.crop.off else self.spec.crop.centre(clip)
+        frames = self.spec.frames.first(num_frames, what)
+        if self.all_views and source.root is not None:  # ten views of 1280x1280 at once would take 16 GB
+            clip = _joined([self._cut(source, index, [view], frames) for view in range(num_views)])
+        else:
+            views = range(num_views) if self.all_views else self.spec.views.pairs(num_views, what)[0]
+            clip = self._cut(source, index, views, frames)
         rng = np.random.default_rng((self.seed, POINT_STREAM, index))
-        return _fitted(clip, self.spec, windows, rng, len(self.sources) > 1)
+        return _fitted(clip, self.spec, [], rng, len(self.sources) > 1)
+
+    def _cut(self, source: OpenSource, index: int, views: Sequence[int], frames: range | None) -> MultiViewClip:
+        clip = _read(source, index, views, frames)
+        if self.spec.crop.off:
+            return clip
+        return crop_clip(clip, self.spec.crop.centre(clip), self.spec.crop.size_of(clip))
 
 
 def _read(source: OpenSource, index: int, views: Sequence[int], frames: range | None) -> MultiViewClip:
@@ -170,6 +180,19 @@ def _read(source: OpenSource, index: int, views: Sequence[int], frames: range | 
         if not bool(values.isfinite().all()):
             raise InputError(f"{source.where(index)}: {name}: got NaN or infinity, want cameras that are known")
     return named_after(source.name, clip if frames is None else at_stride(clip, frames.step))
+
+
+def _joined(views: Sequence[MultiViewClip]) -> MultiViewClip:
+    """Return the clip of several, one view each."""
+    together = {
+        name: torch.cat([getattr(view, name) for view in views])
+        for name in ("video", "tracks", "visible", "depth", "instances", "dynamic")
+        if getattr(views[0], name) is not None
+    }
+    pose, intrinsics = (
+        torch.cat([getattr(view.cameras, name) for view in views]) for name in ("cam_from_world", "intrinsics")
+    )
+    return replace(views[0], cameras=Cameras(pose, intrinsics), **together)
 
 
 def _fitted(
