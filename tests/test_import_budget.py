@@ -75,6 +75,7 @@ def test_functional_metrics_do_not_pay_for_torchmetrics(module):
     assert packages_loaded_by(f"import mvt4g.metrics.functional.{module}").isdisjoint({*HEAVY, "torchmetrics"})
 
 
-def test_a_cached_clip_is_read_without_what_made_it():
-    finished = run_python(BLOCK.format(blocked=HEAVY) + "import mvt4g.formats.clip_cache")
+@pytest.mark.parametrize("module", ["mvt4g.formats.clip_cache", "mvt4g.data.latent_clips"])
+def test_a_cached_clip_is_read_without_what_made_it(module):
+    finished = run_python(BLOCK.format(blocked=(*HEAVY, "diffusers", "transformers")) + f"import {module}")
     assert finished.returncode == 0, finished.stderr

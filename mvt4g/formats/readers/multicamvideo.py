@@ -9,7 +9,6 @@ The focal length in mm is in a folder's name (``f24_``), the sensor is a square 
 Source: KwaiVGI/MultiCamVideo-Dataset, its README (folders, focal lengths, sensor).
 """
 
-import re
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.formats.images import natural_key
+from mvt4g.formats.readers.focal_folders import focal_in_widths
 from mvt4g.formats.readers.folders import find_folders, holds_folder
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.formats.readers.track_fields import stacked
@@ -24,9 +24,6 @@ from mvt4g.formats.trajectory_json import read_recammaster_world
 from mvt4g.formats.video import probe_video, read_video
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.types import Cameras, InputError, MultiViewClip
-
-SENSOR_MM = 23.76
-_FOCAL_FOLDER = re.compile(r"f(\d+(?:\.\d+)?)_aperture[\d.]+")
 
 
 def is_multicamvideo(path: Path) -> bool:
@@ -85,12 +82,6 @@ def _videos(scene: Path) -> list[Path]:
     if not videos:
         raise InputError(f"{scene / 'videos'}: got no .mp4, want cam01.mp4 and more")
     return videos
-
-
-def focal_in_widths(scene: Path) -> float | None:
-    """Return the focal length over the width of a frame; None where no folder's name says it."""
-    named = [match for folder in scene.resolve().parts if (match := _FOCAL_FOLDER.fullmatch(folder))]
-    return float(named[-1][1]) / SENSOR_MM if named else None
 
 
 def _intrinsics(scene: Path, image_size: tuple[int, int]) -> Float[Tensor, "3 3"]:

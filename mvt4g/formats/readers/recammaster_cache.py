@@ -18,8 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.formats.images import natural_key
+from mvt4g.formats.readers.focal_folders import focal_in_widths
 from mvt4g.formats.readers.folders import find_folders, holds_folder
-from mvt4g.formats.readers.multicamvideo import focal_in_widths
 from mvt4g.formats.trajectory_json import read_recammaster_world
 from mvt4g.formats.weights import read_weights
 from mvt4g.geometry.pose import invert_pose

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mvt4g.formats.readers.multicamvideo import SENSOR_MM, count, is_multicamvideo, list_clips, read
+from mvt4g.formats.readers.focal_folders import SENSOR_MM
+from mvt4g.formats.readers.multicamvideo import count, is_multicamvideo, list_clips, read
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.formats.trajectory_json import read_recammaster_world, read_trajectory
 from mvt4g.formats.video import write_video

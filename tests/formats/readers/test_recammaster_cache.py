@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mvt4g.data.latent_clips import CachedClips, ReCamMasterCache, open_latents
-from mvt4g.formats.readers.multicamvideo import SENSOR_MM
+from mvt4g.formats.readers.focal_folders import SENSOR_MM
 from mvt4g.formats.readers.recammaster_cache import SUFFIX, read
 from mvt4g.formats.trajectory_json import read_recammaster_world
 from mvt4g.geometry.pose import invert_pose
