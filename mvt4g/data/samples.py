@@ -7,6 +7,7 @@ count, batch size and a resume change nothing, and neither does one option the d
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -184,7 +185,7 @@ def _read(source: OpenSource, index: int, views: Sequence[int], frames: range | 
 
 def _joined(views: Sequence[MultiViewClip]) -> MultiViewClip:
     """Return the clip of several, one view each."""
-    together = {
+    together: dict[str, Any] = {
         name: torch.cat([getattr(view, name) for view in views])
         for name in ("video", "tracks", "visible", "depth", "instances", "dynamic")
         if getattr(views[0], name) is not None
