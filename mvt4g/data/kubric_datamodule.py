@@ -10,7 +10,7 @@ from mvt4g.data.clip_sources import OpenSource, SourceSpec, Split, open_path
 from mvt4g.data.kubric import SyntheticClips
 from mvt4g.data.loading import LoaderSpec, collate, raise_if_error
 from mvt4g.data.samples import HeldOutClips, SamplingSpec, TrainingSamples
-from mvt4g.data.steps import StepSampler
+from mvt4g.data.steps import StepSampler, data_ranks
 from mvt4g.synthetic.spec import SceneSpec
 from mvt4g.types import InputError, MultiViewClip
 
@@ -89,8 +89,7 @@ class KubricDataModule(LightningDataModule):
             step=lambda: trainer.global_step,
             batch_size=self.loader.batch_size,
             accumulate=trainer.accumulate_grad_batches,
-            rank=trainer.global_rank,
-            world=trainer.world_size,
+            **data_ranks(trainer.distributed_sampler_kwargs),
         )
         return self._loader("train", sampler)
 

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from mvt4g.data.clip_sources import Split
 from mvt4g.data.latent_clips import HeldOutLatents, LatentSamples, open_latents
 from mvt4g.data.loading import LoaderSpec, collate, raise_if_error
-from mvt4g.data.steps import StepSampler
+from mvt4g.data.steps import StepSampler, data_ranks
 from mvt4g.data.views import ViewSpec
 from mvt4g.types import InputError, LatentClip
 
@@ -69,8 +69,7 @@ class LatentDataModule(LightningDataModule):
             step=lambda: trainer.global_step,
             batch_size=self.loader.batch_size,
             accumulate=trainer.accumulate_grad_batches,
-            rank=trainer.global_rank,
-            world=trainer.world_size,
+            **data_ranks(trainer.distributed_sampler_kwargs),
         )
         return self._loader("train", sampler)
 

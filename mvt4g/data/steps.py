@@ -1,6 +1,7 @@
 """Which samples training takes, counted in steps."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from torch.utils.data import DistributedSampler
 
@@ -41,3 +42,14 @@ class StepSampler(DistributedSampler[int]):
             TypeError: Always; DataLoader and Lightning take it as endless.
         """
         raise TypeError("training is counted in steps: its sampler has no length")
+
+
+def data_ranks(sampler_kwargs: dict[str, Any] | None) -> dict[str, int]:
+    """Return rank and world of those that see different samples: ranks that share a sequence count as one.
+
+    Args:
+        sampler_kwargs: The trainer's ``distributed_sampler_kwargs``; None = one process.
+    """
+    if sampler_kwargs is None:
+        return {"rank": 0, "world": 1}
+    return {"rank": sampler_kwargs["rank"], "world": sampler_kwargs["num_replicas"]}

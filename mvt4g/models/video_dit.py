@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 from torch.utils.checkpoint import checkpoint
 
 from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention, map_refused
@@ -22,6 +23,7 @@ from mvt4g.models.layers.control_adapter import ControlAdapter
 from mvt4g.models.layers.mlp import image_mlp, two_layer
 from mvt4g.models.layers.modulation import AffineNorm, gated_add, modulated_norm, sinusoidal_embedding
 from mvt4g.models.layers.patches import Head, PatchEmbedding
+from mvt4g.models.layers.token_slices import TokenSlices
 from mvt4g.types import InputError
 
 CONTROL = "control"
@@ -190,7 +192,15 @@ class VideoDiT(nn.Module):
         )
         self.blocks = nn.ModuleList(DiTBlock(config) for _ in range(config.num_layers))
         self.head = Head(config.dim, config.out_channels, config.patch_size, config.eps)
+        self.slices: TokenSlices | None = None
         self._initialise()
+
+    def share_tokens(self, group: ProcessGroup) -> None:
+        """Let each rank of ``group``, given the same inputs, compute a slice of the tokens; outputs are whole."""
+        self.slices = TokenSlices(group)
+        for module in self.modules():
+            if isinstance(module, SelfAttention):
+                module.slices = self.slices
 
     def forward(
         self,
@@ -227,14 +237,21 @@ class VideoDiT(nn.Module):
         if self.control_adapter is not None:
             cameras = {**cameras, CONTROL: self.control_adapter(control)}
             tokens = tokens + cameras[CONTROL]
-        taps = {}
+        grid, slices, taps = tokens.shape[1:4], self.slices, {}
+        if slices is not None:
+            tokens, angles = slices.own(tokens, grid), slices.own(angles, grid)
+            cameras = {name: slices.own(features, grid) for name, features in cameras.items()}
         for layer, block in enumerate(self.blocks):
-            num_frames = num_output_frames if layer == self.config.num_layers - 1 else None
+            num_frames = num_output_frames if layer == self.config.num_layers - 1 and slices is None else None
             tokens, tap = self._run(block, tokens, block_time, context, angles, cameras, num_frames, seen)
+            if layer in tap_layers and slices is not None:
+                tap = QueryKey(*(slices.on_grid(part, grid) for part in tap))
             if layer in tap_layers and read_tap is not None:
                 read_tap(layer, tap)
             elif layer in tap_layers:
                 taps[layer] = tap
+        if slices is not None:
+            tokens = slices.on_grid(tokens, grid)[:, :num_output_frames]
         return DiTOutput(self.head(tokens, time), taps)
 
     def embed_time(self, timestep: Float[Tensor, " b"]) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b 6 d"]]:

@@ -96,6 +96,11 @@ class NovelViewSystem(LightningModule):
         """The metrics of the videos generated in test."""
         return self._scores("test").videos
 
+    @property
+    def data_rank(self) -> int:
+        """Which of a step's batches this process sees; ranks that share a sequence see the same one."""
+        return self.global_rank if self.device_mesh is None else self.device_mesh["data_parallel"].get_local_rank()
+
     def configure_model(self) -> None:
         """Slice the parameters over the ranks where the strategy is ``ModelParallelStrategy``, Lightning's FSDP2."""
         if self.device_mesh is not None:
@@ -109,7 +114,7 @@ class NovelViewSystem(LightningModule):
     def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Tensor:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
-        key = (self.training_spec.seed, self.global_step, micro_batch, self.global_rank)
+        key = (self.training_spec.seed, self.global_step, micro_batch, self.data_rank)
         generator, dropout = generator_for(*key), self.training_spec.condition_dropout
         clean = encoded(self.model.codec, batch)
         latents, drop_text = shown(clean.latents, dropout, self.model.flow, generator_for(*key, DROPOUT_STREAM))

@@ -1,13 +1,12 @@
-"""FSDP2: every parameter of the model lies in slices over the ranks, and is whole while its module runs."""
+"""FSDP2: every parameter lies in slices over the ranks and is whole while its module runs; tokens may be shared too."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from mvt4g.models.novel_view import NovelViewModel
-from mvt4g.types import InputError
 
 
 def shard(model: NovelViewModel, mesh: DeviceMesh) -> None:
@@ -15,20 +14,20 @@ def shard(model: NovelViewModel, mesh: DeviceMesh) -> None:
 
     Args:
         model: Changed in place; all ranks hold the same weights.
-        mesh: Lightning's, of data and tensor parallel ranks.
-
-    Raises:
-        InputError: If the mesh has tensor parallel ranks.
+        mesh: Lightning's, of data and tensor parallel ranks. The latter see the same clips and share their tokens here,
+            not the features of a layer.
     """
-    if (size := mesh["tensor_parallel"].size()) != 1:
-        raise InputError(f"trainer.strategy.init_args.tensor_parallel_size: got {size}, want 1")
+    over = mesh["data_parallel"]
+    if (tokens := mesh["tensor_parallel"]).size() > 1:
+        model.backbone.dit.share_tokens(tokens.get_group())
+        over = init_device_mesh(mesh.device_type, (mesh.size(),))
     modules = [*model.backbone.dit.blocks, model.backbone]
     if model.tracking_head is not None:
         modules.append(model.tracking_head)
     for module in modules:
         if not isinstance(module, FSDPModule):
             # Else the two outermost modules would stay whole after validation, where EMA puts other weights in place.
-            fully_shard(module, mesh=mesh["data_parallel"], reshard_after_forward=True)
+            fully_shard(module, mesh=over, reshard_after_forward=True)
 
 
 def renumbered(optimizer_state: dict[str, Any], numbers: Sequence[int]) -> dict[str, Any]:

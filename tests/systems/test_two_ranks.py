@@ -1,9 +1,11 @@
-"""Two ranks over gloo, with DDP and with FSDP2, do what one process does on the same global batch."""
+"""Two ranks over gloo, with DDP, with FSDP2 and with shared tokens, do what one process does on the same clips."""
 
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -14,25 +16,28 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWa
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def one_process():
-    return of_one_process()
+class Pair(NamedTuple):
+    """What two ranks found, the folder of their checkpoint, and what one process finds on all their clips."""
+
+    found: dict[str, Any]
+    out: Path
+    one: Callable[..., Any]
+    one_process: dict[str, Any]
 
 
-def of_one_process(first_step=0, **options):
-    return state(*fit_one(first_step, **options))
-
-
-def fit_one(first_step=0, **options):
+def fit_both(first_step=0, **options):
     data = list(zip(batches(0), batches(1), strict=True))[first_step:]
     return fit(build(BothRanks), data, **options)
 
 
-@pytest.fixture(scope="module", params=[pytest.param("ddp", marks=pytest.mark.slow), "fsdp"])
-def two_ranks(request, tmp_path_factory):
-    """Return what two processes found, and the folder of their checkpoint."""
-    out = tmp_path_factory.mktemp(request.param)
-    fit_one(steps=STEPS - 1)[1].save_checkpoint(out / "one.ckpt")
+def fit_first(first_step=0, **options):
+    return fit(build(), batches(0)[first_step:], **options)
+
+
+@pytest.fixture(scope="module", params=[pytest.param("ddp", marks=pytest.mark.slow), "fsdp", "tokens"])
+def pair(request, tmp_path_factory):
+    out, one = tmp_path_factory.mktemp(request.param), fit_first if request.param == "tokens" else fit_both
+    one(steps=STEPS - 1)[1].save_checkpoint(out / "one.ckpt")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -45,7 +50,7 @@ def two_ranks(request, tmp_path_factory):
     ]  # fmt: skip
     errors = [process.communicate(timeout=300)[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], errors
-    return torch.load(out / "two.pt", weights_only=True), out
+    return Pair(torch.load(out / "two.pt", weights_only=True), out, one, state(*one()))
 
 
 def difference(found, wanted):
@@ -55,31 +60,34 @@ def difference(found, wanted):
     return ((one - other).norm() / other.norm()).item()
 
 
-def test_losses_and_gradients(two_ranks, one_process):
-    found = two_ranks[0]["through"]
-    assert found["losses"] == pytest.approx(one_process["losses"], rel=1e-5)
-    for name, wanted in one_process["gradients"].items():
+def test_losses_and_gradients(pair):
+    found = pair.found["through"]
+    assert found["losses"] == pytest.approx(pair.one_process["losses"], rel=1e-5)
+    for name, wanted in pair.one_process["gradients"].items():
         assert difference({name: found["gradients"][name]}, {name: wanted}) < 1e-5, name
-    half = state(*fit(build(), batches(0), steps=1))
-    assert difference(half["gradients"], one_process["gradients"]) > 0.1, "negative control: one rank's clips alone"
+    half = state(*fit(build(), batches(1), steps=1))
+    assert difference(half["gradients"], pair.one_process["gradients"]) > 0.1, (
+        "negative control: one rank's clips alone"
+    )
 
 
-def test_weights_and_average(two_ranks, one_process):
-    found, start = two_ranks[0]["through"], dict(build().named_parameters())
+def test_weights_and_average(pair):
+    found, start = pair.found["through"], dict(build().named_parameters())
     for part in ("weights", "average"):
-        assert difference(found[part], one_process[part]) < 1e-5
+        assert difference(found[part], pair.one_process[part]) < 1e-5
         before = {name: start[name].detach() for name in found[part]}
-        assert difference(before, one_process[part]) > 1e-2, "negative control: training changes them"
+        assert difference(before, pair.one_process[part]) > 1e-2, "negative control: training changes them"
 
 
-def test_who_holds_what(two_ranks, one_process):
-    found, out = two_ranks
-    share = [ours / all_of_it for ours, all_of_it in zip(found["through"]["held"], one_process["held"], strict=True)]
-    assert share == pytest.approx([0.5, 0.5] if "fsdp" in out.name else [1, 1], abs=0.02)
+def test_who_holds_and_computes_what(pair):
+    ours, everything = pair.found["through"], pair.one_process
+    held = [one / all_of_it for one, all_of_it in zip(ours["held"], everything["held"], strict=True)]
+    assert held == pytest.approx([1, 1] if "ddp" in pair.out.name else [0.5, 0.5], abs=0.02)
+    assert ours["tokens"] / everything["tokens"] == (0.5 if "tokens" in pair.out.name else 1)
 
 
-def test_a_resumed_fit_ends_as_one_that_ran_through(two_ranks):
-    found = two_ranks[0]
+def test_a_resumed_fit_ends_as_one_that_ran_through(pair):
+    found = pair.found
     assert found["resumed"]["losses"] == found["through"]["losses"][-1:]
     for part in ("weights", "average"):
         for name, wanted in found["through"][part].items():
@@ -87,21 +95,21 @@ def test_a_resumed_fit_ends_as_one_that_ran_through(two_ranks):
     assert difference(found["short"]["weights"], found["through"]["weights"]) > 1e-3, "negative control: steps differ"
 
 
-def test_the_checkpoint_of_two_ranks_serves_one(two_ranks, one_process):
-    found, out = two_ranks
+def test_the_checkpoint_of_two_ranks_serves_one(pair):
+    found, out = pair.found, pair.out
     file = torch.load(out / "short.ckpt", weights_only=True)
     for name, wanted in found["short"]["weights"].items():
         assert torch.equal(file["state_dict"][name], wanted), name
     for name, wanted in found["short"]["average"].items():
         assert torch.equal(file["callbacks"]["EMA"]["average"][name], wanted), name
-    resumed = of_one_process(first_step=STEPS - 1, ckpt_path=out / "short.ckpt")
-    assert resumed["losses"] == pytest.approx(one_process["losses"][-1:], rel=1e-5)
+    resumed = state(*pair.one(first_step=STEPS - 1, ckpt_path=out / "short.ckpt"))
+    assert resumed["losses"] == pytest.approx(pair.one_process["losses"][-1:], rel=1e-5)
     for part in ("weights", "average"):
-        assert difference(resumed[part], one_process[part]) < 1e-5
+        assert difference(resumed[part], pair.one_process[part]) < 1e-5
 
 
-def test_the_checkpoint_of_one_serves_two_ranks(two_ranks):
-    found = two_ranks[0]
+def test_the_checkpoint_of_one_serves_two_ranks(pair):
+    found = pair.found
     assert found["from_one"]["losses"] == pytest.approx(found["through"]["losses"][-1:], rel=1e-5)
     for part in ("weights", "average"):
         assert difference(found["from_one"][part], found["through"][part]) < 1e-5

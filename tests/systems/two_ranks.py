@@ -23,12 +23,13 @@ from mvt4g.systems.settings import TrainingSpec
 from tests.models.small_backbones import make_loud
 from tests.systems.wall import wall_batch
 
+OPTIONS = {"tensor_parallel_size": 1, "data_parallel_size": 1, "save_distributed_checkpoint": False}
 STRATEGIES = {
     "ddp": lambda: DDPStrategy(process_group_backend="gloo"),
-    "fsdp": lambda: ModelParallelStrategy(
-        data_parallel_size=2, tensor_parallel_size=1, save_distributed_checkpoint=False
-    ),
+    "fsdp": lambda: ModelParallelStrategy(**OPTIONS | {"data_parallel_size": 2}),
+    "tokens": lambda: ModelParallelStrategy(**OPTIONS | {"tensor_parallel_size": 2}),
 }
+"""By name; with ``tokens`` both ranks see the first one's clips, and share their tokens."""
 STEPS = 3
 
 
@@ -49,10 +50,16 @@ class BothRanks(NovelViewSystem):
 
 
 class Seen(lightning.Callback):
-    """Keeps every step's loss and the gradients of the first."""
+    """Keeps every step's loss, the gradients of the first, and how many tokens this process computes in a block."""
 
     def __init__(self):
-        self.losses, self.gradients = [], {}
+        self.losses, self.gradients, self.tokens = [], {}, 0
+
+    def on_fit_start(self, trainer, pl_module):
+        pl_module.model.backbone.dit.blocks[0].self_attn.q.register_forward_pre_hook(self.count)
+
+    def count(self, module, inputs):
+        self.tokens = inputs[0][..., 0].numel()
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.losses.append(trainer.strategy.reduce(outputs["loss"], reduce_op="mean").item())
@@ -113,7 +120,10 @@ def state(seen, trainer, average):
     weights = {name: whole(value) for name, value in trainer.lightning_module.named_parameters()}
     averaged = {name: whole(value) for name, value in average.average.items()}
     held = [sum(map(held_here, values)) for values in (trainer.lightning_module.parameters(), average.average.values())]
-    return {"losses": seen.losses, "gradients": seen.gradients, "weights": weights, "average": averaged, "held": held}
+    return {
+        "losses": seen.losses, "gradients": seen.gradients, "weights": weights, "average": averaged,
+        "held": held, "tokens": seen.tokens,
+    }  # fmt: skip
 
 
 def main(strategy, rank, port, out):
@@ -123,7 +133,7 @@ def main(strategy, rank, port, out):
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test",
     }  # fmt: skip
     torch.set_num_threads(1)
-    out, data = Path(out), batches(int(rank))
+    out, data = Path(out), batches(0 if strategy == "tokens" else int(rank))
     through = state(*fit(build(), data, STRATEGIES[strategy](), 2))
     seen, trainer, average = fit(build(), data, STRATEGIES[strategy](), 2, steps=STEPS - 1)
     trainer.save_checkpoint(out / "short.ckpt")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mvt4g.geometry.rotary import rotate_pairs
+from mvt4g.models.layers.token_slices import TokenSlices
 from mvt4g.types import InputError
 
 FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
@@ -86,7 +87,7 @@ class SelfAttention(Attention):
 
     A backbone may set ``rope_phase_qk`` and ``rope_phase_vo``, which turn camera features into more angles: queries and
     keys are rotated by the first on top of where they sit; values by minus the second, and the output, which gathers
-    values of all cameras, by the second of the token that asked.
+    values of all cameras, by the second of the token that asked. With ``slices``, its tokens are this rank's alone.
 
     Source: ReDirector (arXiv 2511.19827), rotary camera encoding.
     """
@@ -95,6 +96,7 @@ class SelfAttention(Attention):
         super().__init__(dim, num_heads, eps)
         self.rope_phase_qk: nn.Module | None = None
         self.rope_phase_vo: nn.Module | None = None
+        self.slices: TokenSlices | None = None
 
     def forward(
         self,
@@ -123,7 +125,10 @@ class SelfAttention(Attention):
         if phase is not None:
             value = rotate_pairs(value, -phase)
         rotated = rotate_pairs(query[:, :num_frames], angles[:, :num_frames])
-        update = self.o(_attend(rotated, rotate_pairs(key, angles), value))
+        seen = rotate_pairs(key, angles), value
+        if self.slices is not None:
+            seen = self.slices.whole(seen[0]), self.slices.whole(seen[1])
+        update = self.o(_attend(rotated, *seen))
         if phase is not None:
             update = rotate_pairs(self.split_heads(update), phase[:, :num_frames]).flatten(-2)
         return update, QueryKey(query, key, angles)
