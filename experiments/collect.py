@@ -215,7 +215,7 @@ def write_hparams(results: Results) -> None:
 
 def panels(results: Results) -> list[tuple[str, dict[str, list[float]]]]:
     """Return the heading and every arm's values of each score."""
-    notes = {"higher": " (higher is better)", "lower": " (lower is better)", "neither": ""}
+    notes = {"higher": " (higher)", "lower": " (lower)", "neither": ""}
     return [(score.label + notes[score.better], {arm: results.of(arm, score) for arm in results.arms})
             for score in results.scores]  # fmt: skip
 

@@ -35,7 +35,8 @@ th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd;
 th { white-space: normal; vertical-align: bottom } th:first-child, td:first-child { text-align: left }
 tr:hover td { background: #f4f6f8 } b { color: #00629b }
 .side { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; max-width: 100% }
-.shown figure { flex: 1 1 24rem; max-width: 36rem } .shown img, .shown video { width: 100%; image-rendering: pixelated }
+.shown figure { flex: 0 0 calc(33% - 1rem); min-width: 20rem }
+.shown img, .shown video { width: 100%; image-rendering: pixelated }
 img, video { max-width: 100% }
 code, pre { background: #f4f4f4; font-size: .85rem } pre { padding: .6rem; overflow-x: auto }
 """
@@ -54,7 +55,7 @@ def page(results: Results) -> str:
         "<h2>Scores</h2>",
         markdown(tables(results)),
         "<h2>Every seed</h2>",
-        picture(dot_plot(panels(results)), "A dot a seed, a bar at their mean."),
+        picture(dot_plot(panels(results)), "A dot a seed, a bar at their mean; (higher) or (lower) is better."),
     ]
     if shown.get("curves"):
         parts += ["<h2>Training</h2>", '<div class="side">', *_curves(results, shown["curves"]), "</div>"]

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
 from experiments.launch import arguments
 from experiments.sweep_file import Place, Run, Step, SweepFile
 from mvt4g.cli import SuiteCLI, start
@@ -21,7 +23,17 @@ class _Built(SuiteCLI):
         """Leave this process's random numbers alone."""
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
-        """Make none: the machine that runs may have other devices than this one."""
+        """Make one on this machine's CPU, which writes nothing: the machine that runs may have other devices."""
+        here = {
+            "accelerator": "cpu",
+            "devices": 1,
+            "num_nodes": 1,
+            "strategy": "auto",
+            "precision": None,
+            "logger": False,
+        }
+        config = {**self._get(self.config_init, "trainer", default={}), **here, "plugins": None, "profiler": None}
+        return self._instantiate_trainer(config, [])
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Stop here."""
@@ -62,13 +74,13 @@ def _check_step(sweep: SweepFile, run: Run, step: Step) -> None:
         raise sweep.error(_blamed(run, step), f"{run.name}: {step.name}: {fault}") from fault
 
 
-def _fault(run: Run, step: Step, without: str = "") -> InputError | None:
+def _fault(run: Run, step: Step, without: str = "") -> Exception | None:
     """Return what is wrong with a step, if anything is, one of its options left out."""
     to_come = [path for path, value in step.options.items() if "{checkpoint}" in str(value)]
     kept = {path: value for path, value in step.options.items() if path not in (*to_come, without)}
     try:
         start(arguments(run, replace(step, options=kept))[2:], _Built)
-    except InputError as error:
+    except (InputError, MisconfigurationException, ValueError) as error:
         return error
     return None
 

@@ -174,6 +174,12 @@ BAD = {
     "unknown layer in the grid": (
         "  head: {}", "  head: {}\ngrid:\n  model.init_args.correspondence_loss.init_args.layers: [[0], [5]]", 9, "5",
     ),
+    "options of the trainer that contradict each other": (
+        "  head: {}",
+        "  head:\n    trainer.callbacks: [{class_path: lightning.pytorch.callbacks.RichProgressBar}]",
+        8,
+        "RichProgressBar",
+    ),
     "no base": (
         "  head: {}", "  head:\n    model.init_args.evaluation.videos.weights.dino_vits16: missing-{seed}.pth", 8,
         "missing-0",
