@@ -1,7 +1,6 @@
 """Everything a probe asks of one attention tap, from one pass over its keys: matches, shares, the way back, by head."""
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -77,93 +76,84 @@ class _Tokens:
     """A tap's rotated queries and keys, ``n`` counting (view, latent frame) and ``l`` the cells of a frame."""
 
     query: Float[Tensor, "b k n l d"]
-    key: Float[Tensor, "b k n l d"]
+    key: Float[Tensor, "b k n d l"]
     frame_times: Int[Tensor, " f"]
     stride: int
-    grid: tuple[int, int]
+    width: int
 
     @classmethod
     def of(cls, tap: AttentionTap) -> "_Tokens":
-        query, key = (rearrange(part, "b v f h w k d -> b k (v f) (h w) d").contiguous() for part in rotated(tap))
-        return cls(query, key, tap.frame_times, tap.stride, (tap.key.shape[3], tap.key.shape[4]))
+        query, key = rotated(tap)
+        return cls(
+            rearrange(query, "b v f h w k d -> b k (v f) (h w) d").contiguous(),
+            rearrange(key * key.shape[-1] ** -0.5, "b v f h w k d -> b k (v f) d (h w)").contiguous(),
+            tap.frame_times,
+            tap.stride,
+            tap.key.shape[4],
+        )
 
     @property
     def logits_of_query(self) -> int:
         """Logits of one query of every clip, or the size of its home frame's keys where that is more."""
-        batch, heads, frames, cells, width = self.key.shape
-        return batch * heads * cells * max(frames, width)
+        batch, heads, frames, width, cells = self.key.shape
+        return batch * heads * cells * max(2 * frames, width)
 
 
 def _read_queries(
     tokens: _Tokens, rows: Tensor, queries: Tensor, others: Tensor | None, max_cells: float
 ) -> tuple[Tensor, ...]:
     """Return cell, mass, peak and home (b n q), then the same by head (k b n q)."""
-    scale = rows.shape[-1] ** -0.5
-    logits = torch.matmul(rows * scale, rearrange(tokens.key, "b k n l d -> b k d (n l)"))
-    logits = rearrange(logits, "b k q (n l) -> b k q n l", n=tokens.key.shape[2])
+    logits = torch.matmul(rows[:, :, None], tokens.key)  # b k n q l
     top, head_cell = logits.max(dim=-1)
     share = logits.sub_(top[..., None]).exp_()  # of the frame's largest
     total = share.sum(dim=-1)
     frame_logsumexp = top + total.log()
-    normaliser = frame_logsumexp.logsumexp(dim=-1)
+    normaliser = frame_logsumexp.logsumexp(dim=2, keepdim=True)
     if others is not None:
-        normaliser = torch.logaddexp(normaliser, others.to(normaliser.dtype))
-    head_mass = (frame_logsumexp - normaliser[..., None]).exp()
-    head_peak = (top - normaliser[..., None]).exp()
+        normaliser = torch.logaddexp(normaliser, others[:, :, None].to(normaliser.dtype))
+    head_mass, head_peak = (frame_logsumexp - normaliser).exp(), (top - normaliser).exp()
     cell = _mean_over_heads(share, 1 / total).argmax(dim=-1)
     peak = _mean_over_heads(share, head_peak).amax(dim=-1)
-    home = _Home.of(tokens, queries, max_cells)
-    back = home.reached(cell[:, None].expand_as(head_cell), _best_of_mean)[:, 0]
-    head_back = home.reached(head_cell, lambda logits: logits.argmax(dim=-1))
-    mean = (cell, head_mass.mean(dim=1), peak, back)
-    heads = (head_cell, head_mass, head_peak, head_back)
-    return (
-        *(rearrange(value, "b q n -> b n q") for value in mean),
-        *(rearrange(value, "b k q n -> k b n q") for value in heads),
+    home, head_home = _come_home(tokens, queries, cell, head_cell, max_cells)
+    by_head = (rearrange(value, "b k n q -> k b n q") for value in (head_cell, head_mass, head_peak, head_home))
+    return cell, head_mass.mean(dim=1), peak, home, *by_head
+
+
+def _come_home(
+    tokens: _Tokens,
+    queries: Float[Tensor, "b q 4"],
+    cell: Int[Tensor, "b n q"],
+    head_cell: Int[Tensor, "b k n q"],
+    max_cells: float,
+) -> tuple[Bool[Tensor, "b n q"], Bool[Tensor, "b k n q"]]:
+    """Return whether the tokens at these flat cells match back to where the queries are, of the mean and by head."""
+    batch, heads, frames, width, cells = tokens.key.shape
+    first = torch.arange(batch * heads, device=cell.device).reshape(batch, heads, 1) * frames
+    index = first + rearrange(_home_frame(tokens, queries), "b q -> b 1 q")
+    key = rearrange(tokens.key, "b k n d l -> (b k n) d l").index_select(0, index.flatten())
+    frame = (first + torch.arange(frames, device=cell.device))[..., None] * cells
+    index = torch.stack([cell[:, None] + frame, head_cell + frame])
+    index = rearrange(index, "both b k n q -> b k q both n")
+    query = rearrange(tokens.query, "b k n l d -> (b k n l) d").index_select(0, index.flatten())
+    logits = torch.matmul(query.reshape(-1, 2 * frames, width), key).reshape(*index.shape, cells)
+    own, by_head = logits.unbind(dim=3)
+    back = own.softmax(dim=-1).mean(dim=1).argmax(dim=-1)
+    target = cell_of_pixels(queries[..., 2:], tokens.stride)[:, :, None]
+    near, near_by_head = (
+        (unflat_cell(reached, tokens.width) - there).float().norm(dim=-1) < max_cells
+        for reached, there in ((back, target), (by_head.argmax(dim=-1), target[:, None]))
     )
+    return rearrange(near, "b q n -> b n q"), rearrange(near_by_head, "b k q n -> b k n q")
 
 
-@dataclass(frozen=True)
-class _Home:
-    """The frames that queries come from: their keys, and the cells to come back to."""
-
-    tokens: _Tokens
-    key: Float[Tensor, "b k q l d"]
-    cell: Int[Tensor, "b q 2"]
-    max_cells: float
-
-    @classmethod
-    def of(cls, tokens: _Tokens, queries: Tensor, max_cells: float) -> "_Home":
-        lower, upper, weight = latent_frame_of(queries[..., 1], tokens.frame_times)
-        frame = queries[..., 0].long() * len(tokens.frame_times) + torch.where(weight < 0.5, lower, upper)
-        batch, heads, frames = tokens.key.shape[:3]
-        first = torch.arange(batch * heads, device=frame.device).reshape(batch, heads, 1) * frames
-        index = first + rearrange(frame, "b q -> b 1 q")
-        key = tokens.key.flatten(0, 2).index_select(0, index.flatten()).unflatten(0, index.shape)
-        return cls(tokens, key, cell_of_pixels(queries[..., 2:], tokens.stride), max_cells)
-
-    def reached(self, cell: Int[Tensor, "b k q n"], best: Callable[[Tensor], Tensor]) -> Bool[Tensor, "b _ q n"]:
-        """Return where the tokens at flat cells match back to home; ``best`` picks the cell from (b k q n l) logits."""
-        features = self._features(cell)
-        logits = torch.matmul(features * features.shape[-1] ** -0.5, self.key.mT)
-        offset = unflat_cell(best(logits), self.tokens.grid[1]) - rearrange(self.cell, "b q xy -> b 1 q 1 xy")
-        return offset.float().norm(dim=-1) < self.max_cells
-
-    def _features(self, cell: Int[Tensor, "b k q n"]) -> Float[Tensor, "b k q n d"]:
-        """Return the queries of the tokens at the flat cells, one of every head and frame."""
-        batch, heads, frames, cells, _ = self.tokens.query.shape
-        frame = torch.arange(batch * heads * frames, device=cell.device).reshape(batch, heads, 1, frames)
-        index = frame * cells + cell
-        table = rearrange(self.tokens.query, "b k n l d -> (b k n l) d")
-        return table.index_select(0, index.flatten()).unflatten(0, index.shape)
+def _home_frame(tokens: _Tokens, queries: Float[Tensor, "b q 4"]) -> Int[Tensor, "b q"]:
+    """Return the (view, latent frame) that each query is in, the nearer one where it is between two."""
+    lower, upper, weight = latent_frame_of(queries[..., 1], tokens.frame_times)
+    return queries[..., 0].long() * len(tokens.frame_times) + torch.where(weight < 0.5, lower, upper)
 
 
-def _mean_over_heads(share: Float[Tensor, "b k q n l"], weight: Float[Tensor, "b k q n"]) -> Float[Tensor, "b q n l"]:
+def _mean_over_heads(share: Float[Tensor, "b k n q l"], weight: Float[Tensor, "b k n q"]) -> Float[Tensor, "b n q l"]:
     return (share * weight[..., None]).mean(dim=1)
-
-
-def _best_of_mean(logits: Float[Tensor, "b k q n l"]) -> Int[Tensor, "b 1 q n"]:
-    return logits.softmax(dim=-1).mean(dim=1, keepdim=True).argmax(dim=-1)
 
 
 def _reading(values: list[Tensor], tap: AttentionTap) -> AttentionReading:

@@ -95,18 +95,18 @@ class AttentionCorrespondence(Metric):
 
     def update(
         self,
-        layer: int,
+        layer: int | tuple[int, ...],
         step: int,
-        match_cells: Int[Tensor, "b v f q 2"],
-        mass: Float[Tensor, "b v f q"],
-        peak: Float[Tensor, "b v f q"],
+        match_cells: Int[Tensor, "*rows b v f q 2"],
+        mass: Float[Tensor, "*rows b v f q"],
+        peak: Float[Tensor, "*rows b v f q"],
         queries: Float[Tensor, "b q 4"],
         target_tracks: Float[Tensor, "b v f q 2"],
         target_visible: Bool[Tensor, "b v f q"],
         query_valid: Bool[Tensor, "b q"],
         frame_times: Int[Tensor, " f"],
         stride: int,
-        cycle_consistent: Bool[Tensor, "b v f q"] | None = None,
+        cycle_consistent: Bool[Tensor, "*rows b v f q"] | None = None,
     ) -> None:
         """Add what one layer's attention finds at one step.
 
@@ -114,24 +114,28 @@ class AttentionCorrespondence(Metric):
         ``cycle_consistent`` of the function of that name.
 
         Args:
-            layer: 0-based layer.
+            layer: 0-based layer; or several, when what is found has a leading axis of as many.
             step: Index of the step.
             match_cells: As all others in ``functional.attention_correspondence.correspondence_counts``.
 
         Raises:
             InputError: If the layer or the step is not one of this metric's, or shapes do not fit.
         """
-        if layer not in self.layers:
-            raise InputError(f"layer: got {layer}, want one of {self.layers}")
+        several = layer if isinstance(layer, tuple) else (layer,)
+        for one in several:
+            if one not in self.layers:
+                raise InputError(f"layer: got {one}, want one of {self.layers}")
         if not 0 <= step < self.num_steps:
             raise InputError(f"step: got {step}, want 0 to {self.num_steps - 1}")
         counts = correspondence_counts(
             match_cells, mass, peak, queries, target_tracks, target_visible, query_valid, frame_times, stride,
             self.threshold_px, cycle_consistent, self.cross_frames,
         )  # fmt: skip
-        row = self.layers.index(layer)
+        if counts.hits.shape != (len(layer), NUM_PAIRS) if isinstance(layer, tuple) else counts.hits.ndim != 1:
+            raise InputError(f"match_cells: got shape {tuple(match_cells.shape)}, want what {layer} found")
+        rows = torch.tensor([self.layers.index(one) for one in several], device=counts.hits.device)
         for name, value in counts._asdict().items():
-            getattr(self, name)[:, row, step] += value
+            getattr(self, name)[:, rows, step] += value.reshape(-1, NUM_PAIRS).T
 
     def compute(self) -> dict[str, Tensor]:
         """Return the maps (layer x step) of every panel."""

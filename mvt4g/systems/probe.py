@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching
-from mvt4g.matching.reading import AttentionReading, read_attention
+from mvt4g.matching.reading import read_attention
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.functional.attention_correspondence import CrossFrames
 from mvt4g.models.backbones import Backbone
@@ -214,18 +214,11 @@ class CorrespondenceProbe(LightningModule):
     def _read(self, step: int, truth: QuerySet, shown: ShownMatches | None, tap: AttentionTap) -> None:
         if shown is not None and step == self.shown_step:
             shown.read(tap)
-        mean, heads = read_attention(tap, truth.queries, self.spec.cycle_cells)
-        self._score(self.scores, tap.layer, step, mean, truth, tap.stride)
         first = self.layers.index(tap.layer) * self.num_heads
-        for head in range(self.num_heads):
-            one = AttentionReading(heads.cells[head], heads.mass[head], heads.peak[head], heads.home[head])
-            self._score(self.head_scores, first + head, step, one, truth, tap.stride)
-
-    @staticmethod
-    def _score(
-        metric: AttentionCorrespondence, row: int, step: int, reading: AttentionReading, truth: QuerySet, stride: int
-    ) -> None:
-        metric.update(
-            row, step, reading.cells, reading.mass, reading.peak, truth.queries, truth.latent_tracks(),
-            truth.latent_visible(), truth.valid, truth.frame_times, stride, reading.home,
-        )  # fmt: skip
+        rows = tuple(range(first, first + self.num_heads))
+        mean, heads = read_attention(tap, truth.queries, self.spec.cycle_cells)
+        for metric, row, found in ((self.scores, tap.layer, mean), (self.head_scores, rows, heads)):
+            metric.update(
+                row, step, found.cells, found.mass, found.peak, truth.queries, truth.latent_tracks(),
+                truth.latent_visible(), truth.valid, truth.frame_times, tap.stride, found.home,
+            )  # fmt: skip

@@ -140,6 +140,21 @@ def test_the_harmonic_mean_is_of_pooled_maps():
     assert not torch.allclose(sum(halves) / 2, wanted, atol=0.01), "a mean of harmonic means is another number"
 
 
+def test_several_rows_at_once_are_as_one_by_one():
+    found = ("match_cells", "mass", "peak", "cycle_consistent")
+    first = attention(0)
+    second = first | {name: attention(2)[name] for name in found}
+    apart = maps(first | {"layer": 2, "step": 1}, second | {"layer": 5, "step": 1})
+    stacked = {name: torch.stack([second[name], first[name]]) for name in found}
+    together = maps(first | stacked | {"layer": (5, 2), "step": 1})
+    assert apart["cross/confidence"][0, 1] != apart["cross/confidence"][1, 1]
+    for key, value in apart.items():
+        torch.testing.assert_close(together[key], value, rtol=1e-12, atol=1e-12, equal_nan=True)
+    for wrong in ((5,), 5):
+        with pytest.raises(InputError, match=r"match_cells: got shape .*, want what .*5.* found"):
+            maps(first | stacked | {"layer": wrong})
+
+
 # A toy wired to the truth
 
 

@@ -9,7 +9,8 @@ import warnings
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from einops import einsum
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.matching.tokens import cell_centre
@@ -20,11 +21,13 @@ PANELS = {"ref": (0,), "tgt": (1,), "cross": (2, 3), "cross_ref_to_tgt": (2,), "
 """Pairs of (view of the query, view of the keys) that each panel pools: ref-ref, tgt-tgt, ref to tgt, tgt to ref."""
 NUM_PAIRS = 4
 MAX_VIEWS = 2
+MATCH_AXES = 5
+"""Axes of the matches of one layer; one more for several rows."""
 CrossFrames = Literal["same", "all"]
 
 
 class CorrespondenceCounts(NamedTuple):
-    """Sums and counts of one layer at one step, for each of the four pairs of views; float64.
+    """Sums and counts of one layer (or of several rows) at one step, for each of the four pairs of views; float64.
 
     Attributes:
         hits: Matches within the threshold.
@@ -37,14 +40,14 @@ class CorrespondenceCounts(NamedTuple):
         peak_queries: Queries it was summed over.
     """
 
-    hits: Float[Tensor, " pair"]
-    matches: Float[Tensor, " pair"]
-    candidate_hits: Float[Tensor, " pair"]
-    candidates: Float[Tensor, " pair"]
-    mass: Float[Tensor, " pair"]
-    mass_queries: Float[Tensor, " pair"]
-    peak: Float[Tensor, " pair"]
-    peak_queries: Float[Tensor, " pair"]
+    hits: Float[Tensor, "*rows pair"]
+    matches: Float[Tensor, "*rows pair"]
+    candidate_hits: Float[Tensor, "*rows pair"]
+    candidates: Float[Tensor, "*rows pair"]
+    mass: Float[Tensor, "*rows pair"]
+    mass_queries: Float[Tensor, "*rows pair"]
+    peak: Float[Tensor, "*rows pair"]
+    peak_queries: Float[Tensor, "*rows pair"]
 
 
 def frame_pairs(
@@ -79,9 +82,9 @@ def frame_pairs(
 
 
 def correspondence_counts(
-    match_cells: Int[Tensor, "b v f q 2"],
-    mass: Float[Tensor, "b v f q"],
-    peak: Float[Tensor, "b v f q"],
+    match_cells: Int[Tensor, "*rows b v f q 2"],
+    mass: Float[Tensor, "*rows b v f q"],
+    peak: Float[Tensor, "*rows b v f q"],
     queries: Float[Tensor, "b q 4"],
     target_tracks: Float[Tensor, "b v f q 2"],
     target_visible: Bool[Tensor, "b v f q"],
@@ -89,10 +92,10 @@ def correspondence_counts(
     frame_times: Int[Tensor, " f"],
     stride: int,
     threshold_px: float | int,
-    cycle_consistent: Bool[Tensor, "b v f q"] | None = None,
+    cycle_consistent: Bool[Tensor, "*rows b v f q"] | None = None,
     cross_frames: CrossFrames = "same",
 ) -> CorrespondenceCounts:
-    """Count what one layer's attention at one step finds.
+    """Count what one layer's attention at one step finds, or that of several rows at once, such as its heads.
 
     A match is an entry whose true point is visible there, and hits if the centre of its token lies strictly within
     ``threshold_px``. A query's attention score is the attention it gives to the frames of the pair, seen or not; its
@@ -115,45 +118,44 @@ def correspondence_counts(
     Raises:
         InputError: If shapes do not fit or an option is unknown.
     """
-    sizes = check_shape("match_cells", match_cells, "b v f q 2")
-    reliable = torch.ones_like(target_visible) if cycle_consistent is None else cycle_consistent
-    per_frame = {"mass": mass, "peak": peak, "target_visible": target_visible, "cycle_consistent": reliable}
-    for name, value in per_frame.items():
-        check_shape(name, value, "b v f q", **sizes)
+    rows = "rows " * (match_cells.ndim > MATCH_AXES)
+    sizes = check_shape("match_cells", match_cells, f"{rows}b v f q 2")
+    reliable = torch.ones_like(mass, dtype=torch.bool) if cycle_consistent is None else cycle_consistent
+    for name, value in {"mass": mass, "peak": peak, "cycle_consistent": reliable}.items():
+        check_shape(name, value, f"{rows}b v f q", **sizes)
+    check_shape("target_visible", target_visible, "b v f q", **sizes)
     check_shape("target_tracks", target_tracks, "b v f q 2", **sizes)
     check_shape("queries", queries, "b q 4", **sizes)
     check_shape("query_valid", query_valid, "b q", **sizes)
     check_shape("frame_times", frame_times, "f", **sizes)
 
     pairs = frame_pairs(queries, frame_times, sizes["v"], cross_frames).where(query_valid[:, None, None], -1)
+    counted = pairs == torch.arange(NUM_PAIRS, device=pairs.device)[:, None, None, None, None]
+    candidate = counted & target_visible
     error = cell_centre(match_cells, stride).double() - target_tracks.double()
     hit = error.norm(dim=-1) < threshold_px
-    sums = [
-        _sums_of_pair(pairs == pair, target_visible, reliable, hit, mass.double(), peak.double())
-        for pair in range(NUM_PAIRS)
-    ]
-    return CorrespondenceCounts(*torch.stack(sums, dim=-1))
 
-
-def _sums_of_pair(
-    counted: Tensor, visible: Tensor, reliable: Tensor, hit: Tensor, mass: Tensor, peak: Tensor
-) -> Float[Tensor, " entries"]:
-    """Sums over one pair of views, in the order of ``CorrespondenceCounts``."""
-    candidate = counted & visible
-    match = candidate & reliable
-    frames_seen = candidate.sum(dim=(1, 2))
-    confidence = peak.where(candidate, 0.0).sum(dim=(1, 2)) / frames_seen
-    entries = CorrespondenceCounts(
-        hits=(match & hit).sum(),
-        matches=match.sum(),
-        candidate_hits=(candidate & hit).sum(),
-        candidates=candidate.sum(),
-        mass=mass.where(counted, 0.0).sum(),
-        mass_queries=counted.any(dim=(1, 2)).sum(),
-        peak=confidence.where(frames_seen > 0, 0.0).sum(),
-        peak_queries=(frames_seen > 0).sum(),
+    frames_seen = candidate.sum(dim=(2, 3))
+    known_peak = peak.double().where(candidate.any(dim=0), 0.0)
+    confidence = einsum(candidate.double(), known_peak, "pair b v f q, ... b v f q -> ... pair b q") / frames_seen
+    counts = CorrespondenceCounts(
+        hits=_sums(candidate, hit & reliable),
+        matches=_sums(candidate, reliable),
+        candidate_hits=_sums(candidate, hit),
+        candidates=candidate.sum(dim=(1, 2, 3, 4)),
+        mass=_sums(counted, mass.double().where(counted.any(dim=0), 0.0)),
+        mass_queries=counted.any(dim=3).any(dim=2).sum(dim=(1, 2)),
+        peak=confidence.where(frames_seen > 0, 0.0).sum(dim=(-2, -1)),
+        peak_queries=(frames_seen > 0).sum(dim=(1, 2)),
     )
-    return torch.stack([entry.double() for entry in entries])
+    wanted = counts.hits.shape
+    return CorrespondenceCounts(*(value.double().expand(wanted) for value in counts))
+
+
+def _sums(
+    counted: Bool[Tensor, "pair b v f q"], values: Shaped[Tensor, "*rows b v f q"]
+) -> Float[Tensor, "*rows pair"]:
+    return einsum(counted.double(), values.double(), "pair b v f q, ... b v f q -> ... pair")
 
 
 def frame_mass_and_peak(
