@@ -37,16 +37,17 @@ class ProbeReport(Callback):
         """Gather the maps from all ranks, write and draw them."""
         if not isinstance(pl_module, CorrespondenceProbe):
             return
-        found = ProbeMaps(pl_module.layers, pl_module.sigmas, pl_module.maps(), pl_module.head_maps())
+        same_place = {panel: float(value) for panel, value in pl_module.same_place_accuracy().items()}
+        found = ProbeMaps(pl_module.layers, pl_module.sigmas, pl_module.maps(), pl_module.head_maps(), same_place)
         best = pl_module.best_layers("cross")
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir) / "test" / "probe"
         found.write(folder)
         pictures = {
-            "heat_maps": heat_map_sheet(found.maps, found.layers, found.sigmas),
+            "heat_maps": heat_map_sheet(found.maps, found.layers, found.sigmas, found.same_place),
             "curves": curve_sheet(found.maps, found.layers, found.sigmas, best[: self.best]),
-            "heads": head_sheet(found.heads, found.layers),
+            "heads": head_sheet(found.heads, found.layers, found.same_place),
         }
         if pl_module.shown is not None and pl_module.shown.names:
             matches = matches_of(pl_module.shown, pl_module.layers)

@@ -40,7 +40,7 @@ def compare_probes(before: str, after: str, out: str, layer: int | None = None) 
         raise InputError(f"--layer: got {shown}, want one of {new.layers}")
     change = {key: new.maps[key] - old.maps[key] for key in old.maps if not key.endswith("/harmonic_mean")}
     heads = {key: new.heads[key] - old.heads[key] for key in change}
-    ProbeMaps(new.layers, new.sigmas, change, heads).write_table(Path(out) / "difference.csv")
+    ProbeMaps(new.layers, new.sigmas, change, heads, {}).write_table(Path(out) / "difference.csv")
     heats = {f"before, layer {shown}": matches.of_layer(shown), f"after, layer {shown}": later.of_layer(shown)}
     pictures = {
         "matches": match_sheet(matches, heats),

@@ -24,18 +24,21 @@ class ProbeMaps:
         sigmas: Noise levels, their columns.
         maps: ``<panel>/<score>`` to layer x noise level, of the mean over heads.
         heads: ``<panel>/<score>`` to layer x head x noise level.
+        same_place: By panel, the matching accuracy of looking at the query's own place; empty if it is not known.
     """
 
     layers: tuple[int, ...]
     sigmas: tuple[float, ...]
     maps: Mapping[str, Float[Tensor, "l s"]]
     heads: Mapping[str, Float[Tensor, "l k s"]]
+    same_place: Mapping[str, float]
 
     def write(self, folder: Path) -> None:
         """Write ``maps.npz`` and ``maps.csv``."""
         arrays = {"layers": np.array(self.layers), "sigmas": np.array(self.sigmas)}
         arrays |= {key: value.cpu().numpy() for key, value in self.maps.items()}
         arrays |= {f"heads/{key}": value.cpu().numpy() for key, value in self.heads.items()}
+        arrays |= {f"same_place/{panel}": np.array(value) for panel, value in self.same_place.items()}
         write_arrays(folder / "maps.npz", arrays)
         self.write_table(folder / "maps.csv")
 
@@ -61,7 +64,8 @@ class ProbeMaps:
         layers, sigmas = (tuple(arrays.pop(name).tolist()) for name in ("layers", "sigmas"))
         tensors = {key: torch.from_numpy(value) for key, value in arrays.items()}
         heads = {key.removeprefix("heads/"): tensors.pop(key) for key in list(tensors) if key.startswith("heads/")}
-        return cls(layers, sigmas, tensors, heads)
+        own = {key: float(tensors.pop(key)) for key in list(tensors) if key.startswith("same_place/")}
+        return cls(layers, sigmas, tensors, heads, {key.removeprefix("same_place/"): own[key] for key in own})
 
     def _rows(self, panel: str, keys: list[str]) -> Iterator[tuple[str | int, ...]]:
         num_heads = next(iter(self.heads.values())).shape[1]

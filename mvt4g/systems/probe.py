@@ -10,17 +10,19 @@ from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.matching.reading import read_attention
+from mvt4g.matching.tokens import cell_of_pixels
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
-from mvt4g.metrics.functional.attention_correspondence import CrossFrames
+from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames
 from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import merge_lora
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.systems.draws import clip_noise
+from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.loading import check_weights
 from mvt4g.systems.queries import QuerySet, draw_queries_by_name
 from mvt4g.systems.shown_matches import ShownMatches
-from mvt4g.types import REFERENCE, AttentionTap, InputError, MultiViewClip
+from mvt4g.types import REFERENCE, AttentionTap, InputError, LatentClip, MultiViewClip
 
 SHOWN_PANELS = ("ref", "tgt", "cross")
 """Panels that ``metrics.json`` tells of; the maps on disk have the two directions of ``cross`` too."""
@@ -35,7 +37,8 @@ class ProbeSpec:
 
     Attributes:
         layers: 0-based; None = all.
-        trajectory: Where latents come from: "noised" ground truth, or "sampled" by the model itself, step by step.
+        trajectory: Where latents come from: "noised" ground truth, or "sampled" by the model itself, step by step and
+            without guidance.
         noise_levels: Sigmas of "noised", highest first as in sampling.
         sample_steps: Euler steps of "sampled".
         steps: Sampling steps that are read, from 0; None = all.
@@ -128,46 +131,48 @@ class CorrespondenceProbe(LightningModule):
         self.shown_step = min(range(len(self.sigmas)), key=lambda step: abs(self.sigmas[step] - 0.5))
         threshold = backbone.tap_shape.stride / 2 if probe.threshold_px is None else probe.threshold_px
         rows = tuple(range(len(self.layers) * self.num_heads))
-        self.scores, self.head_scores = (
-            AttentionCorrespondence(names, len(self.sigmas), threshold, probe.cross_frames)
-            for names in (self.layers, rows)
+        self.scores, self.head_scores, self.same_place = (
+            AttentionCorrespondence(names, num_steps, threshold, probe.cross_frames)
+            for names, num_steps in ((self.layers, len(self.sigmas)), (rows, len(self.sigmas)), ((0,), 1))
         )
 
     def on_test_epoch_start(self) -> None:
         """Start anew."""
         self.shown = None
-        self.scores.reset()
-        self.head_scores.reset()
+        for metric in (self.scores, self.head_scores, self.same_place):
+            metric.reset()
 
     @torch.no_grad()
-    def test_step(self, batch: MultiViewClip, batch_idx: int) -> None:
+    def test_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> None:
         """Read the attention on one batch.
 
         Raises:
             InputError: If the clips have no tracks.
         """
-        names = (batch.name,) if isinstance(batch.name, str) else batch.name
-        if batch.tracks is None or batch.visible is None:
+        (latents, text, image), clip = encoded(self.model.codec, batch), seen(self.model.codec, batch)
+        names = (clip.name,) if isinstance(clip.name, str) else clip.name
+        if clip.tracks is None or clip.visible is None:
             raise InputError(f"{names[0]}: got a clip without tracks, want true ones or pseudo-tracks to probe against")
-        latents = self.model.codec.encode(batch.video)
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
-        truth = draw_queries_by_name(batch, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)
+        truth = draw_queries_by_name(clip, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)
+        self._score_same_place(truth)
         shown = None
         if batch_idx == 0:
-            shown = ShownMatches.choose(batch, truth, self.spec.shown_clips, self.spec.shown_points)
+            shown = ShownMatches.choose(clip, truth, self.spec.shown_clips, self.spec.shown_points)
             self.shown = shown
         readers = [partial(self._read, step, truth, shown) for step in range(len(self.sigmas))]
-        if self.spec.trajectory == "sampled":
-            by_step = dict(zip(self.spec.read_steps(), readers, strict=True))
-            generation = self.model.generate(
-                latents[:, REFERENCE], batch.cameras, noise, self.spec.sample_steps, self.layers, tap_readers=by_step
-            )
-            if shown is not None:
-                self.shown = shown.with_target(self.model.codec.decode(generation.latents))
+        if self.spec.trajectory == "noised":
+            for sigma, reader in zip(self.sigmas, readers, strict=True):
+                level = torch.full((len(latents),), sigma, device=latents.device)
+                self.model.noisy_pass(latents, clip.cameras, level, noise, self.layers, reader, text, image)
             return
-        for sigma, reader in zip(self.sigmas, readers, strict=True):
-            level = torch.full((len(latents),), sigma, device=latents.device)
-            self.model.noisy_pass(latents, batch.cameras, level, noise, self.layers, reader)
+        by_step = dict(zip(self.spec.read_steps(), readers, strict=True))
+        generation = self.model.generate(
+            latents[:, REFERENCE], clip.cameras, noise, self.spec.sample_steps, self.layers, text,
+            tap_readers=by_step, image=image,
+        )  # fmt: skip
+        if shown is not None:
+            self.shown = shown.with_target(self.model.codec.decode(generation.latents))
 
     def on_test_epoch_end(self) -> None:
         """Log every layer's scores, means over noise levels, and the best layers."""
@@ -175,20 +180,28 @@ class CorrespondenceProbe(LightningModule):
 
     def maps(self) -> dict[str, Tensor]:
         """Return the maps (layer x noise level), under ``<panel>/<score>``."""
-        return self.scores.compute()
+        shape = len(self.layers), len(self.sigmas)  # torchmetrics makes scalars of maps of one entry
+        return {key: value.reshape(shape) for key, value in self.scores.compute().items()}
 
     def head_maps(self) -> dict[str, Tensor]:
         """Return the maps (layer x head x noise level), under ``<panel>/<score>``."""
-        return {key: value.unflatten(0, (-1, self.num_heads)) for key, value in self.head_scores.compute().items()}
+        shape = len(self.layers), self.num_heads, len(self.sigmas)
+        return {key: value.reshape(shape) for key, value in self.head_scores.compute().items()}
+
+    def same_place_accuracy(self) -> dict[str, Tensor]:
+        """Return, by panel, the accuracy of matching every query to its own place, which knows no correspondence."""
+        found = self.same_place.compute()
+        return {panel: found[f"{panel}/accuracy_of_all"].reshape(()) for panel in PANELS}
 
     def summary(self) -> dict[str, Tensor]:
-        """Return every layer's scores as means over noise levels, and the layers whose harmonic mean is best."""
+        """Return the layers' scores as means over noise levels, the best layers, and the accuracy of the same place."""
         found: dict[str, Tensor] = {}
         maps = self.maps()
         for panel in SHOWN_PANELS:
             for score in SHOWN_SCORES:
                 means = maps[f"{panel}/{score}"].nanmean(dim=1)
                 found |= {f"layer{layer}/{panel}/{score}": mean for layer, mean in zip(self.layers, means, strict=True)}
+            found[f"same_place/{panel}/matching_accuracy"] = self.same_place_accuracy()[panel]
             found[f"best_layer/{panel}"] = torch.tensor(float(self.best_layers(panel)[0]))
         return found
 
@@ -210,6 +223,16 @@ class CorrespondenceProbe(LightningModule):
         head = "model.tracking_head."
         checkpoint["state_dict"] = {name: value for name, value in state.items() if not name.startswith(head)}
         check_weights(checkpoint["state_dict"], self.state_dict())
+
+    def _score_same_place(self, truth: QuerySet) -> None:
+        visible = truth.latent_visible()
+        own = cell_of_pixels(truth.queries[..., 2:], self.model.backbone.tap_shape.stride)
+        cells = own[:, None, None].expand(*visible.shape, 2)
+        nothing = torch.zeros(visible.shape, device=cells.device)
+        self.same_place.update(
+            0, 0, cells, nothing, nothing, truth.queries, truth.latent_tracks(), visible, truth.valid,
+            truth.frame_times, self.model.backbone.tap_shape.stride,
+        )  # fmt: skip
 
     def _read(self, step: int, truth: QuerySet, shown: ShownMatches | None, tap: AttentionTap) -> None:
         if shown is not None and step == self.shown_step:

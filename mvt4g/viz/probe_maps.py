@@ -1,6 +1,7 @@
 """Sheets of a probe's maps: three panels side by side, one row a score."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from jaxtyping import Float
 from torch import Tensor
@@ -18,15 +19,26 @@ Maps = Mapping[str, Tensor]
 """By ``<panel>/<score>``."""
 
 
-def heat_map_sheet(maps: Maps, layers: Sequence[int], sigmas: Sequence[float]) -> Float[Tensor, "3 H W"]:
-    """Draw layer x noise level; a row shares its colours."""
-    return _sheet(maps, SCORES, layers, ("noise level", [f"{sigma:.2f}" for sigma in sigmas]))
+def heat_map_sheet(
+    maps: Maps, layers: Sequence[int], sigmas: Sequence[float], same_place: Mapping[str, float]
+) -> Float[Tensor, "3 H W"]:
+    """Draw layer x noise level; a row shares its colours.
+
+    Args:
+        maps: Scores of the mean over heads.
+        layers: Rows.
+        sigmas: Columns.
+        same_place: By panel, the accuracy of looking at the query's own place, told beside the accuracies.
+    """
+    columns = ("noise level", [f"{sigma:.2f}" for sigma in sigmas])
+    return _sheet(maps, SCORES, layers, columns, same_place=same_place)
 
 
-def head_sheet(head_maps: Maps, layers: Sequence[int]) -> Float[Tensor, "3 H W"]:
-    """Draw layer x head, means over noise levels."""
+def head_sheet(head_maps: Maps, layers: Sequence[int], same_place: Mapping[str, float]) -> Float[Tensor, "3 H W"]:
+    """Draw layer x head, means over noise levels, otherwise as ``heat_map_sheet``."""
     means = {key: values.nanmean(dim=-1) for key, values in head_maps.items()}
-    return _sheet(means, SCORES, layers, ("head", [str(head) for head in range(next(iter(means.values())).shape[1])]))
+    columns = ("head", [str(head) for head in range(next(iter(means.values())).shape[1])])
+    return _sheet(means, SCORES, layers, columns, same_place=same_place)
 
 
 def difference_sheet(change: Maps, layers: Sequence[int], sigmas: Sequence[float]) -> Float[Tensor, "3 H W"]:
@@ -55,6 +67,7 @@ def _sheet(
     layers: Sequence[int],
     columns: tuple[str, Sequence[str]],
     signed: bool = False,
+    same_place: Mapping[str, float] = MappingProxyType({}),
 ) -> Float[Tensor, "3 H W"]:
     rows, captions = [], []
     for score in scores:
@@ -64,7 +77,10 @@ def _sheet(
             limits = (-max(map(abs, limits)), max(map(abs, limits)))
         names, axes = [str(layer) for layer in layers], ("layer", columns[0])
         rows.append([draw_heat_map(values, names, columns[1], axes, limits, signed) for values in shown])
-        captions.append([f"{_words(score)}, {title}" for title in PANEL_TITLES.values()])
+        told = {panel: "" for panel in PANEL_TITLES}
+        if "accuracy" in score:
+            told |= {panel: f" (same place: {value:.2f})" for panel, value in same_place.items()}
+        captions.append([f"{_words(score)}, {title}{told[panel]}" for panel, title in PANEL_TITLES.items()])
     return tile_images(rows, captions)
 
 

@@ -28,6 +28,7 @@ def test_a_probe_leaves_maps_and_pictures(mvt4g, tmp_path, checkpoint):
         assert arrays["layers"].tolist() == [0, 1]
         assert arrays["sigmas"].tolist() == [0.75, 0.25]
         accuracy, heads = arrays["cross/matching_accuracy"], arrays["heads/ref/confidence"]
+        same_place = float(arrays["same_place/cross"])
     assert accuracy.shape == (2, 2)
     assert heads.shape == (2, 2, 2)
     with (folder / "maps.csv").open(encoding="utf-8") as file:
@@ -41,6 +42,7 @@ def test_a_probe_leaves_maps_and_pictures(mvt4g, tmp_path, checkpoint):
             assert float(row["confidence"]) == pytest.approx(heads[at[0], int(row["head"]), at[1]])
     told = metrics(tmp_path)
     assert told["test/probe/layer1/cross/matching_accuracy"] == pytest.approx(accuracy[1].mean())
+    assert told["test/probe/same_place/cross/matching_accuracy"] == pytest.approx(same_place)
     assert told["test/probe/best_layer/cross"] in (0, 1)
     shown = EventAccumulator(str(tmp_path / "test")).Reload().Tags()["images"]
     for name in ("heat_maps", "curves", "heads", "matches", "matches_by_layer"):

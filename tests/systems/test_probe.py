@@ -14,8 +14,8 @@ from mvt4g.metrics.functional import attention_correspondence
 from mvt4g.models.backbones import Backbone, BackboneOutput
 from mvt4g.models.codec import Codec
 from mvt4g.systems.probe import CorrespondenceProbe, ProbeSpec
-from mvt4g.systems.queries import QuerySet
-from mvt4g.types import AttentionTap, Cameras, InputError, LatentGrid, MultiViewClip, TapShape
+from mvt4g.systems.queries import QuerySet, draw_queries_by_name
+from mvt4g.types import AttentionTap, Cameras, InputError, LatentClip, LatentGrid, MultiViewClip, TapShape
 
 STRIDE, ROWS, COLUMNS = 8, 5, 9
 GRID = LatentGrid(temporal_stride=2, spatial_stride=4, channels=3)
@@ -29,12 +29,13 @@ class EmptyCodec(Codec):
     """Latents of the right size with nothing in them."""
 
     grid = GRID
+    identity = "EmptyCodec"
 
     def encode(self, video):
         return video[..., ::2, :, ::4, ::4].transpose(-4, -3) * 0
 
     def decode(self, latents):
-        return torch.full((len(latents), 5, 3, ROWS * STRIDE, COLUMNS * STRIDE), 0.25)
+        return torch.full((*latents.shape[:-4], 5, 3, ROWS * STRIDE, COLUMNS * STRIDE), 0.25)
 
 
 class Toy(Backbone):
@@ -132,6 +133,25 @@ def test_the_summary_names_it():
         assert summary[f"layer0/{panel}/accuracy_of_all"] < 0.2
 
 
+def test_looking_at_the_same_place_is_told_beside_it():
+    probe, clip = probed(), toy_clip()
+    found = probe.same_place_accuracy()
+    assert found.keys() == set(PANELS)
+    truth = draw_queries_by_name(clip, clip.name, GRID, ProbeSpec().num_queries, 0)
+    for panel, view in (("ref", 0), ("cross_tgt_to_ref", 1)):
+        right = []
+        for b in range(2):
+            for q, (own, time, *xy) in enumerate(truth.queries[b].tolist()):
+                frames = [f for f in (0, 2, 4) if (f != time if view == 0 else f == time)]
+                for frame in frames if own == view else []:
+                    there = truth.tracks[b, 0, frame, q]
+                    centre = (torch.tensor(xy) / STRIDE).floor() * STRIDE + STRIDE / 2
+                    if truth.visible[b, 0, frame, q]:
+                        right.append(float((centre - there).norm()) < STRIDE / 2)
+        assert found[panel] == pytest.approx(sum(right) / len(right))
+    assert probe.summary()["same_place/ref/matching_accuracy"] == found["ref"]
+
+
 def swapped(function):
     return lambda *args: function(*args).flip(-1)
 
@@ -213,6 +233,20 @@ def test_chosen_layers():
     assert probe.maps()["ref/accuracy_of_all"][1] == 1
     assert probe.summary()["best_layer/ref"] == WIRED
     assert "layer0/ref/confidence" not in probe.summary()
+
+
+def test_latents_of_before_are_as_good_as_videos():
+    clip = toy_clip()
+    known = {name: getattr(clip, name) for name in ("cameras", "name", "tracks", "visible", "point_valid")}
+    before = LatentClip(latents=EmptyCodec().encode(clip.video), codec=("EmptyCodec",) * 2, **known)
+    for key, value in probed(clips=[before]).maps().items():
+        assert torch.equal(value.nan_to_num(), probed(clips=[clip]).maps()[key].nan_to_num())
+
+
+def test_one_layer_at_one_level_is_still_a_map():
+    probe = probed(ProbeSpec(layers=(WIRED,), noise_levels=(0.5,)))
+    assert probe.maps()["ref/accuracy_of_all"].tolist() == [[1.0]]
+    assert probe.head_maps()["ref/accuracy_of_all"].shape == (1, NUM_HEADS, 1)
 
 
 def test_a_clip_without_tracks_is_refused():

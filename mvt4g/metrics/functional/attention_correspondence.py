@@ -131,25 +131,33 @@ def correspondence_counts(
 
     pairs = frame_pairs(queries, frame_times, sizes["v"], cross_frames).where(query_valid[:, None, None], -1)
     counted = pairs == torch.arange(NUM_PAIRS, device=pairs.device)[:, None, None, None, None]
-    candidate = counted & target_visible
     error = cell_centre(match_cells, stride).double() - target_tracks.double()
     hit = error.norm(dim=-1) < threshold_px
+    return _counts(counted, counted & target_visible, hit, reliable, mass.double(), peak.double())
 
+
+def _counts(
+    counted: Bool[Tensor, "pair b v f q"],
+    candidate: Bool[Tensor, "pair b v f q"],
+    hit: Bool[Tensor, "*rows b v f q"],
+    reliable: Bool[Tensor, "*rows b v f q"],
+    mass: Float[Tensor, "*rows b v f q"],
+    peak: Float[Tensor, "*rows b v f q"],
+) -> CorrespondenceCounts:
     frames_seen = candidate.sum(dim=(2, 3))
-    known_peak = peak.double().where(candidate.any(dim=0), 0.0)
+    known_peak = peak.where(candidate.any(dim=0), 0.0)
     confidence = einsum(candidate.double(), known_peak, "pair b v f q, ... b v f q -> ... pair b q") / frames_seen
     counts = CorrespondenceCounts(
         hits=_sums(candidate, hit & reliable),
         matches=_sums(candidate, reliable),
         candidate_hits=_sums(candidate, hit),
         candidates=candidate.sum(dim=(1, 2, 3, 4)),
-        mass=_sums(counted, mass.double().where(counted.any(dim=0), 0.0)),
+        mass=_sums(counted, mass.where(counted.any(dim=0), 0.0)),
         mass_queries=counted.any(dim=3).any(dim=2).sum(dim=(1, 2)),
         peak=confidence.where(frames_seen > 0, 0.0).sum(dim=(-2, -1)),
         peak_queries=(frames_seen > 0).sum(dim=(1, 2)),
     )
-    wanted = counts.hits.shape
-    return CorrespondenceCounts(*(value.double().expand(wanted) for value in counts))
+    return CorrespondenceCounts(*(value.double().expand(counts.hits.shape) for value in counts))
 
 
 def _sums(
