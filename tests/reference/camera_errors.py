@@ -111,7 +111,7 @@ def relative_pose_accuracy(pred, target, registered, thresholds, auc, signed):
             if np.linalg.norm(g[:3, 3]) <= 1e-6:
                 continue
             direction = math.inf
-            if found and np.linalg.norm(p[:3, 3]) > 0:
+            if found and (pred[i, :3, 3] != pred[j, :3, 3]).any():  # an inverse may leave rounding where nothing moves
                 cosine = g[:3, 3] @ p[:3, 3] / np.linalg.norm(g[:3, 3]) / np.linalg.norm(p[:3, 3])
                 direction = math.degrees(math.acos(np.clip(cosine if signed else abs(cosine), -1, 1)))
             directions.append(direction)
