@@ -94,8 +94,9 @@ def check_record(run: Run) -> None:
         InputError: Naming the first options that differ.
     """
     path = run.folder / RECORD
-    if not path.exists():
-        return
+    begun = any(is_done(step) for step in run.steps) or (run.folder / "config.yaml").exists()
+    if not (begun and path.exists()):
+        return  # what failed before it did anything can be mended and run anew
     from mvt4g.callbacks.run_record import flat_items
 
     found, wanted = yaml.safe_load(path.read_text()), record(run)
