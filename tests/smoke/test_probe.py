@@ -28,7 +28,7 @@ def test_a_probe_leaves_maps_and_pictures(mvt4g, tmp_path, checkpoint):
         assert arrays["layers"].tolist() == [0, 1]
         assert arrays["sigmas"].tolist() == [0.75, 0.25]
         accuracy, heads = arrays["cross/matching_accuracy"], arrays["heads/ref/confidence"]
-        same_place = float(arrays["same_place/cross"])
+        same_place = arrays["same_place/cross"].item()
     assert accuracy.shape == (2, 2)
     assert heads.shape == (2, 2, 2)
     with (folder / "maps.csv").open(encoding="utf-8") as file:
