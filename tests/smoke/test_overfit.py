@@ -65,6 +65,6 @@ def evaluate(system: NovelViewSystem, clip: MultiViewClip) -> dict[str, float]:
     assert output.generated is not None
     truth = system.model.codec.decode(system.model.codec.encode(batch.video[:, TARGET]))
     psnr = peak_signal_noise_ratio(output.generated[0], truth[0], data_range=1.0, dim=(1, 2, 3))
-    metrics = [scores.level("0.50").tracks[kind] for kind in ("ref", "tgt", "cross")]
+    metrics = [scores.level("0.50").tracks.pck[kind] for kind in ("ref", "tgt", "cross")]
     hits, total = sum(int(metric.hits) for metric in metrics), sum(int(metric.total) for metric in metrics)
     return {"psnr": float(psnr), "track": hits / total}
