@@ -114,7 +114,7 @@ class NovelViewModel(nn.Module):
         guidance_scale: float = 1.0,
         tap_readers: Mapping[int, TapReader] | None = None,
         image: Float[Tensor, "b i image_d"] | None = None,
-        negative_text: Float[Tensor, "b l text_d"] | None = None,
+        negative_text: Float[Tensor, "b negative_l text_d"] | None = None,
     ) -> Generation:
         """Sample the target view from ``noise`` in ``num_steps`` Euler steps.
 

@@ -1,5 +1,7 @@
-"""The texts that videos are generated for, read once from the files that ``mvt4g encode-prompts`` wrote."""
+"""What videos are generated for beside cameras: texts, which are encoded once, and the references' first frames."""
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,8 +9,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from mvt4g.formats.captions import read_captions
 from mvt4g.formats.latent_file import read_prompt
+from mvt4g.models.image_tokens import ImageEncoder
+from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
 from mvt4g.types import InputError
 
 
@@ -16,51 +22,136 @@ from mvt4g.types import InputError
 class GuidanceSpec:
     """What generated videos are to follow, and how much.
 
+    A text is an embedding that ``mvt4g encode-prompts`` wrote, or is written out for ``encoder``. Of several texts for
+    a clip the first counts: what it brings from a cache, ``captions``, ``prompt`` or ``text``, the learned null text.
+
     Attributes:
         text: Embedding for every clip that brings none; null = the learned null text, and no guidance.
-        negative: Embedding to lead away from, such as Wan's negative prompt; null = the learned null text.
+        negative: Embedding to lead away from; null = the negative prompt with an encoder, else the learned null text.
         scale: 1 = none, at one pass a step; ReCamMaster and ReDirector sample with 5, at two.
+        encoder: Encodes the texts below, once, before the first video is generated; then it is dropped.
+        prompt: As ``text``, in words.
+        captions: A CSV ``file_name,text``: words for each video, by its name.
+        negative_prompt: As ``negative``, in words; null = Wan's, which its public weights were sampled with.
+        image_encoder: CLIP's weights, for a backbone that looks at the reference's first frame (ReDirector).
     """
 
     text: Path | None = None
     negative: Path | None = None
     scale: float = 1.0
+    encoder: TextEncoderSpec | None = None
+    prompt: str | None = None
+    captions: Path | None = None
+    negative_prompt: str | None = None
+    image_encoder: Path | None = None
 
     def __post_init__(self) -> None:
-        """Check the range.
+        """Check that the fields go together.
 
         Raises:
-            InputError: If ``scale`` is under 1.
+            InputError: If ``scale`` is under 1, a text is given twice, or words come without an encoder or it without.
         """
+        where, words = "evaluation.guidance", (self.prompt, self.captions, self.negative_prompt)
         if self.scale < 1:
-            raise InputError(f"evaluation.guidance.scale: got {self.scale}, want at least 1")
+            raise InputError(f"{where}.scale: got {self.scale}, want at least 1")
+        if (self.encoder is None) != (words == (None, None, None)):
+            got = "null" if self.encoder is None else "one without prompt, captions and negative_prompt"
+            raise InputError(f"{where}.encoder: got {got}, want an encoder together with what it is to encode")
+        for embedding, prompt in (("text", "prompt"), ("negative", "negative_prompt")):
+            if getattr(self, embedding) is not None and getattr(self, prompt) is not None:
+                raise InputError(f"{where}.{embedding}: got a file and {prompt}, want one of them")
 
 
 class Guidance:
     """Arguments of ``NovelViewModel.generate``.
 
+    Args:
+        spec: Where texts and encoders lie.
+        image_dim: Width of the image tokens that the network looks at; None = it looks at none.
+
     Raises:
-        InputError: If a file is not there or broken.
+        InputError: If a file is not there, or a text's is broken.
     """
 
-    def __init__(self, spec: GuidanceSpec) -> None:
-        self.scale = spec.scale
-        self.text, self.negative = (
-            None if path is None else read_prompt(path)[None] for path in (spec.text, spec.negative)
-        )
+    def __init__(self, spec: GuidanceSpec, image_dim: int | None = None) -> None:
+        self.spec, self.image_dim = spec, image_dim
+        for path in (spec.image_encoder, *((spec.encoder.weights, spec.encoder.tokenizer) if spec.encoder else ())):
+            if path is not None and not path.exists():
+                raise InputError(f"{path}: no such file, want the encoder that evaluation.guidance names")
+        self.text, self.negative = (None if path is None else read_prompt(path) for path in (spec.text, spec.negative))
+        self.captions = None if spec.captions is None else read_captions(spec.captions)
+        self._embeddings: dict[str, Tensor] | None = None
+        self._image_encoder: ImageEncoder | None = None
+        self._warned = False
 
     def arguments(
-        self, batch: int, device: torch.device, own: Float[Tensor, "b l text_d"] | None = None
+        self, names: Sequence[str], device: torch.device, own: Float[Tensor, "b l text_d"] | None = None
     ) -> dict[str, Any]:
         """Return text, negative text and scale for a batch.
 
         Args:
+            names: Of the clips.
+            device: Where the network is, and where texts are encoded.
             own: The clips' texts, which come first.
+
+        Raises:
+            InputError: If a clip has no caption and there is no prompt, or an encoder's file is broken.
         """
-        text = own if own is not None else _for_all(self.text, batch, device)
-        negative = _for_all(self.negative, batch, device)
-        return {"text": text, "negative_text": negative, "guidance_scale": self.scale}
+        embeddings = self._encoded(device)
+        text = own if own is not None else self._texts(names, embeddings)
+        negative = self.negative
+        if negative is None and self.spec.encoder is not None:
+            negative = embeddings[self._negative_prompt]
+        return {
+            "text": None if text is None else text.to(device),
+            "negative_text": None if negative is None else negative.to(device).expand(len(names), -1, -1),
+            "guidance_scale": self.spec.scale,
+        }
 
+    def image(
+        self, first_frames: Float[Tensor, "b 3 h w"], own: Float[Tensor, "b i image_d"] | None = None
+    ) -> Float[Tensor, "b i image_d"] | None:
+        """Return the image tokens of a batch: its own, those of the references' first frames, or None without encoder.
 
-def _for_all(text: Tensor | None, batch: int, device: torch.device) -> Tensor | None:
-    return None if text is None else text.to(device).expand(batch, -1, -1)
+        A network that looks at an image and gets none is warned of, once: it goes on with a zero in its place.
+        """
+        if own is not None:
+            return own
+        if self.spec.image_encoder is None:
+            if self.image_dim is not None and not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"evaluation.guidance.image_encoder: got null for a backbone that looks at image tokens of width"
+                    f" {self.image_dim}, want CLIP's weights: without them it sees an empty image",
+                    stacklevel=2,
+                )
+            return None
+        if self._image_encoder is None:
+            self._image_encoder = ImageEncoder(self.spec.image_encoder, "bfloat16").to(first_frames.device)
+        return self._image_encoder(first_frames)
+
+    @property
+    def _negative_prompt(self) -> str:
+        return NEGATIVE_PROMPT if self.spec.negative_prompt is None else self.spec.negative_prompt
+
+    def _encoded(self, device: torch.device) -> dict[str, Tensor]:
+        """Return the embeddings of all texts in words, encoded at the first call."""
+        if self._embeddings is None:
+            prompts = [] if self.captions is None else self.captions.texts
+            prompts += [] if self.spec.prompt is None else [self.spec.prompt]
+            prompts += [] if self.negative is not None else [self._negative_prompt]
+            encoder = self.spec.encoder
+            self._embeddings = {} if encoder is None else encode_prompts(prompts, encoder, device)
+        return self._embeddings
+
+    def _texts(self, names: Sequence[str], embeddings: dict[str, Tensor]) -> Float[Tensor, "b l text_d"] | None:
+        """Return the clips' texts, shorter ones with zeros behind, as the network pads them itself."""
+        texts = []
+        for name in names:
+            caption = None if self.captions is None else self.captions.of(name)
+            words = self.spec.prompt if caption is None else caption
+            if words is None and self.text is None and self.captions is not None:
+                raise InputError(f"{self.captions.path}: got no text of {name}, want one, or a prompt for all others")
+            texts.append(self.text if words is None else embeddings[words])
+        found = [text for text in texts if text is not None]
+        return pad_sequence(found, batch_first=True) if found else None

@@ -79,7 +79,7 @@ class RealVideoPass:
 
     def __init__(self, model: NovelViewModel, spec: EvaluationSpec, layer: int | None) -> None:
         self.model, self.spec, self.layer = model, spec, layer
-        self.guidance = Guidance(spec.guidance)
+        self.guidance = Guidance(spec.guidance, model.backbone.dit.config.image_dim)
 
     @torch.no_grad()
     def __call__(self, real: RealClip, scores: RealVideoScores | None = None) -> NovelView:
@@ -98,8 +98,9 @@ class RealVideoPass:
         latents = self.model.codec.encode(clip.video[:, REFERENCE])
         noise = clip_noise(names, self.spec.seed, latents.shape[1:], latents.device)
         layers = [] if self.layer is None else [self.layer]
-        guided = self.guidance.arguments(1, latents.device)
-        made = self.model.generate(latents, clip.cameras, noise, self.spec.sample_steps, layers, **guided)
+        guided = self.guidance.arguments(names, latents.device)
+        image = self.guidance.image(clip.video[:, REFERENCE, 0])
+        made = self.model.generate(latents, clip.cameras, noise, self.spec.sample_steps, layers, image=image, **guided)
         video = self.model.codec.decode(made.latents)
         tracks, visible, confidence = None, None, None
         if self.model.tracking_head is not None:

@@ -66,7 +66,7 @@ class BatchScorer:
         self, model: NovelViewModel, spec: EvaluationSpec, layers: Sequence[int], headline_layer: int | None
     ) -> None:
         self.model, self.spec, self.layers, self.headline_layer = model, spec, tuple(layers), headline_layer
-        self.guidance = Guidance(spec.guidance)
+        self.guidance = Guidance(spec.guidance, model.backbone.dit.config.image_dim)
 
     @torch.no_grad()
     def __call__(self, batch: MultiViewClip | LatentClip, scores: NovelViewScores, sample: bool) -> EvaluationOutput:
@@ -79,6 +79,7 @@ class BatchScorer:
         """
         (latents, text, image), clip = encoded(self.model.codec, batch), seen(self.model.codec, batch)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
+        image = self.guidance.image(clip.video[:, REFERENCE, 0], image)
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         cameras = shift_target_cameras(clip.cameras, self.spec.camera_shift)
         truth = None
@@ -95,7 +96,7 @@ class BatchScorer:
         generated = None
         if sample and self.spec.sample_steps:
             steps, reference = self.spec.sample_steps, latents[:, REFERENCE]
-            guided = self.guidance.arguments(len(latents), latents.device, text)
+            guided = self.guidance.arguments(names, latents.device, text)
             generation = self.model.generate(reference, cameras, noise, steps, self.layers, image=image, **guided)
             self._read(generation.taps, truth, clip, cameras, scores.level(SAMPLED))
             generated = self._score_video(generation, clip, names, latents, scores)

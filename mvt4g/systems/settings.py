@@ -70,7 +70,7 @@ class EvaluationSpec:
         pck_threshold_px: Of track PCK, in pixels of the input video.
         sample_steps: Euler steps of the sampler; 0 = no sampling, so no scores of generated video.
         sample_in_validation: Sample in validation too, not in test alone.
-        guidance: Which texts sampling follows, and how much.
+        guidance: Which texts and images sampling follows, and how much.
         videos: How generated videos are scored, in validation (when it samples) and in test.
         camera_shift: Give every clip the target cameras of the clip so many places before it in its batch: the control
             that shows whether cameras matter. 0 = its own.

@@ -1,10 +1,20 @@
-"""A fit in Wan's latents: the VAE is used, never trained, and left out of checkpoints, which load all the same."""
+"""Wan's VAE, UMT5 and CLIP on the command line, each with random weights: fit, test, and predict from words."""
 
 import json
 
+import pytest
 import torch
+import yaml
 
+from mvt4g.formats.video import read_video, write_video
+from mvt4g.models.backbones import ReDirector
+from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.types import LatentGrid
+from tests.models.small_backbones import make_loud
+from tests.models.tiny_clip import DIM, write_clip_weights
+from tests.models.tiny_umt5 import SIZES, write_tokenizer, write_umt5
 from tests.models.tiny_wan_vae import write_vae
+from tests.smoke.test_backbone_configs import SMALL_DIT
 
 GRID = "{temporal_stride: 4, spatial_stride: 8, channels: 16}"
 
@@ -24,3 +34,59 @@ def test_fit_and_test_in_wan_s_latents(mvt4g, tmp_path):
     assert mvt4g("test", "-c", run / "config.yaml", "--run", run, "--ckpt_path", "last", *evaluation) == 0
     scores = json.loads((run / "test" / "metrics.json").read_text())
     assert scores["test/psnr_codec"] > 0
+
+
+GRID_480P = LatentGrid(temporal_stride=4, spatial_stride=8, channels=16)
+SMALL_REDIRECTOR = SMALL_DIT | {
+    "in_channels": 32, "image_dim": DIM, "control_channels": 1536, "text_dim": SIZES.d_model, "text_len": 16
+}  # fmt: skip
+
+
+@pytest.fixture
+def predict(mvt4g, tmp_path):
+    """Return what predicts with ReDirector's file cut down to small networks of random weights."""
+    torch.manual_seed(0)
+    backbone = make_loud(ReDirector(VideoDiTConfig(**SMALL_REDIRECTOR), GRID_480P))
+    own = {f"model.backbone.{name}": value for name, value in backbone.state_dict().items()}
+    torch.save({"state_dict": own}, tmp_path / "fit.ckpt")
+    encoder = {
+        "weights": str(write_umt5(tmp_path / "umt5.pth")),
+        "tokenizer": str(write_tokenizer(tmp_path / "tokenizer.json")),
+    }
+    small = {
+        "trainer": {"accelerator": "cpu"},
+        "model": {"init_args": {
+            "codec": {"init_args": {"weights": str(write_vae(tmp_path / "vae.pth")), "dtype": "float32"}},
+            "backbone": {"init_args": {"weights": str(tmp_path / "fit.ckpt"), "dit": SMALL_REDIRECTOR}},
+            "evaluation": {"sample_steps": 2, "guidance": {"encoder": encoder}},
+        }},
+        "data": {"init_args": {"size": {"height": 32, "width": 48, "num_frames": 5}}},
+    }  # fmt: skip
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
+    write_video(tmp_path / "clip.mp4", torch.rand(6, 3, 40, 60, generator=torch.Generator().manual_seed(0)), fps=8)
+    backbones = ("configs/backbone/wan_1_3b_redirector.yaml", "configs/backbone/as_published.yaml")
+    files = (*backbones, "configs/data/predict_480p.yaml", tmp_path / "small.yaml")
+
+    def run(name, **guidance):
+        given = [
+            part for key, value in guidance.items() for part in (f"--model.init_args.evaluation.guidance.{key}", value)
+        ]
+        layers = [part for file in files for part in ("-c", file)]
+        video = ("--data.init_args.video", tmp_path / "clip.mp4")
+        assert mvt4g("predict", *layers, "--run", tmp_path / name, *video, *given) == 0
+        return read_video(tmp_path / name / "predict" / "clip" / "generated.mp4")[0]
+
+    return run
+
+
+def test_predict_from_words_and_the_first_frame(predict, tmp_path):
+    with pytest.warns(UserWarning, match="image_encoder: got null for a backbone that looks at image tokens of width"):
+        blind = predict("blind", prompt="a red ball")
+    assert blind.shape == (5, 3, 32, 48)
+    clip = write_clip_weights(tmp_path / "clip.pth")
+    seeing = predict("seeing", prompt="a red ball", image_encoder=clip)
+    other = predict("other", prompt="two falls", image_encoder=clip)
+    (tmp_path / "captions.csv").write_text("file_name,text\nclip.mp4,a red ball\n")
+    assert torch.equal(predict("captions", captions=tmp_path / "captions.csv", image_encoder=clip), seeing)
+    for video in (blind, other):
+        assert (video - seeing).abs().mean() > 0.02

@@ -1,13 +1,19 @@
+import warnings
+import weakref
+
 import pytest
 import torch
 
 from mvt4g.commands.encode_prompts import encode_prompts_to
 from mvt4g.formats.latent_file import read_prompt, write_prompt
+from mvt4g.models import text
+from mvt4g.models.image_tokens import ImageEncoder
 from mvt4g.models.novel_view import NovelViewModel
-from mvt4g.models.text import TextEncoderSpec
+from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
 from mvt4g.systems.guidance import Guidance, GuidanceSpec
 from mvt4g.types import InputError
 from tests.models.small_backbones import small_cameras
+from tests.models.tiny_clip import write_clip_weights
 from tests.models.tiny_umt5 import write_tokenizer, write_umt5
 from tests.systems.test_real_video import FRAMES, build
 
@@ -34,7 +40,7 @@ def test_one_step_is_the_text_s_velocity_away_from_the_negative_one(files):
     cameras, level = small_cameras(batch=2, frames=FRAMES), torch.ones(2)
 
     def made(**guidance):
-        arguments = Guidance(GuidanceSpec(**guidance)).arguments(2, torch.device("cpu"))
+        arguments = Guidance(GuidanceSpec(**guidance)).arguments(("a", "b"), torch.device("cpu"))
         return model.generate(reference, cameras, noise, 1, **arguments).latents
 
     with torch.no_grad():
@@ -51,8 +57,8 @@ def test_one_step_is_the_text_s_velocity_away_from_the_negative_one(files):
 def test_a_clip_s_own_text_comes_first(files):
     own = torch.rand(2, 4, 8)
     guidance = Guidance(GuidanceSpec(*files, scale=2.0))
-    assert guidance.arguments(2, own.device, own)["text"] is own
-    assert guidance.arguments(2, own.device)["text"].shape == (2, 3, 8)
+    assert guidance.arguments(("a", "b"), own.device, own)["text"] is own
+    assert guidance.arguments(("a", "b"), own.device)["text"].shape == (2, 3, 8)
 
 
 def test_prompts_are_written_for_it(tmp_path, capsys):
@@ -63,8 +69,79 @@ def test_prompts_are_written_for_it(tmp_path, capsys):
     assert read_prompt(tmp_path / "out" / "negative.safetensors").shape[1] == 32
 
 
-def test_bad_settings_are_named(tmp_path):
+@pytest.fixture
+def encoder(tmp_path):
+    return TextEncoderSpec(
+        write_umt5(tmp_path / "umt5.pth"), write_tokenizer(tmp_path / "tokenizer.json"), dtype="float32"
+    )
+
+
+def test_words_are_encoded_once_and_the_encoder_is_dropped(encoder, tmp_path, monkeypatch):
+    (tmp_path / "metadata.csv").write_text("file_name,text\nbear.mp4,a red ball\n")
+    made, load = [], text.load_umt5
+    monkeypatch.setattr(text, "load_umt5", lambda *given: [net := load(*given), made.append(weakref.ref(net))][0])
+    guidance = Guidance(GuidanceSpec(encoder=encoder, prompt="two", captions=tmp_path / "metadata.csv", scale=5.0))
+    assert made == [], "nothing is loaded before it is asked for"
+    asked = [guidance.arguments(names, torch.device("cpu")) for names in (("bear", "cow"), ("cow",))]
+    assert len(made) == 1
+    assert made[0]() is None, "not left to a later garbage collection"
+    want = encode_prompts(["a red ball", "two", NEGATIVE_PROMPT], encoder)
+    ball, two = want["a red ball"], want["two"]
+    assert (len(ball), len(two)) == (4, 2)
+    assert torch.equal(asked[0]["text"][0], ball)
+    assert torch.equal(asked[0]["text"][1, :2], two)
+    assert not asked[0]["text"][1, 2:].any(), "zeros behind, as the network pads"
+    assert torch.equal(asked[1]["text"][0], two)
+    for arguments, batch in zip(asked, (2, 1), strict=True):
+        assert torch.equal(arguments["negative_text"], want[NEGATIVE_PROMPT].expand(batch, -1, -1))
+
+
+def test_a_negative_prompt_of_one_s_own(encoder, files):
+    own = Guidance(GuidanceSpec(encoder=encoder, prompt="two", negative_prompt="falls"))
+    assert torch.equal(
+        own.arguments(("a",), torch.device("cpu"))["negative_text"][0], encode_prompts(["falls"], encoder)["falls"]
+    )
+    of_file = Guidance(GuidanceSpec(encoder=encoder, prompt="two", negative=files[1]))
+    assert torch.equal(of_file.arguments(("a",), torch.device("cpu"))["negative_text"][0], read_prompt(files[1]))
+
+
+def test_image_tokens_are_those_of_precompute(tmp_path):
+    guidance = Guidance(GuidanceSpec(image_encoder=write_clip_weights(tmp_path / "clip.pth")), image_dim=160)
+    frames = torch.rand(2, 3, 20, 30)
+    found = guidance.image(frames)
+    assert torch.equal(found, ImageEncoder(tmp_path / "clip.pth", "bfloat16")(frames))
+    assert (guidance.image(frames.flip(0)) - found).norm() / found.norm() > 0.1, "another frame shows"
+    own = torch.zeros(2, 1, 160)
+    assert guidance.image(frames, own) is own, "what a cache brings comes first"
+
+
+def test_a_backbone_that_looks_at_an_image_is_warned_of_once_without_one():
+    guidance, frames = Guidance(GuidanceSpec(), image_dim=9), torch.rand(1, 3, 8, 8)
+    with pytest.warns(
+        UserWarning, match=r"image_encoder: got null for a backbone that looks at image tokens of width 9"
+    ):
+        assert guidance.image(frames) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert guidance.image(frames) is None
+        assert Guidance(GuidanceSpec()).image(frames) is None, "one that looks at none needs none"
+
+
+def test_bad_settings_are_named(encoder, files, tmp_path):
     with pytest.raises(InputError, match=r"evaluation\.guidance\.scale: got 0\.5, want at least 1"):
         GuidanceSpec(scale=0.5)
+    for words in ({"prompt": "two"}, {"captions": tmp_path / "a.csv"}, {"negative_prompt": ""}):
+        with pytest.raises(InputError, match=r"guidance\.encoder: got null, want an encoder together with"):
+            GuidanceSpec(**words)
+    with pytest.raises(InputError, match=r"guidance\.encoder: got one without prompt, captions and negative_prompt"):
+        GuidanceSpec(encoder=encoder)
+    with pytest.raises(InputError, match=r"guidance\.text: got a file and prompt, want one of them"):
+        GuidanceSpec(encoder=encoder, prompt="two", text=files[0])
+    with pytest.raises(InputError, match=r"none\.pth: no such file, want the encoder that evaluation\.guidance names"):
+        Guidance(GuidanceSpec(image_encoder=tmp_path / "none.pth"))
+    (tmp_path / "metadata.csv").write_text("file_name,text\nbear.mp4,a red ball\n")
+    guidance = Guidance(GuidanceSpec(encoder=encoder, captions=tmp_path / "metadata.csv"))
+    with pytest.raises(InputError, match=r"metadata\.csv: got no text of cow, want one, or a prompt for all others"):
+        guidance.arguments(("cow",), torch.device("cpu"))
     with pytest.raises(InputError, match=r"none\.safetensors: no such file"):
         Guidance(GuidanceSpec(text=tmp_path / "none.safetensors"))
