@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from mvt4g.data.kubric import SyntheticClips
 from mvt4g.data.loading import raise_if_error
 from mvt4g.data.samples import HeldOutClips, SamplingSpec
 from mvt4g.formats.atomic import is_leftover
+from mvt4g.formats.captions import read_captions
 from mvt4g.formats.checksums import sha256_of
 from mvt4g.formats.latent_file import FILE, prompt_path, read_latents, write_latents, write_prompt
 from mvt4g.formats.manifest import (
@@ -41,6 +42,8 @@ from mvt4g.types import REFERENCE, InputError, LatentClip, MultiViewClip
 
 SPLIT = "clips"
 """The one split that the manifest of a cache has."""
+TRAIN = "train/"
+"""Folder of MultiCamVideo from which its captions name the videos."""
 NEGATIVE = "negative"
 """Name of the file beside the captions' that holds what guidance leads away from."""
 
@@ -90,6 +93,7 @@ def precompute(
     image_encoder: Path | None = None,
     workers: int = 0,
     device: str = "auto",
+    captions: Path | None = None,
 ) -> int:
     """Encode clips into a folder to train from. A run that was stopped goes on when the same command is given again.
 
@@ -106,22 +110,28 @@ def precompute(
         image_encoder: CLIP's weights, for backbones that look at an image; null = no image tokens.
         workers: Processes that read or generate clips.
         device: Where the networks run; auto = a GPU if there is one.
+        captions: A CSV ``file_name,text`` of videos, such as MultiCamVideo's ``metadata.csv``, instead of the clips' own
+            captions; a clip of several videos has the text of the first row below it.
 
     Returns:
         The exit code, 0.
 
     Raises:
-        InputError: If a clip is broken or of a size that the codec does not take, or the folder holds other things.
+        InputError: If a clip is broken, without a caption where there are captions, or of a size that the codec does
+            not take, or the folder holds other things.
     """
     codec = codec or PatchCodec()
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     clips = _open(source, scene, cache)
     indices = range(cache.part, len(clips), cache.parts)
     with locked(out, "precompute"):
-        manifest = _begun(out, _made_by(codec, source, scene, cache, text, image_encoder), len(indices))
+        made_by = _made_by(codec, source, scene, cache, text, {"image": image_encoder, "captions": captions})
+        texts = None if captions is None else _captions(captions, [clips.sources[0].clips.names[i] for i in indices])
+        manifest = _begun(out, made_by, len(indices))
         encoder = None if image_encoder is None else ImageEncoder(image_encoder, "bfloat16").to(device)
-        made = _encode_missing(out, manifest, clips, indices, _Encoders(codec.to(device), encoder), cache, workers)
-        del encoder
+        encoders = _Encoders(codec.to(device), encoder, texts)
+        made = _encode_missing(out, manifest, clips, indices, encoders, cache, workers)
+        del encoder, encoders
         codec.cpu()
         if text is not None:
             _encode_captions(out, text, device, DTYPES[cache.dtype])
@@ -133,9 +143,10 @@ def precompute(
 class _Encoders:
     codec: Codec
     image: ImageEncoder | None
+    captions: Mapping[str, str] | None
 
     @torch.no_grad()
-    def __call__(self, clip: MultiViewClip) -> LatentClip:
+    def __call__(self, name: str, clip: MultiViewClip) -> LatentClip:
         try:
             latents = self.codec.encode(clip.video.to(_device_of(self.codec)))
         except InputError as error:
@@ -149,7 +160,7 @@ class _Encoders:
             visible=clip.visible,
             point_valid=clip.point_valid,
             image=None if self.image is None else self.image(clip.video[:, 0]),
-            caption=clip.caption or "",
+            caption=(clip.caption or "") if self.captions is None else self.captions[name],
         )
 
 
@@ -176,22 +187,36 @@ def _made_by(
     scene: SceneSpec,
     cache: CacheSpec,
     text: TextEncoderSpec | None,
-    image: Path | None,
+    files: Mapping[str, Path | None],
 ) -> dict[str, Any]:
     """Return all that the cache depends on, as it comes back from JSON."""
     taken = {name: value for name, value in asdict(cache).items() if name != "most"}
     made_by = {
         "command": "precompute",
         "codec": codec.identity,
+        "codec_settings": codec.settings,
         "grid": asdict(codec.grid),
         "source": asdict(source.scene or scene) if source.path is None else str(source.path.resolve()),
         "cache": taken,
-        "text": None if text is None else {"weights": _digests(text.weights), "length": text.length},
-        "image": None if image is None else _digests(image),
+        "text": text and {"weights": _digests(text.weights), "length": text.length, "dtype": text.dtype},
+        **{name: None if path is None else _digests(path) for name, path in files.items()},
         "versions": {"mvt4g": __version__, "torch": version("torch")},
     }
     content: dict[str, Any] = json.loads(json.dumps(made_by, default=str))
     return content
+
+
+def _captions(path: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the text of every clip.
+
+    Raises:
+        InputError: If one has none.
+    """
+    captions = read_captions(path)
+    found = {name: captions.of(name) or captions.of(name.removeprefix(TRAIN)) for name in names}
+    if missing := [name for name, text in found.items() if text is None]:
+        raise InputError(f"{path}: got no text of {missing[0]} ({len(missing)} clips have none), want a row for each")
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def _digests(path: Path) -> dict[str, str]:
@@ -241,7 +266,7 @@ def _encode_missing(
         with clip_progress(len(indices), len(indices) - len(missing)) as progress:
             for index, clip in zip(missing, _read(clips, missing, workers), strict=True):
                 folder = out / names[index]
-                write_latents(folder / FILE, encoders(clip), DTYPES[cache.dtype])
+                write_latents(folder / FILE, encoders(names[index], clip), DTYPES[cache.dtype])
                 done[names[index]] = record_files(folder)
                 progress.advance(progress.task_ids[0])
                 if time.monotonic() - saved > SAVE_EVERY_S:

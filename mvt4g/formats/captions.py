@@ -28,8 +28,8 @@ class Captions:
         return list(dict.fromkeys(self.by_name.values()))
 
     def of(self, name: str) -> str | None:
-        """Return the text of a video, or of the first one below a folder; None if there is none."""
-        return self.by_name.get(name)
+        """Return the text of a video, with or without its suffix, or of a folder; None if there is none."""
+        return self.by_name.get(name, self.by_name.get(PurePosixPath(name).with_suffix("").as_posix()))
 
 
 def read_captions(path: Path) -> Captions:

@@ -1,7 +1,7 @@
 """Codecs: video to latents and back, and how the latents lie over the video."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from einops import rearrange
@@ -24,6 +24,11 @@ class Codec(nn.Module):
     def identity(self) -> str:
         """What a cache of latents is told by: the same for codecs that give the same latents, and for no others."""
         raise NotImplementedError
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it is run, where that changes its latents a little: plain values, by name."""
+        return {}
 
     def encode(self, video: Float[Tensor, "*b t c h w"]) -> Float[Tensor, "*b d f lh lw"]:
         """Return the latents of a video in [0, 1]."""

@@ -81,8 +81,12 @@ class WanCodec(Codec):
         for name, values in (("latent_mean", LATENT_MEAN), ("latent_std", LATENT_STD)):
             column = rearrange(torch.tensor(values), "d -> d 1 1 1")
             self.register_buffer(name, column, persistent=False)
-        if tile is not None:
-            self._use_tiles(tile, tile_stride or (tile[0] * 3 // 4 // 8 * 8, tile[1] * 3 // 4 // 8 * 8))
+        if tile is None:
+            tile_stride = None
+        else:
+            tile_stride = tile_stride or (tile[0] * 3 // 4 // 8 * 8, tile[1] * 3 // 4 // 8 * 8)
+            self._use_tiles(tile, tile_stride)
+        self._settings = {"dtype": dtype, "tile": tile, "tile_stride": tile_stride}
         self.register_state_dict_post_hook(_leave_out)
         self.register_load_state_dict_post_hook(_expect_none)
 
@@ -90,6 +94,11 @@ class WanCodec(Codec):
     def identity(self) -> str:
         """What a cache of latents is told by: the weights as bf16, under whichever names and precision they came."""
         return self._identity
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Precision and tiles."""
+        return self._settings
 
     @torch.no_grad()
     def encode(self, video: Float[Tensor, "*b t 3 h w"]) -> Float[Tensor, "*b d f lh lw"]:

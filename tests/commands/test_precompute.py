@@ -20,6 +20,7 @@ from mvt4g.models.wan_codec import WanCodec
 from mvt4g.types import InputError
 from tests.commands.conftest import contents
 from tests.data.made_up_clips import moving_clip
+from tests.formats.layouts.multicamvideo import write_multicamvideo
 from tests.models.tiny_clip import write_clip_weights
 from tests.models.tiny_umt5 import write_tokenizer, write_umt5
 from tests.models.tiny_wan_vae import write_vae
@@ -110,6 +111,31 @@ def test_wan_latents_text_and_image_tokens(clips, tmp_path):
         CachedClips(tmp_path / "cache").read(0, [0, 1])
 
 
+def test_captions_of_multicamvideo_come_from_its_csv(tmp_path):
+    """One a video there, one a scene here: the first row's."""
+    for scene in ("scene1", "scene2"):
+        clip = moving_clip(views=2, frames=5, height=16, width=16, name=scene)
+        write_multicamvideo(tmp_path / "data/train/f24_aperture5" / scene, clip)
+    rows = [("scene2", "cam01", "two falls"), ("scene1", "cam02", "a red ball"), ("scene1", "cam01", "one ball")]
+    text = [f"f24_aperture5/{scene}/videos/{camera}.mp4,{words}" for scene, camera, words in rows]
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,text", *text]))
+    encoder = TextEncoderSpec(write_umt5(tmp_path / "umt5.pth"), write_tokenizer(tmp_path / "tokenizer.json"))
+    for root, prefix in (("data", "train/"), ("data/train", "")):
+        out, options = tmp_path / f"cache-{prefix[:-1]}", {"cache": CacheSpec(), "captions": tmp_path / "metadata.csv"}
+        run(tmp_path / root, out, **options, text=encoder)
+        for scene, words in (("scene1", "a red ball"), ("scene2", "two falls")):
+            kept = read_latents(out / f"{prefix}f24_aperture5" / scene / FILE)
+            assert kept.caption == words
+            assert prompt_path(out, words).is_file()
+        assert not prompt_path(out, "one ball").exists()
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,text", *text[1:]]))
+    with pytest.raises(InputError, match=r"metadata\.csv: got no text of f24_aperture5/scene2 \(1 clips have none\)"):
+        run(tmp_path / "data/train", tmp_path / "other", **options)
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,text", *text[::-1]]))
+    with pytest.raises(InputError, match=r"captions\.metadata\.csv: got '[0-9a-f]{64}', want .* of the cache in"):
+        run(tmp_path / "data/train", out, **options, text=encoder)
+
+
 def test_bf16_halves_the_latents_and_nothing_else(clips, tmp_path):
     run(clips, tmp_path / "high")
     run(clips, tmp_path / "low", cache=replace(CACHE, dtype="bfloat16"))
@@ -131,6 +157,15 @@ def test_bad_input_is_named(clips, tmp_path):
         run(clips, tmp_path / "cache", wan)
     with pytest.raises(InputError, match=r"cache\.dtype: got 'bfloat16', want 'float32' of the cache"):
         run(clips, tmp_path / "cache", cache=replace(CACHE, dtype="bfloat16"))
+    cache = CacheSpec(FrameSpec(5), CropSpec((16, 24)), 8)
+    run(clips, tmp_path / "wan", wan, cache)
+    for changed, message in (
+        ({"dtype": "bfloat16"}, "dtype: got 'bfloat16', want 'float32'"),
+        ({"tile": (16, 16)}, r"tile: got \[16, 16\], want None"),
+    ):
+        other = WanCodec(tmp_path / "vae.pth", **changed)
+        with pytest.raises(InputError, match=rf"codec_settings\.{message} of the cache in .*want another folder"):
+            run(clips, tmp_path / "wan", other, cache)
     with pytest.raises(InputError, match=r"which holds 0\.npz but no manifest\.json"):
         run(clips, clips)
     with pytest.raises(InputError, match=r"cache\.most: got null for generated scenes"):

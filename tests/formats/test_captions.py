@@ -23,7 +23,7 @@ def write(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_videos_and_the_folders_above_them(write, encoding):
     captions = read_captions(write(METADATA, encoding))
-    assert captions.of("bear") == "A bear."
+    assert captions.of("bear") == captions.of("bear.mp4") == "A bear."
     assert captions.of("f18_aperture10/scene1/videos/cam01") == "A man."
     assert captions.of("f18_aperture10/scene1") == "A man walks, slowly.", "the first row below it"
     assert captions.of("scene1") is None
