@@ -110,7 +110,7 @@ def precompute(
         image_encoder: CLIP's weights, for backbones that look at an image; null = no image tokens.
         workers: Processes that read or generate clips.
         device: Where the networks run; auto = a GPU if there is one.
-        captions: A CSV ``file_name,text`` of videos, such as MultiCamVideo's ``metadata.csv``, instead of the clips' own
+        captions: A CSV ``file_name,text`` of videos, as MultiCamVideo's ``metadata.csv``, instead of the clips' own
             captions; a clip of several videos has the text of the first row below it.
 
     Returns:
