@@ -32,6 +32,7 @@ class TrackingHeadSpec:
         channels: Features of the upsampled maps.
         upsampler_hidden: Width of the upsampling MLP.
         upsampling: By pixel shuffle, or bilinear between tokens.
+        centred: Take from the maps what all cells of a clip share before normalising them.
         rotated: Correlate q and k after rotary embedding, as attention uses them, rather than before.
         scales: Reductions of the maps that are correlated.
         radius: Of the correlated patches, in cells of each scale.
@@ -53,6 +54,7 @@ class TrackingHeadSpec:
     channels: int = 32
     upsampler_hidden: int = 64
     upsampling: Literal["shuffle", "bilinear"] = "shuffle"
+    centred: bool = True
     rotated: bool = False
     scales: tuple[int, ...] = (1, 2)
     radius: int = 2
@@ -132,7 +134,7 @@ class TrackingHead(nn.Module):
             raise InputError(f"spec.stride: got {spec.stride}, want a divisor of the tap's stride {tap_shape.stride}")
         self.layer, self.spec, self.tap_shape = layer, spec, tap_shape
         token_dim, factor = tap_shape.num_heads * tap_shape.head_dim, tap_shape.stride // spec.stride
-        sizes = token_dim, spec.channels, factor, spec.upsampler_hidden, spec.upsampling
+        sizes = token_dim, spec.channels, factor, spec.upsampler_hidden, spec.upsampling, spec.centred
         self.query_upsampler, self.key_upsampler = FeatureUpsampler(*sizes), FeatureUpsampler(*sizes)
         self.key_upsampler.load_state_dict(self.query_upsampler.state_dict())
         patch = (2 * spec.radius + 1) ** 2
@@ -210,8 +212,9 @@ class TrackingHead(nn.Module):
         query, key = tap.query, tap.key
         if self.spec.rotated:
             query, key = rotate_pairs(query, tap.rotary), rotate_pairs(key, tap.rotary)
-        tokens = "b v f h w k d -> (b v f) h w (k d)"
-        return self.query_upsampler(rearrange(query, tokens)), self.key_upsampler(rearrange(key, tokens))
+        tokens, maps = "b v f h w k d -> b (v f) h w (k d)", "b vf h w c -> (b vf) h w c"
+        query_maps = self.query_upsampler(rearrange(query, tokens))
+        return rearrange(query_maps, maps), rearrange(self.key_upsampler(rearrange(key, tokens)), maps)
 
     def scales(self, tap: AttentionTap, queries: Tensor, query_maps: Tensor, key_maps: Tensor) -> list[Scale]:
         """Reduce the maps to every scale, and read the query patches there."""

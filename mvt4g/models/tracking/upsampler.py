@@ -16,6 +16,10 @@ class FeatureUpsampler(nn.Module):
     (the block's cells are then bilinear between tokens). The MLP starts near zero, so that two upsamplers of equal
     weights first give correlations that mirror the dot products of the tokens themselves. Features are normalised to
     mean 0 and unit length over channels and scaled by a learned weight (a temperature per channel, 1 at first).
+
+    Before that, what all cells of a clip share is taken away. Attention never sees it in keys (it adds the same to all
+    logits of a row, which softmax forgets), but it may be most of a key's length, as it is in trained DiTs: normalised
+    with it, all features point the same way, and correlations are one constant that hides what tells places apart.
     """
 
     def __init__(
@@ -25,10 +29,11 @@ class FeatureUpsampler(nn.Module):
         factor: int,
         hidden: int,
         upsampling: Literal["shuffle", "bilinear"] = "shuffle",
+        centred: bool = True,
     ) -> None:
-        """Set the sizes; ``factor`` 1 keeps the token's own resolution."""
+        """Set the sizes; ``factor`` 1 keeps the token's own resolution, ``centred`` takes away what all cells share."""
         super().__init__()
-        self.factor, self.upsampling = factor, upsampling
+        self.factor, self.upsampling, self.centred = factor, upsampling, centred
         self.project = nn.Linear(token_dim, channels, bias=False)
         self.expand = nn.Linear(token_dim, hidden)
         self.detail = nn.Linear(hidden, channels * factor**2 if upsampling == "shuffle" else channels)
@@ -38,17 +43,22 @@ class FeatureUpsampler(nn.Module):
         nn.init.trunc_normal_(self.detail.weight, std=0.02)
         nn.init.zeros_(self.detail.bias)
 
-    def forward(self, tokens: Float[Tensor, "m h w d"]) -> Float[Tensor, "m fine_h fine_w c"]:
-        """Return maps of factor * h rows and factor * w columns, features last."""
+    def forward(self, tokens: Float[Tensor, "b n h w d"]) -> Float[Tensor, "b n fine_h fine_w c"]:
+        """Return the maps of the n frames of every clip: factor * h rows and factor * w columns, features last."""
         tokens = tokens.to(self.project.weight.dtype)
         detail = self.detail(F.gelu(self.expand(tokens)))
         if self.upsampling == "bilinear":
-            coarse = rearrange(detail + self.project(tokens), "m h w c -> m c h w")
+            coarse = rearrange(self._centred(detail + self.project(tokens)), "b n h w c -> (b n) c h w")
             fine = F.interpolate(coarse, scale_factor=self.factor, mode="bilinear", align_corners=False)
-            return self.norm(rearrange(fine, "m c h w -> m h w c"))
-        detail = rearrange(detail, "m h w (cell c) -> m h w cell c", cell=self.factor**2)
-        features = self.norm(detail + self.project(tokens)[..., None, :])
-        return rearrange(features, "m h w (y x) c -> m (h y) (w x) c", y=self.factor)
+            return self.norm(rearrange(fine, "(b n) c h w -> b n h w c", b=len(tokens)))
+        detail = rearrange(detail, "b n h w (cell c) -> b n h w cell c", cell=self.factor**2)
+        features = self.norm(self._centred(detail + self.project(tokens)[..., None, :]))
+        return rearrange(features, "b n h w (y x) c -> b n (h y) (w x) c", y=self.factor)
+
+    def _centred(self, features: Float[Tensor, "b *cells c"]) -> Float[Tensor, "b *cells c"]:
+        if not self.centred:
+            return features
+        return features - features.mean(dim=tuple(range(1, features.ndim - 1)), keepdim=True)
 
 
 def reduced(maps: Float[Tensor, "m h w d"], scale: int) -> Float[Tensor, "m small_h small_w d"]:
