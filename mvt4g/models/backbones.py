@@ -17,7 +17,7 @@ from mvt4g.models.conditioning.relative_pose import RelativePoseConditioning
 from mvt4g.models.conditioning.rotary import CameraPhase
 from mvt4g.models.layers.attention import QueryKey
 from mvt4g.models.layers.rope import axis_dims, rotary_angles
-from mvt4g.models.video_dit import DiTBlock, VideoDiT, VideoDiTConfig
+from mvt4g.models.video_dit import CONTROL, DiTBlock, VideoDiT, VideoDiTConfig
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentGrid, TapReader, TapShape
 
 PHASES = ("rope_phase_qk", "rope_phase_vo")
@@ -28,6 +28,18 @@ class BackboneOutput(NamedTuple):
 
     velocity: Float[Tensor, "b c f h w"]
     taps: dict[int, AttentionTap]
+
+
+class EncodedCameras(NamedTuple):
+    """What a network is told of cameras: ``Backbone.encode_cameras`` makes it once for all steps of a sampling.
+
+    Attributes:
+        angles: Rotary angles of the tokens' positions, target frames first; radians.
+        features: By the name of what takes them, in the same order.
+    """
+
+    angles: Float[Tensor, "1 f h w 1 half_d"]
+    features: dict[str, Float[Tensor, "b f _ _ _"]]
 
 
 class Backbone(nn.Module):
@@ -84,7 +96,7 @@ class Backbone(nn.Module):
         target_latents: Float[Tensor, "b c f h w"],
         reference_latents: Float[Tensor, "b c f h w"],
         timestep: Float[Tensor, " b"],
-        cameras: Cameras,
+        cameras: Cameras | EncodedCameras,
         text: Float[Tensor, "b l text_d"] | None = None,
         tap_layers: Sequence[int] = (),
         read_tap: TapReader | None = None,
@@ -97,7 +109,8 @@ class Backbone(nn.Module):
             target_latents: At noise level ``timestep``.
             reference_latents: Clean.
             timestep: sigma in [0, 1], 1 = pure noise.
-            cameras: (b 2 t), view 0 the reference, one a video frame; intrinsics in pixels of the video.
+            cameras: (b 2 t), view 0 the reference, one a video frame; intrinsics in pixels of the video. Or what
+                ``encode_cameras`` made of them for latents of this size.
             text: None = the learned null text.
             tap_layers: 0-based.
             read_tap: Takes the tap of each of ``tap_layers`` as soon as it has run; ``taps`` comes back empty then.
@@ -107,8 +120,11 @@ class Backbone(nn.Module):
         Raises:
             InputError: If latents, cameras and layers do not fit each other or the network.
         """
-        self._check_inputs(target_latents, cameras, tap_layers)
         batch, _, frames, height, width = target_latents.shape
+        self._check_inputs(target_latents, tap_layers)
+        if isinstance(cameras, Cameras):
+            cameras = self._encode_cameras(cameras, frames, height, width)
+        self._check_grid(cameras.angles, frames, height, width)
 
         def read(layer: int, tap: QueryKey) -> None:
             assert read_tap is not None
@@ -118,15 +134,39 @@ class Backbone(nn.Module):
             self._joint_latents(target_latents, reference_latents),
             timestep,
             self._text(text, drop_text, batch),
-            self._angles(frames, height, width, target_latents.device),
-            self._camera_features(cameras, height, width),
+            cameras.angles,
+            cameras.features,
             tap_layers,
             num_output_frames=frames,
             read_tap=None if read_tap is None else read,
             image=image,
-            control=self._control(cameras, height, width),
         )
         return BackboneOutput(output.latents, {layer: self._tap(layer, tap) for layer, tap in output.taps.items()})
+
+    def encode_cameras(self, cameras: Cameras, frames: int, height: int, width: int) -> EncodedCameras:
+        """Return what ``forward`` makes of cameras in every call otherwise.
+
+        Args:
+            cameras: As ``forward``.
+            frames: Latent frames of one view.
+            height: Rows of the latents.
+            width: Columns of the latents.
+
+        Raises:
+            InputError: If the cameras are not those of two views of so many latent frames.
+        """
+        return self._encode_cameras(cameras, frames, height, width)
+
+    def _encode_cameras(self, cameras: Cameras, frames: int, height: int, width: int) -> EncodedCameras:
+        """Do so inside ``forward``, where FSDP2 must not gather and free the weights once more."""
+        views, num_frames = cameras.cam_from_world.shape[1:3]
+        if views != 2:
+            raise InputError(f"cameras: got {views} views, want 2 (reference, target)")
+        if self.grid.latent_frames(num_frames) != frames:
+            wanted = (frames - 1) * self.grid.temporal_stride + 1
+            raise InputError(f"cameras: got {num_frames} frames, want {wanted} for {frames} latent frames")
+        angles = self._angles(frames, height, width, cameras.cam_from_world.device)
+        return EncodedCameras(angles, self._camera_features(cameras, height, width))
 
     def _text(
         self, text: Float[Tensor, "b l d"] | None, dropped: Bool[Tensor, " b"] | None, batch: int
@@ -148,14 +188,6 @@ class Backbone(nn.Module):
         missing = self.dit.config.in_channels - joint.shape[1]
         return F.pad(joint, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else joint
 
-    def _control(self, cameras: Cameras, height: int, width: int) -> Float[Tensor, "b c f h w"] | None:
-        """Return the camera control of a DiT that takes one, target frames first."""
-        if self.dit.config.control_channels is None:
-            return None
-        with torch.autocast(cameras.intrinsics.device.type, enabled=False):
-            rays = packed_rays(cameras, self.grid, height, width)
-        return torch.cat([rays[:, TARGET], rays[:, REFERENCE]], dim=2)
-
     def _angles(self, frames: int, height: int, width: int, device: torch.device) -> Float[Tensor, "1 f h w 1 half_d"]:
         _, rows, columns = self.dit.config.patch_size
         positions = self.frame_positions(frames, device)
@@ -163,11 +195,14 @@ class Backbone(nn.Module):
         return rearrange(angles, "f h w half_d -> 1 f h w 1 half_d")
 
     def _camera_features(self, cameras: Cameras, height: int, width: int) -> dict[str, Float[Tensor, "b f _ _ _"]]:
-        features = {}
+        features, rays = {}, None
         with torch.autocast(cameras.intrinsics.device.type, enabled=False):
             for name, encoder in self.camera_encoders.items():
-                by_view = encoder(cameras, height, width).to(self.null_text.dtype)
-                features[name] = torch.cat([by_view[:, TARGET], by_view[:, REFERENCE]], dim=1)
+                features[name] = _target_first(encoder(cameras, height, width).to(self.null_text.dtype), dim=1)
+            if self.dit.config.control_channels is not None:
+                rays = _target_first(packed_rays(cameras, self.grid, height, width), dim=2)
+        if rays is not None:
+            features[CONTROL] = self.dit.embed_control(rays)
         return features
 
     def _tap(self, layer: int, tap: QueryKey) -> AttentionTap:
@@ -175,8 +210,8 @@ class Backbone(nn.Module):
         times = self.grid.temporal_stride * torch.arange(query.shape[2], device=query.device)
         return AttentionTap(layer, query, key, rotary, times, self.tap_shape.stride)
 
-    def _check_inputs(self, latents: Tensor, cameras: Cameras, tap_layers: Sequence[int]) -> None:
-        _, channels, frames, height, width = latents.shape
+    def _check_inputs(self, latents: Tensor, tap_layers: Sequence[int]) -> None:
+        _, channels, _, height, width = latents.shape
         _, rows, columns = self.dit.config.patch_size
         if channels != self.grid.channels:
             raise InputError(f"latents: got {channels} channels, want {self.grid.channels}")
@@ -186,15 +221,15 @@ class Backbone(nn.Module):
                 f"video size: got {height * self.grid.spatial_stride}x{width * self.grid.spatial_stride} (h x w),"
                 f" want multiples of {stride}"
             )
-        views, num_frames = cameras.cam_from_world.shape[1:3]
-        if views != 2:
-            raise InputError(f"cameras: got {views} views, want 2 (reference, target)")
-        if self.grid.latent_frames(num_frames) != frames:
-            wanted = (frames - 1) * self.grid.temporal_stride + 1
-            raise InputError(f"cameras: got {num_frames} frames, want {wanted} for {frames} latent frames")
         for layer in tap_layers:
             if not 0 <= layer < self.num_layers:
                 raise InputError(f"tap layer: got {layer}, want 0 to {self.num_layers - 1} ({self.num_layers} layers)")
+
+    def _check_grid(self, angles: Tensor, frames: int, height: int, width: int) -> None:
+        _, rows, columns = self.dit.config.patch_size
+        wanted = (2 * frames, height // rows, width // columns)
+        if angles.shape[1:4] != wanted:
+            raise InputError(f"cameras: got some encoded for {tuple(angles.shape[1:4])} tokens, want {wanted}")
 
     def _start_from(
         self, weights: Path | list[Path] | None, extra: Sequence[CameraConditioning], own_parts: Sequence[str]
@@ -202,6 +237,11 @@ class Backbone(nn.Module):
         """Load what there is to load; ``own_parts`` is what this backbone adds to the blocks of its base."""
         if weights is not None:
             load_weights(self, weights, [way.name for way in extra], base_may_lack=own_parts)
+
+
+def _target_first(by_view: Tensor, dim: int) -> Tensor:
+    """Lay the views of (b v ...) one after the other on axis ``dim`` of what remains."""
+    return torch.cat([by_view[:, TARGET], by_view[:, REFERENCE]], dim=dim)
 
 
 class ReCamMaster(Backbone):

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
 from mvt4g.diffusion.sampler import sample
-from mvt4g.models.backbones import Backbone, BackboneOutput
+from mvt4g.models.backbones import Backbone, BackboneOutput, EncodedCameras
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, TapReader, TrackPrediction
@@ -103,6 +104,7 @@ class NovelViewModel(nn.Module):
         )
         return NoisyPass(output.velocity, velocity_target(latents[:, TARGET], noise), sigma, output.taps)
 
+    @torch.no_grad()
     def generate(
         self,
         reference_latents: Float[Tensor, "b c f h w"],
@@ -133,6 +135,7 @@ class NovelViewModel(nn.Module):
         """
         sigmas = self.flow.sampling_sigmas(num_steps).to(noise.device)
         taps: dict[int, AttentionTap] = {}
+        encoded = self.backbone.encode_cameras(cameras, *noise.shape[2:])
 
         steps = iter(range(num_steps))
 
@@ -141,12 +144,12 @@ class NovelViewModel(nn.Module):
             reader = None if tap_readers is None else tap_readers.get(step)
             tapped = step == num_steps - 1 if tap_readers is None else reader is not None
             asked = tap_layers if tapped else ()
-            output = self._velocity(noisy, reference_latents, sigma, cameras, asked, text, image, reader)
+            output = self._velocity(noisy, reference_latents, sigma, encoded, asked, text, image, reader)
             taps.update(output.taps)
             return output.velocity
 
         def without_text(noisy: Tensor, sigma: Tensor) -> Tensor:
-            return self._velocity(noisy, reference_latents, sigma, cameras, (), negative_text, image).velocity
+            return self._velocity(noisy, reference_latents, sigma, encoded, (), negative_text, image).velocity
 
         unconditional = None if text is None else without_text
         return Generation(sample(velocity, noise, sigmas, unconditional, guidance_scale), taps)
@@ -169,7 +172,7 @@ class NovelViewModel(nn.Module):
         noisy: Float[Tensor, "b c f h w"],
         reference: Float[Tensor, "b c f h w"],
         sigma: Float[Tensor, " b"],
-        cameras: Cameras,
+        cameras: Cameras | EncodedCameras,
         tap_layers: Sequence[int],
         text: Float[Tensor, "b l text_d"] | None = None,
         image: Float[Tensor, "b i image_d"] | None = None,

@@ -27,7 +27,8 @@ from mvt4g.models.layers.token_slices import TokenSlices
 from mvt4g.types import InputError
 
 CONTROL = "control"
-"""The camera features that the control adapter makes, which a self-attention may turn into phases."""
+"""Name of the camera features that ``embed_control`` makes: they are added to the tokens, and a self-attention may turn
+them into phases."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,6 @@ class VideoDiT(nn.Module):
         num_output_frames: int | None = None,
         read_tap: Callable[[int, QueryKey], None] | None = None,
         image: Float[Tensor, "b i image_d"] | None = None,
-        control: Float[Tensor, "b control_c f h w"] | None = None,
     ) -> DiTOutput:
         """Run the network.
 
@@ -222,20 +222,18 @@ class VideoDiT(nn.Module):
             timestep: sigma in [0, 1]; the network multiplies by 1000.
             text: At most ``text_len`` tokens.
             angles: Rotary angles of the tokens, radians.
-            cameras: Camera features for the blocks' camera inputs, by name.
+            cameras: Camera features for the blocks' camera inputs, by name, and those of ``embed_control``.
             tap_layers: 0-based blocks whose queries and keys are returned.
             num_output_frames: Predict this many leading token frames, the rest being conditions; None = all. The last
                 block then spares the rest everything but their keys and values (7 % of a tiny step).
             read_tap: Takes (layer, queries and keys) of each of ``tap_layers`` as soon as it has run, so that one
                 layer's are held at a time; ``taps`` comes back empty then.
             image: Tokens of an image, for a network that sees one; None = a zero, as Wan2.1-Fun does without one.
-            control: Camera control on the latents' grid, for a network that takes it.
         """
         time, block_time = self.embed_time(timestep)
         context, seen = self.embed_text(text), self.embed_image(image, len(text))
         tokens = self.patch_embedding(latents)
         if self.control_adapter is not None:
-            cameras = {**cameras, CONTROL: self.control_adapter(control)}
             tokens = tokens + cameras[CONTROL]
         grid, slices, taps = tokens.shape[1:4], self.slices, {}
         if slices is not None:
@@ -261,6 +259,12 @@ class VideoDiT(nn.Module):
             time = self.time_embedding(sinusoid.to(_dtype(self.time_embedding)))
             block_time = rearrange(self.time_projection(time), "b (six d) -> b six d", six=6)
         return time.float(), block_time.float()
+
+    def embed_control(self, control: Float[Tensor, "b control_c f h w"]) -> Float[Tensor, "b f th tw d"]:
+        """Return the camera features ``CONTROL`` of a camera control on the latents' grid."""
+        assert self.control_adapter is not None, "callers know whether the network takes one"
+        features: Tensor = self.control_adapter(control)
+        return features
 
     def embed_text(self, text: Float[Tensor, "b l text_d"]) -> Float[Tensor, "b text_len d"]:
         """Pad ``text`` with zeros to ``text_len`` tokens, then embed them all, padding too.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
 from mvt4g.models.novel_view import NovelViewModel
 
@@ -28,6 +28,8 @@ def shard(model: NovelViewModel, mesh: DeviceMesh) -> None:
         if not isinstance(module, FSDPModule):
             # Else the two outermost modules would stay whole after validation, where EMA puts other weights in place.
             fully_shard(module, mesh=over, reshard_after_forward=True)
+            if module is model.backbone:
+                register_fsdp_forward_method(module, model.backbone.encode_cameras.__name__)
 
 
 def renumbered(optimizer_state: dict[str, Any], numbers: Sequence[int]) -> dict[str, Any]:

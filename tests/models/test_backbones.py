@@ -266,6 +266,10 @@ def test_gradients_reach_every_parameter():
             lambda i: {name: i[name][..., :3] for name in ("target_latents", "reference_latents")},
             r"video size: got 8x6 \(h x w\), want multiples of 4",
         ),
+        (
+            lambda i: {"cameras": loud_backbone().encode_cameras(i["cameras"][:, :, :3], 2, 4, 6)},
+            r"cameras: got some encoded for \(4, 2, 3\) tokens, want \(6, 2, 3\)",
+        ),
         (lambda i: {"text": torch.zeros(2, 8, 6)}, "text: got shape .* want at most 7 tokens of width 6"),
         (lambda i: {"text": torch.zeros(2, 7, 5)}, "text: got shape"),
     ],

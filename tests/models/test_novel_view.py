@@ -1,5 +1,7 @@
 """The whole model: sampling with a known velocity, taps of the last step, cameras of latent frames."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -11,7 +13,14 @@ from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import AttentionTap, Cameras, InputError, LatentGrid, TapShape
-from tests.models.small_backbones import make_loud, small_cameras
+from tests.models.small_backbones import (
+    loud_backbone,
+    loud_redirector,
+    make_loud,
+    relative_difference,
+    small_cameras,
+    small_inputs,
+)
 
 CODEC = PatchCodec()
 FRAMES, STEPS = 3, 4
@@ -26,6 +35,9 @@ class Oracle(Backbone):
         self.tap_shape = TapShape(num_heads=1, head_dim=4, stride=8, temporal_stride=grid.temporal_stride)
         self.asked: list[tuple[int, ...]] = []
         self.text_error = 0.5
+
+    def encode_cameras(self, cameras, frames, height, width):
+        return cameras
 
     def forward(
         self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=(), read_tap=None, image=None,
@@ -99,6 +111,29 @@ def test_guidance_goes_past_the_text_away_from_the_null_text():
         wanted = oracle.target - scale * oracle.text_error / STEPS
         torch.testing.assert_close(generate(model, text=text, guidance_scale=scale).latents, wanted, atol=1e-5, rtol=0)
         assert len(oracle.asked) == calls
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("build", [loud_backbone, partial(loud_redirector, plucker=True)])
+def test_cameras_are_encoded_once_a_sample_and_give_what_every_step_would(build):
+    backbone, inputs, asked = build(), small_inputs(), []
+    codec = PatchCodec()
+    codec.grid = backbone.grid
+    model = NovelViewModel(backbone, codec, FlowMatching(shift=1.0))
+    noise, reference, cameras = (inputs[name] for name in ("target_latents", "reference_latents", "cameras"))
+    level, levels = torch.ones(2), model.flow.sampling_sigmas(2)
+    latents = noise
+    for step in range(2):
+        args = (latents, reference, levels[step] * level, cameras)
+        towards, away = (backbone(*args, text).velocity for text in (inputs["text"], None))
+        latents = latents + (levels[step + 1] - levels[step]) * (away + 3 * (towards - away))
+    for encoder in backbone.camera_encoders.values():
+        encoder.register_forward_hook(lambda *_: asked.append(1))
+    made = model.generate(reference, cameras, noise, 2, text=inputs["text"], guidance_scale=3.0).latents
+    assert len(asked) == len(backbone.camera_encoders)
+    assert relative_difference(made, latents) < 1e-5
+    other = model.generate(reference, cameras[:, :, [0, 2, 1, 3, 4]], noise, 2, text=inputs["text"], guidance_scale=3.0)
+    assert relative_difference(other.latents, latents) > 0.05, "other cameras show"
 
 
 def test_noisy_pass_keeps_the_reference_clean_and_knows_the_velocity():

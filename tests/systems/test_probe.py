@@ -48,6 +48,9 @@ class Toy(Backbone):
         self.wired = content_features(shifts[:, :: GRID.temporal_stride])
         self.timesteps: list[float] = []
 
+    def encode_cameras(self, cameras, frames, height, width):
+        return cameras
+
     def forward(
         self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=(), read_tap=None, image=None,
         drop_text=None,

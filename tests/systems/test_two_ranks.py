@@ -79,6 +79,27 @@ def test_weights_and_average(pair):
         assert difference(before, pair.one_process[part]) > 1e-2, "negative control: training changes them"
 
 
+def test_a_sample_is_that_of_one_process(pair):
+    found, wanted = pair.found["through"]["sampled"], pair.one_process["sampled"]
+    assert difference({"": found}, {"": wanted}) < 1e-4
+    assert difference({"": pair.found["short"]["sampled"]}, {"": wanted}) > 1e-2, "negative control: a step less shows"
+
+
+def test_redirector_shares_its_tokens_too(pair):
+    if "redirector" not in pair.found:
+        pytest.skip("one strategy is enough")
+    found, wanted = pair.found["redirector"], state(*fit(build(redirector=True), batches(0)))
+    assert found["losses"] == pytest.approx(wanted["losses"], rel=1e-5)
+    for name in wanted["gradients"]:
+        assert difference(*({name: fitted["gradients"][name]} for fitted in (found, wanted))) < 1e-5, name
+    phases = [value for name, value in wanted["gradients"].items() if "rope_phase" in name]
+    assert len(phases) == 4
+    assert min(value.abs().max() for value in phases) > 1e-6, "or they would agree whatever is done"
+    assert difference(found["weights"], wanted["weights"]) < 1e-5
+    assert difference({"": found["sampled"]}, {"": wanted["sampled"]}) < 1e-4
+    assert found["tokens"] / wanted["tokens"] == 0.5
+
+
 def test_who_holds_and_computes_what(pair):
     ours, everything = pair.found["through"], pair.one_process
     held = [one / all_of_it for one, all_of_it in zip(ours["held"], everything["held"], strict=True)]

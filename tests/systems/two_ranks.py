@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import lightning
@@ -13,9 +14,9 @@ from torch.utils.data import DataLoader
 from mvt4g.callbacks.checkpoints import CheckpointFiles
 from mvt4g.callbacks.ema import EMA
 from mvt4g.losses.correspondence import CorrespondenceLoss
-from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.codec import PatchCodec
-from mvt4g.models.conditioning.plucker import PluckerConditioning
+from mvt4g.models.conditioning.plucker import PluckerConditioning, packed_channels
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.novel_view import NovelViewSystem
@@ -79,20 +80,23 @@ def held_here(value):
     return (value.to_local() if hasattr(value, "to_local") else value).numel()
 
 
-def build(kind=NovelViewSystem):
+def build(kind=NovelViewSystem, redirector=False):
     torch.manual_seed(0)
     codec = PatchCodec()
     sizes = VideoDiTConfig(
         dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2, activation_checkpointing=True
     )
+    if redirector:
+        sizes = replace(sizes, control_channels=packed_channels(codec.grid), image_dim=9)
+    make, own = (ReDirector, ()) if redirector else (ReCamMaster, ("cam_encoder", "projector"))
     return kind(
-        make_loud(ReCamMaster(sizes, codec.grid, [PluckerConditioning()])), codec,
+        make_loud(make(sizes, codec.grid, [PluckerConditioning()])), codec,
         tracking_head=lambda shape: TrackingHead(shape, layer=1),
         correspondence_loss=CorrespondenceLoss(),
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-2),
         training=TrainingSpec(
             weight_track=1.0, weight_corr=1.0, num_queries=8, warmup_steps=2,
-            trainable=("self_attn", "cam_encoder", "projector", "plucker", "tracking_head"),
+            trainable=("self_attn", *own, "plucker", "tracking_head"),
         ),
     )  # fmt: skip
 
@@ -115,6 +119,12 @@ def fit(system, data, strategy="auto", devices=1, steps=STEPS, ckpt_path=None, p
     return seen, trainer, average
 
 
+def sampled(model):
+    """Return what a model generates for the first clip: cameras are encoded once, outside of its forward."""
+    clip, noise = wall_batch(0), torch.randn(1, 16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return model.generate(model.codec.encode(clip.video[:, 0]), clip.cameras, noise, 2).latents
+
+
 def state(seen, trainer, average):
     """Return all that a fit leaves, whole, and how many numbers this process held of weights and average."""
     weights = {name: whole(value) for name, value in trainer.lightning_module.named_parameters()}
@@ -122,7 +132,7 @@ def state(seen, trainer, average):
     held = [sum(map(held_here, values)) for values in (trainer.lightning_module.parameters(), average.average.values())]
     return {
         "losses": seen.losses, "gradients": seen.gradients, "weights": weights, "average": averaged,
-        "held": held, "tokens": seen.tokens,
+        "held": held, "tokens": seen.tokens, "sampled": sampled(trainer.lightning_module.model),
     }  # fmt: skip
 
 
@@ -140,8 +150,10 @@ def main(strategy, rank, port, out):
     short = state(seen, trainer, average)
     resumed = state(*fit(build(), data[STEPS - 1 :], STRATEGIES[strategy](), 2, ckpt_path=out / "short.ckpt"))
     from_one = state(*fit(build(), data[STEPS - 1 :], STRATEGIES[strategy](), 2, ckpt_path=out / "one.ckpt"))
+    found = {"through": through, "short": short, "resumed": resumed, "from_one": from_one}
+    if strategy == "tokens":
+        found["redirector"] = state(*fit(build(redirector=True), data, STRATEGIES[strategy](), 2))
     if rank == "0":
-        found = {"through": through, "short": short, "resumed": resumed, "from_one": from_one}
         torch.save(found, out / "two.pt")
 
 
