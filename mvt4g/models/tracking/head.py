@@ -286,7 +286,7 @@ class TrackingHead(nn.Module):
         with torch.autocast(coords.device.type, enabled=False):
             pose = rearrange(cameras.cam_from_world, "b v f i j -> b v f 1 i j")
             rays = plucker_at(coords, pose, rearrange(cameras.intrinsics, "b v f i j -> b v f 1 i j"))
-        return self.ray_embedding(rays)
+            return self.ray_embedding(rays)  # fp32 too: in bf16 a ray is half a pixel off at 480p
 
 
 def _relative_cameras(cameras: Cameras, frame_times: Tensor) -> Cameras:

@@ -285,6 +285,18 @@ def test_bfloat16_autocast_gives_finite_fp32_tracks():
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
 
 
+def test_rays_are_not_rounded_under_bfloat16_autocast():
+    """At 480p, where bf16 rounds a ray to one 0.4 px off; the next pixel's embedding is the scale of what that hides."""
+    head, (pixel, right) = make_head(), torch.tensor([[400.3, 210.7], [401.3, 210.7]])
+    intrinsics = torch.tensor([[720.0, 0, 416], [0, 720, 240], [0, 0, 1]]).expand(1, 2, 1, 3, 3)
+    cameras = Cameras(torch.eye(4).expand(1, 2, 1, 4, 4), intrinsics)
+    expected, beside = (head._rays(xy.expand(1, 2, 1, 1, 2), cameras) for xy in (pixel, right))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = head._rays(pixel.expand(1, 2, 1, 1, 2), cameras)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+    assert (beside - expected).abs().max() > 1e-3
+
+
 def test_two_runs_are_the_same_bit_for_bit():
     tap, queries, cameras, tracks, visible = make_clip(0)
     grads = []
