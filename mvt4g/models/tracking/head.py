@@ -69,6 +69,26 @@ class TrackingHeadSpec:
     recompute: bool = False
     start: Literal["attention", "everywhere", "query"] = "attention"
 
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range, or a scale is named twice.
+        """
+        for name in (
+            "stride", "channels", "upsampler_hidden", "correlation_features", "width", "num_heads", "num_blocks",
+            "mlp_ratio", "num_virtual", "iterations",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise InputError(f"spec.{name}: got {getattr(self, name)}, want at least 1")
+        for name in ("radius", "motion_degrees"):
+            if getattr(self, name) < 0:
+                raise InputError(f"spec.{name}: got {getattr(self, name)}, want at least 0")
+        if self.width % self.num_heads:
+            raise InputError(f"spec.num_heads: got {self.num_heads}, want a divisor of width {self.width}")
+        if not self.scales or min(self.scales) < 1 or len(set(self.scales)) < len(self.scales):
+            raise InputError(f"spec.scales: got {self.scales}, want at least one, each at least 1 and none twice")
+
     @classmethod
     def full(cls) -> "TrackingHeadSpec":
         """Return the sizes of MV-TAP, for a DiT of Wan's size."""
@@ -130,7 +150,7 @@ class TrackingHead(nn.Module):
             InputError: If the map's stride does not divide the tap's.
         """
         super().__init__()
-        if spec.stride < 1 or tap_shape.stride % spec.stride:
+        if tap_shape.stride % spec.stride:
             raise InputError(f"spec.stride: got {spec.stride}, want a divisor of the tap's stride {tap_shape.stride}")
         self.layer, self.spec, self.tap_shape = layer, spec, tap_shape
         token_dim, factor = tap_shape.num_heads * tap_shape.head_dim, tap_shape.stride // spec.stride
@@ -159,8 +179,8 @@ class TrackingHead(nn.Module):
             cameras: (b v t), of every video frame.
 
         Raises:
-            InputError: If cameras and tap differ in views, there are too few camera frames, a query is of no view, or a
-                query or the tap is not finite.
+            InputError: If cameras and tap differ in views, there are too few camera frames, there is no query or one of
+                no view, or a query or the tap is not finite.
         """
         self._check(tap, queries, cameras)
         given = _Given(
@@ -205,6 +225,8 @@ class TrackingHead(nn.Module):
         got = tuple(cameras.cam_from_world.shape[1:3])
         if got[0] != views or got[1] < wanted:
             raise InputError(f"cameras: got {got[0]} views and {got[1]} frames, want {views} and at least {wanted}")
+        if not queries.shape[1]:
+            raise InputError("queries: got none, want at least one (view, frame, x, y)")
         check_readable(tap, queries)
 
     def upsampled(self, tap: AttentionTap) -> tuple[Float[Tensor, "m h w c"], Float[Tensor, "m h w c"]]:

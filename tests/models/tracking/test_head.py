@@ -246,6 +246,8 @@ def test_what_cannot_be_read_is_refused():
     third[0, 0, 0] = 2.0
     with pytest.raises(InputError, match="queries: got views from 0 to 2, want 0 to 1"):
         head(tap, third, cameras)
+    with pytest.raises(InputError, match="queries: got none, want at least one"):
+        head(tap, queries[:, :0], cameras)
 
 
 def test_latent_frames_further_apart():
@@ -268,6 +270,32 @@ def test_a_stride_that_does_not_divide_the_taps_is_refused():
         TrackingHead(TAP_SHAPE, 0, replace(SMALL, stride=3))
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "want"),
+    [
+        *((name, 0, "at least 1") for name in (
+            "stride", "channels", "upsampler_hidden", "correlation_features", "width", "num_heads", "num_blocks",
+            "mlp_ratio", "num_virtual", "iterations",
+        )),
+        ("radius", -1, "at least 0"),
+        ("motion_degrees", -1, "at least 0"),
+        ("num_heads", 5, "a divisor of width 32"),
+        ("scales", (), "at least one"),
+        ("scales", (0, 1), "each at least 1"),
+        ("scales", (1, 2, 1), "none twice"),
+    ],
+)  # fmt: skip
+def test_bad_specs_are_named(option, value, want):
+    with pytest.raises(InputError, match=rf"spec\.{option}: got .*want.* {want}"):
+        replace(SMALL, **{option: value})
+
+
+def test_the_least_sizes_can_be_built():
+    spec = replace(SMALL, radius=0, motion_degrees=0, correlation_features=1, scales=(9,), iterations=1)
+    tap, queries, cameras, tracks, _ = make_clip(0)
+    assert make_head(spec=spec)(tap, queries, cameras).tracks.shape == (1, *tracks.shape)
+
+
 def test_full_size_can_be_built():
     head = TrackingHead(TapShape(12, 128, 16, 4), 17, TrackingHeadSpec.full())
     assert 15e6 < sum(p.numel() for p in head.parameters()) < 60e6
@@ -286,7 +314,7 @@ def test_bfloat16_autocast_gives_finite_fp32_tracks():
 
 
 def test_rays_are_not_rounded_under_bfloat16_autocast():
-    """At 480p, where bf16 rounds a ray to one 0.4 px off; the next pixel's embedding is the scale of what that hides."""
+    """At 480p, where a ray rounded to bf16 is half a pixel off; the next pixel is the scale of what that hides."""
     head, (pixel, right) = make_head(), torch.tensor([[400.3, 210.7], [401.3, 210.7]])
     intrinsics = torch.tensor([[720.0, 0, 416], [0, 720, 240], [0, 0, 1]]).expand(1, 2, 1, 3, 3)
     cameras = Cameras(torch.eye(4).expand(1, 2, 1, 4, 4), intrinsics)
