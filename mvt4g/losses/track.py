@@ -16,6 +16,9 @@ VISIBLE_WEIGHT, OCCLUDED_WEIGHT = 0.05, 0.01
 ITERATION_DISCOUNT = 0.8
 HUBER_DELTA = 6.0
 CONFIDENT_WITHIN = 12.0
+OCCLUDED_MARGIN = 1.0
+"""In image widths: an occluded point farther outside than this from x in [0, W] or from y in [0, W] is left out of the
+occluded term (behind a camera, a true position may be at any distance)."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,6 @@ class TrackLoss(nn.Module):
     Source: MVTrack4Gen (arXiv 2606.26087), Eqs. 18-19; constants of CoTracker3 (``train_on_kubric.py``, ``losses.py``).
     """
 
-    def __init__(self, occluded_margin: float = 1.0) -> None:
-        """Choose which occluded positions are taught.
-
-        Args:
-            occluded_margin: In image widths: an occluded point farther outside than this from x in [0, W] or from y in
-                [0, W] is left out of the occluded term (behind a camera, a true position may be at any distance).
-        """
-        super().__init__()
-        self.occluded_margin = occluded_margin
-
     def forward(
         self,
         prediction: TrackPrediction,
@@ -77,7 +70,7 @@ class TrackLoss(nn.Module):
         scale = REFERENCE_WIDTH / image_width
         real = rearrange(valid, "b q -> b 1 1 q").expand_as(target_visible)
         seen = real & target_visible & torch.isfinite(target_tracks).all(dim=-1)
-        hidden = real & ~target_visible & self._near_image(target_tracks, image_width)
+        hidden = real & ~target_visible & _near_image(target_tracks, image_width)
         kept = rearrange(seen | hidden, "b v f q -> b v f q 1")
         predicted = prediction.tracks.to(torch.promote_types(prediction.tracks.dtype, torch.float32))
         # Masked before subtracting: an infinite target that does not count must not reach the gradient as 0 * inf.
@@ -93,10 +86,11 @@ class TrackLoss(nn.Module):
         total = position + occluded + visibility + confidence
         return TrackTerms(total, position, occluded, visibility, confidence, ~valid.any(dim=-1))
 
-    def _near_image(self, tracks: Tensor, image_width: int) -> Tensor:
-        """Where (b v f q) positions are within the margin; False for NaN."""
-        low, high = -self.occluded_margin * image_width, (1 + self.occluded_margin) * image_width
-        return ((tracks >= low) & (tracks <= high)).all(dim=-1)
+
+def _near_image(tracks: Tensor, image_width: int) -> Tensor:
+    """Where (b v f q) positions are within the margin; False for NaN."""
+    low, high = -OCCLUDED_MARGIN * image_width, (1 + OCCLUDED_MARGIN) * image_width
+    return ((tracks >= low) & (tracks <= high)).all(dim=-1)
 
 
 def _cross_entropy(logit: Tensor, target: Tensor) -> Tensor:
