@@ -31,17 +31,26 @@ def windows_over(num_frames: int, length: int, overlap: int) -> list[range]:
 def track_in_windows(track: TrackWindow, queries: Float[Tensor, "1 q 4"], windows: list[range]) -> VideoTracks:
     """Track query points through a whole video, window by window.
 
-    A query is tracked in the first window that holds its frame. From there it is carried forwards and backwards: in the
-    frames that the next window shares, the most confident of those positions in either view at which it is seen (or of
-    all, where it is seen nowhere) becomes the query of the next window. A frame's answer is that of the window nearest
-    to the query's own.
+    A query is tracked in every window that holds its frame, and a frame's answer is that of the first of them, its
+    home, or else of the window nearest to it. Beyond, the query is carried forwards and backwards: in the frames that
+    the next window shares, the most confident of those positions in either view at which it is seen (or of all, where
+    it is seen nowhere) becomes the query of the next window.
 
     Args:
         track: Answers for one window.
         queries: (view, video frame, x, y), pixels.
         windows: Of ``windows_over``.
+
+    Raises:
+        InputError: If there is no query, or one outside the windows.
     """
-    home = _home_windows(queries[0, :, 1], windows)
+    frames = queries[0, :, 1]
+    if not len(frames):
+        raise InputError("queries: got none, want at least one (view, frame, x, y)")
+    if not (frames.min() >= 0 and frames.max() < windows[-1].stop):
+        got = f"frames {frames.min():g} to {frames.max():g}"
+        raise InputError(f"queries: got {got}, want 0 to {windows[-1].stop - 1}")
+    home = _home_windows(frames, windows)
     gathered: _Gathered | None = None
     order = [*range(len(windows)), *range(len(windows) - 2, -1, -1)]
     for turn, number in enumerate(order):
@@ -51,7 +60,7 @@ def track_in_windows(track: TrackWindow, queries: Float[Tensor, "1 q 4"], window
         if not len(chosen):
             continue
         asked = queries[0, chosen].clone()
-        carried = home[chosen] != number
+        carried = (frames[chosen] < window.start) | (frames[chosen] >= window.stop)
         if gathered is not None and bool(carried.any()):
             shared = _shared(window, windows[before])
             asked[carried] = gathered.best(chosen[carried], shared)
@@ -104,7 +113,7 @@ class _Gathered:
 
 def _home_windows(frames: Float[Tensor, " q"], windows: list[range]) -> Int[Tensor, " q"]:
     stops = torch.tensor([window.stop for window in windows], device=frames.device, dtype=frames.dtype)
-    return torch.searchsorted(stops, frames.contiguous(), right=True).clamp(max=len(windows) - 1)
+    return torch.searchsorted(stops, frames.contiguous(), right=True)
 
 
 def _shared(window: range, other: range) -> range:

@@ -83,6 +83,32 @@ def test_windows_are_asked_only_for_queries_they_can_answer():
     ]  # fmt: skip
 
 
+def off_by_two(window: range, queries: torch.Tensor) -> VideoTracks:
+    """Off by 2 px everywhere, and as sure of it anywhere."""
+    found = Exact()(window, queries)
+    return VideoTracks(found.tracks + 2.0, torch.ones_like(found.visible), torch.ones_like(found.confidence))
+
+
+def test_a_query_is_asked_as_it_is_in_every_window_that_holds_its_frame():
+    """Frame 3 lies in the first two windows: the second does not take over the first one's error."""
+    queries = torch.tensor([[[0.0, 3.0, 5.0, 5.0], [1.0, 4.0, 5.0, 5.0]]])
+    found = track_in_windows(off_by_two, queries, windows_over(8, 4, 2))
+    whole = Exact()(range(8), queries)
+    off = (found.tracks - whole.tracks)[0, 0, :, :, 0].T
+    assert off[0].tolist() == pytest.approx([2, 2, 2, 2, 2, 2, 4, 4])
+    assert off[1].tolist() == pytest.approx([4, 4, 2, 2, 2, 2, 2, 2]), "home is frames 2 to 5; 4 to 7 hold it too"
+
+
+@pytest.mark.parametrize(
+    ("frames", "says"), [([], "got none"), ([0.0, 8.0], "got frames 0 to 8, want 0 to 7"), ([-1.0], "got frames -1")]
+)
+def test_queries_outside_the_windows_are_refused(frames, says):
+    queries = torch.zeros(1, len(frames), 4)
+    queries[0, :, 1] = torch.tensor(frames)
+    with pytest.raises(InputError, match=f"queries: {says}"):
+        track_in_windows(Exact(), queries, windows_over(8, 4, 2))
+
+
 def test_an_answer_that_drifts_is_that_of_the_window_nearest_the_query():
     """Negative control: a tracker that is off by 1 px a window shows where the boundaries are."""
 
