@@ -125,9 +125,13 @@ def _json_arrays(path: Path) -> dict[str, np.ndarray]:
             if name in content
         }
         types = {"visible": np.bool_, "image_size": np.int64}
-        return {name: np.array(value, types.get(name, np.float64)) for name, value in known.items()}
+        arrays = {name: np.array(value, types.get(name, np.float64)) for name, value in known.items()}
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}), want tracks") from error
+    for name, length in (("tracks", 2), ("queries", 4)):
+        if name in arrays and not arrays[name].size:  # lists of no point do not show the last axis
+            arrays[name] = arrays[name].reshape(*arrays[name].shape, length)
+    return arrays
 
 
 def read_queries(path: Path) -> Float[Tensor, "q 4"]:

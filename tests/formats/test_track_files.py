@@ -43,6 +43,16 @@ def test_confidence_may_be_unknown_and_positions_may_be_none(tmp_path: Path, nam
     assert read.tracks[1, 2, 0].isnan().all()
 
 
+@pytest.mark.parametrize("name", ["tracks.npz", "tracks.json"])
+def test_there_may_be_no_point(tmp_path: Path, name: str) -> None:
+    whole = _tracks()
+    none = {field: getattr(whole, field)[:, :, :0] for field in ("tracks", "visible", "confidence")}
+    write_tracks(tmp_path / name, TrackFile(queries=QUERIES[:0], image_size=(48, 64), **none))
+    read = read_tracks(tmp_path / name)
+    assert (read.tracks.shape, read.queries.shape) == ((2, 5, 0, 2), (0, 4))
+    assert read.visible.shape == read.confidence.shape == (2, 5, 0)
+
+
 def test_a_file_says_what_its_numbers_mean(tmp_path: Path) -> None:
     for name in ("tracks.npz", "tracks.json"):
         write_tracks(tmp_path / name, _tracks())
