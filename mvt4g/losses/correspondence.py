@@ -94,9 +94,11 @@ class CorrespondenceLoss(nn.Module):
             max_logits: Most logits held at once; changes memory and nothing else.
 
         Raises:
-            InputError: If the label's sigma is not positive.
+            InputError: If the label's sigma is not positive, or there is no layer.
         """
         super().__init__()
+        if layers is not None and not layers:
+            raise InputError("layers: got an empty list, want null or at least one layer")
         if not 0 < label_sigma < math.inf:
             raise InputError(f"label_sigma: got {label_sigma}, want a positive number of cells")
         self.layers = None if layers is None else tuple(layers)

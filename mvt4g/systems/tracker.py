@@ -18,8 +18,23 @@ from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, MultiViewCl
 
 
 @dataclass(frozen=True)
+class TrackerEvaluation:
+    """What validation and test of the tracker measure.
+
+    Attributes:
+        num_queries: Query points drawn a clip.
+        pck_threshold_px: Of track PCK, in pixels of the input video.
+        seed: Of queries, together with the clip's name.
+    """
+
+    num_queries: int = 64
+    pck_threshold_px: float = 2.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class TrackerSpec:
-    """How two videos are tracked.
+    """How two videos are tracked, and how that is measured.
 
     Attributes:
         method: "head" = the tracking head; without one, "argmax" = the best cell of the layer's own attention, and
@@ -29,6 +44,7 @@ class TrackerSpec:
         window: Video frames of one pass, ``temporal_stride`` * m + 1; None = the whole video.
         overlap: Frames that two windows share; None = half a window.
         seed: Of the noise, together with the clip's name.
+        evaluation: What validation and test measure.
     """
 
     method: Literal["head", "argmax", "soft_argmax"] = "head"
@@ -37,6 +53,7 @@ class TrackerSpec:
     window: int | None = None
     overlap: int | None = None
     seed: int = 0
+    evaluation: TrackerEvaluation = TrackerEvaluation()
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -88,8 +105,12 @@ class Tracker:
         Args:
             clip: Both views' videos and cameras.
             queries: (view, video frame, x, y), pixels; either view, any frame.
+
+        Raises:
+            InputError: If there is no query, or one of a view or frame that is not there.
         """
         spec, num_frames = self.spec, clip.video.shape[2]
+        _check_moments(queries, clip.video.shape[1], num_frames)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
         if spec.window is None or num_frames <= spec.window:
             return self._track(clip, names, range(num_frames), queries)
@@ -128,6 +149,20 @@ class Tracker:
         both = torch.stack([at_home.to(found.probability.dtype), found.probability], dim=-1)
         seen, confidence = interpolate_frames(both, tap.frame_times, num_frames).unbind(dim=-1)
         return VideoTracks(interpolate_frames(found.pixels, tap.frame_times, num_frames), seen > 0.5, confidence)
+
+
+def _check_moments(queries: Tensor, num_views: int, num_frames: int) -> None:
+    """Refuse queries that no view or frame answers; a position may lie outside the image."""
+    if not queries.shape[1]:
+        raise InputError("queries: got none, want at least one (view, frame, x, y)")
+    moments = queries[..., :2]
+    last = moments.new_tensor([num_views - 1, num_frames - 1])
+    there = ((moments >= 0) & (moments <= last) & (moments == moments.round())).all(dim=-1)
+    if not there.all():
+        clip, query = (~there).nonzero()[0].tolist()
+        view, frame = moments[clip, query].tolist()
+        want = f"whole numbers, view 0 to {num_views - 1} and frame 0 to {num_frames - 1}"
+        raise InputError(f"queries: got view {view:g} and frame {frame:g} (clip {clip}, query {query}), want {want}")
 
 
 def check_pair(clip: MultiViewClip) -> None:

@@ -70,21 +70,6 @@ class TrackerTraining:
 
 
 @dataclass(frozen=True)
-class TrackerEvaluation:
-    """What validation and test of the tracker measure.
-
-    Attributes:
-        num_queries: Query points drawn a clip.
-        pck_threshold_px: Of track PCK, in pixels of the input video.
-        seed: Of queries, together with the clip's name.
-    """
-
-    num_queries: int = 64
-    pck_threshold_px: float = 2.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class PairTracks:
     """The tracks in one pair of videos.
 
@@ -110,12 +95,13 @@ class MultiViewTracking(LightningModule):
     Args:
         backbone: The camera-controlled video DiT.
         codec: Turns video into the latents that the backbone works on; never trained.
+        flow: How noise is added, and what the backbone is told of it: as it was trained.
         tracking_head: Builds the head from the shape of the backbone's taps; None = zero-shot methods alone.
-        correspondence_loss: Supervises attention maps in ``fit``; its layers default to the head's. None = no L_corr.
+        correspondence_loss: Supervises attention maps in ``fit``; its layers default to the head's, or without a head
+            to the tracker's. None = no L_corr.
         optimizer: Builds the optimizer from the trainable parameters.
-        tracker: How videos are tracked.
+        tracker: How videos are tracked, and how that is measured.
         tracker_training: Draws and weights of a training step.
-        tracker_evaluation: What validation and test measure.
 
     Raises:
         InputError: If codec and backbone disagree on the latents, or a layer does not exist.
@@ -125,24 +111,25 @@ class MultiViewTracking(LightningModule):
         self,
         backbone: Backbone,
         codec: Codec,
+        flow: FlowMatching = FlowMatching(),
         tracking_head: Callable[[TapShape], TrackingHead] | None = None,
         correspondence_loss: CorrespondenceLoss | None = None,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = torch.optim.AdamW,
         tracker: TrackerSpec = TrackerSpec(),
         tracker_training: TrackerTraining = TrackerTraining(),
-        tracker_evaluation: TrackerEvaluation = TrackerEvaluation(),
     ) -> None:
         super().__init__()
         head = None if tracking_head is None else tracking_head(backbone.tap_shape)
-        self.model = NovelViewModel(backbone, codec, FlowMatching(), head)
+        self.model = NovelViewModel(backbone, codec, flow, head)
         self.tracker = Tracker(self.model, tracker)
         self.track_loss, self.correspondence_loss, self.make_optimizer = TrackLoss(), correspondence_loss, optimizer
-        self.spec, self.training_spec, self.evaluation = tracker, tracker_training, tracker_evaluation
-        threshold = tracker_evaluation.pck_threshold_px
+        self.spec, self.training_spec, self.evaluation = tracker, tracker_training, tracker.evaluation
+        threshold = tracker.evaluation.pck_threshold_px
         self.scores = nn.ModuleDict({split: TrackScores(threshold) for split in ("val", "test")})
         self.corr_layers: tuple[int, ...] = ()
         if correspondence_loss is not None and tracker_training.weight_corr:
-            self.corr_layers = tuple(correspondence_loss.layers or (self.tracker.layer,))
+            default = (self.tracker.layer if head is None else head.layer,)
+            self.corr_layers = default if correspondence_loss.layers is None else correspondence_loss.layers
             self.model.check_layers("correspondence_loss.layers", self.corr_layers)
         if tracker_training.trainable is not None:
             freeze_others(self, tracker_training.trainable, "tracker_training.trainable")

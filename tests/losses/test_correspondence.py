@@ -204,6 +204,8 @@ def test_layers_are_averaged():
 def test_a_layer_without_tap_is_refused():
     with pytest.raises(InputError, match=r"layers: got \[7\], want some of the tapped layers \[0\]"):
         CorrespondenceLoss([7])({0: make_tap(0)}, *make_batch())
+    with pytest.raises(InputError, match="layers: got an empty list, want null"):
+        CorrespondenceLoss([])
 
 
 def test_nothing_visible_gives_an_exact_zero_with_a_graph():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+import yaml
 
 from mvt4g.formats.readers.registry import open_source
 from mvt4g.formats.track_files import read_tracks
@@ -34,9 +35,16 @@ def videos(tmp_path):
 
 @pytest.mark.parametrize("method", ["head", "soft_argmax"])
 def test_a_joint_runs_checkpoint_is_scored(mvt4g, trained_run, tmp_path, method):
-    flags = f"--model.init_args.tracker.method={method}", "--model.init_args.tracker_evaluation.num_queries=8"
-    assert mvt4g("test", *joint(trained_run), *TRACKER, "--run", tmp_path, *flags) == 0
-    metrics = json.loads((tmp_path / "test" / "metrics.json").read_text())
+    """By the diffusion process that it was trained with."""
+    joint_flow = tmp_path / "flow.yaml"
+    joint_flow.write_text(
+        "model: {class_path: mvt4g.systems.novel_view.NovelViewSystem, init_args: {flow: {bf16_timestep: true}}}"
+    )
+    flags = f"--model.init_args.tracker.method={method}", "--model.init_args.tracker.evaluation.num_queries=8"
+    run = tmp_path / "run"
+    assert mvt4g("test", *joint(trained_run), "-c", joint_flow, *TRACKER, "--run", run, *flags) == 0
+    assert yaml.safe_load((run / "test" / "config.yaml").read_text())["model"]["init_args"]["flow"]["bf16_timestep"]
+    metrics = json.loads((run / "test" / "metrics.json").read_text())
     for kind in ("ref", "tgt", "cross", "cross_static"):
         assert 0 <= metrics[f"test/tapvid/{kind}/delta_avg@0.10"] <= 1
         assert 0 <= metrics[f"test/track_pck_2px/{kind}@0.10"] <= 1

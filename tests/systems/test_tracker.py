@@ -112,6 +112,34 @@ def test_bad_specs_are_named(spec, head, says):
         Tracker(build(head), spec())
 
 
+@pytest.mark.parametrize("window", [None, 2])
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        (0, 2.0, "view 2 and frame 2"),
+        (0, 0.5, "view 0.5 and frame 2"),
+        (1, 3.0, "view 1 and frame 3"),
+        (1, -1.0, "view 1 and frame -1"),
+        (1, 1.5, "view 1 and frame 1.5"),
+        (1, float("nan"), "view 1 and frame nan"),
+    ],
+)
+def test_queries_that_no_view_or_frame_answers_are_refused(model, window, column, value, says):
+    queries = QUERIES.clone()
+    queries[1, 1, column] = value
+    tracker = Tracker(model, TrackerSpec(method="argmax", window=window))
+    with pytest.raises(InputError, match=f"queries: got {says} .clip 1, query 1., want whole numbers, view 0 to 1 and"):
+        tracker(wall_batch(0, 1), queries)
+    with pytest.raises(InputError, match="queries: got none"):
+        tracker(wall_batch(0, 1), QUERIES[:, :0])
+
+
+def test_positions_outside_the_image_are_answered(model):
+    queries = QUERIES.clone()
+    queries[..., 2:] = torch.tensor([-40.0, 500.0])
+    assert Tracker(model, TrackerSpec())(wall_batch(0, 1), queries).tracks.isfinite().all()
+
+
 def test_soft_matches_by_hand():
     """One head, keys that make the row's probabilities known: the mean over the cells beside the best one."""
     model, clip = build(head=False), wall_batch(0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.correspondence import CorrespondenceLoss
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
@@ -13,6 +14,7 @@ from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.tracker import TrackerSpec
 from mvt4g.systems.tracking import MultiViewTracking, TrackerTraining
 from mvt4g.types import InputError, TapShape
+from tests.models.small_backbones import make_loud
 from tests.systems.wall import wall_batch
 
 
@@ -24,7 +26,7 @@ def system(tracking_head=None, **options) -> MultiViewTracking:
     torch.manual_seed(0)
     codec = PatchCodec()
     sizes = VideoDiTConfig(dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2)
-    return MultiViewTracking(ReCamMaster(sizes, codec.grid), codec, tracking_head, **options).eval()
+    return MultiViewTracking(ReCamMaster(sizes, codec.grid), codec, tracking_head=tracking_head, **options).eval()
 
 
 def test_scores_do_not_depend_on_batches():
@@ -54,6 +56,24 @@ def test_there_must_be_something_to_train():
     supervised = system(tracker=TrackerSpec(method="argmax", layer=0), correspondence_loss=CorrespondenceLoss())
     supervised.on_fit_start()
     assert supervised.corr_layers == (0,)
+
+
+@pytest.mark.parametrize(("layers", "wanted"), [(None, (1,)), ((0, 1), (0, 1))])
+def test_attention_is_supervised_where_the_head_reads_it(layers, wanted):
+    """Whatever layer a zero-shot method reads in test."""
+    tracked = system(
+        head, tracker=TrackerSpec(method="argmax", layer=0), correspondence_loss=CorrespondenceLoss(layers=layers)
+    )
+    assert tracked.corr_layers == wanted
+
+
+def test_the_backbone_is_told_of_noise_as_its_flow_says():
+    """Which is 300 or 302 thousandths where bf16 has no 301."""
+    clip, found = wall_batch(0), []
+    for flow in (FlowMatching(), FlowMatching(bf16_timestep=True)):
+        tracked = make_loud(system(tracker=TrackerSpec(method="soft_argmax", layer=1, sigma=0.301), flow=flow))
+        found.append(tracked.tracker(clip, torch.tensor([[[0.0, 0.0, 8.0, 16.0]]])).confidence)
+    assert not torch.equal(*found)
 
 
 @pytest.mark.parametrize(
