@@ -22,10 +22,12 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import ModelParallelStrategy
 
-from mvt4g.callbacks.checkpoints import CheckpointFiles, resolve_checkpoint
+from mvt4g.callbacks.checkpoints import CheckpointFiles, read_checkpoint, resolve_checkpoint
 from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.callbacks.score_tables import ScoreTables
+from mvt4g.systems.loading import check_weights
 from mvt4g.types import InputError
 
 EXIT_BAD_INPUT = 2
@@ -140,7 +142,8 @@ class SuiteCLI(LightningCLI):
         """Make model, data and trainer.
 
         Raises:
-            InputError: As one of them raised it; jsonargparse wraps it in a report on every type it tried.
+            InputError: As one of them raised it; jsonargparse wraps it in a report on every type it tried. Or if sliced
+                parameters are to be loaded from a checkpoint of another model.
         """
         try:
             super().instantiate_classes()
@@ -151,6 +154,10 @@ class SuiteCLI(LightningCLI):
             if cause is None:
                 raise
             raise cause from error
+        ckpt_path = self.config[self.subcommand].get("ckpt_path")
+        if ckpt_path is not None and isinstance(self.trainer.strategy, ModelParallelStrategy):
+            # It loads weights without asking the model, and would tell of others in torch's words.
+            check_weights(read_checkpoint(Path(ckpt_path), mmap=True)["state_dict"], self.model.state_dict())
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add the logger, the checkpoints and the run record that every run has.

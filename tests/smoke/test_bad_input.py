@@ -191,11 +191,14 @@ def test_last_checkpoint_of_nothing(refused):
     assert "--ckpt_path: got last but" in refused("test", "-c", CONFIG, "--ckpt_path", "last")
 
 
-@pytest.mark.parametrize("command", ["fit", "test"])
-def test_checkpoint_of_another_size(refused, trained_run, command):
+@pytest.mark.parametrize(("command", "sliced"), [("fit", False), ("test", False), ("fit", True)])
+def test_checkpoint_of_another_size(refused, trained_run, tmp_path, command, sliced):
     checkpoint = trained_run / "checkpoints" / "step-00000004.ckpt"
-    wider = "--model.init_args.backbone.init_args.dit.ffn_dim=64"
-    line = refused(command, "-c", CONFIG, wider, "--ckpt_path", checkpoint)
+    narrower = "--model.init_args.backbone.init_args.dit.ffn_dim=64"
+    strategy = {"class_path": "lightning.pytorch.strategies.ModelParallelStrategy"} if sliced else "auto"
+    (tmp_path / "strategy.yaml").write_text(json.dumps({"trainer": {"strategy": strategy, "devices": 1}}))
+    line = refused(command, "-c", CONFIG, "-c", tmp_path / "strategy.yaml", narrower, "--ckpt_path", checkpoint)
+    assert "--ckpt_path: weights of another model" in line
     assert "model.backbone.dit.blocks.0.ffn.0.weight: got (96, 48), want (64, 48); " in line
 
 
