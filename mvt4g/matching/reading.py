@@ -1,11 +1,12 @@
 """Everything a probe asks of one attention tap, from one pass over its keys: matches, shares, the way back, by head."""
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.matching.rows import MAX_LOGITS, gather_queries, rotated
@@ -36,6 +37,7 @@ def read_attention(
     queries: Float[Tensor, "b q 4"],
     max_cells: float = 1.5,
     other_logsumexp: Float[Tensor, "b q k"] | None = None,
+    wanted: Bool[Tensor, "b v f q"] | None = None,
     max_logits: int = MAX_LOGITS,
 ) -> tuple[AttentionReading, AttentionReading]:
     """Read the rows of query points: ``argmax_matches``, ``frame_attention`` and ``cycle_consistent`` in one.
@@ -48,114 +50,181 @@ def read_attention(
         max_cells: How near home a match must come back, in cells. A query between two latent frames is matched back
             into the nearer one.
         other_logsumexp: As for ``frame_attention``.
+        wanted: Where matches are; elsewhere ``cells``, ``peak`` and ``home`` are 0. None = everywhere.
         max_logits: Most logits held at once, but at least one query's.
 
     Returns:
         The mean over heads, and every head by itself.
     """
+    batch, views, frames = tap.key.shape[:3]
+    if wanted is None:
+        wanted = torch.ones(1, dtype=torch.bool, device=queries.device).expand(batch, views, frames, queries.shape[1])
     with torch.autocast(tap.key.device.type, enabled=False):
         tokens = _Tokens.of(tap)
         rows = rearrange(gather_queries(tap, queries, rotate=True), "b q k d -> b k q d")
         others = None if other_logsumexp is None else rearrange(other_logsumexp, "b q k -> b k q")
-        size = max(1, max_logits // tokens.logits_of_query)
-        parts = zip(
-            rows.split(size, dim=2),
-            queries.split(size, dim=1),
-            itertools.repeat(None) if others is None else others.split(size, dim=2),
-            strict=False,
-        )
-        read = [_read_queries(tokens, *part, max_cells) for part in parts]
-    views = tap.key.shape[1]
-    whole = [torch.cat(values, dim=-1) for values in zip(*read, strict=True)]
+        wanted = rearrange(wanted, "b v f q -> b (v f) q")
+        clips = max(1, max_logits // max(1, tokens.logits_of_query * queries.shape[1]))
+        size = max(1, max_logits // (tokens.logits_of_query * clips))
+        read = []
+        for start in range(0, batch, clips):
+            part = slice(start, start + clips)
+            points = zip(
+                rows[part].split(size, dim=2),
+                queries[part].split(size, dim=1),
+                wanted[part].split(size, dim=2),
+                itertools.repeat(None) if others is None else others[part].split(size, dim=2),
+                strict=False,
+            )
+            found = [_read_queries(tokens.of_clips(part), *point, max_cells) for point in points]
+            read.append([torch.cat(values, dim=-1) for values in zip(*found, strict=True)])
+    whole = [torch.cat(values, dim=-3) for values in zip(*read, strict=True)]
     mean, heads = ([rearrange(v, "... (v f) q -> ... v f q", v=views) for v in half] for half in (whole[:4], whole[4:]))
-    return _reading(mean, tap), _reading(heads, tap)
+    of_mean, of_heads = (AttentionReading(tokens.cells[cell], *others) for cell, *others in (mean, heads))
+    return of_mean, of_heads
 
 
 @dataclass(frozen=True)
 class _Tokens:
     """A tap's rotated queries and keys, ``n`` counting (view, latent frame) and ``l`` the cells of a frame."""
 
-    query: Float[Tensor, "b k n l d"]
-    key: Float[Tensor, "b k n d l"]
+    query: Float[Tensor, "b n k l d"]
+    key: Float[Tensor, "b n k d l"]
+    cells: Int[Tensor, "l 2"]
     frame_times: Int[Tensor, " f"]
     stride: int
-    width: int
 
     @classmethod
     def of(cls, tap: AttentionTap) -> "_Tokens":
         query, key = rotated(tap)
         return cls(
-            rearrange(query, "b v f h w k d -> b k (v f) (h w) d").contiguous(),
-            rearrange(key * key.shape[-1] ** -0.5, "b v f h w k d -> b k (v f) d (h w)").contiguous(),
+            rearrange(query, "b v f h w k d -> b (v f) k (h w) d").contiguous(),
+            rearrange(key * key.shape[-1] ** -0.5, "b v f h w k d -> b (v f) k d (h w)").contiguous(),
+            unflat_cell(torch.arange(key.shape[3:5].numel(), device=key.device), key.shape[4]),
             tap.frame_times,
             tap.stride,
-            tap.key.shape[4],
         )
+
+    def of_clips(self, part: slice) -> "_Tokens":
+        """Return those of some clips."""
+        return replace(self, query=self.query[part], key=self.key[part])
 
     @property
     def logits_of_query(self) -> int:
-        """Logits of one query of every clip, or the size of its home frame's keys where that is more."""
-        batch, heads, frames, width, cells = self.key.shape
-        return batch * heads * cells * max(2 * frames, width)
+        """Logits of one query of one clip, there and back."""
+        _, frames, heads, _, cells = self.key.shape
+        return 2 * frames * heads * cells
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """The wanted (clip, frame, query) triples ``e``, sorted by the frame that their queries are at home in.
+
+    Attributes:
+        flat: Each one's place in (b n q).
+        row: The row of each of its heads in (b n k q).
+        frame: The frame of each of its heads in (b n k).
+        own: (column, row) of the query.
+        sizes: How many there are in each home frame of each clip, (b n).
+        back: Where the two rows that are matched back, for the mean and for the head, stand among those of all home
+            frames, one frame's after another's, (k e) within a frame.
+    """
+
+    flat: Int[Tensor, " e"]
+    row: Int[Tensor, "k e"]
+    frame: Int[Tensor, "k e"]
+    own: Int[Tensor, "e 2"]
+    sizes: list[int]
+    back: Int[Tensor, "2 k e"]
+
+    @classmethod
+    def of(cls, tokens: _Tokens, queries: Float[Tensor, "b q 4"], wanted: Bool[Tensor, "b n q"]) -> "_Entries":
+        batch, frames, heads = tokens.key.shape[:3]
+        clip, frame, query = wanted.nonzero().unbind(dim=1)
+        home, order = (clip * frames + _home_frame(tokens, queries)[clip, query]).sort(stable=True)
+        clip, frame, query = clip[order], frame[order], query[order]
+        sizes = home.bincount(minlength=batch * frames)
+        size, start = sizes[home], (sizes.cumsum(0) - sizes)[home]
+        head = torch.arange(heads, device=home.device)[:, None]
+        of_head = (clip * frames + frame) * heads + head
+        back = torch.arange(len(home), device=home.device) + (2 * heads - 1) * start + 2 * head * size
+        return cls(
+            flat=(clip * frames + frame) * wanted.shape[2] + query,
+            row=of_head * wanted.shape[2] + query,
+            frame=of_head,
+            own=cell_of_pixels(queries[..., 2:], tokens.stride)[clip, query],
+            sizes=sizes.tolist(),
+            back=torch.stack([back, back + size]),
+        )
+
+    def spread(self, values: Shaped[Tensor, "*k e"], shape: Sequence[int]) -> Shaped[Tensor, "*k b n q"]:
+        """Return the values where they belong, and 0 elsewhere."""
+        whole = values.new_zeros(*values.shape[:-1], *shape)
+        whole.flatten(-3)[..., self.flat] = values
+        return whole
 
 
 def _read_queries(
-    tokens: _Tokens, rows: Tensor, queries: Tensor, others: Tensor | None, max_cells: float
+    tokens: _Tokens, rows: Tensor, queries: Tensor, wanted: Tensor, others: Tensor | None, max_cells: float
 ) -> tuple[Tensor, ...]:
     """Return cell, mass, peak and home (b n q), then the same by head (k b n q)."""
-    logits = torch.matmul(rows[:, :, None], tokens.key)  # b k n q l
-    top, head_cell = logits.max(dim=-1)
-    share = logits.sub_(top[..., None]).exp_()  # of the frame's largest
-    total = share.sum(dim=-1)
-    frame_logsumexp = top + total.log()
-    normaliser = frame_logsumexp.logsumexp(dim=2, keepdim=True)
+    logits = torch.matmul(rows[:, None], tokens.key)  # b n k q l
+    share = logits.softmax(dim=-1)  # of the frame
+    largest = share.amax(dim=-1)
+    frame_logsumexp = logits.amax(dim=-1) - largest.log()
+    normaliser = frame_logsumexp.logsumexp(dim=1, keepdim=True)
     if others is not None:
-        normaliser = torch.logaddexp(normaliser, others[:, :, None].to(normaliser.dtype))
-    head_mass, head_peak = (frame_logsumexp - normaliser).exp(), (top - normaliser).exp()
-    cell = _mean_over_heads(share, 1 / total).argmax(dim=-1)
-    peak = _mean_over_heads(share, head_peak).amax(dim=-1)
-    home, head_home = _come_home(tokens, queries, cell, head_cell, max_cells)
-    by_head = (rearrange(value, "b k n q -> k b n q") for value in (head_cell, head_mass, head_peak, head_home))
-    return cell, head_mass.mean(dim=1), peak, home, *by_head
-
-
-def _come_home(
-    tokens: _Tokens,
-    queries: Float[Tensor, "b q 4"],
-    cell: Int[Tensor, "b n q"],
-    head_cell: Int[Tensor, "b k n q"],
-    max_cells: float,
-) -> tuple[Bool[Tensor, "b n q"], Bool[Tensor, "b k n q"]]:
-    """Return whether the tokens at these flat cells match back to where the queries are, of the mean and by head."""
-    batch, heads, frames, width, cells = tokens.key.shape
-    first = torch.arange(batch * heads, device=cell.device).reshape(batch, heads, 1) * frames
-    index = first + rearrange(_home_frame(tokens, queries), "b q -> b 1 q")
-    key = rearrange(tokens.key, "b k n d l -> (b k n) d l").index_select(0, index.flatten())
-    frame = (first + torch.arange(frames, device=cell.device))[..., None] * cells
-    index = torch.stack([cell[:, None] + frame, head_cell + frame])
-    index = rearrange(index, "both b k n q -> b k q both n")
-    query = rearrange(tokens.query, "b k n l d -> (b k n l) d").index_select(0, index.flatten())
-    logits = torch.matmul(query.reshape(-1, 2 * frames, width), key).reshape(*index.shape, cells)
-    own, by_head = logits.unbind(dim=3)
-    back = own.softmax(dim=-1).mean(dim=1).argmax(dim=-1)
-    target = cell_of_pixels(queries[..., 2:], tokens.stride)[:, :, None]
-    near, near_by_head = (
-        (unflat_cell(reached, tokens.width) - there).float().norm(dim=-1) < max_cells
-        for reached, there in ((back, target), (by_head.argmax(dim=-1), target[:, None]))
+        normaliser = torch.logaddexp(normaliser, others[:, None].to(normaliser.dtype))
+    mass = (frame_logsumexp - normaliser).exp()
+    entries = _Entries.of(tokens, queries, wanted)
+    share, largest, part = (_take(values.flatten(0, 3), entries.row) for values in (share, largest, mass))  # k e ...
+    mean = share.mean(dim=0)
+    cell, head_cell = _first_largest(mean, mean.amax(dim=-1)), _first_largest(share, largest)
+    peak = share.mul_(part[..., None]).mean(dim=0).amax(dim=-1)
+    home, head_home = (
+        (tokens.cells[reached] - entries.own).float().norm(dim=-1) < max_cells
+        for reached in _match_back(tokens, entries, cell, head_cell)
     )
-    return rearrange(near, "b q n -> b n q"), rearrange(near_by_head, "b k q n -> b k n q")
+    found = cell, peak, home, head_cell, largest * part, head_home
+    cell, peak, home, head_cell, head_peak, head_home = (entries.spread(values, wanted.shape) for values in found)
+    by_head = rearrange(mass, "b n k q -> k b n q")
+    return cell, mass.mean(dim=2), peak, home, head_cell, by_head, head_peak, head_home
+
+
+def _match_back(
+    tokens: _Tokens, entries: _Entries, cell: Int[Tensor, " e"], head_cell: Int[Tensor, "k e"]
+) -> tuple[Int[Tensor, " e"], Int[Tensor, "k e"]]:
+    """Return where tokens (flat cells) match back in the queries' home frames, by the mean over heads and by head.
+
+    Rows that are matched back into one frame meet its keys together: one matrix product a frame and head.
+    """
+    heads, width, num_cells = tokens.key.shape[2:]
+    token = entries.frame * num_cells + torch.stack([cell.expand_as(head_cell), head_cell])
+    rows = tokens.query.flatten(0, 3).index_select(0, torch.empty_like(token).put_(entries.back, token).flatten())
+    logits = rows.new_empty(len(rows), num_cells)
+    sizes = [2 * heads * size for size in entries.sizes]
+    for asking, key, out in zip(rows.split(sizes), tokens.key.flatten(0, 1), logits.split(sizes), strict=True):
+        torch.bmm(asking.view(heads, -1, width), key, out=out.view(heads, -1, num_cells))
+    mean, by_head = _take(logits, entries.back)
+    mean = mean.softmax(dim=-1).mean(dim=0)
+    return _first_largest(mean, mean.amax(dim=-1)), _first_largest(by_head, by_head.amax(dim=-1))
+
+
+def _take(rows: Shaped[Tensor, "..."], index: Int[Tensor, "*e"]) -> Shaped[Tensor, "..."]:
+    """Return rows[index], faster."""
+    return rows.index_select(0, index.flatten()).unflatten(0, index.shape)
+
+
+def _first_largest(values: Float[Tensor, "*b l"], largest: Float[Tensor, " *b"]) -> Int[Tensor, " *b"]:
+    """Return where each row first is at its largest; ``argmax`` takes four times as long on a CPU."""
+    is_largest = torch.empty_like(values)
+    torch.ge(values, largest[..., None], out=is_largest)
+    size = values.shape[-1]
+    from_end = torch.arange(size, 0, -1, dtype=values.dtype, device=values.device)
+    return (size - is_largest.mul_(from_end).amax(dim=-1)).clamp_(max=size - 1).long()  # NaN is nowhere largest
 
 
 def _home_frame(tokens: _Tokens, queries: Float[Tensor, "b q 4"]) -> Int[Tensor, "b q"]:
     """Return the (view, latent frame) that each query is in, the nearer one where it is between two."""
     lower, upper, weight = latent_frame_of(queries[..., 1], tokens.frame_times)
     return queries[..., 0].long() * len(tokens.frame_times) + torch.where(weight < 0.5, lower, upper)
-
-
-def _mean_over_heads(share: Float[Tensor, "b k n q l"], weight: Float[Tensor, "b k n q"]) -> Float[Tensor, "b n q l"]:
-    return (share * weight[..., None]).mean(dim=1)
-
-
-def _reading(values: list[Tensor], tap: AttentionTap) -> AttentionReading:
-    cell, mass, peak, home = values
-    return AttentionReading(unflat_cell(cell, tap.key.shape[4]), mass, peak, home)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Bool
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.matching.reading import read_attention
 from mvt4g.matching.tokens import cell_of_pixels
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
-from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames
+from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames, frame_pairs
 from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import merge_lora
@@ -234,12 +235,17 @@ class CorrespondenceProbe(LightningModule):
             truth.frame_times, self.model.backbone.tap_shape.stride,
         )  # fmt: skip
 
+    def _wanted(self, truth: QuerySet) -> Bool[Tensor, "b v f q"]:
+        """Return where a match is counted."""
+        pairs = frame_pairs(truth.queries, truth.frame_times, truth.tracks.shape[1], self.spec.cross_frames)
+        return (pairs >= 0) & truth.latent_visible() & truth.valid[:, None, None]
+
     def _read(self, step: int, truth: QuerySet, shown: ShownMatches | None, tap: AttentionTap) -> None:
         if shown is not None and step == self.shown_step:
             shown.read(tap)
         first = self.layers.index(tap.layer) * self.num_heads
         rows = tuple(range(first, first + self.num_heads))
-        mean, heads = read_attention(tap, truth.queries, self.spec.cycle_cells)
+        mean, heads = read_attention(tap, truth.queries, self.spec.cycle_cells, wanted=self._wanted(truth))
         for metric, row, found in ((self.scores, tap.layer, mean), (self.head_scores, rows, heads)):
             metric.update(
                 row, step, found.cells, found.mass, found.peak, truth.queries, truth.latent_tracks(),

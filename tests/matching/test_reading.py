@@ -49,6 +49,37 @@ def test_how_near_home_is_the_callers(max_cells):
     assert torch.equal(mean.home, read_attention(tap, queries, 1.5)[0].home) == (max_cells == 1.5)
 
 
+def test_only_what_is_wanted_is_matched():
+    tap = make_tap(seed=3)
+    queries = make_queries(tap)
+    wanted = torch.rand(2, 2, 3, 5, generator=torch.Generator().manual_seed(0)) < 0.4
+    wanted[1, :, :, 2] = False
+    everywhere = read_attention(tap, queries)
+    for found, full in zip(read_attention(tap, queries, wanted=wanted, max_logits=500), everywhere, strict=True):
+        torch.testing.assert_close(found.mass, full.mass)
+        assert torch.equal(found.cells, full.cells.where(wanted[..., None], 0))
+        torch.testing.assert_close(found.peak, full.peak.where(wanted, 0))
+        assert torch.equal(found.home, full.home & wanted)
+        assert (full.home & ~wanted).any(), "there was something to leave out"
+    nothing, _ = read_attention(tap, queries, wanted=torch.zeros_like(wanted))
+    assert not nothing.home.any()
+    assert torch.equal(nothing.mass, everywhere[0].mass)
+
+
+def test_the_first_of_equals_is_the_match():
+    tap = make_tap()
+    flat = replace(tap, query=torch.zeros_like(tap.query))
+    mean, heads = read_attention(flat, make_queries(tap))
+    assert not mean.cells.any()
+    assert not heads.cells.any()
+
+
+def test_values_that_are_not_finite_end_in_no_error():
+    tap = make_tap()
+    mean, _ = read_attention(replace(tap, key=torch.full_like(tap.key, torch.nan)), make_queries(tap))
+    assert mean.mass.isnan().all()
+
+
 def test_finds_content_where_it_went():
     shifts = torch.zeros(2, 2, 2)
     shifts[..., 0] = torch.tensor([[0.0, 8.0], [16.0, 24.0]])

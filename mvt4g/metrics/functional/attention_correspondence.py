@@ -9,9 +9,9 @@ import warnings
 from typing import Literal, NamedTuple
 
 import torch
-from einops import einsum
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from mvt4g.matching.tokens import cell_centre
 from mvt4g.metrics.functional.checks import check_shape
@@ -130,40 +130,39 @@ def correspondence_counts(
     check_shape("frame_times", frame_times, "f", **sizes)
 
     pairs = frame_pairs(queries, frame_times, sizes["v"], cross_frames).where(query_valid[:, None, None], -1)
-    counted = pairs == torch.arange(NUM_PAIRS, device=pairs.device)[:, None, None, None, None]
-    error = cell_centre(match_cells, stride).double() - target_tracks.double()
-    hit = error.norm(dim=-1) < threshold_px
-    return _counts(counted, counted & target_visible, hit, reliable, mass.double(), peak.double())
+    place = (pairs >= 0).flatten().nonzero()[:, 0]
+    pair, seen, mass, peak, reliable = (
+        values.flatten(-4).index_select(-1, place) for values in (pairs, target_visible, mass, peak, reliable)
+    )
+    cells, truth = (values.flatten(-5, -2).index_select(-2, place) for values in (match_cells, target_tracks))
+    hit = (cell_centre(cells, stride).double() - truth.double()).norm(dim=-1) < threshold_px
+    query = place // pairs[0].numel() * sizes["q"] + place % sizes["q"]
+    num_queries = sizes["b"] * sizes["q"]
+    return _counts(pair, query, num_queries, seen, hit, reliable, mass.double(), peak.double())
 
 
 def _counts(
-    counted: Bool[Tensor, "pair b v f q"],
-    candidate: Bool[Tensor, "pair b v f q"],
-    hit: Bool[Tensor, "*rows b v f q"],
-    reliable: Bool[Tensor, "*rows b v f q"],
-    mass: Float[Tensor, "*rows b v f q"],
-    peak: Float[Tensor, "*rows b v f q"],
+    pair: Int[Tensor, " e"],
+    query: Int[Tensor, " e"],
+    num_queries: int,
+    seen: Bool[Tensor, " e"],
+    hit: Bool[Tensor, "*rows e"],
+    reliable: Bool[Tensor, "*rows e"],
+    mass: Float[Tensor, "*rows e"],
+    peak: Float[Tensor, "*rows e"],
 ) -> CorrespondenceCounts:
-    frames_seen = candidate.sum(dim=(2, 3))
-    known_peak = peak.where(candidate.any(dim=0), 0.0)
-    confidence = einsum(candidate.double(), known_peak, "pair b v f q, ... b v f q -> ... pair b q") / frames_seen
-    counts = CorrespondenceCounts(
-        hits=_sums(candidate, hit & reliable),
-        matches=_sums(candidate, reliable),
-        candidate_hits=_sums(candidate, hit),
-        candidates=candidate.sum(dim=(1, 2, 3, 4)),
-        mass=_sums(counted, mass.where(counted.any(dim=0), 0.0)),
-        mass_queries=counted.any(dim=3).any(dim=2).sum(dim=(1, 2)),
-        peak=confidence.where(frames_seen > 0, 0.0).sum(dim=(-2, -1)),
-        peak_queries=(frames_seen > 0).sum(dim=(1, 2)),
+    """Count entries, each of a pair of views and of a query of the batch."""
+    asked = query * NUM_PAIRS + pair
+    frames_asked, frames_seen = (of.bincount(minlength=num_queries * NUM_PAIRS) for of in (asked, asked[seen]))
+    confidence = (peak / frames_seen[asked]).where(seen, 0.0)
+    values = torch.stack([hit & reliable & seen, reliable & seen, hit & seen, seen.expand(hit.shape)]).double()
+    sums = torch.stack([*values, mass, confidence]) @ one_hot(pair, NUM_PAIRS).double()
+    queries, queries_seen = (
+        (frames > 0).unflatten(0, (-1, NUM_PAIRS)).sum(dim=0).double().expand(sums.shape[1:])
+        for frames in (frames_asked, frames_seen)
     )
-    return CorrespondenceCounts(*(value.double().expand(counts.hits.shape) for value in counts))
-
-
-def _sums(
-    counted: Bool[Tensor, "pair b v f q"], values: Shaped[Tensor, "*rows b v f q"]
-) -> Float[Tensor, "*rows pair"]:
-    return einsum(counted.double(), values.double(), "pair b v f q, ... b v f q -> ... pair")
+    hits, matches, candidate_hits, candidates, mass, peak = sums
+    return CorrespondenceCounts(hits, matches, candidate_hits, candidates, mass, queries, peak, queries_seen)
 
 
 def frame_mass_and_peak(
