@@ -125,7 +125,9 @@ def _json_arrays(path: Path) -> dict[str, np.ndarray]:
             if name in content
         }
         types = {"visible": np.bool_, "image_size": np.int64}
-        arrays = {name: np.array(value, types.get(name, np.float64)) for name, value in known.items()}
+        arrays: dict[str, np.ndarray] = {
+            name: np.array(value, types.get(name, np.float64)) for name, value in known.items()
+        }
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}), want tracks") from error
     for name, length in (("tracks", 2), ("queries", 4)):
