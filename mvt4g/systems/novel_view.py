@@ -83,10 +83,9 @@ class NovelViewSystem(LightningModule):
         self.correspondence_loss, self.make_optimizer = correspondence_loss, optimizer
         self.training_spec, self.evaluation = training, evaluation
         self.corr_layers = self._correspondence_layers()
-        layers = evaluation.attention_layers or tuple(range(backbone.num_layers))
         self.model.check_layers("correspondence_loss.layers", self.corr_layers)
-        self.model.check_layers("evaluation.attention_layers", layers)
         headline = head.layer if head is not None else next(iter(self.corr_layers), None)
+        layers = self._scored_layers(headline)
         self.score = BatchScorer(self.model, evaluation, layers, headline)
         self.real_pass, self.real_scores = RealVideoPass(self.model, evaluation, headline), RealVideoScores()
         self.scores = nn.ModuleDict({split: NovelViewScores(evaluation, layers, headline) for split in ("val", "test")})
@@ -238,6 +237,13 @@ class NovelViewSystem(LightningModule):
         if self.model.tracking_head is None:
             raise InputError("correspondence_loss.layers: got null without a tracking head, want a list of layers")
         return (self.model.tracking_head.layer,)
+
+    def _scored_layers(self, headline: int | None) -> tuple[int, ...]:
+        chosen = self.evaluation.attention_layers
+        if chosen is None:
+            return tuple(range(self.model.backbone.num_layers))
+        self.model.check_layers("evaluation.attention_layers", chosen)
+        return tuple(sorted({*chosen, *([] if headline is None else [headline])}))
 
     def _supervised_layers(self) -> tuple[int, ...]:
         layers = set(self.corr_layers) if self.training_spec.weight_corr else set()

@@ -1,7 +1,7 @@
 """One evaluated batch: scores on noised ground truth and on sampled video, and what the pictures need."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -52,13 +52,43 @@ class Reading:
     tap: AttentionTap | None
 
 
+@dataclass(frozen=True)
+class _TapReader:
+    """Scores the attention of each layer as soon as it has run; of the taps, which are large, it keeps few.
+
+    Attributes:
+        truth: Query points and where they truly are.
+        level: Takes the scores.
+        scored: Layers whose attention is scored.
+        kept: Layers whose taps and matches are held on to.
+        taps: Those of ``kept``.
+        matches: Likewise.
+    """
+
+    truth: QuerySet
+    level: LevelScores
+    scored: tuple[int, ...]
+    kept: tuple[int, ...]
+    taps: dict[int, AttentionTap] = field(default_factory=dict)
+    matches: dict[int, Float[Tensor, "b v f q 2"]] = field(default_factory=dict)
+
+    def __call__(self, tap: AttentionTap) -> None:
+        if tap.layer in self.scored:
+            matches = argmax_matches(tap, self.truth.queries)
+            self.level.add_attention(tap.layer, matches.cells, self.truth, tap.stride)
+            if tap.layer in self.kept:
+                self.matches[tap.layer] = matches.pixels
+        if tap.layer in self.kept:
+            self.taps[tap.layer] = tap
+
+
 class BatchScorer:
     """Scores batches of clips whose target view is known.
 
     Args:
         model: Only run, never changed.
         spec: What to measure.
-        layers: Layers whose attention is scored.
+        layers: Layers whose attention is scored; the head's need not be one of them.
         headline_layer: The one that pictures show.
     """
 
@@ -66,6 +96,9 @@ class BatchScorer:
         self, model: NovelViewModel, spec: EvaluationSpec, layers: Sequence[int], headline_layer: int | None
     ) -> None:
         self.model, self.spec, self.layers, self.headline_layer = model, spec, tuple(layers), headline_layer
+        needed = (headline_layer, None if model.tracking_head is None else model.tracking_head.layer)
+        self.kept = tuple({layer for layer in needed if layer is not None})
+        self.tapped = tuple(sorted({*self.layers, *self.kept}))
         self.guidance = Guidance(spec.guidance, model.backbone.dit.config.image_dim)
 
     @torch.no_grad()
@@ -89,39 +122,38 @@ class BatchScorer:
         for sigma in self.spec.noise_levels:
             level = scores.level(level_name(sigma))
             at_level = torch.full((len(latents),), sigma, device=latents.device)
-            passed = self.model.noisy_pass(latents, cameras, at_level, noise, self.layers, text=text, image=image)
+            reader = None if truth is None else _TapReader(truth, level, self.layers, self.kept)
+            tapped = self.tapped if reader is not None else ()
+            passed = self.model.noisy_pass(latents, cameras, at_level, noise, tapped, reader, text, image)
             level.loss.update((passed.velocity.float() - passed.target.float()).square().mean(), len(latents))
-            reading = self._read(passed.taps, truth, clip, cameras, level)
+            reading = self._read(reader, clip, cameras)
             headline = reading if sigma == self.spec.headline else headline
         generated = None
         if sample and self.spec.sample_steps:
             steps, reference = self.spec.sample_steps, latents[:, REFERENCE]
             guided = self.guidance.arguments(names, latents.device, text)
-            generation = self.model.generate(reference, cameras, noise, steps, self.layers, image=image, **guided)
-            self._read(generation.taps, truth, clip, cameras, scores.level(SAMPLED))
+            reader = None if truth is None else _TapReader(truth, scores.level(SAMPLED), self.layers, self.kept)
+            readers = {} if reader is None else {steps - 1: reader}
+            generation = self.model.generate(
+                reference, cameras, noise, steps, self.tapped, tap_readers=readers, image=image, **guided
+            )
+            self._read(reader, clip, cameras)
             generated = self._score_video(generation, clip, names, latents, scores)
         return EvaluationOutput(clip, generated, truth, headline.tracks, headline.matches, headline.tap)
 
-    def _read(
-        self,
-        taps: dict[int, AttentionTap],
-        truth: QuerySet | None,
-        clip: MultiViewClip,
-        cameras: Cameras,
-        level: LevelScores,
-    ) -> Reading:
-        if truth is None:
+    def _read(self, reader: _TapReader | None, clip: MultiViewClip, cameras: Cameras) -> Reading:
+        """Track on what a pass has left with its reader, and take what the pictures need."""
+        if reader is None:
             return Reading(None, None, None)
-        tracks, shown = None, None
-        for layer in self.layers:
-            matches = argmax_matches(taps[layer], truth.queries)
-            level.add_attention(layer, matches.cells, truth, taps[layer].stride)
-            shown = matches.pixels if layer == self.headline_layer else shown
+        tracks = None
         if self.model.tracking_head is not None:
-            found = at_video_frames(self.model.track(taps, truth.queries, cameras), truth.tracks.shape[2])
-            level.tracks.add(found, truth, (clip.video.shape[-2], clip.video.shape[-1]))
+            truth = reader.truth
+            found = at_video_frames(self.model.track(reader.taps, truth.queries, cameras), truth.tracks.shape[2])
+            reader.level.tracks.add(found, truth, (clip.video.shape[-2], clip.video.shape[-1]))
             tracks = found.tracks
-        return Reading(tracks, shown, None if self.headline_layer is None else taps.get(self.headline_layer))
+        if self.headline_layer is None:
+            return Reading(tracks, None, None)
+        return Reading(tracks, reader.matches.get(self.headline_layer), reader.taps[self.headline_layer])
 
     def _score_video(
         self,

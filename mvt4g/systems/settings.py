@@ -65,7 +65,8 @@ class EvaluationSpec:
     Attributes:
         noise_levels: Sigmas at which attention, tracks and loss are read on noised ground truth.
         headline: The one of them that is shown first.
-        attention_layers: Layers whose attention is scored; None = all.
+        attention_layers: Layers whose attention is scored, besides that of the headline (the head's, or without a head
+            the first of L_corr's); None = all.
         num_queries: Query points drawn a clip.
         pck_threshold_px: Of track PCK, in pixels of the input video.
         sample_steps: Euler steps of the sampler; 0 = no sampling, so no scores of generated video.

@@ -1,5 +1,7 @@
 """Scores of a batch: what is measured, on what draws, and the controls that must make it worse."""
 
+import weakref
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,11 +9,14 @@ import torch
 
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.geometry.pose import compose, invert_pose
+from mvt4g.matching.rows import argmax_matches
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.systems import scoring
+from mvt4g.systems.novel_view import NovelViewSystem
 from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput, shift_target_cameras, warp_errors
 from mvt4g.systems.settings import EvaluationSpec
@@ -23,20 +28,28 @@ SPEC = EvaluationSpec(noise_levels=(0.25, 0.5), num_queries=8, sample_steps=2)
 HEADLINE_LAYER = 1
 
 
-@pytest.fixture(scope="module")
-def model() -> NovelViewModel:
+def build(num_layers: int = 2) -> NovelViewModel:
     torch.manual_seed(0)
     codec = PatchCodec()
-    sizes = VideoDiTConfig(dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2)
+    sizes = VideoDiTConfig(dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=num_layers)
     backbone = ReCamMaster(sizes, codec.grid)
     head = TrackingHead(backbone.tap_shape, layer=HEADLINE_LAYER)
     return make_loud(NovelViewModel(backbone, codec, FlowMatching(shift=1.0), head)).eval()
 
 
+@pytest.fixture(scope="module")
+def model() -> NovelViewModel:
+    return build()
+
+
 def scored(
-    model: NovelViewModel, *batches: MultiViewClip, spec: EvaluationSpec = SPEC, sample: bool = True
+    model: NovelViewModel,
+    *batches: MultiViewClip,
+    spec: EvaluationSpec = SPEC,
+    sample: bool = True,
+    layers: Sequence[int] | None = None,
 ) -> tuple[dict[str, float], EvaluationOutput]:
-    layers = range(model.backbone.num_layers)
+    layers = range(model.backbone.num_layers) if layers is None else layers
     scorer, scores = BatchScorer(model, spec, layers, HEADLINE_LAYER), NovelViewScores(spec, layers, HEADLINE_LAYER)
     for batch in batches:
         output = scorer(batch, scores, sample)
@@ -67,6 +80,47 @@ def test_output_is_of_the_headline_level_and_layer(model):
     assert output.generated.shape == (2, FRAMES, 3, SIZE, SIZE)
     assert output.generated.min() >= 0
     assert output.generated.max() <= 1
+
+
+def test_the_head_is_scored_though_its_layer_is_not(model):
+    whole, _ = scored(model, wall_batch(0, 1))
+    found, output = scored(model, wall_batch(0, 1), layers=[0])
+    of_all = {key for key in whole if not key.startswith("attention_pck/")}
+    assert set(found) == of_all | {key for key in whole if "/layer0/" in key or "/same_cell/" in key}
+    assert found == pytest.approx({key: whole[key] for key in found}, rel=0, abs=0, nan_ok=True)
+    assert output.tap.layer == HEADLINE_LAYER
+    assert output.matches is None
+
+
+@pytest.mark.parametrize("chosen", [(0,), (), (2, 0)])
+def test_the_headline_is_scored_whatever_else_is(chosen):
+    """The head reads layer 1, which nobody chose."""
+    backbone, codec = (getattr(build(num_layers=3), name) for name in ("backbone", "codec"))
+    spec = replace(SPEC, attention_layers=chosen, sample_steps=0)
+    system = NovelViewSystem(
+        backbone, codec, tracking_head=lambda shape: TrackingHead(shape, layer=HEADLINE_LAYER), evaluation=spec
+    )
+    system.score(wall_batch(0), system._scores("val"), sample=False)
+    found = system._scores("val").scores()
+    assert found["attention_pck/cross@0.50"] == found["attention_pck/layer1/cross@0.50"]
+    assert "tapvid/cross/delta_avg@0.50" in found
+    layers = {key.split("/")[1] for key in found if key.startswith("attention_pck/layer")}
+    assert layers == {f"layer{layer}" for layer in (1, *chosen)}
+
+
+def test_taps_are_forgotten_as_soon_as_they_are_scored(monkeypatch):
+    """At any time the one being scored is there, and the head's; at full size each takes 403 MB."""
+    seen, alive = [], []
+
+    def spy(tap, queries):
+        seen.append(weakref.ref(tap))
+        alive.append(sum(other() is not None for other in seen))
+        return argmax_matches(tap, queries)
+
+    monkeypatch.setattr(scoring, "argmax_matches", spy)
+    scored(build(num_layers=4), wall_batch(0))
+    assert len(alive) == 4 * (len(SPEC.noise_levels) + 1)
+    assert max(alive[:4]) == 2
 
 
 def test_what_is_not_there_is_not_scored(model):
