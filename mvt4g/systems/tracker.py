@@ -12,7 +12,7 @@ from mvt4g.matching.soft_matches import soft_matches
 from mvt4g.matching.tokens import interpolate_frames
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.systems.draws import clip_noise
-from mvt4g.systems.video_tracks import VideoTracks, at_video_frames
+from mvt4g.systems.video_tracks import SeenRule, VideoTracks, at_video_frames
 from mvt4g.systems.windows import track_in_windows, windows_over
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, MultiViewClip
 
@@ -43,6 +43,8 @@ class TrackerSpec:
         layer: Whose attention is read without the head; None = the head's.
         window: Video frames of one pass, ``temporal_stride`` * m + 1; None = the whole video.
         overlap: Frames that two windows share; None = half a window.
+        seen: When a point tracked by the head counts as seen. "product": P(visible) * P(confident) > 0.6. "visibility":
+            P(visible) > 0.5, for small videos, where few positions are sure to 12 pixels of a 512 wide image.
         seed: Of the noise, together with the clip's name.
         evaluation: What validation and test measure.
     """
@@ -52,6 +54,7 @@ class TrackerSpec:
     layer: int | None = None
     window: int | None = None
     overlap: int | None = None
+    seen: SeenRule = "product"
     seed: int = 0
     evaluation: TrackerEvaluation = TrackerEvaluation()
 
@@ -138,7 +141,7 @@ class Tracker:
         sigma = torch.full((len(latents),), self.spec.sigma, device=latents.device)
         taps = self.model.noisy_pass(latents, cameras, sigma, noise, [self.layer]).taps
         if self.spec.method == "head":
-            return at_video_frames(self.model.track(taps, queries, cameras), len(window))
+            return at_video_frames(self.model.track(taps, queries, cameras), len(window), self.spec.seen)
         return self._zero_shot(taps[self.layer], queries, len(window))
 
     def _zero_shot(self, tap: AttentionTap, queries: Tensor, num_frames: int) -> VideoTracks:

@@ -1,6 +1,7 @@
 """Tracks at video frames: what a tracker says of every query point, in every view."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from einops import rearrange
 from jaxtyping import Bool, Float
@@ -9,8 +10,10 @@ from torch import Tensor
 from mvt4g.matching.tokens import interpolate_frames
 from mvt4g.types import TrackPrediction
 
-VISIBLE_ABOVE = 0.6
-"""P(visible) * P(confident) above which a tracked point counts as seen, as in MV-TAP."""
+SeenRule = Literal["product", "visibility"]
+"""What tells whether a tracked point counts as seen: P(visible) * P(confident), or P(visible) alone."""
+SEEN_ABOVE: dict[SeenRule, float] = {"product": 0.6, "visibility": 0.5}
+"""Where each rule draws the line: MV-TAP's 0.6, MVTracker's 0.5."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +31,20 @@ class VideoTracks:
     confidence: Float[Tensor, "b v t q"]
 
 
-def at_video_frames(prediction: TrackPrediction, num_frames: int) -> VideoTracks:
+def at_video_frames(prediction: TrackPrediction, num_frames: int, rule: SeenRule = "product") -> VideoTracks:
     """Bring the last iteration of a prediction from latent frames to video frames, linearly in time.
 
     Args:
         prediction: Of the tracking head.
         num_frames: Of the video.
+        rule: For what counts as seen.
     """
     times = prediction.frame_times
-    seen = rearrange(prediction.visible_probability(), "... -> ... 1")
+    visible = prediction.visible_probability() if rule == "product" else prediction.visible_logit[-1].sigmoid()
+    seen = rearrange(visible, "... -> ... 1")
     confident = rearrange(prediction.confidence_logit[-1].sigmoid(), "... -> ... 1")
     return VideoTracks(
         tracks=interpolate_frames(prediction.tracks[-1], times, num_frames),
-        visible=interpolate_frames(seen, times, num_frames)[..., 0] > VISIBLE_ABOVE,
+        visible=interpolate_frames(seen, times, num_frames)[..., 0] > SEEN_ABOVE[rule],
         confidence=interpolate_frames(confident, times, num_frames)[..., 0],
     )

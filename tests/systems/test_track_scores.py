@@ -7,7 +7,7 @@ import torch
 
 from mvt4g.systems.queries import QuerySet, draw_queries_by_name, dynamic_points
 from mvt4g.systems.track_scores import TrackScores
-from mvt4g.systems.video_tracks import VideoTracks, at_video_frames
+from mvt4g.systems.video_tracks import SEEN_ABOVE, VideoTracks, at_video_frames
 from mvt4g.types import LatentGrid, TrackPrediction
 from tests.systems.wall import SIZE, wall_batch
 
@@ -119,6 +119,17 @@ def test_logits_become_tracks_at_video_frames():
     assert found.tracks[0, 0, :, 0, 0].tolist() == [0, 1, 2, 3, 4, 4]
     assert found.visible[0, 0, :, 0].tolist() == [True, True, False, False, False, False]  # 1, .75, .5 ... of 0.6
     assert found.confidence.min() > 0.999
+
+
+def test_visibility_alone_may_tell_what_is_seen():
+    """Sure to be visible, at 1/5 sure of where: hidden by the product, seen by visibility, which fades at a half."""
+    tracks, times = torch.zeros(1, 1, 1, 2, 1, 2), torch.tensor([0, 4])
+    unsure = torch.full((1, 1, 1, 2, 1), 0.2).logit()
+    fading = torch.tensor([20.0, -20.0]).view(1, 1, 1, 2, 1)
+    found = {rule: at_video_frames(TrackPrediction(tracks, fading, unsure, times), 5, rule) for rule in SEEN_ABOVE}
+    assert found["product"].visible[0, 0, :, 0].tolist() == [False] * 5
+    assert found["visibility"].visible[0, 0, :, 0].tolist() == [True, True, False, False, False]  # 1, .75, .5 ...
+    assert torch.equal(found["product"].confidence, found["visibility"].confidence)
 
 
 def _twice(first, second):

@@ -49,6 +49,9 @@ def test_the_head_is_read_at_the_noise_level_asked_for(model):
     direct = model.track(taps_at(model, clip, 0.3), QUERIES, clip.cameras)
     assert torch.equal(found.tracks, direct.tracks[-1]), "latent frames are video frames with this codec"
     assert torch.equal(found.visible, direct.visible_probability() > 0.6)
+    likely = Tracker(model, TrackerSpec(sigma=0.3, seen="visibility"))(clip, QUERIES)
+    assert torch.equal(likely.visible, direct.visible_logit[-1] > 0)
+    assert not torch.equal(likely.visible, found.visible)
     other = Tracker(model, TrackerSpec(sigma=0.9))(clip, QUERIES)
     assert (found.tracks - other.tracks).abs().max() > 1e-3
 
