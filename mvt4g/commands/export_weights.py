@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
-from mvt4g.formats.weights import write_weights
+from mvt4g.formats.weights import first_names, write_weights
 from mvt4g.models.checkpoints import (
     DIT_PREFIX,
     NULL_TEXT,
     OWN_PREFIX,
-    first_names,
     laid_over,
     overlays,
     read_weight_files,

@@ -14,6 +14,8 @@ from mvt4g.types import InputError
 
 INDEX_SUFFIX = ".safetensors.index.json"
 """How the list of a sharded file's parts ends, as diffusers and Wan's 14B name it."""
+SHOWN_NAMES = 5
+"""Of each kind of fault; how many more there are is said."""
 _REFUSED = re.compile(r"[Uu]nsupported (?:global: )?GLOBAL ([\w.]+)")
 
 
@@ -72,6 +74,26 @@ def tensors_of(content: Any, path: Path) -> dict[str, torch.Tensor]:
     ):
         raise InputError(f"{path}: got {type(content).__name__}, want a state dict: names and tensors only")
     return dict(content)
+
+
+def name_faults(found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+    """Return which names are missing, unexpected or mis-shaped, as one line; empty if all fit."""
+    faults = {
+        "missing": [name for name in wanted if name not in found],
+        "unexpected": [name for name in found if name not in wanted],
+        "mis-shaped": [
+            f"{name} {tuple(found[name].shape)} for {tuple(place.shape)}"
+            for name, place in wanted.items()
+            if name in found and found[name].shape != place.shape
+        ],
+    }
+    return "; ".join(f"{len(names)} {kind}: {first_names(names)}" for kind, names in faults.items() if names)
+
+
+def first_names(names: list[str]) -> str:
+    """Return the first of some names and how many more there are."""
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + more
 
 
 def _read_shards(path: Path) -> dict[str, Any]:

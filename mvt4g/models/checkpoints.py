@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mvt4g.formats.weights import read_weights, tensors_of
+from mvt4g.formats.weights import first_names, name_faults, read_weights, tensors_of
 from mvt4g.models.fingerprints import looks_like
 from mvt4g.models.layers.lora import merge_lora
 from mvt4g.models.weight_names import from_diffusers
@@ -25,7 +25,6 @@ DIT_PREFIX = "dit."
 """Where a backbone keeps its DiT."""
 NULL_TEXT = "null_text"
 """The one parameter of a backbone that no base can have."""
-SHOWN_NAMES = 5
 _FOREIGN_PREFIX = "model.diffusion_model."
 _OVERLAID = re.compile(r"dit\.blocks\.\d+\.self_attn\.")
 
@@ -131,29 +130,9 @@ def read_weight_file(path: Path) -> WeightFile:
     return file
 
 
-def name_faults(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """Return which names are missing, unexpected or mis-shaped, as one line; empty if all fit."""
-    faults = {
-        "missing": [name for name in wanted if name not in found],
-        "unexpected": [name for name in found if name not in wanted],
-        "mis-shaped": [
-            f"{name} {tuple(found[name].shape)} for {tuple(place.shape)}"
-            for name, place in wanted.items()
-            if name in found and found[name].shape != place.shape
-        ],
-    }
-    return "; ".join(f"{len(names)} {kind}: {first_names(names)}" for kind, names in faults.items() if names)
-
-
 def overlays(name: str) -> bool:
     """Return whether an overlay may hold a backbone's weight of this name."""
     return _OVERLAID.match(name) is not None
-
-
-def first_names(names: list[str]) -> str:
-    """Return the first of some names and how many more there are."""
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(names[:SHOWN_NAMES]) + more
 
 
 def _foreign(state: dict[str, Tensor], path: Path) -> WeightFile:

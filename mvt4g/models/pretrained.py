@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mvt4g.formats.weights import INDEX_SUFFIX, read_weights, tensors_of
-from mvt4g.models.checkpoints import name_faults
+from mvt4g.formats.weights import INDEX_SUFFIX, name_faults, read_weights, tensors_of
 from mvt4g.types import InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -198,15 +198,15 @@ def test_checkpoint_of_another_size(refused, trained_run, tmp_path, command, sli
     strategy = {"class_path": "lightning.pytorch.strategies.ModelParallelStrategy"} if sliced else "auto"
     (tmp_path / "strategy.yaml").write_text(json.dumps({"trainer": {"strategy": strategy, "devices": 1}}))
     line = refused(command, "-c", CONFIG, "-c", tmp_path / "strategy.yaml", narrower, "--ckpt_path", checkpoint)
-    assert "--ckpt_path: weights of another model" in line
-    assert "model.backbone.dit.blocks.0.ffn.0.weight: got (96, 48), want (64, 48); " in line
+    assert "--ckpt_path: got weights of another model: " in line
+    assert " mis-shaped: model.backbone.dit.blocks.0.ffn.0.weight (96, 48) for (64, 48), " in line
 
 
 def test_checkpoint_of_another_depth(refused, trained_run):
     checkpoint = trained_run / "checkpoints" / "step-00000004.ckpt"
     line = refused("test", "-c", CONFIG, "--model.init_args.tracking_head=null", "--ckpt_path", checkpoint,
                    "--model.init_args.correspondence_loss.init_args.layers=[1]")  # fmt: skip
-    assert "model.tracking_head.role_embedding: got one, want none; " in line
+    assert " unexpected: model.tracking_head.role_embedding, " in line
 
 
 def test_fit_in_the_folder_of_another_fit(refused, trained_run):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mvt4g.formats.weights import read_weights, tensors_of
+from mvt4g.formats.weights import name_faults, read_weights, tensors_of
 from mvt4g.types import InputError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "params")
@@ -55,24 +55,8 @@ def load_strict(net: nn.Module, state_dict: Mapping[str, Tensor], path: str | Pa
         path: Where the weights came from, for the message.
 
     Raises:
-        InputError: Naming the file and the first missing keys, unexpected keys and wrong shapes.
+        InputError: Naming the file and the first of what is missing, unexpected and mis-shaped.
     """
-    places = net.state_dict()
-    faults = {
-        "missing": [key for key in places if key not in state_dict],
-        "unexpected": [key for key in state_dict if key not in places],
-        "wrong shape": [
-            f"{key} {tuple(state_dict[key].shape)} for {tuple(place.shape)}"
-            for key, place in places.items()
-            if key in state_dict and state_dict[key].shape != place.shape
-        ],
-    }
-    if any(faults.values()):
-        listed = "; ".join(f"{kind}: {_first(names)}" for kind, names in faults.items() if names)
-        raise InputError(f"{path}: got weights that do not fit {type(net).__name__}: {listed}")
+    if faults := name_faults(state_dict, net.state_dict()):
+        raise InputError(f"{path}: got weights that do not fit {type(net).__name__}: {faults}")
     net.load_state_dict(state_dict)
-
-
-def _first(names: list[str], most: int = 5) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest

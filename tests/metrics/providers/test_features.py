@@ -232,7 +232,7 @@ def test_what_does_not_fit_is_refused_by_name(narrow, tmp_path):
 @pytest.mark.parametrize("mark", [{}, {"mask_token": torch.zeros(1, 32)}], ids=["timm", "meta"])
 def test_weights_of_other_patches_are_refused_not_resampled(narrow, tmp_path, mark):
     weights = randomised(narrow("vit_small_patch8_224.dino")) | mark
-    with pytest.raises(InputError, match=r"wrong shape: .*patch_embed\.proj\.weight"):
+    with pytest.raises(InputError, match=r"mis-shaped: .*patch_embed\.proj\.weight"):
         PatchFeatures(saved(weights, tmp_path), DINO_S)
 
 
@@ -262,7 +262,7 @@ def test_the_aesthetic_head_is_laions(tmp_path):
     weights = {"weight": torch.randn(1, 768), "bias": torch.randn(1)}
     head, unit = aesthetic_head(saved(weights, tmp_path)), torch.randn(4, 768)
     torch.testing.assert_close(head(unit), unit @ weights["weight"].T + weights["bias"])
-    with pytest.raises(InputError, match=r"wrong shape: weight \(1, 768\) for \(1, 512\)"):
+    with pytest.raises(InputError, match=r"1 mis-shaped: weight \(1, 768\) for \(1, 512\)"):
         aesthetic_head(saved(weights, tmp_path), embedding_size=512)
 
 

@@ -101,8 +101,8 @@ def test_every_fault_is_named_and_nothing_is_loaded(net):
     weights = net.state_dict() | {"2.weight": torch.zeros(1), "0.weight": torch.zeros(4, 5)}
     del weights["1.bias"]
     wanted = (
-        r"net\.pth: got weights that do not fit Sequential: missing: 1\.bias; unexpected: 2\.weight; "
-        r"wrong shape: 0\.weight \(4, 5\) for \(4, 3\)"
+        r"net\.pth: got weights that do not fit Sequential: 1 missing: 1\.bias; 1 unexpected: 2\.weight; "
+        r"1 mis-shaped: 0\.weight \(4, 5\) for \(4, 3\)"
     )
     with pytest.raises(InputError, match=wanted):
         load_strict(net, weights, "net.pth")
@@ -110,5 +110,5 @@ def test_every_fault_is_named_and_nothing_is_loaded(net):
 
 
 def test_long_lists_are_cut(net):
-    with pytest.raises(InputError, match=r"unexpected: x0, x1, x2, x3, x4 and 3 more"):
+    with pytest.raises(InputError, match=r"8 unexpected: x0, x1, x2, x3, x4 and 3 more"):
         load_strict(net, net.state_dict() | {f"x{n}": torch.zeros(1) for n in range(8)}, "net.pth")
