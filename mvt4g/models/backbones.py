@@ -102,6 +102,7 @@ class Backbone(nn.Module):
         read_tap: TapReader | None = None,
         image: Float[Tensor, "b i image_d"] | None = None,
         drop_text: Bool[Tensor, " b"] | None = None,
+        predict: bool = True,
     ) -> BackboneOutput:
         """Predict for the noisy target, given the clean reference and both views' cameras.
 
@@ -116,6 +117,8 @@ class Backbone(nn.Module):
             read_tap: Takes the tap of each of ``tap_layers`` as soon as it has run; ``taps`` comes back empty then.
             image: Tokens of the reference's first frame, for a network that sees an image; None = none.
             drop_text: Clips that get the null text whatever ``text`` says.
+            predict: False = taps are all that is wanted: nothing runs beyond the last of them, and the velocity comes
+                back with no frame.
 
         Raises:
             InputError: If latents, cameras and layers do not fit each other or the network.
@@ -137,7 +140,7 @@ class Backbone(nn.Module):
             cameras.angles,
             cameras.features,
             tap_layers,
-            num_output_frames=frames,
+            num_output_frames=frames if predict else 0,
             read_tap=None if read_tap is None else read,
             image=image,
         )
@@ -156,6 +159,17 @@ class Backbone(nn.Module):
             InputError: If the cameras are not those of two views of so many latent frames.
         """
         return self._encode_cameras(cameras, frames, height, width)
+
+    def freeze_beyond(self, layer: int, rotated: bool) -> None:
+        """Freeze what no loss on taps of the blocks up to ``layer`` reaches.
+
+        Args:
+            layer: 0-based.
+            rotated: Such a loss looks at the last tap as attention does, after rotary embedding.
+        """
+        self.dit.freeze_beyond(layer, rotated)
+        if layer == 0:
+            self.null_text.requires_grad_(False)
 
     def _encode_cameras(self, cameras: Cameras, frames: int, height: int, width: int) -> EncodedCameras:
         """Do so inside ``forward``, where FSDP2 must not gather and free the weights once more."""

@@ -104,6 +104,21 @@ class NovelViewModel(nn.Module):
         )
         return NoisyPass(output.velocity, velocity_target(latents[:, TARGET], noise), sigma, output.taps)
 
+    def noisy_taps(
+        self,
+        latents: Float[Tensor, "b v c f h w"],
+        cameras: Cameras,
+        sigma: Float[Tensor, " b"],
+        noise: Float[Tensor, "b c f h w"],
+        tap_layers: Sequence[int],
+    ) -> dict[int, AttentionTap]:
+        """Return the taps of ``noisy_pass`` with the null text, at the cost of the blocks up to the last of them."""
+        noisy, told = self.flow.add_noise(latents[:, TARGET], noise, sigma), self.flow.timestep(sigma)
+        taps: dict[int, AttentionTap] = self.backbone(
+            noisy, latents[:, REFERENCE], told, cameras, tap_layers=tap_layers, predict=False
+        ).taps
+        return taps
+
     @torch.no_grad()
     def generate(
         self,

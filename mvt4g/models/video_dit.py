@@ -152,7 +152,8 @@ class DiTBlock(nn.Module):
             text: Embedded.
             angles: Rotary angles of the tokens, radians.
             cameras: Camera features by the name of the input that takes them, in the order of the tokens.
-            num_frames: Go on with this many leading frames alone, which still attend to all; None = all.
+            num_frames: Go on with this many leading frames alone, which still attend to all; None = all. With 0 nothing
+                but queries and keys is computed.
             image: Embedded.
         """
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = rearrange(
@@ -161,11 +162,29 @@ class DiTBlock(nn.Module):
         update = modulated_norm(tokens, shift, scale, self.eps)
         for name in self.camera_inputs:
             update = update + self.get_submodule(name)(cameras[name])
+        if num_frames == 0:
+            return tokens[:, :0], self.self_attn.query_key(update, angles, cameras.get(CONTROL))
         update, tap = self.self_attn(update, angles, num_frames, cameras.get(CONTROL))
         tokens = gated_add(tokens[:, :num_frames], gate, self.projector(update))
         tokens = tokens + self.cross_attn(self.norm3(tokens), text, image)
         update = self.ffn(modulated_norm(tokens, ffn_shift, ffn_scale, self.eps))
         return gated_add(tokens, ffn_gate, update), tap
+
+    def freeze_beyond_tap(self, rotated: bool) -> None:
+        """Freeze what queries and keys do not depend on; unless ``rotated``, what turns them too."""
+        attention = self.self_attn
+        beyond = [
+            attention.v,
+            attention.o,
+            attention.rope_phase_vo,
+            self.projector,
+            self.norm3,
+            self.cross_attn,
+            self.ffn,
+        ]
+        for module in [*beyond, None if rotated else attention.rope_phase_qk]:
+            if module is not None:
+                module.requires_grad_(False)
 
 
 class DiTOutput(NamedTuple):
@@ -225,7 +244,8 @@ class VideoDiT(nn.Module):
             cameras: Camera features for the blocks' camera inputs, by name, and those of ``embed_control``.
             tap_layers: 0-based blocks whose queries and keys are returned.
             num_output_frames: Predict this many leading token frames, the rest being conditions; None = all. The last
-                block then spares the rest everything but their keys and values (7 % of a tiny step).
+                block then spares the rest everything but their keys and values (7 % of a tiny step). 0 = predict
+                nothing: no block runs after the last of ``tap_layers``, of which queries and keys alone are made.
             read_tap: Takes (layer, queries and keys) of each of ``tap_layers`` as soon as it has run, so that one
                 layer's are held at a time; ``taps`` comes back empty then.
             image: Tokens of an image, for a network that sees one; None = a zero, as Wan2.1-Fun does without one.
@@ -239,8 +259,9 @@ class VideoDiT(nn.Module):
         if slices is not None:
             tokens, angles = slices.own(tokens, grid), slices.own(angles, grid)
             cameras = {name: slices.own(features, grid) for name, features in cameras.items()}
-        for layer, block in enumerate(self.blocks):
-            num_frames = num_output_frames if layer == self.config.num_layers - 1 and slices is None else None
+        last = max(tap_layers, default=-1) if num_output_frames == 0 else self.config.num_layers - 1
+        for layer, block in zip(range(last + 1), self.blocks, strict=False):
+            num_frames = num_output_frames if layer == last and (slices is None or num_output_frames == 0) else None
             tokens, tap = self._run(block, tokens, block_time, context, angles, cameras, num_frames, seen)
             if layer in tap_layers and slices is not None:
                 tap = QueryKey(*(slices.on_grid(part, grid) for part in tap))
@@ -248,9 +269,27 @@ class VideoDiT(nn.Module):
                 read_tap(layer, tap)
             elif layer in tap_layers:
                 taps[layer] = tap
+        if num_output_frames == 0:
+            return DiTOutput(latents.new_empty(len(latents), self.config.out_channels, 0, *latents.shape[3:]), taps)
         if slices is not None:
             tokens = slices.on_grid(tokens, grid)[:, :num_output_frames]
         return DiTOutput(self.head(tokens, time), taps)
+
+    def freeze_beyond(self, layer: int, rotated: bool) -> None:
+        """Freeze what queries and keys of the blocks up to ``layer`` do not depend on.
+
+        Args:
+            layer: 0-based.
+            rotated: Keep what turns the last of them: they are looked at as attention rotates them.
+        """
+        for block in self.blocks[layer + 1 :]:
+            block.requires_grad_(False)
+        last = self.blocks[layer]
+        assert isinstance(last, DiTBlock)
+        last.freeze_beyond_tap(rotated)
+        for module in (self.head, *([self.text_embedding, self.img_emb] if layer == 0 else [])):
+            if module is not None:
+                module.requires_grad_(False)
 
     def embed_time(self, timestep: Float[Tensor, " b"]) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b 6 d"]]:
         """Return the head's and the blocks' embedding of sigma, fp32 under any autocast."""

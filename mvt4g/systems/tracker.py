@@ -139,7 +139,7 @@ class Tracker:
         cameras = clip.cameras[:, :, frames]
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         sigma = torch.full((len(latents),), self.spec.sigma, device=latents.device)
-        taps = self.model.noisy_pass(latents, cameras, sigma, noise, [self.layer]).taps
+        taps = self.model.noisy_taps(latents, cameras, sigma, noise, [self.layer])
         if self.spec.method == "head":
             return at_video_frames(self.model.track(taps, queries, cameras), len(window), self.spec.seen)
         return self._zero_shot(taps[self.layer], queries, len(window))

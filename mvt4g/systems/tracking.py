@@ -90,7 +90,8 @@ class MultiViewTracking(LightningModule):
     """Tracks points through two given videos by what one pass of a novel-view DiT knows; no video is generated.
 
     Configurations and checkpoints of ``NovelViewSystem`` serve here: what both take has one name. ``fit`` trains the
-    head, and the DiT with it unless it is frozen, by L_track + weight_corr * L_corr at low noise, without L_diff.
+    head, and the DiT with it up to the last layer that is looked at unless it is frozen, by L_track + weight_corr *
+    L_corr at low noise, without L_diff.
 
     Args:
         backbone: The camera-controlled video DiT.
@@ -131,8 +132,13 @@ class MultiViewTracking(LightningModule):
             default = (self.tracker.layer if head is None else head.layer,)
             self.corr_layers = default if correspondence_loss.layers is None else correspondence_loss.layers
             self.model.check_layers("correspondence_loss.layers", self.corr_layers)
+        self.trained_layers = tuple(sorted({*self.corr_layers, *([] if head is None else [head.layer])}))
         if tracker_training.trainable is not None:
             freeze_others(self, tracker_training.trainable, "tracker_training.trainable")
+        if self.trained_layers:
+            last = self.trained_layers[-1]
+            rotated = last in self.corr_layers or (head is not None and head.layer == last and head.spec.rotated)
+            backbone.freeze_beyond(last, rotated)
 
     def training_step(self, batch: MultiViewClip, batch_idx: int) -> Tensor:
         """Return L_track + weight_corr * L_corr; every draw follows (seed, global step, micro-batch, rank)."""
@@ -144,8 +150,7 @@ class MultiViewTracking(LightningModule):
         low, high = spec.sigmas
         sigma = (low + (high - low) * torch.rand(len(latents), generator=generator)).to(latents.device)
         noise = torch.randn(latents[:, TARGET].shape, generator=generator).to(latents.device)
-        layers = {*self.corr_layers, *([] if head is None else [head.layer])}
-        taps = self.model.noisy_pass(latents, batch.cameras, sigma, noise, sorted(layers)).taps
+        taps = self.model.noisy_taps(latents, batch.cameras, sigma, noise, self.trained_layers)
         truth = draw_queries(batch, self.model.codec.grid, spec.num_queries, generator)
         labels = truth.queries, truth.latent_tracks(), truth.latent_visible(), truth.valid
         total = latents.new_zeros(())

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import lightning
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.correspondence import CorrespondenceLoss
@@ -17,15 +19,17 @@ from mvt4g.types import InputError, TapShape
 from tests.models.small_backbones import make_loud
 from tests.systems.wall import wall_batch
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning", "ignore::DeprecationWarning")
+
 
 def head(shape: TapShape) -> TrackingHead:
     return TrackingHead(shape, layer=1)
 
 
-def system(tracking_head=None, **options) -> MultiViewTracking:
+def system(tracking_head=None, num_layers=2, **options) -> MultiViewTracking:
     torch.manual_seed(0)
     codec = PatchCodec()
-    sizes = VideoDiTConfig(dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2)
+    sizes = VideoDiTConfig(dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=num_layers)
     return MultiViewTracking(ReCamMaster(sizes, codec.grid), codec, tracking_head=tracking_head, **options).eval()
 
 
@@ -74,6 +78,27 @@ def test_the_backbone_is_told_of_noise_as_its_flow_says():
         tracked = make_loud(system(tracker=TrackerSpec(method="soft_argmax", layer=1, sigma=0.301), flow=flow))
         found.append(tracked.tracker(clip, torch.tensor([[[0.0, 0.0, 8.0, 16.0]]])).confidence)
     assert not torch.equal(*found)
+
+
+@pytest.mark.parametrize("corr", [None, CorrespondenceLoss(), CorrespondenceLoss(layers=[0, 2])])
+@pytest.mark.parametrize("trainable", [None, ("tracking_head",), ("self_attn", "tracking_head")])
+def test_every_parameter_that_trains_is_reached_by_a_step(corr, trainable):
+    """Else two ranks of DDP stop with an error; what lies beyond the last layer that is looked at is frozen."""
+    tracked = system(
+        head, num_layers=4, correspondence_loss=corr,
+        tracker_training=TrackerTraining(trainable=trainable, weight_corr=1.0),
+    )  # fmt: skip
+    reached = set()
+    for name, value in tracked.named_parameters():
+        if value.requires_grad:
+            value.register_hook(lambda _, name=name: reached.add(name))
+    trainer = lightning.Trainer(
+        accelerator="cpu", max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(tracked, DataLoader([wall_batch(0)], batch_size=None))
+    assert reached == {name for name, value in tracked.named_parameters() if value.requires_grad}
+    assert any(name.startswith("model.backbone") for name in reached) == (trainable != ("tracking_head",))
 
 
 @pytest.mark.parametrize(

@@ -116,11 +116,8 @@ class SelfAttention(Attention):
         Returns:
             The update of the tokens that attend, and the queries and keys of all.
         """
-        query = self.split_heads(self.norm_q(self.q(tokens)))
-        key = self.split_heads(self.norm_k(self.k(tokens)))
+        query, key, angles = tap = self.query_key(tokens, angles, camera)
         value = self.split_heads(self.v(tokens))
-        if self.rope_phase_qk is not None:
-            angles = angles + self.rope_phase_qk(camera)
         phase = None if self.rope_phase_vo is None else self.rope_phase_vo(camera)
         if phase is not None:
             value = rotate_pairs(value, -phase)
@@ -131,7 +128,20 @@ class SelfAttention(Attention):
         update = self.o(_attend(rotated, *seen))
         if phase is not None:
             update = rotate_pairs(self.split_heads(update), phase[:, :num_frames]).flatten(-2)
-        return update, QueryKey(query, key, angles)
+        return update, tap
+
+    def query_key(
+        self,
+        tokens: Float[Tensor, "b f h w kd"],
+        angles: Float[Tensor, "#b f h w #k half_d"],
+        camera: Float[Tensor, "b f h w c"] | None = None,
+    ) -> QueryKey:
+        """Return what attention would look at, without attending."""
+        query = self.split_heads(self.norm_q(self.q(tokens)))
+        key = self.split_heads(self.norm_k(self.k(tokens)))
+        if self.rope_phase_qk is not None:
+            angles = angles + self.rope_phase_qk(camera)
+        return QueryKey(query, key, angles)
 
 
 class CrossAttention(Attention):
