@@ -22,6 +22,8 @@ from mvt4g.types import InputError
 
 RECORD, LOG, TIMES = "run.yaml", "log.txt", "times.json"
 """What a sweep leaves in a run's folder beside what the commands write."""
+LEAVE_THEIR_OWN = {"fit": "fit.done", "test": "test/metrics.json"}
+"""What a command writes as the last thing it does; others are taken by their exit code."""
 SHOWN = 3
 """Differences that are named."""
 POLL_S = 1.0
@@ -105,9 +107,12 @@ def check_record(run: Run) -> None:
         dict(flat_items({**content, "steps": {name: content["steps"][name] for name in common}}))
         for content in (found, wanted)
     )
-    differing = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    missing = object()  # null is a value, and no option is another thing
+    differing = [key for key in sorted(before.keys() | now.keys()) if before.get(key, missing) != now.get(key, missing)]
     if differing:
-        shown = ", ".join(f"{key} (was {before.get(key)!r}, got {now.get(key)!r})" for key in differing[:SHOWN])
+        shown = ", ".join(
+            f"{key} (was {before.get(key, 'not set')!r}, got {now.get(key, 'not set')!r})" for key in differing[:SHOWN]
+        )
         raise InputError(f"{path}: a run of other options lies here: {shown}; want another folder, or none")
 
 
@@ -219,7 +224,7 @@ def _call(run: Run, step: Step, threads: int | None, lock: int) -> str | None:
     _add_times(run, step, {"wall_s": time.monotonic() - began, "cpu_s": usage.ru_utime + usage.ru_stime})
     if process.returncode:
         return f"{step.name}: exit {process.returncode}"
-    if step.verb != "test":
+    if step.verb not in LEAVE_THEIR_OWN:
         _marker(step).parent.mkdir(parents=True, exist_ok=True)
         _marker(step).touch()
     return None if is_done(step) else f"{step.name}: left no {_marker(step)}"
@@ -239,7 +244,7 @@ def _add_times(run: Run, step: Step, times: Mapping[str, float]) -> None:
 
 
 def _marker(step: Step) -> Path:
-    return step.folder / "test" / "metrics.json" if step.verb == "test" else step.folder / f"{step.name}.done"
+    return step.folder / LEAVE_THEIR_OWN.get(step.verb, f"{step.name}.done")
 
 
 def _written(value: Any) -> str:

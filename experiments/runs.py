@@ -11,16 +11,15 @@ from typing import Any
 import yaml
 
 from mvt4g.callbacks.checkpoints import last_checkpoint
+from mvt4g.callbacks.run_record import fit_marker
 
 Metrics = dict[str, float | None]
 
 
 def fit(config: str, run: Path, *flags: str) -> Path:
     """Fit, going on from the last checkpoint if there is one, and return the last checkpoint."""
-    done = run / "fit.done"
-    if not done.exists():
+    if not fit_marker(run).exists():
         _call("fit", "-c", config, "--run", str(run), "--ckpt_path", "last", *flags)
-        done.touch()
     checkpoint = last_checkpoint(run)
     assert checkpoint is not None, "a finished fit leaves its last step's checkpoint"
     return checkpoint

@@ -23,6 +23,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mvt4g.callbacks.checkpoints import CheckpointFiles, read_checkpoint, resolve_checkpoint
 from mvt4g.callbacks.run_record import RunRecord
@@ -32,6 +33,7 @@ from mvt4g.types import InputError
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 COMMANDS = {
     "write-clips": ("mvt4g.commands.write_clips", "write_clips", "generate clips and write them to a folder"),
     "export-weights": (
@@ -323,6 +325,8 @@ def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr that names the bad input.
 
+    A signal's is 128 and its number: 130 for Ctrl-C, 143 where a scheduler ended the run.
+
     Args:
         args: As after ``mvt4g`` on the command line; None takes the command line's own.
     """
@@ -337,6 +341,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("mvt4g: interrupted\n")
         return EXIT_INTERRUPTED
+    except SIGTERMException:  # a SystemExit without a code, which would tell the caller that all went well
+        sys.stderr.write("mvt4g: terminated\n")
+        return EXIT_TERMINATED
     return 0
 
 

@@ -17,6 +17,8 @@ from mvt4g.types import InputError
 class RunRecord(Callback):
     """Writes ``<run>/config.yaml`` for fit, ``<run>/<command>/config.yaml`` for others, ``metrics.json`` after test.
 
+    ``fit.done`` says that a fit came to its own end, which neither an exit code nor a checkpoint does.
+
     The configuration is written when the first batch has come, and a run that ends before leaves nothing: bad data must
     not turn an empty folder into one that "holds a fit".
 
@@ -96,6 +98,11 @@ class RunRecord(Callback):
         if not trainer.strategy.broadcast(path.exists()):
             trainer.save_checkpoint(path)
 
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Mark the fit as finished, also where it was and there was nothing left to do."""
+        if trainer.is_global_zero:
+            fit_marker(self.run).touch()
+
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the metrics: a flat {key: number or null}."""
         if trainer.is_global_zero:
@@ -106,10 +113,17 @@ class RunRecord(Callback):
     def _start(self, trainer: Trainer) -> None:
         if not self.started and trainer.is_global_zero:
             _write(self.folder / "config.yaml", self.config)
+            if self.command == "fit":
+                fit_marker(self.run).unlink(missing_ok=True)
         self.started = True
 
     def _logged(self) -> list[Path]:
         return [*self.folder.glob("events.out.tfevents.*"), *self.folder.glob("hparams.yaml")]
+
+
+def fit_marker(run: Path) -> Path:
+    """Return the file that is there once a run's fit has come to its end."""
+    return run / "fit.done"
 
 
 def finite_or_none(value: float) -> float | None:

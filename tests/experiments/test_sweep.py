@@ -1,6 +1,7 @@
 """A sweep ends the same however it was cut short, and a bad one stops before its first run."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import torch
 import yaml
 
 from experiments.collect import main as collect
+from experiments.launch import carry_out
 from experiments.sweep import main
 from experiments.sweep_file import SweepFile
 
@@ -227,6 +229,29 @@ def test_a_run_of_other_options_is_not_taken_for_this_one(tmp_path, capsys):
     record.write_text(yaml.safe_dump(content))
     assert main([str(path)]) == 2
     assert f"{record}: a run of other options lies here: options.made.up.goal (was 3, got 1)" in capsys.readouterr().err
+
+
+def test_null_is_another_option_than_none(tmp_path, capsys):
+    path = counting(tmp_path, (1,))
+    text = path.read_text()
+    for before, now in (("", "made.up.head: null"), ("made.up.head: null", "")):
+        path.write_text(f"{text}set: {{made.up.width: 2, {before}}}\n")
+        assert main([str(path)]) == 0
+        path.write_text(f"{text}set: {{made.up.width: 2, {now}}}\n")
+        assert main([str(path)]) == 2
+        was, got = ("'not set'", "None") if now else ("None", "'not set'")
+        assert f"options.made.up.head (was {was}, got {got})" in capsys.readouterr().err
+        shutil.rmtree(tmp_path / "runs")
+
+
+def test_a_fit_that_left_no_mark_of_its_end_is_not_done(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"folder: {tmp_path}/runs\nconfigs: [configs/debug.yaml]\ncommands: [fit]\n")
+    (run,) = SweepFile(path).runs()
+    done = f"open({str(run.folder / 'fit.done')!r}, 'w')"
+    for program, failed in (("pass", f"fit: left no {run.folder}/fit.done"), (done, None)):
+        monkeypatch.setattr("experiments.launch.arguments", lambda run, step, program=program: ["-c", program])
+        assert carry_out(run).failed == failed
 
 
 def test_chosen_runs_alone(tmp_path, capsys):
