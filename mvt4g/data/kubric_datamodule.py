@@ -1,30 +1,25 @@
 """Kubric-like synthetic scenes, and clips of any source that has tracks, depth or only video and cameras."""
 
 from pathlib import Path
-from typing import Any
-
-from lightning import LightningDataModule
-from torch.utils.data import DataLoader
 
 from mvt4g.data.clip_sources import OpenSource, SourceSpec, Split, open_path
 from mvt4g.data.kubric import SyntheticClips
-from mvt4g.data.loading import LoaderSpec, collate, raise_if_error
+from mvt4g.data.loading import LoaderSpec
 from mvt4g.data.samples import HeldOutClips, SamplingSpec, TrainingSamples
-from mvt4g.data.steps import StepSampler, data_ranks
+from mvt4g.data.step_datamodule import StepDataModule
 from mvt4g.synthetic.spec import SceneSpec
-from mvt4g.types import InputError, MultiViewClip
 
 Samples = TrainingSamples | HeldOutClips
 
 
-class KubricDataModule(LightningDataModule):
+class KubricDataModule(StepDataModule):
     """Train clips in an endless order that depends on the step alone, fixed validation and test clips.
 
     Scenes are generated, or come from ``sampling.sources``, or from both in a weighted mixture. Clips of a source are
     called ``<source>/<clip>``, by which the system logs its losses per source.
 
     Training is counted in steps: give the trainer ``max_steps``, ``val_check_interval`` in steps and
-    ``check_val_every_n_epoch=None``. A resumed fit goes on with the samples that would have come next.
+    ``check_val_every_n_epoch=None``.
     """
 
     def __init__(
@@ -81,34 +76,6 @@ class KubricDataModule(LightningDataModule):
             )
         return self._samples[split]
 
-    def train_dataloader(self) -> DataLoader[MultiViewClip | InputError]:
-        """Return the samples from the trainer's step on; Lightning restores the step before it asks."""
-        trainer = self.trainer
-        assert trainer is not None, "a training loader depends on the trainer's step, rank and accumulation"
-        sampler = StepSampler(
-            step=lambda: trainer.global_step,
-            batch_size=self.loader.batch_size,
-            accumulate=trainer.accumulate_grad_batches,
-            **data_ranks(trainer.distributed_sampler_kwargs),
-        )
-        return self._loader("train", sampler)
-
-    def val_dataloader(self) -> DataLoader[MultiViewClip | InputError]:
-        """Return the validation clips in order."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader[MultiViewClip | InputError]:
-        """Return the test clips in order."""
-        return self._loader("test")
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Raise here, in the main process, what a worker found wrong.
-
-        Raises:
-            InputError: The worker's.
-        """
-        return raise_if_error(batch)
-
     def _open(self, spec: SourceSpec) -> OpenSource:
         if spec.path is not None:
             return OpenSource(
@@ -118,13 +85,3 @@ class KubricDataModule(LightningDataModule):
 
     def _generated(self, split: Split, scene: SceneSpec) -> SyntheticClips:
         return SyntheticClips(scene, split, self.num_clips[split], self.seed, self.cache_dir)
-
-    def _loader(self, split: Split, sampler: StepSampler | None = None) -> DataLoader[MultiViewClip | InputError]:
-        return DataLoader(
-            self.samples(split),
-            batch_size=self.loader.batch_size,
-            sampler=sampler,
-            shuffle=False,
-            collate_fn=collate,
-            **self.loader.worker_options(),
-        )

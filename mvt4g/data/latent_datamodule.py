@@ -3,18 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from mvt4g.data.clip_sources import Split
 from mvt4g.data.latent_clips import HeldOutLatents, LatentSamples, open_latents
-from mvt4g.data.loading import LoaderSpec, collate, raise_if_error
-from mvt4g.data.steps import StepSampler, data_ranks
+from mvt4g.data.loading import LoaderSpec
+from mvt4g.data.step_datamodule import StepDataModule
 from mvt4g.data.views import ViewSpec
 from mvt4g.types import InputError, LatentClip
 
 
-class LatentDataModule(LightningDataModule):
+class LatentDataModule(StepDataModule):
     """Clips that were encoded once: a step runs neither codec nor text encoder.
 
     Frames, crops and colours were chosen when the cache was made; what is left to draw is the order of clips and the
@@ -61,33 +60,13 @@ class LatentDataModule(LightningDataModule):
         for split in (*needed.get(stage, ()), *(("val",) if stage == "fit" else ())):
             self._open(split)
 
-    def train_dataloader(self) -> DataLoader[LatentClip | InputError]:
-        """Return the samples from the trainer's step on."""
-        trainer = self.trainer
-        assert trainer is not None, "a training loader depends on the trainer's step, rank and accumulation"
-        sampler = StepSampler(
-            step=lambda: trainer.global_step,
-            batch_size=self.loader.batch_size,
-            accumulate=trainer.accumulate_grad_batches,
-            **data_ranks(trainer.distributed_sampler_kwargs),
-        )
-        return self._loader("train", sampler)
+    def samples(self, split: Split) -> Dataset[LatentClip | InputError]:
+        """Return the samples of a split that ``setup`` opened."""
+        return self._samples[split]
 
-    def val_dataloader(self) -> DataLoader[LatentClip | InputError] | list[Any]:
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         """Return the validation clips in order; none without a cache for them."""
-        return self._loader("val") if "val" in self._samples else []
-
-    def test_dataloader(self) -> DataLoader[LatentClip | InputError]:
-        """Return the test clips in order."""
-        return self._loader("test")
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Raise here, in the main process, what a worker found wrong.
-
-        Raises:
-            InputError: The worker's.
-        """
-        return raise_if_error(batch)
+        return super().val_dataloader() if "val" in self._samples else []
 
     def _open(self, split: Split) -> None:
         path = self.paths[split]
@@ -98,14 +77,4 @@ class LatentDataModule(LightningDataModule):
             LatentSamples(clips, self.views, self.seed)
             if split == "train"
             else HeldOutLatents(clips, self.views, self.num_held_out)
-        )
-
-    def _loader(self, split: Split, sampler: StepSampler | None = None) -> DataLoader[LatentClip | InputError]:
-        return DataLoader(
-            self._samples[split],
-            batch_size=self.loader.batch_size,
-            sampler=sampler,
-            shuffle=False,
-            collate_fn=collate,
-            **self.loader.worker_options(),
         )
