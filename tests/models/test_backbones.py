@@ -20,42 +20,14 @@ from tests.models.small_backbones import (
     small_config,
     small_inputs,
 )
+from tests.models.twin_check import check_against_twin
 from tests.reference import recammaster
 
 
-def weights_of(backbone):
-    return {name: value.double().numpy() for name, value in backbone.state_dict().items()}
-
-
-def by_twin(backbone, inputs, clip):
-    text = backbone.null_text[0] if inputs["text"] is None else inputs["text"][clip]
-    return recammaster.forward(
-        weights_of(backbone),
-        backbone.dit.config,
-        backbone.grid,
-        inputs["target_latents"][clip].double().numpy(),
-        inputs["reference_latents"][clip].double().numpy(),
-        inputs["timestep"][clip].item(),
-        inputs["cameras"].cam_from_world[clip].double().numpy(),
-        inputs["cameras"].intrinsics[clip].double().numpy(),
-        text.detach().double().numpy(),
-    )
-
-
-@torch.no_grad()
 @pytest.mark.parametrize(("head_dim", "plucker", "text"), [(24, True, True), (32, True, False), (16, False, True)])
 def test_forward_and_taps_equal_the_twin(head_dim, plucker, text):
-    backbone, inputs = loud_backbone(head_dim, plucker), small_inputs()
-    if not text:
-        inputs["text"] = None
-    output = backbone(**inputs, tap_layers=[0, 1])
-    for clip in range(2):
-        velocity, taps = by_twin(backbone, inputs, clip)
-        assert relative_difference(output.velocity[clip].double(), torch.from_numpy(velocity)) < 1e-5
-        for layer, (query, key) in enumerate(taps):
-            for got, want in ((output.taps[layer].query, query), (output.taps[layer].key, key)):
-                in_token_order = rearrange(got[clip].flip(0), "v f h w k d -> (v f h w) (k d)")
-                assert relative_difference(in_token_order.double(), torch.from_numpy(want)) < 1e-5
+    inputs = small_inputs() if text else small_inputs() | {"text": None}
+    check_against_twin(recammaster, loud_backbone(head_dim, plucker), inputs)
 
 
 @torch.no_grad()
@@ -181,7 +153,6 @@ def test_tap_says_where_and_when():
     assert backbone.dit.blocks[1].self_attn.q.weight.grad.any()
 
 
-@torch.no_grad()
 @torch.no_grad()
 def test_taps_are_read_one_by_one_and_none_is_kept():
     backbone, inputs = loud_backbone(num_layers=3), small_inputs()

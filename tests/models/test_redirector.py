@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 from einops import rearrange
@@ -16,6 +15,7 @@ from tests.models.small_backbones import (
     small_config,
     small_inputs,
 )
+from tests.models.twin_check import check_against_twin
 from tests.reference import redirector
 
 
@@ -24,35 +24,10 @@ def inputs_with_image(seed=0):
     return small_inputs(seed=seed) | {"image": torch.randn(2, 4, 9, generator=generator)}
 
 
-def by_twin(backbone, inputs, clip):
-    return redirector.forward(
-        {name: value.double().numpy() for name, value in backbone.state_dict().items()},
-        backbone.dit.config,
-        backbone.grid,
-        inputs["target_latents"][clip].double().numpy(),
-        inputs["reference_latents"][clip].double().numpy(),
-        inputs["timestep"][clip].item(),
-        inputs["cameras"].cam_from_world[clip].double().numpy(),
-        inputs["cameras"].intrinsics[clip].double().numpy(),
-        inputs["text"][clip].double().numpy(),
-        np.zeros((1, 9)) if inputs["image"] is None else inputs["image"][clip].double().numpy(),
-    )
-
-
-@torch.no_grad()
 @pytest.mark.parametrize(("head_dim", "image"), [(24, True), (32, False)])
 def test_forward_and_taps_equal_the_twin(head_dim, image):
-    backbone, inputs = loud_redirector(head_dim), inputs_with_image()
-    if not image:
-        inputs["image"] = None
-    output = backbone(**inputs, tap_layers=[0, 1])
-    for clip in range(2):
-        velocity, taps = by_twin(backbone, inputs, clip)
-        assert relative_difference(output.velocity[clip].double(), torch.from_numpy(velocity)) < 1e-5
-        for layer, (query, key) in enumerate(taps):
-            for got, want in ((output.taps[layer].query, query), (output.taps[layer].key, key)):
-                in_token_order = rearrange(got[clip].flip(0), "v f h w k d -> (v f h w) (k d)")
-                assert relative_difference(in_token_order.double(), torch.from_numpy(want)) < 1e-5
+    inputs = inputs_with_image() if image else inputs_with_image() | {"image": None}
+    check_against_twin(redirector, loud_redirector(head_dim), inputs)
 
 
 @torch.no_grad()
