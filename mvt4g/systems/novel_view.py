@@ -111,7 +111,10 @@ class NovelViewSystem(LightningModule):
             self.print(trainable_table(count_groups(self)))
 
     def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Tensor:
-        """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
+        """Return the joint loss; every draw follows (seed, global step, micro-batch, rank).
+
+        Clips without tracks pass the head too, whose gradients are exact zeros then: all ranks must run the same.
+        """
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
         key = (self.training_spec.seed, self.global_step, micro_batch, self.data_rank)
         generator, dropout = generator_for(*key), self.training_spec.condition_dropout
@@ -119,7 +122,7 @@ class NovelViewSystem(LightningModule):
         latents, drop_text = shown(clean.latents, dropout, self.model.flow, generator_for(*key, DROPOUT_STREAM))
         sigma = self.model.flow.draw_sigmas(len(latents), generator).to(latents.device)
         noise = torch.randn(latents[:, TARGET].shape, generator=generator).to(latents.device)
-        layers = self._supervised_layers() if batch.tracks is not None else ()
+        layers = self._supervised_layers()
         passed = self.model.noisy_pass(
             latents, batch.cameras, sigma, noise, layers, text=clean.text, image=clean.image, drop_text=drop_text
         )
@@ -203,16 +206,16 @@ class NovelViewSystem(LightningModule):
         if head is not None and spec.weight_track:
             prediction = self.model.track(passed.taps, truth.queries, batch.cameras)
             track = self.track_loss(prediction, tracks, visible, truth.valid, width)
-            parts = {
-                name: getattr(track, name) for name in ("position", "occluded_position", "visibility", "confidence")
-            }
+            terms = ("position", "occluded_position", "visibility", "confidence")
+            parts = {name: getattr(track, name).detach().mean() for name in terms}
             self._log_auxiliary("track", track.total, track.empty, passed.sigma, parts)
             self.log_dict(_by_source("track", track.total, batch, track.empty), batch_size=len(passed.sigma))
             total = total + spec.weight_track * (spec.track_gate(passed.sigma) * track.total).mean()
         if self.correspondence_loss is not None and spec.weight_corr:
             taps = {layer: passed.taps[layer] for layer in self.corr_layers}
             corr = self.correspondence_loss(taps, truth.queries, tracks, visible, truth.valid)
-            self._log_auxiliary("corr", corr.total, corr.empty, passed.sigma, corr.pairs)
+            pairs = _means(corr.pairs, {pair: count > 0 for pair, count in corr.counts.items()})
+            self._log_auxiliary("corr", corr.total, corr.empty, passed.sigma, pairs)
             self.log_dict(_by_source("corr", corr.total, batch, corr.empty), batch_size=len(passed.sigma))
             total = total + spec.weight_corr * (spec.corr_gate(passed.sigma) * corr.total).mean()
         return total
@@ -222,11 +225,12 @@ class NovelViewSystem(LightningModule):
     ) -> None:
         values = per_clip.detach()
         logged = {f"train/loss_{name}": values.mean(), f"train/empty_{name}": empty.float().mean()}
-        logged |= {f"train/loss_{name}/{part}": value.detach().mean() for part, value in parts.items()}
-        for low, high in pairwise(NOISE_BINS):
-            inside = (sigma > low) & (sigma <= high)
-            if inside.any():
-                logged[f"train/loss_{name}/sigma_{low:.2f}_{high:.2f}"] = values[inside].mean()
+        bins = {
+            f"sigma_{low:.2f}_{high:.2f}": (sigma > low) & (sigma <= high) & ~empty
+            for low, high in pairwise(NOISE_BINS)
+        }
+        parts = parts | _means(dict.fromkeys(bins, values), bins)
+        logged |= {f"train/loss_{name}/{part}": value for part, value in parts.items()}
         self.log_dict(logged, batch_size=len(sigma))
 
     def _correspondence_layers(self) -> tuple[int, ...]:
@@ -259,6 +263,16 @@ class NovelViewSystem(LightningModule):
         scores = self.scores[split]
         assert isinstance(scores, NovelViewScores)
         return scores
+
+
+def _means(per_clip: dict[str, Tensor], there: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the mean of each entry over the clips that have it, for the entries that any clip has."""
+    known = torch.stack([there[name].any() for name in per_clip]).tolist()  # one wait for the device
+    return {
+        name: torch.where(there[name], value, 0).sum() / there[name].sum()
+        for (name, value), is_known in zip(per_clip.items(), known, strict=True)
+        if is_known
+    }
 
 
 def _by_source(

@@ -63,12 +63,13 @@ def draw_queries(
     """Draw query points from either view and any latent frame's time.
 
     Args:
-        clip: A batch with tracks and visibility.
+        clip: A batch. Without tracks there is one query a clip, which is not valid: what is learnt of it is exactly 0.
         grid: Says which video frames latent frames stand for.
         num_queries: Points a clip.
         generator: On the CPU.
     """
-    assert clip.tracks is not None and clip.visible is not None, "callers check that the clip has tracks"
+    if clip.tracks is None or clip.visible is None:
+        return _no_queries(clip, grid)
     queries, point_index = sample_queries(
         clip.tracks, clip.visible, clip.point_valid, num_queries, generator, frame_step=grid.temporal_stride
     )
@@ -84,6 +85,14 @@ def draw_queries(
         frame_times=torch.arange(grid.latent_frames(num_frames), device=queries.device) * grid.temporal_stride,
         dynamic=None if moving is None else moving.gather(1, point_index.clamp(min=0)),
     )
+
+
+def _no_queries(clip: MultiViewClip | LatentClip, grid: LatentGrid) -> QuerySet:
+    batch, views, num_frames = clip.cameras.cam_from_world.shape[:3]
+    queries = clip.cameras.intrinsics.new_zeros(batch, 1, 4)
+    unseen = torch.zeros(batch, views, num_frames, 1, dtype=torch.bool, device=queries.device)
+    times = torch.arange(grid.latent_frames(num_frames), device=queries.device) * grid.temporal_stride
+    return QuerySet(queries, queries.new_zeros(*unseen.shape, 2), unseen, unseen[:, 0, 0], times)
 
 
 def dynamic_points(clip: MultiViewClip) -> Bool[Tensor, "b n"] | None:

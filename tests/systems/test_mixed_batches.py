@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from mvt4g.data.mixture import alike, named_after
 from mvt4g.data.points import take_points
-from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.losses.correspondence import PAIRS, CorrespondenceLoss
 from mvt4g.losses.noise_gate import NoiseGate
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
@@ -33,6 +33,12 @@ def tracked(number):
 def video_only(number):
     clip = wall_clip(number)
     return sample(named_after("videos", MultiViewClip(clip.video, clip.cameras, clip.name)))
+
+
+def bare(number):
+    """Without even a place for points: all clips of a rank may be so while another rank's have tracks."""
+    clip = wall_clip(number)
+    return named_after("videos", MultiViewClip(clip.video, clip.cameras, clip.name))
 
 
 def sample(clip):
@@ -68,15 +74,16 @@ def step(*clips, weight_track=BOTH, weight_corr=BOTH, **gates):
     return {key: float(value) for key, value in trainer.callback_metrics.items()}, gradients.found
 
 
-def test_clips_without_tracks_teach_l_diff_alone():
-    logged, gradients = step(video_only(0), video_only(1))
+@pytest.mark.parametrize("made", [video_only, bare])
+def test_clips_without_tracks_teach_l_diff_alone(made):
+    logged, gradients = step(made(0), made(1))
     assert logged["train/loss"] == logged["train/loss_diff"] > 0
     assert logged["train/loss_track"] == logged["train/loss_corr"] == 0
     assert logged["train/empty_track"] == logged["train/empty_corr"] == 1
     head = {name: value for name, value in gradients.items() if ".tracking_head." in name}
     assert len(head) > 10
     assert all(value is not None and not value.any() for value in head.values()), "a graph, of exact zeros"
-    _, without = step(video_only(0), video_only(1), weight_track=0.0, weight_corr=0.0)
+    _, without = step(made(0), made(1), weight_track=0.0, weight_corr=0.0)
     rest = gradients.keys() - head.keys()
     assert all(torch.equal(gradients[name], without[name]) for name in rest if without[name] is not None)
 
@@ -112,6 +119,23 @@ def test_an_empty_clip_counts_in_the_divisor_and_not_in_its_source_s_mean():
     by_source = [logged[f"train/loss_diff/{source}"] for source in ("tracked", "videos")]
     assert sum(by_source) / 2 == pytest.approx(logged["train/loss_diff"], rel=1e-5)
     assert by_source[0] != by_source[1]
+
+
+def test_parts_are_means_over_the_clips_that_have_them():
+    logged, _ = step(tracked(0), video_only(1))
+    mean = logged["train/loss_corr/tracked"]
+    pairs = [logged[key] for pair in PAIRS if (key := f"train/loss_corr/{pair}") in logged]
+    assert min(pairs) <= mean <= max(pairs), "the clip's total is a mean over its terms, each of one pair"
+    for term in ("track", "corr"):
+        bins = [value for key, value in logged.items() if key.startswith(f"train/loss_{term}/sigma_")]
+        assert bins == [pytest.approx(logged[f"train/loss_{term}/tracked"])]
+
+
+def test_a_pair_that_no_clip_has_is_not_logged():
+    clip = tracked(0)
+    logged, _ = step(replace(clip, visible=clip.visible & torch.tensor([True, False])[:, None, None]))
+    assert {pair for pair in PAIRS if f"train/loss_corr/{pair}" in logged} == {"ref_ref"}
+    assert logged["train/loss_corr/ref_ref"] == pytest.approx(logged["train/loss_corr"], rel=1e-5)
 
 
 def test_clips_without_a_source_are_logged_as_they_have_always_been():
