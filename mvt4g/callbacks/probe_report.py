@@ -38,7 +38,9 @@ class ProbeReport(Callback):
         if not isinstance(pl_module, CorrespondenceProbe):
             return
         same_place = {panel: float(value) for panel, value in pl_module.same_place_accuracy().items()}
-        found = ProbeMaps(pl_module.layers, pl_module.sigmas, pl_module.maps(), pl_module.head_maps(), same_place)
+        recipe, clips = pl_module.recipe(), pl_module.clip_names()
+        maps, heads = pl_module.maps(), pl_module.head_maps()
+        found = ProbeMaps(pl_module.layers, pl_module.sigmas, maps, heads, same_place, recipe, clips)
         best = pl_module.best_layers("cross")
         if not trainer.is_global_zero:
             return
@@ -57,6 +59,9 @@ class ProbeReport(Callback):
             pictures["matches_by_layer"] = match_sheet(
                 few, {f"layer {layer}": few.of_layer(layer) for layer in few.layers}
             )
+        if "matches" not in pictures:
+            for left in (*folder.glob("matches*.png"), folder / "matches.npz"):  # of a probe before this one
+                left.unlink(missing_ok=True)
         for name, picture in pictures.items():
             with appearing(folder / f"{name}.png") as temporary:
                 to_image(picture).save(temporary)

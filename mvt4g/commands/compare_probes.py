@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from mvt4g.formats.atomic import appearing
@@ -30,17 +31,20 @@ def compare_probes(before: str, after: str, out: str, layer: int | None = None) 
     folders = [Path(run) / "test" / "probe" for run in (before, after)]
     old, new = (ProbeMaps.read(folder) for folder in folders)
     matches, later = (ProbeMatches.read(folder) for folder in folders)
-    for name in ("layers", "sigmas"):
-        if getattr(old, name) != getattr(new, name):
-            raise InputError(f"{after}: got {name} {getattr(new, name)}, want those of {before}, {getattr(old, name)}")
-    if matches.names != later.names or not matches.queries.equal(later.queries):
+    _check_alike(before, after, old, new)
+    if matches.names != later.names or not torch.equal(matches.queries, later.queries):
         raise InputError(f"{after}: got other query points than {before}, want two probes of the same clips")
+    if matches.heat.shape != later.heat.shape:
+        got, wanted = (tuple(heat.shape[2:]) for heat in (later.heat, matches.heat))
+        raise InputError(f"{after}: got {got} tokens (rows, columns), want those of {before}, {wanted}")
     shown = best_layer(new) if layer is None else layer
     if shown not in new.layers:
         raise InputError(f"--layer: got {shown}, want one of {new.layers}")
     change = {key: new.maps[key] - old.maps[key] for key in old.maps if not key.endswith("/harmonic_mean")}
     heads = {key: new.heads[key] - old.heads[key] for key in change}
-    ProbeMaps(new.layers, new.sigmas, change, heads, {}).write_table(Path(out) / "difference.csv")
+    ProbeMaps(new.layers, new.sigmas, change, heads, {}, new.recipe, new.clips).write_table(
+        Path(out) / "difference.csv"
+    )
     heats = {f"before, layer {shown}": matches.of_layer(shown), f"after, layer {shown}": later.of_layer(shown)}
     pictures = {
         "matches": match_sheet(matches, heats),
@@ -55,6 +59,30 @@ def compare_probes(before: str, after: str, out: str, layer: int | None = None) 
 
 
 def best_layer(probe: ProbeMaps) -> int:
-    """Return the layer with the best mean of the cross-view harmonic mean over noise levels."""
-    means = probe.maps["cross/harmonic_mean"].nanmean(dim=1).nan_to_num(nan=-1.0)
-    return probe.layers[int(means.argmax())]
+    """Return the layer with the best mean of the cross-view harmonic mean over noise levels.
+
+    Raises:
+        InputError: If no layer has one.
+    """
+    means = probe.maps["cross/harmonic_mean"].nanmean(dim=1)
+    if means.isnan().all():
+        raise InputError(f"--layer: got none, and no layer has a harmonic mean, want one of {probe.layers}")
+    return probe.layers[int(means.nan_to_num(nan=-1.0).argmax())]
+
+
+def _check_alike(before: str, after: str, old: ProbeMaps, new: ProbeMaps) -> None:
+    """Check that the scores of two probes can be compared.
+
+    Raises:
+        InputError: Naming the first thing that is not the same.
+    """
+    sides = [{**vars(probe), **probe.recipe, "scores": sorted(probe.maps)} for probe in (old, new)]
+    for name in ("layers", "sigmas", *sorted(old.recipe.keys() | new.recipe.keys()), "scores"):
+        wanted, got = (side.get(name, "not known") for side in sides)
+        if wanted != got:
+            raise InputError(f"{after}: got {name} {got}, want those of {before}, {wanted}")
+    if strange := sorted(set(old.clips) ^ set(new.clips)):
+        raise InputError(f"{after}: got other clips than {before}: {strange[0]} is in one of them alone")
+    heads = [next(iter(probe.heads.values())).shape[1] for probe in (old, new)]
+    if heads[0] != heads[1]:
+        raise InputError(f"{after}: got {heads[1]} heads, want those of {before}, {heads[0]}")

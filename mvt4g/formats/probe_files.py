@@ -25,6 +25,8 @@ class ProbeMaps:
         maps: ``<panel>/<score>`` to layer x noise level, of the mean over heads.
         heads: ``<panel>/<score>`` to layer x head x noise level.
         same_place: By panel, the matching accuracy of looking at the query's own place; empty if it is not known.
+        recipe: What else the scores depend on, by name; empty if it is not known.
+        clips: Names of the clips that were read, sorted; likewise.
     """
 
     layers: tuple[int, ...]
@@ -32,10 +34,14 @@ class ProbeMaps:
     maps: Mapping[str, Float[Tensor, "l s"]]
     heads: Mapping[str, Float[Tensor, "l k s"]]
     same_place: Mapping[str, float]
+    recipe: Mapping[str, str]
+    clips: tuple[str, ...]
 
     def write(self, folder: Path) -> None:
         """Write ``maps.npz`` and ``maps.csv``."""
         arrays = {"layers": np.array(self.layers), "sigmas": np.array(self.sigmas)}
+        arrays |= {"clips": np.array(self.clips, dtype=np.str_)}
+        arrays |= {f"recipe/{name}": np.array(value, dtype=np.str_) for name, value in self.recipe.items()}
         arrays |= {key: value.cpu().numpy() for key, value in self.maps.items()}
         arrays |= {f"heads/{key}": value.cpu().numpy() for key, value in self.heads.items()}
         arrays |= {f"same_place/{panel}": np.array(value) for panel, value in self.same_place.items()}
@@ -62,10 +68,19 @@ class ProbeMaps:
         if not {"layers", "sigmas"} <= arrays.keys():
             raise InputError(f"{folder / 'maps.npz'}: got {', '.join(arrays)}, want the maps of a probe")
         layers, sigmas = (tuple(arrays.pop(name).tolist()) for name in ("layers", "sigmas"))
-        tensors = {key: torch.from_numpy(value) for key, value in arrays.items()}
-        heads = {key.removeprefix("heads/"): tensors.pop(key) for key in list(tensors) if key.startswith("heads/")}
-        own = {key: float(tensors.pop(key)) for key in list(tensors) if key.startswith("same_place/")}
-        return cls(layers, sigmas, tensors, heads, {key.removeprefix("same_place/"): own[key] for key in own})
+        clips = tuple(arrays.pop("clips", np.array([])).tolist())
+        recipe, same_place, heads, maps = (
+            _taken(arrays, prefix) for prefix in ("recipe/", "same_place/", "heads/", "")
+        )
+        return cls(
+            layers,
+            sigmas,
+            {key: torch.from_numpy(value) for key, value in maps.items()},
+            {key: torch.from_numpy(value) for key, value in heads.items()},
+            {panel: value.item() for panel, value in same_place.items()},
+            {name: value.item() for name, value in recipe.items()},
+            clips,
+        )
 
     def _rows(self, panel: str, keys: list[str]) -> Iterator[tuple[str | int, ...]]:
         num_heads = next(iter(self.heads.values())).shape[1]
@@ -127,6 +142,11 @@ class ProbeMatches:
             raise InputError(f"{folder / 'matches.npz'}: got no {min(missing)}, want the matches of a probe")
         tensors = {name: torch.from_numpy(arrays[name]) for name in _MATCH_TENSORS}
         return cls(tuple(arrays["layers"].tolist()), tuple(arrays["names"].tolist()), **tensors)
+
+
+def _taken(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Take the arrays of a prefix out of all of them, and return them without it."""
+    return {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
 
 
 _MATCH_TENSORS = ("queries", "true_xy", "reference", "target", "heat")

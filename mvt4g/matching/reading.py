@@ -9,7 +9,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from mvt4g.matching.rows import MAX_LOGITS, gather_queries, rotated
+from mvt4g.matching.rows import MAX_LOGITS, check_readable, gather_queries, rotated
 from mvt4g.matching.tokens import cell_of_pixels, latent_frame_of, unflat_cell
 from mvt4g.types import AttentionTap
 
@@ -59,6 +59,7 @@ def read_attention(
     batch, views, frames = tap.key.shape[:3]
     if wanted is None:
         wanted = torch.ones(1, dtype=torch.bool, device=queries.device).expand(batch, views, frames, queries.shape[1])
+    check_readable(tap, queries)
     with torch.autocast(tap.key.device.type, enabled=False):
         tokens = _Tokens.of(tap)
         rows = rearrange(gather_queries(tap, queries, rotate=True), "b q k d -> b k q d")

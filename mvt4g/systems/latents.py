@@ -31,16 +31,26 @@ def encoded(codec: Codec, batch: MultiViewClip | LatentClip) -> Encoded:
     return Encoded(batch.latents, batch.text, None if batch.image is None else batch.image[:, REFERENCE])
 
 
-def seen(codec: Codec, batch: MultiViewClip | LatentClip) -> MultiViewClip:
-    """Return a batch as a clip with a video: of latents, what the codec decodes them to."""
+def seen(codec: Codec, batch: MultiViewClip | LatentClip, clips: int | None = None) -> MultiViewClip:
+    """Return a batch as a clip with a video: of latents, what the codec decodes them to.
+
+    Args:
+        codec: Of the latents.
+        batch: Of either kind.
+        clips: How many of its first clips are needed, since decoding is not free; None = all.
+    """
     if isinstance(batch, MultiViewClip):
         return batch
+
+    def first(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values[:clips]
+
     return MultiViewClip(
-        video=codec.decode(batch.latents),
-        cameras=batch.cameras,
-        name=batch.name,
-        tracks=batch.tracks,
-        visible=batch.visible,
-        point_valid=batch.point_valid,
-        caption=batch.caption,
+        video=codec.decode(batch.latents[:clips]),
+        cameras=batch.cameras[:clips],
+        name=batch.name if isinstance(batch.name, str) else batch.name[:clips],
+        tracks=first(batch.tracks),
+        visible=first(batch.visible),
+        point_valid=first(batch.point_valid),
+        caption=batch.caption[:clips] if isinstance(batch.caption, tuple) else batch.caption,
     )

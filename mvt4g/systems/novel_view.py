@@ -32,6 +32,7 @@ from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
 from mvt4g.systems.sharding import renumbered, shard
+from mvt4g.systems.shares import check_shares
 from mvt4g.systems.shown import shown
 from mvt4g.systems.source_means import source_means
 from mvt4g.types import TARGET, InputError, LatentClip, MultiViewClip, TapShape
@@ -149,7 +150,12 @@ class NovelViewSystem(LightningModule):
         self._log_scores("val")
 
     def on_test_epoch_start(self) -> None:
-        """Start the split's scores anew."""
+        """Start the split's scores anew.
+
+        Raises:
+            InputError: As ``check_shares``.
+        """
+        check_shares(self.trainer.test_dataloaders)
         self._scores("test").reset()
         self.real_scores.reset()
 

@@ -1,5 +1,6 @@
 """Where correspondence lives in a model: every layer's attention at every noise level, against true tracks."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from mvt4g.matching.reading import read_attention
 from mvt4g.matching.tokens import cell_of_pixels
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames, frame_pairs
+from mvt4g.metrics.video_names import VideoNames
 from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import merge_lora
@@ -22,6 +24,7 @@ from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.loading import check_weights
 from mvt4g.systems.queries import QuerySet, draw_queries_by_name
+from mvt4g.systems.shares import check_shares
 from mvt4g.systems.shown_matches import ShownMatches
 from mvt4g.types import REFERENCE, AttentionTap, InputError, LatentClip, MultiViewClip
 
@@ -74,6 +77,8 @@ class ProbeSpec:
         for name, least in (("sample_steps", 1), ("num_queries", 1), ("shown_clips", 0), ("shown_points", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"probe.{name}: got {getattr(self, name)}, want at least {least}")
+        if not self.cycle_cells > 0:
+            raise InputError(f"probe.cycle_cells: got {self.cycle_cells}, want more than 0: none would be reliable")
         for name in ("layers", "noise_levels", "steps"):
             values = getattr(self, name)
             if values is not None and (not values or len(set(values)) < len(values)):
@@ -93,6 +98,13 @@ class ProbeSpec:
     def read_steps(self) -> tuple[int, ...]:
         """Return the sampling steps that are read."""
         return tuple(range(self.sample_steps)) if self.steps is None else self.steps
+
+    def recipe(self) -> dict[str, str]:
+        """Return what two probes must share if their scores are to be compared, but for layers and sigmas."""
+        named = ["trajectory", "num_queries", "cross_frames", "cycle_cells", "seed"]
+        if self.trajectory == "sampled":
+            named.append("sample_steps")
+        return {name: str(getattr(self, name)) for name in named}
 
 
 class CorrespondenceProbe(LightningModule):
@@ -136,11 +148,17 @@ class CorrespondenceProbe(LightningModule):
             AttentionCorrespondence(names, num_steps, threshold, probe.cross_frames)
             for names, num_steps in ((self.layers, len(self.sigmas)), (rows, len(self.sigmas)), ((0,), 1))
         )
+        self.clips = VideoNames()
 
     def on_test_epoch_start(self) -> None:
-        """Start anew."""
+        """Start anew.
+
+        Raises:
+            InputError: As ``check_shares``.
+        """
+        check_shares(self.trainer.test_dataloaders)
         self.shown = None
-        for metric in (self.scores, self.head_scores, self.same_place):
+        for metric in (self.scores, self.head_scores, self.same_place, self.clips):
             metric.reset()
 
     @torch.no_grad()
@@ -150,33 +168,41 @@ class CorrespondenceProbe(LightningModule):
         Raises:
             InputError: If the clips have no tracks.
         """
-        (latents, text, image), clip = encoded(self.model.codec, batch), seen(self.model.codec, batch)
-        names = (clip.name,) if isinstance(clip.name, str) else clip.name
-        if clip.tracks is None or clip.visible is None:
+        latents, text, image = encoded(self.model.codec, batch)
+        names = (batch.name,) if isinstance(batch.name, str) else batch.name
+        if batch.tracks is None or batch.visible is None:
             raise InputError(f"{names[0]}: got a clip without tracks, want true ones or pseudo-tracks to probe against")
+        self.clips.update(names)
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
-        truth = draw_queries_by_name(clip, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)
+        truth = draw_queries_by_name(batch, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)
         self._score_same_place(truth)
         shown = None
-        if batch_idx == 0:
-            shown = ShownMatches.choose(clip, truth, self.spec.shown_clips, self.spec.shown_points)
+        if batch_idx == 0 and self.spec.shown_clips and self.spec.shown_points:
+            first = seen(self.model.codec, batch, self.spec.shown_clips)
+            shown = ShownMatches.choose(first, truth, self.spec.shown_clips, self.spec.shown_points)
             self.shown = shown
         readers = [partial(self._read, step, truth, shown) for step in range(len(self.sigmas))]
         if self.spec.trajectory == "noised":
             for sigma, reader in zip(self.sigmas, readers, strict=True):
                 level = torch.full((len(latents),), sigma, device=latents.device)
-                self.model.noisy_pass(latents, clip.cameras, level, noise, self.layers, reader, text, image)
+                self.model.noisy_pass(latents, batch.cameras, level, noise, self.layers, reader, text, image)
             return
         by_step = dict(zip(self.spec.read_steps(), readers, strict=True))
         generation = self.model.generate(
-            latents[:, REFERENCE], clip.cameras, noise, self.spec.sample_steps, self.layers, text,
+            latents[:, REFERENCE], batch.cameras, noise, self.spec.sample_steps, self.layers, text,
             tap_readers=by_step, image=image,
         )  # fmt: skip
         if shown is not None:
-            self.shown = shown.with_target(self.model.codec.decode(generation.latents))
+            self.shown = shown.with_target(self.model.codec.decode(generation.latents[: self.spec.shown_clips]))
 
     def on_test_epoch_end(self) -> None:
-        """Log every layer's scores, means over noise levels, and the best layers."""
+        """Log every layer's scores, means over noise levels, and the best layers.
+
+        Raises:
+            InputError: If there was no query point to score.
+        """
+        if all(bool(accuracy.isnan()) for accuracy in self.same_place_accuracy().values()):
+            raise InputError("data: got no clip with a query point that is seen in another frame, want some")
         self.log_dict({f"test/probe/{key}": value.float() for key, value in self.summary().items()})
 
     def maps(self) -> dict[str, Tensor]:
@@ -203,13 +229,25 @@ class CorrespondenceProbe(LightningModule):
                 means = maps[f"{panel}/{score}"].nanmean(dim=1)
                 found |= {f"layer{layer}/{panel}/{score}": mean for layer, mean in zip(self.layers, means, strict=True)}
             found[f"same_place/{panel}/matching_accuracy"] = self.same_place_accuracy()[panel]
-            found[f"best_layer/{panel}"] = torch.tensor(float(self.best_layers(panel)[0]))
+            known = not bool(
+                maps[f"{panel}/harmonic_mean"].isnan().all()
+            )  # one entry alone has nothing to stand out of
+            found[f"best_layer/{panel}"] = torch.tensor(float(self.best_layers(panel)[0]) if known else math.nan)
         return found
 
     def best_layers(self, panel: str) -> list[int]:
-        """Return the layers from the best down, by the mean over noise levels of a panel's harmonic mean."""
+        """Return the layers from the best down, by the mean over noise levels of a panel's harmonic mean; NaN last."""
         means = self.maps()[f"{panel}/harmonic_mean"].nanmean(dim=1).nan_to_num(nan=-1.0)
         return [self.layers[index] for index in means.argsort(descending=True, stable=True).tolist()]
+
+    def recipe(self) -> dict[str, str]:
+        """Return what the scores depend on beside the model, the clips, and the layers and sigmas of the maps."""
+        return self.spec.recipe() | {"threshold_px": f"{self.scores.threshold_px:g}"}
+
+    def clip_names(self) -> tuple[str, ...]:
+        """Return the names of the clips that were read, by all ranks, sorted; all ranks must call it."""
+        with self.clips.sync_context(dist_sync_fn=self.clips.dist_sync_fn):
+            return tuple(sorted(self.clips.names()))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what the probe has a place for: no tracking head, adapters merged, and the average where there is one.

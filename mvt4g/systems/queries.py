@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -104,7 +105,7 @@ def dynamic_points(clip: MultiViewClip) -> Bool[Tensor, "b n"] | None:
 
 
 def draw_queries_by_name(
-    clip: MultiViewClip, names: Sequence[str], grid: LatentGrid, num_queries: int, seed: int
+    clip: MultiViewClip | LatentClip, names: Sequence[str], grid: LatentGrid, num_queries: int, seed: int
 ) -> QuerySet:
     """Draw as ``draw_queries`` with draws that follow each clip's name: batch size, order and rank change nothing."""
     one_each = [
@@ -127,20 +128,16 @@ def _known(dynamic: Tensor | None) -> Tensor:
     return dynamic
 
 
-def _one_clip(clip: MultiViewClip, i: int) -> MultiViewClip:
+def _one_clip(clip: MultiViewClip | LatentClip, i: int) -> MultiViewClip | LatentClip:
     """Return one clip as a batch of its own, with what draws and truth depend on."""
     assert clip.tracks is not None and clip.visible is not None
 
     def item(values: Tensor | None) -> Tensor | None:
         return None if values is None else values[i : i + 1]
 
-    return MultiViewClip(
-        video=clip.video[i : i + 1],
-        cameras=clip.cameras[i : i + 1],
-        tracks=item(clip.tracks),
-        visible=item(clip.visible),
-        point_instance=item(clip.point_instance),
-        point_valid=item(clip.point_valid),
-        instances=item(clip.instances),
-        dynamic=item(clip.dynamic),
-    )
+    known: dict[str, Any] = {name: item(getattr(clip, name)) for name in ("tracks", "visible", "point_valid")}
+    known["cameras"] = clip.cameras[i : i + 1]
+    if isinstance(clip, LatentClip):
+        return LatentClip(latents=clip.latents[i : i + 1], codec=clip.codec, **known)
+    known |= {name: item(getattr(clip, name)) for name in ("point_instance", "instances", "dynamic")}
+    return MultiViewClip(video=clip.video[i : i + 1], **known)

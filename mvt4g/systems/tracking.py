@@ -25,6 +25,7 @@ from mvt4g.systems.loading import check_weights
 from mvt4g.systems.queries import draw_queries, draw_queries_by_name
 from mvt4g.systems.schedule import warmup_cosine
 from mvt4g.systems.scores import level_name
+from mvt4g.systems.shares import check_shares
 from mvt4g.systems.track_scores import TrackScores
 from mvt4g.systems.tracker import Tracker, TrackerSpec, check_pair
 from mvt4g.types import TARGET, InputError, MultiViewClip, TapShape
@@ -190,7 +191,12 @@ class MultiViewTracking(LightningModule):
         self._log_scores("val")
 
     def on_test_epoch_start(self) -> None:
-        """Start the split's scores anew."""
+        """Start the split's scores anew.
+
+        Raises:
+            InputError: As ``check_shares``.
+        """
+        check_shares(self.trainer.test_dataloaders)
         self._scores("test").reset()
 
     def test_step(self, batch: MultiViewClip, batch_idx: int) -> None:

@@ -29,7 +29,7 @@ def draw_curves(
     """Draw curves over common positions, a dot at each; NaN breaks a curve.
 
     Args:
-        x: Positions, rising or falling: the first is on the left.
+        x: Positions, rising or falling: the first is on the left. Told to two digits behind the point.
         curves: Values by name, as told in the legend.
         axes: What positions are, what values are.
         limits: Values between which the curves run; the axis goes on to round ones.
@@ -43,7 +43,7 @@ def draw_curves(
     top = _TOP + _FONT_SIZE + _GAP
     image = Image.new("RGB", (size[0] * _FINE, size[1] * _FINE), PAPER)
     fine = ImageDraw.Draw(image)
-    first, last = (x[0], x[-1]) if len(x) > 1 else (x[0] - 0.5, x[0] + 0.5)
+    first, last = (x[0], x[-1]) if x[0] != x[-1] else (x[0] - 0.5, x[0] + 0.5)
 
     def at(position: float, value: float) -> tuple[float, float]:
         across, up = (position - first) / (last - first), (value - low) / (high - low)
@@ -61,7 +61,7 @@ def draw_curves(
     for tick in ticks:
         place = (left - _GAP, at(first, tick)[1] / _FINE)
         draw.text(place, _number(tick, ticks), fill=INK, font=font(_FONT_SIZE), anchor="rm")
-    _positions(draw, [(at(position, low)[0] / _FINE, f"{position:g}") for position in x], top + height + 16)
+    _positions(draw, [(at(position, low)[0] / _FINE, f"{round(position, 2):g}") for position in x], top + height + 16)
     for index, name in enumerate(curves):
         y = top + 10 + index * (_FONT_SIZE + 8)
         draw.rectangle((left + width + _GAP, y - 2, left + width + 3 * _GAP, y + 1), fill=_COLOURS[index % 6])

@@ -49,11 +49,12 @@ def difference_sheet(change: Maps, layers: Sequence[int], sigmas: Sequence[float
 def curve_sheet(
     maps: Maps, layers: Sequence[int], sigmas: Sequence[float], chosen: Sequence[int]
 ) -> Float[Tensor, "3 H W"]:
-    """Draw the chosen layers' scores over noise levels."""
-    rows, levels = [], [round(float(sigma), 2) for sigma in sigmas]
+    """Draw the chosen layers' scores over noise levels, the highest on the left."""
+    rows, order = [], sorted(range(len(sigmas)), key=lambda step: -sigmas[step])
+    levels = [sigmas[step] for step in order]
     for score in SCORES:
         curves = [
-            {f"layer {layer}": maps[f"{panel}/{score}"][layers.index(layer)] for layer in chosen}
+            {f"layer {layer}": maps[f"{panel}/{score}"][layers.index(layer), order] for layer in chosen}
             for panel in PANEL_TITLES
         ]
         limits = _limits(score, [values for panel in curves for values in panel.values()])

@@ -252,6 +252,46 @@ def test_one_layer_at_one_level_is_still_a_map():
     assert probe.head_maps()["ref/accuracy_of_all"].shape == (1, NUM_HEADS, 1)
 
 
+def test_only_latents_that_are_shown_are_decoded(monkeypatch):
+    clip, decoded = toy_clip(3), []
+    known = {name: getattr(clip, name) for name in ("cameras", "name", "tracks", "visible", "point_valid")}
+    before = LatentClip(latents=EmptyCodec().encode(clip.video), codec=("EmptyCodec",) * 3, **known)
+
+    def decode(codec, latents, plain=EmptyCodec.decode):
+        decoded.append(len(latents))
+        return plain(codec, latents)
+
+    monkeypatch.setattr(EmptyCodec, "decode", decode)
+    for shown, wanted in ((2, [2]), (0, [])):
+        decoded.clear()
+        probed(ProbeSpec(noise_levels=(0.5,), shown_clips=shown), clips=[before, before])
+        assert decoded == wanted
+    probed(ProbeSpec(trajectory="sampled", sample_steps=1, shown_clips=2), clips=[clip, clip])
+    assert decoded == [2], "what was sampled"
+
+
+def test_where_nothing_stands_out_there_is_no_best_layer():
+    summary = probed(ProbeSpec(layers=(WIRED,), noise_levels=(0.5,))).summary()
+    assert math.isnan(summary["best_layer/ref"])
+
+
+def test_clips_of_which_no_point_is_seen_are_refused():
+    probe, clip = CorrespondenceProbe(Toy(), EmptyCodec()), toy_clip()
+    probe.test_step(replace(clip, visible=torch.zeros_like(clip.visible)), 0)
+    with pytest.raises(InputError, match=r"^data: got no clip with a query point that is seen"):
+        probe.on_test_epoch_end()
+
+
+def test_attention_that_is_not_finite_is_refused(monkeypatch):
+    def broken(toy, layer, batch, plain=Toy.tap):
+        tap = plain(toy, layer, batch)
+        return replace(tap, query=tap.query * torch.nan) if layer == WIRED else tap
+
+    monkeypatch.setattr(Toy, "tap", broken)
+    with pytest.raises(InputError, match=f"^tap of layer {WIRED}: got queries or keys that are not finite"):
+        probed()
+
+
 def test_a_clip_without_tracks_is_refused():
     with pytest.raises(InputError, match=r"^toy 0: got a clip without tracks, want"):
         probed(clips=[replace(toy_clip(), tracks=None, visible=None)])
@@ -264,6 +304,7 @@ def test_a_clip_without_tracks_is_refused():
         ({"layers": (1, 1)}, r"probe.layers: got \(1, 1\), want .* none twice"),
         ({"noise_levels": (0.0, 0.5)}, r"probe.noise_levels: got .*, want sigmas in \(0, 1\]"),
         ({"sample_steps": 4, "steps": (4,)}, r"probe.steps: got \(4,\), want 0 to 3"),
+        ({"cycle_cells": 0.0}, "probe.cycle_cells: got 0.0, want more than 0"),
         ({"num_queries": 0}, "probe.num_queries: got 0, want at least 1"),
     ],
 )

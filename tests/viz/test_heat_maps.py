@@ -6,6 +6,7 @@ import torch
 from mvt4g.viz.colours import heat_colours
 from mvt4g.viz.curves import draw_curves
 from mvt4g.viz.heat_maps import common_limits, draw_heat_map
+from mvt4g.viz.probe_maps import PANEL_TITLES, SCORES, curve_sheet
 
 AXES = ("layer", "noise level")
 
@@ -72,6 +73,18 @@ def test_a_rising_curve_rises_to_the_right_whichever_way_positions_run():
         columns, heights = rows_of(picture, FIRST)
         on_plot = columns < 440
         assert heights[on_plot][0] > heights[on_plot][-1] + 150
+
+
+def test_positions_that_round_to_one_another_are_told_apart():
+    pictures = []
+    for sigmas, values in (([0.999, 0.997, 0.996], [0.0, 0.5, 1.0]), ([0.996, 0.999, 0.997], [1.0, 0.0, 0.5])):
+        maps = {f"{panel}/{score}": torch.tensor([values]) for panel in PANEL_TITLES for score in SCORES}
+        pictures.append(curve_sheet(maps, [0], sigmas, [0]))
+    columns, _ = rows_of(pictures[0], FIRST)
+    assert columns.max() - columns.min() > 300 * len(PANEL_TITLES)
+    assert torch.equal(*pictures), "whatever their order"
+    picture = draw_curves([0.5, 0.5], {"a": torch.tensor([0.0, 1.0])}, AXES, (0.0, 1.0))
+    assert has_colour(picture, torch.tensor(FIRST) / 255)
 
 
 def test_nan_breaks_a_curve_and_the_others_go_on():

@@ -1,0 +1,27 @@
+"""How the clips of a test are shared out among ranks."""
+
+from typing import Any
+
+from torch.utils.data import DistributedSampler
+
+from mvt4g.types import InputError
+
+
+def check_shares(loaders: Any) -> None:
+    """Check that all ranks have as many clips: Lightning fills up the shares with the first ones, which count twice.
+
+    Ranks that slice the parameters run in step, so none may have a batch less.
+
+    Args:
+        loaders: The trainer's, of a test whose scores are sums over clips.
+
+    Raises:
+        InputError: If the number of ranks does not divide the clips.
+    """
+    for loader in loaders if isinstance(loaders, list | tuple) else [loaders]:
+        sampler = getattr(loader, "sampler", None)
+        if isinstance(sampler, DistributedSampler) and len(sampler.dataset) % sampler.num_replicas:
+            got, ranks = len(sampler.dataset), sampler.num_replicas
+            raise InputError(
+                f"data: got {got} clips on {ranks} ranks, want a multiple of {ranks}: some would count twice"
+            )
