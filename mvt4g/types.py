@@ -73,7 +73,8 @@ class MultiViewClip(_TensorFields):
         video: In [0, 1].
         cameras: One per view and frame.
         name: What the clip is called in files and logs; a tuple of names in a batch.
-        tracks: Pixels (x, y) of every point in every view and frame, true through occlusion.
+        tracks: Pixels (x, y) of every point in every view and frame, true through occlusion; of pseudo-tracks NaN where
+            a hidden position is not known.
         visible: True where the point is seen; implies 0 <= x < w and 0 <= y < h.
         points_world: Positions in the world frame, scene units.
         point_instance: Id of the instance a point lies on, 0 = background.

@@ -123,7 +123,7 @@ def check_finite(clip: MultiViewClip) -> list[Fault]:
     faults = []
     rules: tuple[tuple[str, Callable[[Tensor], Tensor], str], ...] = (
         ("video", lambda video: (video >= 0) & (video <= 1), "values in [0, 1]"),
-        ("tracks", _placed(clip), "finite pixels"),
+        ("tracks", _tracked(clip), "finite pixels"),
         ("points_world", _placed(clip), "finite positions"),
         ("depth", lambda depth: ~(depth < 0), "0 (none) or more"),
         ("instances", lambda ids: ids >= 0, "ids from 0"),
@@ -301,6 +301,14 @@ def _valid(clip: MultiViewClip) -> Tensor:
 
 def _placed(clip: MultiViewClip) -> Callable[[Tensor], Tensor]:
     return lambda positions: positions.isfinite().all(-1) | ~_valid(clip)
+
+
+def _tracked(clip: MultiViewClip) -> Callable[[Tensor], Tensor]:
+    """As ``_placed``, but where a tracker, which knows no scene, has lost a point it has no position."""
+    placed, visible = _placed(clip), clip.visible
+    if visible is None or clip.points_world is not None:
+        return placed
+    return lambda tracks: placed(tracks) | ~visible
 
 
 def _view(name: str, place: tuple[int, ...]) -> int | None:

@@ -82,6 +82,19 @@ def test_output_is_of_the_headline_level_and_layer(model):
     assert output.generated.max() <= 1
 
 
+def test_what_hidden_entries_hold_does_not_matter(model):
+    """Where a tracker lost a point its position is NaN."""
+
+    def hidden_at(value: float) -> dict[str, float]:
+        clip = wall_batch(0, 1)
+        visible = clip.visible.clone()
+        visible[:, 1, :, :5], visible[:, 0, 1, 7] = False, False
+        tracks = clip.tracks.where(visible[..., None], value)
+        return scored(model, replace(clip, tracks=tracks, visible=visible), sample=False)[0]
+
+    assert hidden_at(float("nan")) == pytest.approx(hidden_at(3.0), rel=0, abs=0, nan_ok=True)
+
+
 def test_the_head_is_scored_though_its_layer_is_not(model):
     whole, _ = scored(model, wall_batch(0, 1))
     found, output = scored(model, wall_batch(0, 1), layers=[0])

@@ -70,7 +70,7 @@ def read(clip: PseudoTrackClip, selection: Selection = EVERYTHING) -> MultiViewC
     video = stacked(clip.path, "view_*", videos)
     chosen = np.ix_(views, frames)
     image_size = (video.shape[-2], video.shape[-1])
-    fields = track_fields(f"{path}: tracks", tracks[chosen], believed[chosen], image_size)
+    fields = track_fields(f"{path}: tracks", tracks[chosen], believed[chosen], image_size, in_part=True)
     left_out = torch.from_numpy(_share(believed, visible) < max(clip.filter.min_share, np.finfo(float).tiny))
     fields["point_valid"] &= ~left_out
     fields["visible"] &= fields["point_valid"]

@@ -1,4 +1,4 @@
-"""Tracks of foreign files as a clip holds them: finite, and seen only inside the picture."""
+"""Tracks of foreign files as a clip holds them: finite where seen, and seen only inside the picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +24,7 @@ def track_fields(
     tracks: Float[ndarray, "v t n 2"],
     visible: Bool[ndarray, "v t n"],
     image_size: tuple[int, int],
+    in_part: bool = False,
 ) -> dict[str, Any]:
     """Return ``tracks``, ``visible`` and ``point_valid`` of a clip.
 
@@ -34,6 +35,7 @@ def track_fields(
         tracks: Pixels, centres at i + 0.5; non-finite = no position.
         visible: True where seen.
         image_size: (height, width).
+        in_part: A point needs a position in one view and frame alone; where it is hidden and has none, it is NaN.
 
     Raises:
         InputError: If a point is seen where it has no position, or there is no point.
@@ -45,8 +47,8 @@ def track_fields(
         raise InputError(f"{what}: got no finite position for point {point} in view {view}, frame {frame}, where seen")
     if not tracks.shape[2]:
         raise InputError(f"{what}: got no point, want at least one")
-    valid = np.logical_and.reduce(placed, axis=(0, 1))
-    pixels = np.where(valid[:, None], tracks, 0.0).astype(np.float32)
+    valid = placed.any(axis=(0, 1)) if in_part else placed.all(axis=(0, 1))
+    pixels = np.where(valid[:, None], np.where(placed[..., None], tracks, np.nan), 0.0).astype(np.float32)
     height, width = image_size
     inside = ((pixels >= 0) & (pixels < np.array([width, height], np.float32))).all(axis=-1)
     return {

@@ -7,15 +7,20 @@ import pytest
 import torch
 
 from mvt4g.data.clip_sources import SourceSpec
+from mvt4g.data.crops import CropSpec
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.data.loading import collate
 from mvt4g.data.samples import SamplingSpec
+from mvt4g.formats.clip_checks import check_clip
 from mvt4g.formats.readers.pseudo_track_filter import PseudoTrackFilter
 from mvt4g.formats.readers.pseudo_tracks import PseudoTrackClip, count, read
 from mvt4g.formats.readers.registry import believing, open_source
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.formats.video import write_video
-from mvt4g.types import InputError, MultiViewClip
+from mvt4g.losses.correspondence import CorrespondenceLoss, TermRule
+from mvt4g.losses.track import TrackLoss
+from mvt4g.systems.queries import draw_queries
+from mvt4g.types import AttentionTap, InputError, LatentGrid, MultiViewClip, TrackPrediction
 from tests.data.made_up_clips import moving_clip
 from tests.formats.layouts.pseudo_tracks import write_pseudo_tracks
 
@@ -90,6 +95,51 @@ def test_a_point_mostly_not_believed_is_left_out(tmp_path: Path, made):
     assert visible_of(tmp_path / "walk", PseudoTrackFilter(min_share=0.0))[1] == [True, True, True, False, True, True]
 
 
+def lose(made: MultiViewClip) -> None:
+    """Point 0 is known in view 0 alone, point 3 is lost for one frame, point 5 is never found."""
+    for lost in ((1, slice(None), 0), (0, 2, 3), (slice(None), slice(None), 5)):
+        made.tracks[lost], made.visible[lost] = torch.nan, False
+
+
+def test_a_position_may_be_unknown_where_it_is_hidden(tmp_path: Path, made):
+    lose(made)
+    write_pseudo_tracks(tmp_path / "walk", made)
+    clip = read(PseudoTrackClip(tmp_path / "walk"))
+    assert clip.point_valid.tolist() == [True] * 5 + [False]
+    torch.testing.assert_close(clip.tracks[:, :, :5], made.tracks[:, :, :5], equal_nan=True)
+    assert torch.equal(clip.visible, made.visible)
+    assert [fault for fault in check_clip(clip) if fault.field == "tracks"] == []
+
+
+def test_a_hidden_position_that_is_unknown_teaches_visibility_alone(tmp_path: Path, made):
+    """Through crop and batch: losses and gradients are finite, and those of known entries as if nothing were lost."""
+    lose(made)
+    write_pseudo_tracks(tmp_path / "clips" / "walk", made)
+    batch = sampled(tmp_path / "clips", None, CropSpec(size=(16, 16)))
+    lost = batch.tracks.isnan().any(dim=-1)
+    assert int(lost.sum()) == 2 * (FRAMES + 1)
+    assert not (lost & batch.visible).any()
+    assert batch.point_valid.sum(dim=1).tolist() == [5, 5]
+    found = torch.full((1, *batch.tracks.shape), 8.0, requires_grad=True)
+    logit = torch.zeros(found.shape[:-1], requires_grad=True)
+    prediction = TrackPrediction(found, logit, torch.zeros_like(logit), torch.arange(FRAMES))
+    TrackLoss()(prediction, batch.tracks, batch.visible, batch.point_valid, 16).total.sum().backward()
+    assert found.grad.isfinite().all()
+    assert not found.grad[0][lost].any()
+    assert (logit.grad[0][lost] > 0).all(), "towards not seen"
+    assert found.grad[0][batch.visible].abs().sum(dim=-1).all()
+    truth = draw_queries(batch, LatentGrid(1, 4, 16), 32, torch.Generator().manual_seed(0))
+    assert truth.queries.isfinite().all()
+    generator = torch.Generator().manual_seed(0)
+    query, key = (torch.randn(2, VIEWS, FRAMES, 2, 2, 1, 8, generator=generator) for _ in range(2))
+    key.requires_grad_()
+    tap = AttentionTap(0, query, key, torch.zeros(2, VIEWS, FRAMES, 2, 2, 1, 4), torch.arange(FRAMES), 8)
+    corr = CorrespondenceLoss(terms=TermRule(occluded=True))({0: tap}, truth.queries, truth.tracks, truth.visible)
+    corr.total.sum().backward()
+    assert corr.total.isfinite().all()
+    assert key.grad.isfinite().all()
+
+
 def test_video_files_serve_too_and_cameras_may_be_unknown(tmp_path: Path, made):
     write_pseudo_tracks(tmp_path / "walk", made)
     for view in range(VIEWS):
@@ -100,9 +150,9 @@ def test_video_files_serve_too_and_cameras_may_be_unknown(tmp_path: Path, made):
     assert clip.cameras.cam_from_world.isnan().all()
 
 
-def sampled(path: Path, rule: PseudoTrackFilter | None) -> MultiViewClip:
+def sampled(path: Path, rule: PseudoTrackFilter | None, crop: CropSpec = CropSpec()) -> MultiViewClip:
     """Return a batch of training samples of the folder, through the datamodule."""
-    sampling = SamplingSpec(sources=(SourceSpec(path=path, pseudo_tracks=rule),))
+    sampling = SamplingSpec(sources=(SourceSpec(path=path, pseudo_tracks=rule),), crop=crop)
     samples = KubricDataModule(sampling=sampling).samples("train")
     batch = collate([samples[0], samples[1]])
     if isinstance(batch, InputError):
