@@ -7,7 +7,6 @@ import importlib
 import json
 import logging
 import os
-import re
 import sys
 import typing
 import warnings
@@ -28,6 +27,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from mvt4g.callbacks.checkpoints import CheckpointFiles, read_checkpoint, resolve_checkpoint
 from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.callbacks.score_tables import ScoreTables
+from mvt4g.commands.parser_messages import innermost, unwrapped
 from mvt4g.systems.loading import check_weights
 from mvt4g.types import InputError
 
@@ -58,24 +58,6 @@ MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time")
 """What a resumed fit may change: where it starts from and how far it goes."""
 SETTLED = {"weights_only", "return_predictions"}
 """Options of the trainer's methods that leave no choice here: see ``_prepare_subcommand_kwargs``."""
-
-
-_KEY = re.compile(r'Parser key "(?P<key>[^"]*)":?\s*(?P<rest>.*)')
-_ON_THE_WAY = (
-    "Does not validate",
-    "Subtypes:",
-    "Errors:",
-    "Problem with",
-    "Given value",
-    "Expected a <class 'NoneType'>",
-)
-_GIVEN = re.compile(r"(?:Got value|Given value): (.*)")
-_NESTED = re.compile(r"NestedArg\(key='[^']*', val=(.*)\)")
-_UNKNOWN = re.compile(
-    r"(?:Group '(?P<group>[^']*)' does not accept option|does not accept option|Option) '(?P<option>[^']*)'"
-    r"|unrecognized arguments: (?P<arguments>.*)"
-)
-_YAML_ERROR = "Problems parsing config:"
 
 
 class OneLineParser(LightningArgumentParser):
@@ -144,18 +126,11 @@ class SuiteCLI(LightningCLI):
         """Make model, data and trainer.
 
         Raises:
-            InputError: As one of them raised it; jsonargparse wraps it in a report on every type it tried. Or if sliced
-                parameters are to be loaded from a checkpoint of another model.
+            InputError: As one of them raised it, or if sliced parameters are to be loaded from a checkpoint of another
+                model.
         """
-        try:
+        with unwrapped():
             super().instantiate_classes()
-        except ValueError as error:
-            cause: BaseException | None = error
-            while cause is not None and not isinstance(cause, InputError):
-                cause = cause.__cause__
-            if cause is None:
-                raise
-            raise cause from error
         ckpt_path = self.config[self.subcommand].get("ckpt_path")
         if ckpt_path is not None and isinstance(self.trainer.strategy, ModelParallelStrategy):
             # It loads weights without asking the model, and would tell of others in torch's words.
@@ -239,36 +214,6 @@ def check_run_folder(run: str | None) -> None:
         raise InputError(f"--run: got {run}, want a folder, but {there} is none that can be written to")
 
 
-def innermost(message: str) -> str:
-    """Return where a nested parser error is at its innermost, and what is wrong there, in one line.
-
-    jsonargparse reports every alternative of every union on the way down, each level indented more.
-    """
-    _, marker, yaml_error = message.partition(_YAML_ERROR)
-    if marker:
-        return " ".join(yaml_error.replace('in "<unicode string>", ', "").split())
-    keys: list[tuple[int, str]] = []
-    found: list[tuple[int, str, str]] = []
-    for line in message.splitlines():
-        text = line.lstrip(" -")
-        depth = len(line) - len(text)
-        if named := _KEY.match(text):
-            keys = [*((above, key) for above, key in keys if above < depth), (depth, named["key"])]
-            text = named["rest"]
-        if text and not text.startswith(_ON_THE_WAY):
-            where = ".".join(key for above, key in keys if above <= depth)
-            found.append((depth, where, text))
-    _, where, what = max(found, key=lambda entry: entry[0], default=(0, "", message))
-    if option := _UNKNOWN.search(what):
-        where = ".".join(filter(None, (where, option["group"])))
-        what = f"got option {option['option'] or option['arguments']!r}, want one that exists"
-    elif what.startswith("Expected a") and (given := _GIVEN.findall(message)):
-        wanted = [text.removeprefix("Expected a ").partition(". Got value")[0] for _, at, text in found if at == where]
-        value = _NESTED.sub(r"\1", given[-1])
-        what = f"got {value}, want {' or '.join(wanted)}"
-    return f"{where}: {what}" if where else what
-
-
 def run_command(verb: str, args: Sequence[str]) -> int:
     """Call the function of a verb among COMMANDS with what its command line says, and return its exit code.
 
@@ -288,7 +233,9 @@ def run_command(verb: str, args: Sequence[str]) -> int:
     parser.add_function_arguments(function, skip={*scenes}, as_positional=verb in TAKES_A_PATH)
     settings = parser.parse_args(args)
     instantiate = getattr(parser, "instantiate", parser.instantiate_classes)  # its name from jsonargparse 4.49 on
-    code: int = function(**vars(instantiate(settings)))
+    with unwrapped():
+        arguments = vars(instantiate(settings))
+    code: int = function(**arguments)
     return code
 
 

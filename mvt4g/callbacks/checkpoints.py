@@ -7,6 +7,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.weights import read_pickle
 from mvt4g.types import InputError
 
 
@@ -80,10 +81,9 @@ def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"--ckpt_path: got {path}, want a file that exists")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except Exception as error:  # torch.load raises whatever the zip, pickle and storage readers meet
-        reason = str(error).partition("\n")[0].partition(". ")[0]
-        raise InputError(f"--ckpt_path: {path} cannot be read ({reason}), want the checkpoint of a fit") from error
+        content = read_pickle(path, mmap)
+    except InputError as error:
+        raise InputError(f"--ckpt_path: {error}") from error
     if not isinstance(content, dict) or not {"state_dict", "global_step"} <= content.keys():
         found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise InputError(f"--ckpt_path: {path}: got {found[:100]}, want the checkpoint of a fit")

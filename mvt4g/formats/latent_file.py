@@ -157,7 +157,9 @@ def _load(path: Path, views: Sequence[int] | None) -> tuple[dict[str, Tensor], d
         try:
             header = json.loads((file.metadata() or {})[_HEADER])
         except (KeyError, ValueError) as error:
-            raise InputError(f"{path}: got no header of ours, want a file from mvt4g precompute") from error
+            raise InputError(
+                f"{path}: got no header of ours, want what mvt4g precompute or encode-prompts wrote"
+            ) from error
         if not isinstance(header, dict) or header.get("version") != _VERSION:
             raise InputError(f"{path}: got version {header!r:.60}, want {_VERSION}")
         tensors = {}

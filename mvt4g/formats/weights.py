@@ -36,7 +36,29 @@ def read_weights(path: Path) -> Any:
         raise InputError(f"{path}: no such file of weights")
     if path.name.endswith(INDEX_SUFFIX):
         return _read_shards(path)
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    return _read_safetensors(path) if path.suffix == ".safetensors" else read_pickle(path, mmap=True)
+
+
+def read_pickle(path: Path, mmap: bool = False) -> Any:
+    """Read what ``torch.save`` wrote, tensors and plain values alone.
+
+    Args:
+        path: Of the file.
+        mmap: Leave the numbers on disk until they are looked at, where the file can be read so.
+
+    Raises:
+        InputError: Naming the file and why it cannot be read, or the code that it names.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
+    except Exception as error:  # torch raises five kinds for what is no file of tensors
+        if refused := _REFUSED.search(str(error)):
+            raise InputError(
+                f"{path}: got a pickle that names {refused[1]} (nothing of it was run), want tensors and plain values"
+            ) from error
+        told = isinstance(error, RuntimeError)  # the others are what unpickling stumbles over
+        reason = str(error).partition("\n")[0].partition(". ")[0][:200] if told else "no file of torch.save"
+        raise InputError(f"{path}: got {reason}, want a file of tensors (a state dict or .safetensors)") from error
 
 
 def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -123,16 +145,3 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         return load_file(path)
     except SafetensorError as error:
         raise InputError(f"{path}: got {error}, want a whole .safetensors file") from error
-
-
-def _read_pickle(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # torch raises five kinds for what is no file of tensors
-        if refused := _REFUSED.search(str(error)):
-            raise InputError(
-                f"{path}: got a pickle that names {refused[1]} (nothing of it was run), want tensors and plain values"
-            ) from error
-        reason = str(error).strip().partition("\n")[0].partition(". ")[0][:200] or type(error).__name__
-        reason = "no file of torch.save" if reason == "Weights only load failed" else reason
-        raise InputError(f"{path}: got {reason}, want a file of tensors (a state dict or .safetensors)") from error

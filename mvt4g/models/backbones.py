@@ -156,7 +156,7 @@ class Backbone(nn.Module):
             width: Columns of the latents.
 
         Raises:
-            InputError: If the cameras are not those of two views of so many latent frames.
+            InputError: If the cameras are not those of two views of so many latent frames, or no tokens cover the size.
         """
         return self._encode_cameras(cameras, frames, height, width)
 
@@ -173,6 +173,13 @@ class Backbone(nn.Module):
 
     def _encode_cameras(self, cameras: Cameras, frames: int, height: int, width: int) -> EncodedCameras:
         """Do so inside ``forward``, where FSDP2 must not gather and free the weights once more."""
+        _, rows, columns = self.dit.config.patch_size
+        if height % rows or width % columns:
+            stride = self.tap_shape.stride
+            raise InputError(
+                f"video size: got {height * self.grid.spatial_stride}x{width * self.grid.spatial_stride} (h x w),"
+                f" want multiples of {stride}"
+            )
         views, num_frames = cameras.cam_from_world.shape[1:3]
         if views != 2:
             raise InputError(f"cameras: got {views} views, want 2 (reference, target)")
@@ -225,16 +232,8 @@ class Backbone(nn.Module):
         return AttentionTap(layer, query, key, rotary, times, self.tap_shape.stride)
 
     def _check_inputs(self, latents: Tensor, tap_layers: Sequence[int]) -> None:
-        _, channels, _, height, width = latents.shape
-        _, rows, columns = self.dit.config.patch_size
-        if channels != self.grid.channels:
-            raise InputError(f"latents: got {channels} channels, want {self.grid.channels}")
-        if height % rows or width % columns:
-            stride = self.tap_shape.stride
-            raise InputError(
-                f"video size: got {height * self.grid.spatial_stride}x{width * self.grid.spatial_stride} (h x w),"
-                f" want multiples of {stride}"
-            )
+        if latents.shape[1] != self.grid.channels:
+            raise InputError(f"latents: got {latents.shape[1]} channels, want {self.grid.channels}")
         for layer in tap_layers:
             if not 0 <= layer < self.num_layers:
                 raise InputError(f"tap layer: got {layer}, want 0 to {self.num_layers - 1} ({self.num_layers} layers)")

@@ -15,6 +15,7 @@ from mvt4g.formats.captions import read_captions
 from mvt4g.formats.latent_file import read_prompt
 from mvt4g.models.image_tokens import ImageEncoder
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
+from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import InputError
 
 
@@ -67,18 +68,23 @@ class Guidance:
 
     Args:
         spec: Where texts and encoders lie.
-        image_dim: Width of the image tokens that the network looks at; None = it looks at none.
+        network: That follows them.
 
     Raises:
-        InputError: If a file is not there, or a text's is broken.
+        InputError: If a file is not there, a text's is broken or none that the network takes, or there are image tokens
+            for a network that looks at none.
     """
 
-    def __init__(self, spec: GuidanceSpec, image_dim: int | None = None) -> None:
-        self.spec, self.image_dim = spec, image_dim
+    def __init__(self, spec: GuidanceSpec, network: VideoDiTConfig) -> None:
+        self.spec, self.network = spec, network
         for path in (spec.image_encoder, *((spec.encoder.weights, spec.encoder.tokenizer) if spec.encoder else ())):
             if path is not None and not path.exists():
                 raise InputError(f"{path}: no such file, want the encoder that evaluation.guidance names")
-        self.text, self.negative = (None if path is None else read_prompt(path) for path in (spec.text, spec.negative))
+        if spec.image_encoder is not None and network.image_dim is None:
+            raise InputError(
+                f"{spec.image_encoder}: got an image encoder for a backbone that looks at no image, want null"
+            )
+        self.text, self.negative = (None if path is None else self._read(path) for path in (spec.text, spec.negative))
         self.captions = None if spec.captions is None else read_captions(spec.captions)
         self._embeddings: dict[str, Tensor] | None = None
         self._image_encoder: ImageEncoder | None = None
@@ -118,11 +124,11 @@ class Guidance:
         if own is not None:
             return own
         if self.spec.image_encoder is None:
-            if self.image_dim is not None and not self._warned:
+            if self.network.image_dim is not None and not self._warned:
                 self._warned = True
                 warnings.warn(
                     f"evaluation.guidance.image_encoder: got null for a backbone that looks at image tokens of width"
-                    f" {self.image_dim}, want CLIP's weights: without them it sees an empty image",
+                    f" {self.network.image_dim}, want CLIP's weights: without them it sees an empty image",
                     stacklevel=2,
                 )
             return None
@@ -142,7 +148,21 @@ class Guidance:
             prompts += [] if self.negative is not None else [self._negative_prompt]
             encoder = self.spec.encoder
             self._embeddings = {} if encoder is None else encode_prompts(prompts, encoder, device)
+            for embedding in self._embeddings.values():
+                assert encoder is not None
+                self._check(embedding, encoder.weights)
         return self._embeddings
+
+    def _read(self, path: Path) -> Float[Tensor, "l text_d"]:
+        embedding = read_prompt(path)
+        self._check(embedding, path)
+        return embedding
+
+    def _check(self, embedding: Float[Tensor, "l text_d"], path: Path) -> None:
+        limit, width = self.network.text_len, self.network.text_dim
+        if len(embedding) > limit or embedding.shape[1] != width:
+            got = f"a text of {len(embedding)} tokens of width {embedding.shape[1]}"
+            raise InputError(f"{path}: got {got}, want at most {limit} of width {width}, as the backbone takes")
 
     def _texts(self, names: Sequence[str], embeddings: dict[str, Tensor]) -> Float[Tensor, "b l text_d"] | None:
         """Return the clips' texts, shorter ones with zeros behind, as the network pads them itself."""

@@ -79,7 +79,7 @@ class RealVideoPass:
 
     def __init__(self, model: NovelViewModel, spec: EvaluationSpec, layer: int | None) -> None:
         self.model, self.spec, self.layer = model, spec, layer
-        self.guidance = Guidance(spec.guidance, model.backbone.dit.config.image_dim)
+        self.guidance = Guidance(spec.guidance, model.backbone.dit.config)
 
     @torch.no_grad()
     def __call__(self, real: RealClip, scores: RealVideoScores | None = None) -> NovelView:

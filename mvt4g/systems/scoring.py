@@ -99,7 +99,7 @@ class BatchScorer:
         needed = (headline_layer, None if model.tracking_head is None else model.tracking_head.layer)
         self.kept = tuple({layer for layer in needed if layer is not None})
         self.tapped = tuple(sorted({*self.layers, *self.kept}))
-        self.guidance = Guidance(spec.guidance, model.backbone.dit.config.image_dim)
+        self.guidance = Guidance(spec.guidance, model.backbone.dit.config)
 
     @torch.no_grad()
     def __call__(self, batch: MultiViewClip | LatentClip, scores: NovelViewScores, sample: bool) -> EvaluationOutput:

@@ -1,6 +1,7 @@
 """Bad input through the command line: exit code 2, one line on stderr that says what and where, no file left behind."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,13 @@ from mvt4g.formats.video import write_video
 CONFIG = "configs/debug.yaml"
 SIZE = "--data.init_args.size={height: 32, width: 32, num_frames: 3, temporal_stride: 1}"
 PREDICT = ("predict", "-c", CONFIG, "-c", "configs/data/davis.yaml", SIZE)
+
+
+class Code:
+    """What a pickle runs when it is read as one."""
+
+    def __reduce__(self):
+        return os.system, ("false",)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +53,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "text.ckpt").write_text("this is no checkpoint\n")
     (folder / "cut.ckpt").write_bytes(b"PK\x03\x04" + bytes(100))
     torch.save({"weights": torch.zeros(2)}, folder / "other.ckpt")
+    torch.save({"state_dict": Code(), "global_step": 1}, folder / "code.ckpt")
     return folder
 
 
@@ -126,6 +135,18 @@ def test_config_file(refused, bad, name, says):
     assert says in line
 
 
+def test_options_of_other_commands(mvt4g, tmp_path, capfd):
+    codec = ("--codec", "mvt4g.models.wan_codec.WanCodec", "--codec.weights", tmp_path / "none.pth")
+    assert mvt4g("precompute", "--out", tmp_path / "cache", *codec) == 2
+    assert capfd.readouterr().err == f"mvt4g: {tmp_path / 'none.pth'}: no such file of weights\n"
+
+
+def test_size_that_no_tokens_cover(mvt4g, bad, tmp_path, capfd):
+    odd = "--data.init_args.size={height: 36, width: 32, num_frames: 3, temporal_stride: 1}"
+    assert mvt4g(*PREDICT, odd, "--data.init_args.video", bad / "good.mp4", "--run", tmp_path) == 2
+    assert capfd.readouterr().err == "mvt4g: video size: got 36x32 (h x w), want multiples of 8\n"
+
+
 def test_top_level_key(refused, bad):
     assert "got option 'traner.max_steps', want one that exists" in refused("fit", "-c", CONFIG, "-c", bad / "top.yaml")
 
@@ -176,8 +197,9 @@ def test_run_folder_is_no_file(refused, bad, below):
     ("name", "says"),
     [
         ("none.ckpt", "want a file that exists"),
-        ("text.ckpt", "cannot be read"),
-        ("cut.ckpt", "cannot be read"),
+        ("text.ckpt", "got no file of torch.save, want a file of tensors"),
+        ("cut.ckpt", "want a file of tensors"),
+        ("code.ckpt", "got a pickle that names posix.system (nothing of it was run), want tensors and plain values"),
         ("other.ckpt", "got weights, want the checkpoint of a fit"),
     ],
 )

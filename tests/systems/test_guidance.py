@@ -10,12 +10,17 @@ from mvt4g.models import text
 from mvt4g.models.image_tokens import ImageEncoder
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
+from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.guidance import Guidance, GuidanceSpec
 from mvt4g.types import InputError
 from tests.models.small_backbones import small_cameras
-from tests.models.tiny_clip import write_clip_weights
-from tests.models.tiny_umt5 import write_tokenizer, write_umt5
+from tests.models.tiny_clip import DIM, write_clip_weights
+from tests.models.tiny_umt5 import SIZES, write_tokenizer, write_umt5
 from tests.systems.test_real_video import FRAMES, build
+
+SMALL = VideoDiTConfig(text_dim=8)
+WIDE = VideoDiTConfig(text_dim=SIZES.d_model, text_len=60)
+SEEING = VideoDiTConfig(image_dim=DIM)
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def test_one_step_is_the_text_s_velocity_away_from_the_negative_one(files):
     cameras, level = small_cameras(batch=2, frames=FRAMES), torch.ones(2)
 
     def made(**guidance):
-        arguments = Guidance(GuidanceSpec(**guidance)).arguments(("a", "b"), torch.device("cpu"))
+        arguments = Guidance(GuidanceSpec(**guidance), SMALL).arguments(("a", "b"), torch.device("cpu"))
         return model.generate(reference, cameras, noise, 1, **arguments).latents
 
     with torch.no_grad():
@@ -56,7 +61,7 @@ def test_one_step_is_the_text_s_velocity_away_from_the_negative_one(files):
 
 def test_a_clip_s_own_text_comes_first(files):
     own = torch.rand(2, 4, 8)
-    guidance = Guidance(GuidanceSpec(*files, scale=2.0))
+    guidance = Guidance(GuidanceSpec(*files, scale=2.0), SMALL)
     assert guidance.arguments(("a", "b"), own.device, own)["text"] is own
     assert guidance.arguments(("a", "b"), own.device)["text"].shape == (2, 3, 8)
 
@@ -80,7 +85,9 @@ def test_words_are_encoded_once_and_the_encoder_is_dropped(encoder, tmp_path, mo
     (tmp_path / "metadata.csv").write_text("file_name,text\nbear.mp4,a red ball\n")
     made, load = [], text.load_umt5
     monkeypatch.setattr(text, "load_umt5", lambda *given: [net := load(*given), made.append(weakref.ref(net))][0])
-    guidance = Guidance(GuidanceSpec(encoder=encoder, prompt="two", captions=tmp_path / "metadata.csv", scale=5.0))
+    guidance = Guidance(
+        GuidanceSpec(encoder=encoder, prompt="two", captions=tmp_path / "metadata.csv", scale=5.0), WIDE
+    )
     assert made == [], "nothing is loaded before it is asked for"
     asked = [guidance.arguments(names, torch.device("cpu")) for names in (("bear", "cow"), ("cow",))]
     assert len(made) == 1
@@ -96,17 +103,20 @@ def test_words_are_encoded_once_and_the_encoder_is_dropped(encoder, tmp_path, mo
         assert torch.equal(arguments["negative_text"], want[NEGATIVE_PROMPT].expand(batch, -1, -1))
 
 
-def test_a_negative_prompt_of_one_s_own(encoder, files):
-    own = Guidance(GuidanceSpec(encoder=encoder, prompt="two", negative_prompt="falls"))
+def test_a_negative_prompt_of_one_s_own(encoder, tmp_path):
+    write_prompt(tmp_path / "other.safetensors", "", torch.rand(3, 32), torch.float32)
+    own = Guidance(GuidanceSpec(encoder=encoder, prompt="two", negative_prompt="falls"), WIDE)
     assert torch.equal(
         own.arguments(("a",), torch.device("cpu"))["negative_text"][0], encode_prompts(["falls"], encoder)["falls"]
     )
-    of_file = Guidance(GuidanceSpec(encoder=encoder, prompt="two", negative=files[1]))
-    assert torch.equal(of_file.arguments(("a",), torch.device("cpu"))["negative_text"][0], read_prompt(files[1]))
+    of_file = Guidance(GuidanceSpec(encoder=encoder, prompt="two", negative=tmp_path / "other.safetensors"), WIDE)
+    assert torch.equal(
+        of_file.arguments(("a",), torch.device("cpu"))["negative_text"][0], read_prompt(tmp_path / "other.safetensors")
+    )
 
 
 def test_image_tokens_are_those_of_precompute(tmp_path):
-    guidance = Guidance(GuidanceSpec(image_encoder=write_clip_weights(tmp_path / "clip.pth")), image_dim=160)
+    guidance = Guidance(GuidanceSpec(image_encoder=write_clip_weights(tmp_path / "clip.pth")), SEEING)
     frames = torch.rand(2, 3, 20, 30)
     found = guidance.image(frames)
     assert torch.equal(found, ImageEncoder(tmp_path / "clip.pth", "bfloat16")(frames))
@@ -116,15 +126,15 @@ def test_image_tokens_are_those_of_precompute(tmp_path):
 
 
 def test_a_backbone_that_looks_at_an_image_is_warned_of_once_without_one():
-    guidance, frames = Guidance(GuidanceSpec(), image_dim=9), torch.rand(1, 3, 8, 8)
+    guidance, frames = Guidance(GuidanceSpec(), SEEING), torch.rand(1, 3, 8, 8)
     with pytest.warns(
-        UserWarning, match=r"image_encoder: got null for a backbone that looks at image tokens of width 9"
+        UserWarning, match=r"image_encoder: got null for a backbone that looks at image tokens of width 160"
     ):
         assert guidance.image(frames) is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert guidance.image(frames) is None
-        assert Guidance(GuidanceSpec()).image(frames) is None, "one that looks at none needs none"
+        assert Guidance(GuidanceSpec(), SMALL).image(frames) is None, "one that looks at none needs none"
 
 
 def test_bad_settings_are_named(encoder, files, tmp_path):
@@ -138,10 +148,22 @@ def test_bad_settings_are_named(encoder, files, tmp_path):
     with pytest.raises(InputError, match=r"guidance\.text: got a file and prompt, want one of them"):
         GuidanceSpec(encoder=encoder, prompt="two", text=files[0])
     with pytest.raises(InputError, match=r"none\.pth: no such file, want the encoder that evaluation\.guidance names"):
-        Guidance(GuidanceSpec(image_encoder=tmp_path / "none.pth"))
+        Guidance(GuidanceSpec(image_encoder=tmp_path / "none.pth"), SEEING)
     (tmp_path / "metadata.csv").write_text("file_name,text\nbear.mp4,a red ball\n")
-    guidance = Guidance(GuidanceSpec(encoder=encoder, captions=tmp_path / "metadata.csv"))
+    guidance = Guidance(GuidanceSpec(encoder=encoder, captions=tmp_path / "metadata.csv"), WIDE)
     with pytest.raises(InputError, match=r"metadata\.csv: got no text of cow, want one, or a prompt for all others"):
         guidance.arguments(("cow",), torch.device("cpu"))
     with pytest.raises(InputError, match=r"none\.safetensors: no such file"):
-        Guidance(GuidanceSpec(text=tmp_path / "none.safetensors"))
+        Guidance(GuidanceSpec(text=tmp_path / "none.safetensors"), SMALL)
+
+
+def test_what_the_network_does_not_take_is_named(encoder, files, tmp_path):
+    said = r"text\.safetensors: got a text of 3 tokens of width 8, want at most 8 of width 9, as the backbone takes"
+    with pytest.raises(InputError, match=said):
+        Guidance(GuidanceSpec(text=files[0]), VideoDiTConfig(text_dim=9))
+    with pytest.raises(InputError, match=r"negative\.safetensors: got a text of 3 tokens of width 8, want at most 2"):
+        Guidance(GuidanceSpec(negative=files[1]), VideoDiTConfig(text_dim=8, text_len=2))
+    with pytest.raises(InputError, match=r"umt5\.pth: got a text of 2 tokens of width 32, want at most 8 of width 8"):
+        Guidance(GuidanceSpec(encoder=encoder, prompt="two"), SMALL).arguments(("a",), torch.device("cpu"))
+    with pytest.raises(InputError, match=r"clip\.pth: got an image encoder for a backbone that looks at no image"):
+        Guidance(GuidanceSpec(image_encoder=write_clip_weights(tmp_path / "clip.pth")), SMALL)

@@ -1,0 +1,72 @@
+"""What the command line's parser says of bad options, brought to one line; nothing of the parser itself."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mvt4g.types import InputError
+
+_KEY = re.compile(r'Parser key "(?P<key>[^"]*)":?\s*(?P<rest>.*)')
+_ON_THE_WAY = (
+    "Does not validate",
+    "Subtypes:",
+    "Errors:",
+    "Problem with",
+    "Given value",
+    "Expected a <class 'NoneType'>",
+)
+_GIVEN = re.compile(r"(?:Got value|Given value): (.*)")
+_NESTED = re.compile(r"NestedArg\(key='[^']*', val=(.*)\)")
+_UNKNOWN = re.compile(
+    r"(?:Group '(?P<group>[^']*)' does not accept option|does not accept option|Option) '(?P<option>[^']*)'"
+    r"|unrecognized arguments: (?P<arguments>.*)"
+)
+_YAML_ERROR = "Problems parsing config:"
+
+
+def innermost(message: str) -> str:
+    """Return where a nested parser error is at its innermost, and what is wrong there, in one line.
+
+    jsonargparse reports every alternative of every union on the way down, each level indented more.
+    """
+    _, marker, yaml_error = message.partition(_YAML_ERROR)
+    if marker:
+        return " ".join(yaml_error.replace('in "<unicode string>", ', "").split())
+    keys: list[tuple[int, str]] = []
+    found: list[tuple[int, str, str]] = []
+    for line in message.splitlines():
+        text = line.lstrip(" -")
+        depth = len(line) - len(text)
+        if named := _KEY.match(text):
+            keys = [*((above, key) for above, key in keys if above < depth), (depth, named["key"])]
+            text = named["rest"]
+        if text and not text.startswith(_ON_THE_WAY):
+            where = ".".join(key for above, key in keys if above <= depth)
+            found.append((depth, where, text))
+    _, where, what = max(found, key=lambda entry: entry[0], default=(0, "", message))
+    if option := _UNKNOWN.search(what):
+        where = ".".join(filter(None, (where, option["group"])))
+        what = f"got option {option['option'] or option['arguments']!r}, want one that exists"
+    elif what.startswith("Expected a") and (given := _GIVEN.findall(message)):
+        wanted = [text.removeprefix("Expected a ").partition(". Got value")[0] for _, at, text in found if at == where]
+        value = _NESTED.sub(r"\1", given[-1])
+        what = f"got {value}, want {' or '.join(wanted)}"
+    return f"{where}: {what}" if where else what
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Take an error of ours out of jsonargparse's report on every type it tried.
+
+    Raises:
+        InputError: As it was raised.
+    """
+    try:
+        yield
+    except ValueError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, InputError):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise cause from error
