@@ -20,8 +20,10 @@ def check_shares(loaders: Any) -> None:
     """
     for loader in loaders if isinstance(loaders, list | tuple) else [loaders]:
         sampler = getattr(loader, "sampler", None)
-        if isinstance(sampler, DistributedSampler) and len(sampler.dataset) % sampler.num_replicas:
-            got, ranks = len(sampler.dataset), sampler.num_replicas
+        if not isinstance(sampler, DistributedSampler):
+            continue
+        got, ranks = len(sampler.dataset), sampler.num_replicas  # type: ignore[arg-type]  # what is sampled has a length
+        if got % ranks:
             raise InputError(
                 f"data: got {got} clips on {ranks} ranks, want a multiple of {ranks}: some would count twice"
             )
