@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import yaml
 
@@ -58,9 +58,12 @@ def arguments(run: Run, step: Step) -> list[str]:
         return list(step.program)
     from mvt4g.callbacks.checkpoints import last_checkpoint  # Lightning takes seconds
 
-    words = {"{checkpoint}": str(last_checkpoint(run.folder) or "")}
+    fitted = None if step.fitted is None else last_checkpoint(step.fitted)
+    words = {"{checkpoint}": str(fitted or "")}
     configs = [word for config in step.configs for word in ("-c", config)]
-    last = ["--ckpt_path", "last"] if step.resumes or step.verb == "fit" else []
+    last = []
+    if step.resumes or step.verb == "fit":
+        last = ["--ckpt_path", str(step.fitted) if step.resumes and step.fitted != step.folder else "last"]
     options = [f"--{path}={_written(filled(value, words))}" for path, value in step.options.items()]
     return ["-m", "mvt4g", step.verb, *configs, "--run", str(step.folder), *last, *options]
 
@@ -116,8 +119,8 @@ def check_record(run: Run) -> None:
         raise InputError(f"{path}: a run of other options lies here: {shown}; want another folder, or none")
 
 
-def carry_out(run: Run, threads: int | None = None) -> Outcome:
-    """Carry out what is left of a run.
+def carry_out(run: Run, threads: int | None = None, stop: threading.Event | None = None) -> Outcome:
+    """Carry out what is left of a run; what goes wrong is its outcome, so that the others go on.
 
     A lock, which the step's process holds too, keeps a second sweep from the run while a process of a killed one is
     still at work on it.
@@ -125,17 +128,13 @@ def carry_out(run: Run, threads: int | None = None) -> Outcome:
     Args:
         run: The run.
         threads: OMP_NUM_THREADS of its processes; None = as it is.
+        stop: Once set, nothing more is waited for or started.
     """
     began = time.monotonic()
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with (run.folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with appearing(run.folder / RECORD) as temporary:
-            temporary.write_text(yaml.safe_dump(record(run), sort_keys=False))
-        failed = None
-        for step in run.steps:
-            if failed is None and not is_done(step):
-                failed = _call(run, step, threads, lock.fileno())
+    try:
+        failed = _carry_out(run, threads, threading.Event() if stop is None else stop)
+    except Exception as error:  # whatever it is, it is this run's
+        failed = f"{type(error).__name__}: {error}"
     return Outcome(run.name, failed, time.monotonic() - began)
 
 
@@ -153,11 +152,13 @@ class LocalLauncher:
     def __call__(self, runs: Sequence[Run]) -> Generator[Outcome]:
         """Yield how each run ended, as it ends; when closed early, end the processes that are still at work."""
         pool = ThreadPoolExecutor(self.jobs)
-        futures = [pool.submit(carry_out, run, self.threads) for run in runs]
+        stop = threading.Event()
+        futures = [pool.submit(carry_out, run, self.threads, stop) for run in runs]
         try:
             for future in as_completed(futures):
                 yield future.result()
         finally:
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             while any(future.running() for future in futures):
                 for process in list(_AT_WORK.values()):
@@ -174,15 +175,29 @@ class SubmititLauncher:
         threads: OMP_NUM_THREADS of each; None = as it is there.
         cluster: ``slurm``, or ``local`` to try it without one.
         settings: Of submitit's executor, such as ``slurm_partition`` or ``timeout_min`` (a day unless told).
+
+    Raises:
+        InputError: If there is no submitit or no Slurm here, or submitit has no such setting.
     """
 
     def __init__(
         self, folder: Path, jobs: int, threads: int | None, cluster: str, settings: Mapping[str, int | str]
     ) -> None:
-        import submitit  # of the extra `cluster`
-
-        self.executor, self.threads = submitit.AutoExecutor(folder=folder, cluster=cluster), threads
-        self.executor.update_parameters(slurm_array_parallelism=jobs, **{"timeout_min": DAY_MIN, **settings})
+        try:
+            import submitit  # of the extra `cluster`
+        except ImportError as error:
+            raise InputError(
+                f"--launcher: got {cluster} without submitit, want pip install 'mvt4g[cluster]'"
+            ) from error
+        settings = {"timeout_min": DAY_MIN, **settings}
+        try:
+            self.executor, self.threads = submitit.AutoExecutor(folder=folder, cluster=cluster), threads
+        except RuntimeError as error:
+            raise InputError(f"--launcher: got {cluster}, but {error}") from error
+        try:
+            self.executor.update_parameters(slurm_array_parallelism=jobs, **settings)
+        except (AssertionError, NameError, TypeError, ValueError) as error:
+            raise InputError(f"--slurm: got {settings}, but submitit says: {error}") from error
 
     def __call__(self, runs: Sequence[Run]) -> Generator[Outcome]:
         """Yield how each run ended, as it ends; when closed early, the jobs go on."""
@@ -204,11 +219,44 @@ def log_tail(run: Run) -> str:
     return _last(path.read_text(errors="replace")) if path.exists() else ""
 
 
+def _carry_out(run: Run, threads: int | None, stop: threading.Event) -> str | None:
+    """Carry out what is left of a run; return how it failed, if it did."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with (run.folder / ".lock").open("w") as lock:
+        _take(lock, run.name, stop)
+        if stop.is_set():
+            return "stopped"
+        with appearing(run.folder / RECORD) as temporary:
+            temporary.write_text(yaml.safe_dump(record(run), sort_keys=False))
+        for step in run.steps:
+            if stop.is_set():
+                return f"{step.name}: stopped"
+            failed = None if is_done(step) else _call(run, step, threads, lock.fileno())
+            if failed is not None:
+                return failed
+    return None
+
+
+def _take(lock: TextIO, name: str, stop: threading.Event) -> None:
+    """Take a lock as soon as nobody else holds it, or give up when told to stop."""
+    told = False
+    while not stop.is_set():
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told:
+                print(f"{name}: waiting for a process of another sweep that is at work on it", flush=True)
+            told = True
+            stop.wait(POLL_S)
+        else:
+            return
+
+
 def _call(run: Run, step: Step, threads: int | None, lock: int) -> str | None:
     """Run a step's process; return how it failed, if it did."""
     words = arguments(run, step)
     command = words if step.program else [sys.executable, *words]
-    environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+    environment = _environment(step) | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     began = time.monotonic()
     with (run.folder / LOG).open("a") as log:
         log.write(f"$ {shlex.join(command)}\n")
@@ -228,6 +276,16 @@ def _call(run: Run, step: Step, threads: int | None, lock: int) -> str | None:
         _marker(step).parent.mkdir(parents=True, exist_ok=True)
         _marker(step).touch()
     return None if is_done(step) else f"{step.name}: left no {_marker(step)}"
+
+
+def _environment(step: Step) -> dict[str, str]:
+    """Return the environment of a step's process.
+
+    Of a Slurm job the trainer hears nothing: the job has one task, which starts as many processes as it has devices,
+    and Lightning would take the job for one that has started them already.
+    """
+    kept = os.environ.items()
+    return {key: value for key, value in kept if not (step.verb and key.startswith("SLURM_"))}
 
 
 _AT_WORK: dict[int, subprocess.Popen[bytes]] = {}

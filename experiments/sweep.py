@@ -49,9 +49,9 @@ def main(args: Sequence[str] | None = None) -> int:
             for run in runs:
                 _describe(run)
             return 0
+        launcher = _launcher(options, sweep.folder)
         sweep.folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(sweep.path, sweep.folder / f"{sweep.name}.yaml")
-        launcher = _launcher(options, sweep.folder)
     except InputError as error:
         sys.stderr.write(f"sweep: {' '.join(str(error).split())}\n")
         return EXIT_BAD_INPUT

@@ -71,7 +71,7 @@ def _check_files(sweep: SweepFile, step: Step, first: Step) -> None:
 def _check_step(sweep: SweepFile, run: Run, step: Step) -> None:
     fault = _fault(run, step)
     if fault is not None:
-        raise sweep.error(_blamed(run, step), f"{run.name}: {step.name}: {fault}") from fault
+        raise sweep.error(_blamed(run, step, str(fault)), f"{run.name}: {step.name}: {fault}") from fault
 
 
 def _fault(run: Run, step: Step, without: str = "") -> Exception | None:
@@ -85,15 +85,20 @@ def _fault(run: Run, step: Step, without: str = "") -> Exception | None:
     return None
 
 
-def _blamed(run: Run, step: Step) -> Place:
+def _blamed(run: Run, step: Step, told: str) -> Place:
     """Return where the first option stands without which nothing is wrong, the most particular tried first.
 
     A parser's message tells what it met, which need not be what was written: a path of another class, or a layer that
-    is one too many for a network whose size another option sets.
+    is one too many for a network whose size another option sets. Where several options are wrong, the one that this
+    message is about is that without which there is another; where none is, the configurations are.
     """
     order = ("variants", "grid", "commands", "set")
     options = sorted(step.places.items(), key=lambda item: order.index(str(item[1][0])))
+    other = None
     for path, place in options:
-        if _fault(run, step, without=path) is None:
+        fault = _fault(run, step, without=path)
+        if fault is None:
             return place
-    return ("configs",) if not options else options[0][1][:-1]
+        if other is None and str(fault) != told:
+            other = place
+    return step.configs_at if other is None else other

@@ -12,15 +12,17 @@
     commands: [fit, test]                      # see ``Step``
     table: {control: none, scores: {"PSNR, dB": [test/psnr, higher]}}        # see ``experiments.collect``
 
-In a text ``{seed}`` is the run's seed, ``{run}`` its folder, and ``{checkpoint}``, in options, its fit's last one.
+In a text ``{seed}`` is the run's seed, ``{run}`` its folder, and ``{checkpoint}``, in options, the last one of the last
+fit before.
 """
 
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import yaml
@@ -42,8 +44,9 @@ class Step:
     """One process of a run.
 
     ``fit`` and ``test`` alone mean the CLI's commands with the run's own options, in the run's folder, test with the
-    fit's last checkpoint. ``{name: probe, command: test, configs: [...], set: {...}}`` is a command with options of its
-    own in the folder ``<run>/probe``; ``{name: plot, run: [python, -m, some.module, "{run}"]}`` is any other program.
+    last checkpoint of the last fit before. ``{name: probe, command: test, configs: [...], set: {...}}`` is a command
+    with options of its own in the folder ``<run>/probe``; ``{name: plot, run: [python, -m, some.module, "{run}"]}`` is
+    any other program.
 
     Attributes:
         name: Of the step; unique within a run.
@@ -52,8 +55,10 @@ class Step:
         configs: Configuration files, later ones win.
         options: By dotted path.
         program: The words of another program.
-        resumes: The command is handed the fit's last checkpoint.
+        resumes: The command is handed the last checkpoint of ``fitted``.
+        fitted: Folder of the last fit before; None = there is none.
         places: Where each option stands in the file.
+        configs_at: Where its configurations stand.
     """
 
     name: str
@@ -63,7 +68,9 @@ class Step:
     options: Mapping[str, Any]
     program: tuple[str, ...]
     resumes: bool
+    fitted: Path | None
     places: Mapping[str, Place]
+    configs_at: Place
 
 
 @dataclass(frozen=True)
@@ -103,8 +110,8 @@ class SweepFile:
             content = yaml.safe_load(text)
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror}), want a sweep file") from error
-        except _DuplicateError as error:
-            raise InputError(f"{path}:{error.line}: two entries of one name {error.name!r}, want one") from error
+        except _KeyError as error:
+            raise InputError(f"{path}:{error.line}: {error}") from error
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = 1 if mark is None else mark.line + 1
@@ -113,15 +120,15 @@ class SweepFile:
             raise InputError(f"{path}:1: got {type(content).__name__}, want entries {', '.join(KEYS)}")
         for key in content.keys() - set(KEYS):
             raise self.error((key,), f"got entry {key!r}, want one of {', '.join(KEYS)}")
-        self.folder = Path(self._take(content, "folder", str))
-        self.configs = tuple(self._take(content, "configs", list, []))
-        self.seeds = tuple(self._take(content, "seeds", list, [0]))
-        self.seed_options = tuple(self._take(content, "seed_options", list, [*SEED_OPTIONS]))
-        self.options: dict[str, Any] = self._take(content, "set", dict, {})
-        self.variants: dict[str, dict[str, Any]] = self._take(content, "variants", dict, {"": {}})
-        self.grid: dict[str, list[Any]] = self._take(content, "grid", dict, None) or {}
-        self.commands = self._take(content, "commands", list, ["fit", "test"])
-        self.table: dict[str, Any] = self._take(content, "table", dict, {})
+        self.folder = Path(self._take(content, "folder", "text"))
+        self.configs = tuple(self._take(content, "configs", "a list of texts", []))
+        self.seeds = tuple(self._take(content, "seeds", "a list of whole numbers", [0]))
+        self.seed_options = tuple(self._take(content, "seed_options", "a list of texts", [*SEED_OPTIONS]))
+        self.options: dict[str, Any] = self._take(content, "set", "a mapping", {})
+        self.variants: dict[str, dict[str, Any]] = self._take(content, "variants", "a mapping", {"": {}})
+        self.grid: dict[str, list[Any]] = self._take(content, "grid", "a mapping", {})
+        self.commands = self._take(content, "commands", "a list", ["fit", "test"])
+        self.table: dict[str, Any] = self._take(content, "table", "a mapping", {})
         self._check()
 
     @property
@@ -136,17 +143,32 @@ class SweepFile:
         line = self.lines.get(place, 1)
         return InputError(f"{self.path}:{line}: {message}")
 
+    def want(self, place: Place, value: Any, kind: str) -> Any:
+        """Return a value if it is of a kind among KINDS.
+
+        Raises:
+            InputError: If it is not, naming its line.
+        """
+        if not KINDS[kind](value):
+            raise self.error(place, f"{': '.join(map(str, place))}: got {value!r}, want {kind}")
+        return value
+
     def runs(self) -> list[Run]:
         """Return all runs, arm by arm.
 
         Raises:
-            InputError: If two would have one name.
+            InputError: If two would have one name, or two seeds would do the same.
         """
         runs = [self._run(arm, seed, options, places) for arm, options, places in self._arms() for seed in self.seeds]
         ((name, count),) = Counter(run.name for run in runs).most_common(1)
         if count > 1:
             place = ("seeds",) if len(set(self.seeds)) < len(self.seeds) else ("grid",)
             raise self.error(place, f"{count} runs of one name {name!r}, want values that tell them apart")
+        for run, other in itertools.pairwise(runs):
+            first, second = run.steps[0], other.steps[0]
+            if run.arm == other.arm and (first.options, first.program) == (second.options, second.program):
+                place = ("seed_options",) if ("seed_options",) in self.lines else ("commands", 0)
+                raise self.error(place, f"{run.name} and {other.name} would do the same, want {{seed}} in it")
         return runs
 
     def _arms(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Place]]]:
@@ -166,17 +188,24 @@ class SweepFile:
         words = {"{seed}": str(seed), "{run}": str(folder)}
         seeded = {**{path: seed for path in self.seed_options}, **options}
         own = {path: filled(value, words) for path, value in seeded.items()}
-        steps = []
+        steps: list[Step] = []
+        fitted = None
         for index, entry in enumerate(self.commands):
             if isinstance(entry, str):
-                resumes = any(step.verb == "fit" for step in steps) and entry != "fit"
-                steps.append(Step(entry, folder, entry, self.configs, own, (), resumes, places))
-                continue
-            extra = {path: filled(value, words) for path, value in entry.get("set", {}).items()}
-            at: dict[str, Place] = {path: ("commands", index, "set", path) for path in extra}
-            program = tuple(filled(entry.get("run", []), words))
-            configs, verb = tuple(entry.get("configs", ())), entry.get("command", "")
-            steps.append(Step(entry["name"], folder / entry["name"], verb, configs, extra, program, False, at))
+                resumes = fitted is not None and entry != "fit"
+                step = Step(entry, folder, entry, self.configs, own, (), resumes, fitted, places, ("configs",))
+            else:
+                at: Place = ("commands", index)
+                extra = {path: filled(value, words) for path, value in (entry.get("set") or {}).items()}
+                program = tuple(str(filled(word, words)) for word in entry.get("run", ()))
+                name, verb, configs = entry["name"], entry.get("command", ""), tuple(entry.get("configs", ()))
+                placed: dict[str, Place] = {path: (*at, "set", path) for path in extra}
+                step = Step(name, folder / name, verb, configs, extra, program, False, fitted, placed, (*at, "configs"))
+            for path, value in step.options.items():
+                if fitted is None and "{checkpoint}" in str(value):
+                    raise self.error(step.places[path], f"{step.name}: {path}: got {{checkpoint}}, want a fit before")
+            fitted = step.folder if step.verb == "fit" else fitted
+            steps.append(step)
         return Run(f"{arm}-{seed}", arm, seed, folder, options, tuple(steps))
 
     def _called(self, path: str, value: Any) -> str:
@@ -187,34 +216,58 @@ class SweepFile:
         return re.sub(r"[^\w.+-]", "_", text.rpartition("/")[2])
 
     def _check(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise self.error(("folder",), f"folder: got {self.folder}, want a folder, but this is a file")
         for key in ("seeds", "commands"):
             if not getattr(self, key):
                 raise self.error((key,), f"{key}: got an empty list, want at least one")
-        for seed in self.seeds:
-            if type(seed) is not int:
-                raise self.error(("seeds",), f"seeds: got {seed!r}, want whole numbers")
+        self._check_options(("set",), self.options)
         self._check_arms()
-        for config in self.configs:
-            if not Path(config).is_file():
-                raise self.error(("configs",), f"configs: got {config}, want a file that exists")
+        self._check_seed_options()
+        self._check_files(("configs",), self.configs)
         for index, entry in enumerate(self.commands):
             self._check_command(("commands", index), entry)
+        names = [entry if isinstance(entry, str) else entry["name"] for entry in self.commands]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise self.error(
+                    ("commands", index), f"commands: got two of one name {name!r}, want names of their own"
+                )
+
+    def _check_files(self, place: Place, configs: Iterable[str]) -> None:
+        for config in configs:
+            if not Path(config).is_file():
+                raise self.error(place, f"configs: got {config}, want a file that exists")
+
+    def _check_options(self, place: Place, options: Any) -> None:
+        for path, value in self.want(place, options, "a mapping").items():
+            self.want((*place, path), value, "text, a number, true, false, null, or lists and mappings of these")
 
     def _check_arms(self) -> None:
         if not self.variants:
             raise self.error(("variants",), "variants: got none, want at least one")
         if not self.grid and ("grid",) in self.lines:
             raise self.error(("grid",), "grid: got none, want dotted paths with lists of values")
+        self._check_options(("grid",), self.grid)
         for path, values in self.grid.items():
             if not (isinstance(values, list) and values):
                 raise self.error(("grid", path), f"grid: {path}: got {values!r}, want a list of values")
         for name, own in self.variants.items():
-            if not isinstance(own, dict):
-                raise self.error(("variants", name), f"variants: {name}: got {own!r}, want options by dotted path")
-            if not re.fullmatch(r"[\w.+=-]*", str(name)):
+            self._check_options(("variants", name), own)
+            if not re.fullmatch(r"[\w.+=-]*", name):
                 raise self.error(("variants", name), f"variants: got {name!r}, want a name of letters, digits, _.+=-")
             for path in own.keys() & self.grid.keys():
                 raise self.error(("variants", name, path), f"{path}: got it here and in the grid, want one of them")
+
+    def _check_seed_options(self) -> None:
+        """Check that no option takes the place of what a seed sets."""
+        arms: dict[Place, dict[str, Any]] = {("variants", name): own for name, own in self.variants.items()}
+        for place, options in {**arms, ("grid",): self.grid, ("set",): self.options}.items():
+            for path, seeded in itertools.product(options, self.seed_options):
+                if f"{seeded}.".startswith(f"{path}."):
+                    raise self.error(
+                        (*place, path), f"{path}: got it here, but it is what a seed sets, want seeds alone"
+                    )
 
     def _check_command(self, place: Place, entry: Any) -> None:
         if isinstance(entry, str):
@@ -225,21 +278,21 @@ class SweepFile:
             raise self.error(place, f"commands: got {entry!r}, want name and some of {', '.join(STEP_KEYS[1:])}")
         if ("run" in entry) == (entry.get("command") in VERBS):
             raise self.error(place, f"commands: {entry['name']}: want either run or command, one of {', '.join(VERBS)}")
-        for config in entry.get("configs", ()):
-            if not Path(config).is_file():
-                raise self.error((*place, "configs"), f"configs: got {config}, want a file that exists")
+        if not re.fullmatch(r"\w[\w.+=-]*", self.want((*place, "name"), entry["name"], "text")):
+            raise self.error((*place, "name"), f"name: got {entry['name']!r}, want letters, digits, _.+=-")
+        self.want((*place, "run"), entry.get("run", []), "a list of words")
+        self._check_options((*place, "set"), entry.get("set") or {})
+        configs = self.want((*place, "configs"), entry.get("configs", []), "a list of texts")
+        self._check_files((*place, "configs"), configs)
 
-    def _take(self, content: dict[str, Any], key: str, kind: type, default: Any = ...) -> Any:
+    def _take(self, content: dict[str, Any], key: str, kind: str, default: Any = ...) -> Any:
         if key not in content:
             if default is ...:
                 raise InputError(f"{self.path}:1: got no entry {key!r}, want one")
             return default
-        value = content[key]
-        if value is None and kind is dict:
+        if content[key] is None and kind == "a mapping":
             return {}
-        if not isinstance(value, kind):
-            raise self.error((key,), f"{key}: got {value!r}, want a {kind.__name__}")
-        return value
+        return self.want((key,), content[key], kind)
 
 
 def filled(value: Any, words: Mapping[str, str]) -> Any:
@@ -255,10 +308,39 @@ def filled(value: Any, words: Mapping[str, str]) -> Any:
     return value
 
 
-class _DuplicateError(Exception):
-    def __init__(self, line: int, name: str) -> None:
-        super().__init__(name)
-        self.line, self.name = line, name
+def _is_plain(value: Any) -> bool:
+    """Say whether a value can stand on a command line; YAML reads an unquoted date as one of Python's."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(entry) for key, entry in value.items())
+    return (
+        all(map(_is_plain, value)) if isinstance(value, list) else value is None or isinstance(value, str | int | float)
+    )
+
+
+def _all(kind: type[Any] | UnionType) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(isinstance(entry, kind) for entry in value)
+
+
+KINDS: dict[str, Callable[[Any], bool]] = {
+    "text": lambda value: isinstance(value, str),
+    "a list": lambda value: isinstance(value, list),
+    "a list of texts": _all(str),
+    "a list of words": _all(str | int | float),
+    "a list of whole numbers": lambda value: isinstance(value, list) and all(type(entry) is int for entry in value),
+    "a mapping": lambda value: isinstance(value, dict),
+    "texts by name": lambda value: isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values()),
+    "text, a number, true, false, null, or lists and mappings of these": _is_plain,
+}
+"""What an entry of the file may have to be."""
+
+
+class _KeyError(Exception):
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+_TEXT_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
@@ -267,8 +349,10 @@ def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
         seen = set()
         for key, value in node.value:
             line, name = key.start_mark.line + 1, key.value
+            if key.tag not in _TEXT_KEYS:
+                raise _KeyError(line, f"got the name {name}, which YAML takes for no text, want it in quotes")
             if name in seen:
-                raise _DuplicateError(line, name)
+                raise _KeyError(line, f"two entries of one name {name!r}, want one")
             seen.add(name)
             yield (*place, name), line
             yield from _lines(value, (*place, name))

@@ -1,21 +1,26 @@
 """A sweep ends the same however it was cut short, and a bad one stops before its first run."""
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from experiments import launch
 from experiments.collect import main as collect
-from experiments.launch import carry_out
+from experiments.launch import arguments, carry_out
 from experiments.sweep import main
 from experiments.sweep_file import SweepFile
+from mvt4g.callbacks.checkpoints import checkpoint_path
 
 ROOT = Path(__file__).parents[2]
 COUNTER = """
@@ -196,6 +201,35 @@ BAD = {
     "no such file": ("configs/debug.yaml", "configs/debag.yaml", 2, "configs/debag.yaml"),
     "no such command": ("head: {}", "head: {}\ncommands: [fitt]", 8, "'fitt'"),
     "no such entry": ("seeds:", "seedz:", 3, "'seedz'"),
+    "an option that a seed sets": ("set: {trainer.max_steps: 2}", "set:\n  seed_everything: 7", 5, "seeds alone"),
+    "an option around one that a seed sets": (
+        "  head: {}", "  head:\n    model.init_args.training: {warmup_steps: 3}", 8, "seeds alone",
+    ),
+    "seeds that set nothing": ("# arms", "seed_options: []", 5, "head-0 and head-1 would do the same"),
+    "a name that is no text": ("  head: {}", "  head: {}\n  off: {a.b: 1}", 8, "got the name off"),
+    "a date": ("set: {trainer.max_steps: 2}", "set:\n  trainer.max_time: 2024-01-01", 5, "datetime.date(2024, 1, 1)"),
+    "a folder that is a file": ("/runs\n", "/sweep.yaml\n", 1, "want a folder"),
+    "a name outside of the run": (
+        "  head: {}", "  head: {}\ncommands:\n  - {name: ../../esc, run: [echo]}", 9, "'../../esc'",
+    ),
+    "two commands of one name": (
+        "  head: {}", "  head: {}\ncommands:\n  - {name: a, run: [echo]}\n  - {name: a, run: [ls]}", 10, "name 'a'",
+    ),
+    "a program in one text": ("  head: {}", "  head: {}\ncommands: [{name: a, run: echo hi}]", 8, "a list of words"),
+    "configurations in one text": (
+        "  head: {}", "  head: {}\ncommands: [{name: a, command: test, configs: configs/debug.yaml}]", 8,
+        "list of texts",
+    ),
+    "a checkpoint of no fit": (
+        "  head: {}", "  head: {}\ncommands:\n  - {name: a, command: test, set: {w.x: '{checkpoint}'}}", 9,
+        "a fit before",
+    ),
+    "two mistakes": (
+        "set: {trainer.max_steps: 2}\n# arms\nvariants:\n  head: {}",
+        "set:\n  model.init_args.training.weight_cor: 1\nvariants:\n  head:\n    trainer.max_stepz: 2",
+        5,
+        "weight_cor",
+    ),
     "not YAML": ("seeds: [0, 1]", "seeds: [0, 1", 4, "want YAML"),
 }  # fmt: skip
 
@@ -252,6 +286,88 @@ def test_a_fit_that_left_no_mark_of_its_end_is_not_done(tmp_path, monkeypatch, c
     for program, failed in (("pass", f"fit: left no {run.folder}/fit.done"), (done, None)):
         monkeypatch.setattr("experiments.launch.arguments", lambda run, step, program=program: ["-c", program])
         assert carry_out(run).failed == failed
+
+
+def test_steps_after_a_fit_of_another_name_take_its_checkpoint(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"""
+folder: {tmp_path}/runs
+configs: [configs/debug.yaml]
+commands:
+  - {{name: base, command: fit, configs: [configs/debug.yaml], set: {{seed_everything: "{{seed}}"}}}}
+  - test
+  - {{name: probe, command: test, set: {{made.up: "{{checkpoint}}"}}}}
+""")
+    (run,) = SweepFile(path).runs()
+    base, last = run.folder / "base", checkpoint_path(run.folder / "base", 4)
+    last.parent.mkdir(parents=True)
+    last.touch()
+    fit, test, probe = (arguments(run, step) for step in run.steps)
+    assert fit[fit.index("--ckpt_path") + 1] == "last"
+    assert test[test.index("--ckpt_path") + 1] == str(base)
+    assert f"--made.up={last}" in probe
+    assert "--ckpt_path" not in probe
+
+
+def test_one_run_in_trouble_is_not_that_of_the_others(tmp_path, monkeypatch, capsys):
+    def call(run, *rest, plain=launch._call):
+        if run.seed == 0:
+            raise RuntimeError("made up")
+        return plain(run, *rest)
+
+    monkeypatch.setattr(launch, "_call", call)
+    assert main([str(counting(tmp_path, (2,)))]) == 1
+    assert "failed: goal=2-0 (RuntimeError: made up)" in capsys.readouterr().out
+    assert contents(tmp_path, "result").keys() == {"goal=2-1"}
+
+
+def test_waiting_for_another_sweep_is_told_and_can_be_stopped(tmp_path, capsys):
+    run, *_ = SweepFile(counting(tmp_path, (2,))).runs()
+    run.folder.mkdir(parents=True)
+    stop = threading.Event()
+    with (run.folder / ".lock").open("w") as lock, ThreadPoolExecutor() as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = pool.submit(carry_out, run, None, stop)
+        while not (told := capsys.readouterr().out):
+            time.sleep(0.01)
+        stop.set()
+        assert waiting.result(timeout=10).failed == "stopped"
+    assert told == "goal=2-0: waiting for a process of another sweep that is at work on it\n"
+    assert not (run.folder / "starts").exists()
+    assert carry_out(run).failed is None, "once the other has let go"
+
+
+def test_the_trainer_hears_nothing_of_a_slurm_job(tmp_path, monkeypatch):
+    path, heard = tmp_path / "sweep.yaml", "import os; print(sorted(key for key in os.environ if 'SLURM' in key))"
+    path.write_text(f"""
+folder: {tmp_path}/runs
+configs: [configs/debug.yaml]
+commands: [validate, {{name: program, run: [python, -c, "{heard}"]}}]
+""")
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.setattr(launch, "arguments", lambda run, step: list(step.program) or ["-c", heard])
+    (run,) = SweepFile(path).runs()
+    assert carry_out(run).failed is None
+    lines = (run.folder / "log.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("$")] == ["[]", "['SLURM_NTASKS']"]
+
+
+def test_jobs_of_slurm(tmp_path, monkeypatch, capsys):
+    path = counting(tmp_path, (2,))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main([str(path), "--launcher", "slurm"]) == 2
+    assert "--launcher: got slurm, but Could not detect" in capsys.readouterr().err
+    (tmp_path / "srun").write_text("#!/bin/sh")
+    (tmp_path / "srun").chmod(0o755)
+    for bad in ("slurm_partitionn=gpu", "timeout_min=soon"):
+        assert main([str(path), "--launcher", "slurm", "--slurm", bad]) == 2
+        assert "--slurm: got {" in capsys.readouterr().err
+    launcher = launch.SubmititLauncher(tmp_path / "submitit", 3, None, "slurm", {"slurm_partition": "gpu"})
+    settings = launcher.executor._executor.parameters
+    assert (settings["array_parallelism"], settings["partition"], settings["time"]) == (3, "gpu", 24 * 60)
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    assert main([str(path), "--launcher", "slurm"]) == 2
+    assert "without submitit" in capsys.readouterr().err
 
 
 def test_chosen_runs_alone(tmp_path, capsys):
