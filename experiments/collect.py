@@ -15,23 +15,33 @@ an event file that TensorBoard's HParams tab reads. Runs that did not finish are
 
 import argparse
 import csv
+import difflib
 import fnmatch
 import json
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.launch import is_finished
 from experiments.plots import dot_plot
 from experiments.sweep_file import Run, SweepFile
 from mvt4g.formats.atomic import appearing
 from mvt4g.types import InputError
 
 BETTER = ("higher", "lower", "neither")
-TABLE_KEYS = ("control", "scores", "curves", "pictures", "title", "about")
+TABLE_KEYS = {
+    "control": "text",
+    "scores": "a mapping",
+    "curves": "a list of texts",
+    "pictures": "texts by name",
+    "title": "text",
+    "about": "text",
+}
+"""What the file's ``table`` may hold, and of what kind it is."""
 MINUS = "−"
 
 
@@ -50,8 +60,8 @@ class Score:
     better: str
 
     def best(self, values: Sequence[float]) -> float:
-        """Return the best of some values, NaN for none."""
-        known = [value for value in values if not math.isnan(value)]
+        """Return the best of some values, NaN for none; one that is not finite is none."""
+        known = [value for value in values if math.isfinite(value)]
         if not known:
             return math.nan
         return min(known) if self.better == "lower" else max(known)
@@ -71,33 +81,58 @@ class Results:
         self.control, self.scores = self._control(), self._scores()
         self.values: dict[tuple[str, int, str], float] = {}
         self.unfinished: list[Run] = []
+        known: set[str] = set()
         for run in self.runs:
-            metrics = run_metrics(run)
-            if not metrics:
+            finished = is_finished(run)
+            metrics = run_metrics(run) if finished else {}
+            known |= metrics.keys()
+            if not finished:
                 self.unfinished.append(run)
             for score in self.scores:
                 found = [value for key, value in metrics.items() if fnmatch.fnmatchcase(key, score.key)]
                 self.values[run.arm, run.seed, score.label] = score.best(found)
+        if {run.arm for run in self.runs if run not in self.unfinished} == set(
+            self.arms
+        ):  # arms differ in what they log
+            self._check_keys(known)
 
     def of(self, arm: str, score: Score) -> list[float]:
         """Return an arm's values over the seeds, without the missing ones."""
         values = [self.values[arm, seed, score.label] for seed in self.seeds]
         return [value for value in values if not math.isnan(value)]
 
-    def differences(self, arm: str, score: Score) -> list[float]:
-        """Return arm minus control of every seed that both have."""
+    def pairs(self, arm: str, score: Score) -> list[tuple[float, float]]:
+        """Return the values of arm and control of every seed that both have."""
         pairs = [(self.values[arm, seed, score.label], self.values[self.control, seed, score.label])
                  for seed in self.seeds]  # fmt: skip
-        return [ours - theirs for ours, theirs in pairs if not math.isnan(ours - theirs)]
+        return [(ours, theirs) for ours, theirs in pairs if not math.isnan(ours - theirs)]
+
+    def best_arms(self, score: Score) -> list[str]:
+        """Return the arms with the best mean, of those with the most seeds: one lucky seed is not the best of three."""
+        if score.better == "neither":
+            return []
+        values = {arm: self.of(arm, score) for arm in self.arms}
+        most = max(map(len, values.values()))
+        means = {arm: _mean(own) for arm, own in values.items() if own and len(own) == most}
+        return [arm for arm, mean in means.items() if mean == score.best(list(means.values()))]
 
     def differing_options(self) -> list[str]:
         """Return the options that are not the same in all arms."""
         paths = dict.fromkeys(path for run in self.runs for path in run.options)
         return [path for path in paths if len({json.dumps(run.options.get(path, "")) for run in self.runs}) > 1]
 
+    def _check_keys(self, known: Collection[str]) -> None:
+        for score in self.scores:
+            if not any(fnmatch.fnmatchcase(key, score.key) for key in known):
+                near = difflib.get_close_matches(score.key, known, n=1, cutoff=0.0)[0]
+                place = ("table", "scores", score.label)
+                raise self.sweep.error(place, f"{score.label}: got {score.key}, which no run has, want one as {near}")
+
     def _control(self) -> str:
-        for key in self.sweep.table.keys() - set(TABLE_KEYS):
-            raise self.sweep.error(("table", key), f"table: got {key!r}, want some of {', '.join(TABLE_KEYS)}")
+        for key, value in self.sweep.table.items():
+            if key not in TABLE_KEYS:
+                raise self.sweep.error(("table", key), f"table: got {key!r}, want some of {', '.join(TABLE_KEYS)}")
+            self.sweep.want(("table", key), value, TABLE_KEYS[key])
         control = self.sweep.table.get("control", self.arms[0])
         if control not in self.arms:
             raise self.sweep.error(("table", "control"), f"control: got {control!r}, want one of {self.arms}")
@@ -108,22 +143,19 @@ class Results:
         if not (isinstance(entries, dict) and entries):
             raise self.sweep.error(("table",), "table: got no scores, want scores: {LABEL: [KEY, higher]}")
         for label, entry in entries.items():
-            if not (isinstance(entry, list) and len(entry) == 2 and entry[1] in BETTER):
+            if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str) and entry[1] in BETTER):
                 place = ("table", "scores", label)
                 raise self.sweep.error(place, f"{label}: got {entry!r}, want [KEY, one of {', '.join(BETTER)}]")
         return [Score(label, *entry) for label, entry in entries.items()]
 
 
 def run_metrics(run: Run) -> dict[str, float]:
-    """Return a run's scores, null as NaN, with the last values of its fit's events; empty until all tests are done."""
+    """Return a finished run's scores, null as NaN, with the last values of its fit's events."""
     found: dict[str, float] = {}
     for step in run.steps:
         if step.verb == "test":
-            path = step.folder / "test" / "metrics.json"
-            if not path.exists():
-                return {}
             prefix = "" if step.folder == run.folder else f"{step.name}/"
-            read = json.loads(path.read_text())
+            read = json.loads((step.folder / "test" / "metrics.json").read_text())
             found |= {prefix + key: math.nan if value is None else value for key, value in read.items()}
     return {**{tag: curve[-1][1] for tag, curve in curves(run).items()}, **found}
 
@@ -144,17 +176,14 @@ def tables(results: Results) -> str:
     """Return the table of means and that of paired differences, as Markdown."""
     labels = [score.label for score in results.scores]
     head = ["| |" + "|".join(f" {label} " for label in labels) + "|", "|---|" + "---:|" * len(labels)]
-    best = {score.label: score.best([_mean(results.of(arm, score)) for arm in results.arms])
-            for score in results.scores}  # fmt: skip
+    best = {score.label: results.best_arms(score) for score in results.scores}
     seeds = f"{len(results.seeds)} seed{'s' if len(results.seeds) > 1 else ''}"
     lines = [f"Mean ± standard deviation over {seeds}, best in bold.", "", *head]
     for arm in results.arms:
         cells = []
         for score in results.scores:
-            values = results.of(arm, score)
-            cell = _spread(values, len(results.seeds))
-            marked = score.better != "neither" and values and _mean(values) == best[score.label]
-            cells.append(f"**{cell}**" if marked else cell)
+            cell = _spread(results.of(arm, score), len(results.seeds))
+            cells.append(f"**{cell}**" if arm in best[score.label] else cell)
         lines.append(f"| {arm} |" + "|".join(f" {cell} " for cell in cells) + "|")
     lines += [
         "",
@@ -258,10 +287,11 @@ def _spread(values: Sequence[float], wanted: int) -> str:
 
 
 def _difference(results: Results, arm: str, score: Score) -> str:
-    differences = results.differences(arm, score)
-    if not differences:
+    pairs = results.pairs(arm, score)
+    if not pairs:
         return "n/a"
-    mean, control = _mean(differences), _mean(results.of(results.control, score))
+    differences = [ours - theirs for ours, theirs in pairs]
+    mean, control = _mean(differences), _mean([theirs for _, theirs in pairs])
     digits = _digits(control)
     text = f"{mean:+.{digits}f}"
     if len(differences) > 1:

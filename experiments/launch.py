@@ -107,7 +107,11 @@ def check_record(run: Run) -> None:
     found, wanted = yaml.safe_load(path.read_text()), record(run)
     common = found["steps"].keys() & wanted["steps"].keys()
     before, now = (
-        dict(flat_items({**content, "steps": {name: content["steps"][name] for name in common}}))
+        {
+            key: value
+            for key, value in flat_items({**content, "steps": {name: content["steps"][name] for name in common}})
+            if not (key.endswith(".program") and value == [])  # which records of before do not say
+        }
         for content in (found, wanted)
     )
     missing = object()  # null is a value, and no option is another thing

@@ -100,13 +100,14 @@ def dot_plot(panels: Sequence[tuple[str, Mapping[str, Sequence[float]]]], column
 def curve_plot(title: str, arms: Mapping[str, Sequence[Points]], size: tuple[int, int] = (460, 260)) -> Image.Image:
     """Return a line an arm: the mean of its seeds where all have a value, each seed faint behind it.
 
-    An arm without runs has no line, but keeps its colour.
+    An arm without runs has no line, but keeps its colour; a value that is not finite is left out.
     """
+    arms = {arm: [[point for point in run if math.isfinite(point[1])] for run in runs] for arm, runs in arms.items()}
     width, height = (side * SCALE for side in size)
     label = max(font().getlength(arm) for arm in arms) + 30 * SCALE
     image = Image.new("RGB", (int(width + label), height), PAPER)
     draw = ImageDraw.Draw(image)
-    points = [point for runs in arms.values() for run in runs for point in run if math.isfinite(point[1])]
+    points = [point for runs in arms.values() for run in runs for point in run]
     draw.text((50 * SCALE, 20 * SCALE), title, fill=INK, font=font(), anchor="ls")
     if not points:
         return image

@@ -39,6 +39,7 @@ def write_run(folder: Path, name: str) -> None:
     (test / "media").mkdir(parents=True)
     metrics = {"test/psnr": psnr, "test/error": error, "test/layer0/pck": 0.5, "test/layer1/pck": layer}
     (test / "metrics.json").write_text(json.dumps(metrics))
+    (test.parent / "fit.done").touch()
     (test.parent / "times.json").write_text(json.dumps({"fit": {"cpu_s": 30.0}, "test": {"cpu_s": 20.0}}))
     frames = [Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in (0, 255)]
     frames[0].save(test / "media" / "videos-00000004.gif", save_all=True, append_images=frames[1:])
@@ -96,6 +97,34 @@ def test_the_table_by_hand(tmp_path):
     )
 
 
+def test_an_arm_of_one_seed_is_no_best_and_shares_are_of_the_seeds_that_pair(tmp_path):
+    sweep = sweep_of(tmp_path, ["plain-0", "plain-1", "plain-2", "extra-2"])
+    text = tables(Results(sweep))
+    assert "| plain | **12.00 ± 2.00** | **0.500 ± 0.000 (n = 2)** | **2.000 ± 1.000** |" in text
+    assert "| extra | 13.00 (n = 1) | 0.250 (n = 1) |" in text
+    assert "| extra | −1.00 (−7 %, 0/1) | n/a |" in text, "of the 14 of the same seed, not of the 12 of all"
+    (tmp_path / "runs" / "extra-2" / "fit.done").unlink()
+    assert "Not finished: extra-0, extra-1, extra-2." in tables(Results(sweep)), "its test alone is not all of it"
+
+
+def test_a_score_that_is_not_finite_is_none(tmp_path, capsys):
+    sweep = sweep_of(tmp_path, [*SCORES])
+    with SummaryWriter(str(tmp_path / "runs" / "plain-1")) as writer:
+        writer.add_scalar("train/loss_diff", float("inf"), 3)
+    assert "| 10.00 ± 2.83 (n = 2) |" in tables(Results(sweep)), "what was finite before the end is not its last value"
+    assert write_report([str(sweep.path), "--out", str(tmp_path / "report.html")]) == 0
+
+
+def test_a_key_that_no_run_has_is_told_with_the_nearest(tmp_path):
+    sweep = sweep_of(tmp_path, [])
+    sweep.path.write_text(sweep.path.read_text().replace("test/psnr", "test/psnrr"))
+    write_run(tmp_path, "plain-0")
+    assert Results(SweepFile(sweep.path)).unfinished, "the other arm may have it"
+    write_run(tmp_path, "extra-1")
+    with pytest.raises(InputError, match=r"sweep.yaml:12: PSNR: got test/psnrr, which no run has, want .* test/psnr$"):
+        Results(SweepFile(sweep.path))
+
+
 def test_the_table_does_not_depend_on_the_order_of_runs(tmp_path, capsys):
     found = {}
     for order in (1, -1):
@@ -147,6 +176,9 @@ def test_hparams_of_every_run(tmp_path, capsys):
         ("control: plain", "control: plane", 10),
         ("[test/psnr, higher]", "[test/psnr, up]", 12),
         ("  curves", "  curvs", 16),
+        ("title: Made <up>", "title: 2024", 9),
+        ("curves: [train/loss_diff]", "curves: train/loss_diff", 16),
+        ('pictures: {generated: "test/media/videos-*.gif"}', "pictures: [a]", 17),
     ],
 )
 def test_a_bad_table_entry_names_its_line(tmp_path, old, new, line):

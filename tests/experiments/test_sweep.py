@@ -17,7 +17,7 @@ import yaml
 
 from experiments import launch
 from experiments.collect import main as collect
-from experiments.launch import arguments, carry_out
+from experiments.launch import arguments, carry_out, check_record, record
 from experiments.sweep import main
 from experiments.sweep_file import SweepFile
 from mvt4g.callbacks.checkpoints import checkpoint_path
@@ -276,6 +276,18 @@ def test_null_is_another_option_than_none(tmp_path, capsys):
         was, got = ("'not set'", "None") if now else ("None", "'not set'")
         assert f"options.made.up.head (was {was}, got {got})" in capsys.readouterr().err
         shutil.rmtree(tmp_path / "runs")
+
+
+def test_a_record_of_before_programs_were_kept_is_that_of_the_same_run(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"folder: {tmp_path}/runs\nconfigs: [configs/debug.yaml]\ncommands: [fit]\n")
+    (run,) = SweepFile(path).runs()
+    kept = record(run)
+    del kept["steps"]["fit"]["program"]
+    run.folder.mkdir(parents=True)
+    (run.folder / "config.yaml").touch()
+    (run.folder / "run.yaml").write_text(yaml.safe_dump(kept))
+    check_record(run)
 
 
 def test_a_fit_that_left_no_mark_of_its_end_is_not_done(tmp_path, monkeypatch, capsys):
