@@ -28,11 +28,6 @@ SCORES = {
 """PSNR, error and the better of two layers, by run."""
 
 
-@pytest.fixture(autouse=True)
-def _at_the_root(monkeypatch):
-    monkeypatch.chdir(ROOT)
-
-
 def write_run(folder: Path, name: str) -> None:
     psnr, error, layer = SCORES[name]
     test = folder / "runs" / name / "test"
