@@ -165,8 +165,7 @@ class SweepFile:
             place = ("seeds",) if len(set(self.seeds)) < len(self.seeds) else ("grid",)
             raise self.error(place, f"{count} runs of one name {name!r}, want values that tell them apart")
         for run, other in itertools.pairwise(runs):
-            first, second = run.steps[0], other.steps[0]
-            if run.arm == other.arm and (first.options, first.program) == (second.options, second.program):
+            if run.arm == other.arm and _work(run) == _work(other):
                 place = ("seed_options",) if ("seed_options",) in self.lines else ("commands", 0)
                 raise self.error(place, f"{run.name} and {other.name} would do the same, want {{seed}} in it")
         return runs
@@ -276,8 +275,10 @@ class SweepFile:
             return
         if not (isinstance(entry, dict) and entry.keys() <= set(STEP_KEYS) and "name" in entry):
             raise self.error(place, f"commands: got {entry!r}, want name and some of {', '.join(STEP_KEYS[1:])}")
-        if ("run" in entry) == (entry.get("command") in VERBS):
+        if ("run" in entry) == ("command" in entry) or entry.get("command", VERBS[0]) not in VERBS:
             raise self.error(place, f"commands: {entry['name']}: want either run or command, one of {', '.join(VERBS)}")
+        if "run" in entry and (given := entry.keys() & {"configs", "set"}):
+            raise self.error((*place, min(given)), f"{min(given)}: got it beside run, want it with a command alone")
         if not re.fullmatch(r"\w[\w.+=-]*", self.want((*place, "name"), entry["name"], "text")):
             raise self.error((*place, "name"), f"name: got {entry['name']!r}, want letters, digits, _.+=-")
         self.want((*place, "run"), entry.get("run", []), "a list of words")
@@ -315,6 +316,11 @@ def _is_plain(value: Any) -> bool:
     return (
         all(map(_is_plain, value)) if isinstance(value, list) else value is None or isinstance(value, str | int | float)
     )
+
+
+def _work(run: Run) -> list[Any]:
+    """Return what a run's commands are told, or its programs where it has no command; the folder of each is its own."""
+    return [step.options for step in run.steps if step.verb] or [step.program for step in run.steps]
 
 
 def _all(kind: type[Any] | UnionType) -> Callable[[Any], bool]:

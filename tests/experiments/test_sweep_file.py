@@ -37,6 +37,16 @@ commands: [fit, test, {name: probe, command: test, configs: [configs/debug.yaml]
     assert probe.options == {"model.weights": "{checkpoint}"}, "known once the fit has run"
 
 
+def test_a_program_that_all_seeds_share_may_come_first(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"""
+folder: {tmp_path}/runs
+seeds: [0, 1]
+commands: [{{name: prepare, run: [make, 7]}}, fit]
+""")
+    assert [run.steps[0].program for run in SweepFile(path).runs()] == [("make", "7")] * 2
+
+
 def test_steps_after_a_fit_of_another_name_take_its_checkpoint(tmp_path):
     path = tmp_path / "sweep.yaml"
     path.write_text(f"""
@@ -92,6 +102,13 @@ BAD = {
         "  head: {}", "  head:\n    model.init_args.training: {warmup_steps: 3}", 8, "seeds alone",
     ),
     "seeds that set nothing": ("# arms", "seed_options: []", 5, "head-0 and head-1 would do the same"),
+    "seeds that set nothing, in a folder of their own": (
+        "# arms", "seed_options: []\ncommands: [fit, {name: plot, run: [echo, '{run}']}]", 5, "would do the same",
+    ),
+    "options of a program": (
+        "  head: {}", "  head: {}\ncommands:\n  - name: a\n    run: [echo]\n    set: {a.b: 1}", 11, "beside run",
+    ),
+    "two commands in one": ("  head: {}", "  head: {}\ncommands: [{name: a, run: [ls], command: x}]", 8, "either"),
     "a name that is no text": ("  head: {}", "  head: {}\n  off: {a.b: 1}", 8, "got the name off"),
     "a date": ("set: {trainer.max_steps: 2}", "set:\n  trainer.max_time: 2024-01-01", 5, "datetime.date(2024, 1, 1)"),
     "a folder that is a file": ("/runs\n", "/sweep.yaml\n", 1, "want a folder"),
