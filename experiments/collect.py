@@ -91,9 +91,8 @@ class Results:
             for score in self.scores:
                 found = [value for key, value in metrics.items() if fnmatch.fnmatchcase(key, score.key)]
                 self.values[run.arm, run.seed, score.label] = score.best(found)
-        if {run.arm for run in self.runs if run not in self.unfinished} == set(
-            self.arms
-        ):  # arms differ in what they log
+        begun = {run.arm for run in self.runs if run not in self.unfinished}
+        if begun == set(self.arms):  # which differ in what they log
             self._check_keys(known)
 
     def of(self, arm: str, score: Score) -> list[float]:

@@ -215,8 +215,9 @@ class SweepFile:
         return re.sub(r"[^\w.+-]", "_", text.rpartition("/")[2])
 
     def _check(self) -> None:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise self.error(("folder",), f"folder: got {self.folder}, want a folder, but this is a file")
+        there = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise self.error(("folder",), f"folder: got {self.folder}, want a folder, but {there} is a file")
         for key in ("seeds", "commands"):
             if not getattr(self, key):
                 raise self.error((key,), f"{key}: got an empty list, want at least one")
@@ -281,7 +282,8 @@ class SweepFile:
             raise self.error((*place, min(given)), f"{min(given)}: got it beside run, want it with a command alone")
         if not re.fullmatch(r"\w[\w.+=-]*", self.want((*place, "name"), entry["name"], "text")):
             raise self.error((*place, "name"), f"name: got {entry['name']!r}, want letters, digits, _.+=-")
-        self.want((*place, "run"), entry.get("run", []), "a list of words")
+        if "run" in entry:
+            self.want((*place, "run"), entry["run"], "a list of words")
         self._check_options((*place, "set"), entry.get("set") or {})
         configs = self.want((*place, "configs"), entry.get("configs", []), "a list of texts")
         self._check_files((*place, "configs"), configs)
@@ -331,7 +333,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "text": lambda value: isinstance(value, str),
     "a list": lambda value: isinstance(value, list),
     "a list of texts": _all(str),
-    "a list of words": _all(str | int | float),
+    "a list of words": lambda value: bool(value) and _all(str | int | float)(value),
     "a list of whole numbers": lambda value: isinstance(value, list) and all(type(entry) is int for entry in value),
     "a mapping": lambda value: isinstance(value, dict),
     "texts by name": lambda value: isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values()),

@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard import SummaryWriter
 
 from experiments.collect import Results, main, tables
-from experiments.plots import mean_curve, padded_range, round_values
+from experiments.plots import curve_plot, mean_curve, padded_range, round_values
 from experiments.report import main as write_report
 from experiments.sweep_file import SweepFile
 from mvt4g.types import InputError
@@ -185,6 +186,8 @@ def test_a_bad_table_entry_names_its_line(tmp_path, old, new, line):
 
 def test_curves_and_axes():
     assert mean_curve([[(0, 1.0), (1, 3.0), (2, 9.0)], [(0, 3.0), (1, 5.0)]]) == [(0, 2.0), (1, 4.0)]
+    broken, whole = ([[(0, 1.0), *between, (2, 3.0)]] for between in ([(1, math.inf)], []))
+    assert curve_plot("a", {"b": broken}).tobytes() == curve_plot("a", {"b": whole}).tobytes()
     assert round_values(0.0, 1.0) == [0.0, 0.5, 1.0]
     assert round_values(-0.13, 0.25) == [-0.1, 0.0, 0.1, 0.2]
     assert padded_range([2.0, 2.0]) == (1.0, 3.0)

@@ -111,7 +111,9 @@ BAD = {
     "two commands in one": ("  head: {}", "  head: {}\ncommands: [{name: a, run: [ls], command: x}]", 8, "either"),
     "a name that is no text": ("  head: {}", "  head: {}\n  off: {a.b: 1}", 8, "got the name off"),
     "a date": ("set: {trainer.max_steps: 2}", "set:\n  trainer.max_time: 2024-01-01", 5, "datetime.date(2024, 1, 1)"),
-    "a folder that is a file": ("/runs\n", "/sweep.yaml\n", 1, "want a folder"),
+    "a folder that is a file": ("/runs\n", "/sweep.yaml\n", 1, "sweep.yaml is a file"),
+    "a folder in a file": ("/runs\n", "/sweep.yaml/runs\n", 1, "sweep.yaml is a file"),
+    "no program": ("  head: {}", "  head: {}\ncommands: [{name: a, run: []}]", 8, "a list of words"),
     "a name outside of the run": (
         "  head: {}", "  head: {}\ncommands:\n  - {name: ../../esc, run: [echo]}", 9, "'../../esc'",
     ),
