@@ -7,6 +7,7 @@ import importlib
 import json
 import logging
 import os
+import re
 import sys
 import typing
 import warnings
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import Namespace
+from jsonargparse.typing import register_type
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -60,6 +62,18 @@ SETTLED = {"weights_only", "return_predictions"}
 """Options of the trainer's methods that leave no choice here: see ``_prepare_subcommand_kwargs``."""
 
 
+def _path_text(path: Path) -> str:
+    """Return a path as it is written to a run's config.yaml.
+
+    Raises:
+        TypeError: If it is none: jsonargparse's own makes text of anything, of null and of a list of paths too.
+    """
+    return os.fspath(path)
+
+
+register_type(Path, _path_text, Path)
+
+
 class OneLineParser(LightningArgumentParser):
     """Parser whose errors are one line: a misspelt nested key would print 60 lines otherwise.
 
@@ -78,6 +92,11 @@ class OneLineParser(LightningArgumentParser):
         if not self.exit_on_error:
             super().error(message, ex)
         raise InputError(innermost(message)) from ex
+
+    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:  # type: ignore[override]
+        """Parse; the null of an option within an option comes from jsonargparse as the word None."""
+        given = args if args is None else [re.sub(r"^(--[^=]+)=None$", r"\1=null", arg) for arg in args]
+        return super().parse_args(given, *rest, **named)
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
         """Parse a configuration file.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 EXPERIMENTS = Path(__file__).parents[2] / "configs" / "experiment"
 CONFIGS = sorted(path for path in EXPERIMENTS.glob("*.yaml") if path.stem != "probe")  # goes on top of others
@@ -24,3 +25,18 @@ def test_experiment_trains_a_step(mvt4g, tmp_path, config):
 
 def test_there_is_an_experiment():
     assert "demo" in {path.stem for path in CONFIGS}
+
+
+@pytest.mark.parametrize("form", [lambda key, value: (f"--{key}={value}",), lambda key, value: (f"--{key}", value)])
+def test_null_paths_and_lists_of_them_are_recorded_as_what_they_are(mvt4g, capsys, form):
+    """jsonargparse alone makes the words None and [PosixPath('a'), ...] of them, a level or two down."""
+    weights, guidance = "model.init_args.backbone.init_args.weights", "model.init_args.evaluation.guidance"
+    given = {weights: "[a.pth,b.pth]", f"{guidance}.text": "null", f"{guidance}.prompt": "null"}
+    options = [part for key, value in given.items() for part in form(key, value)]
+    earlier = form(f"{guidance}.text", "c.safetensors")
+    for last, recorded in ((form(weights, "[a.pth,b.pth]"), ["a.pth", "b.pth"]), (form(weights, "null"), None)):
+        with pytest.raises(SystemExit):
+            mvt4g("fit", "-c", "configs/debug.yaml", "--run", "run", *earlier, *options, *last, "--print_config")
+        made = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
+        assert made["backbone"]["init_args"]["weights"] == recorded
+        assert (made["evaluation"]["guidance"]["text"], made["evaluation"]["guidance"]["prompt"]) == (None, None)
