@@ -1,6 +1,7 @@
 """Memory and arithmetic of a training step at full size, counted and not measured: no GPU and no weights are needed.
 
     python -m experiments.benchmarks.memory_count [--recipe recammaster] [--ranks 8] [--frames 81] [--size 480 832]
+                                                  [--sampling]
 
 A step of the recipe's own backbone, head and L_corr (configs/backbone) runs on fake tensors, which have shapes and no
 numbers. After every operation the bytes of all living tensors are added up; the peak is their largest sum within a
@@ -196,6 +197,23 @@ def count_memory(recipe: str, ranks: int, frames: int, size: Sequence[int]) -> d
     return {**held, "activations at the peak": peak - sum(held.values()), "peak": peak}
 
 
+def count_sampling(recipe: str, frames: int, size: Sequence[int]) -> dict[str, float]:
+    """Return GiB of one GPU that samples a clip in bf16-mixed: the weights, fp32, and the peak of a forward."""
+    seen = LiveBytes()
+    built = build(recipe)
+    backbone = built.model.backbone
+    with FakeTensorMode(allow_non_fake_inputs=True), seen, torch.no_grad():
+        backbone.to_empty(device="cpu")
+        batch = one_clip(built, frames, size)
+        reference, target = batch.latents.unbind(1)
+        seen.peak = 0
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            encoded = backbone.encode_cameras(batch.cameras, *target.shape[2:])
+            backbone(target, reference, torch.rand(1), encoded, batch.text)
+        weights, peak = gib(backbone.parameters()), seen.peak / GIB
+    return {"weights": weights, "activations at the peak": peak - weights, "peak": peak}
+
+
 def count_flops(recipe: str, frames: int, size: Sequence[int]) -> dict[str, float]:
     """Return TFLOP of a forward on all frames of both views, attention's share of it, and TFLOP of a whole step."""
     built = build(recipe)
@@ -239,6 +257,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=81)
     parser.add_argument("--size", type=int, nargs=2, default=(480, 832), metavar=("H", "W"))
     parser.add_argument("--no_flops", action="store_true")
+    parser.add_argument("--sampling", action="store_true", help="a forward without gradients instead, on one GPU")
     given = parser.parse_args()
     dist.init_process_group("fake", rank=0, world_size=given.ranks, store=FakeStore())
     model = build(given.recipe).model
@@ -246,10 +265,16 @@ def main() -> None:
     tokens = num_tokens(model.backbone, given.frames, given.size)
     print(f"{given.recipe}, {given.frames} frames of {given.size[0]}x{given.size[1]}: {tokens:,} tokens a clip")
     print(f"{trainable.numbers:,} parameters train, {frozen.numbers:,} are frozen; codec not among them")
-    print(f"\nGiB a GPU, one clip a GPU, {given.ranks} rank(s), counted")
-    for name, value in count_memory(given.recipe, given.ranks, given.frames, given.size).items():
+    what = "sampling" if given.sampling else f"{given.ranks} rank(s)"
+    print(f"\nGiB a GPU, one clip a GPU, {what}, counted")
+    counted = (
+        count_sampling(given.recipe, given.frames, given.size)
+        if given.sampling
+        else count_memory(given.recipe, given.ranks, given.frames, given.size)
+    )
+    for name, value in counted.items():
         print(f"{name:28}{value:8.2f}")
-    if not given.no_flops:
+    if not given.no_flops and not given.sampling:
         found = count_flops(given.recipe, given.frames, given.size)
         print(f"\nTFLOP, counted: forward {found['forward']:.1f} ({found['attention']:.1%} attention),", end=" ")
         print(f"training step {found['step']:.0f}")
