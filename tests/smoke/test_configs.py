@@ -27,16 +27,14 @@ def test_there_is_an_experiment():
     assert "demo" in {path.stem for path in CONFIGS}
 
 
-@pytest.mark.parametrize("form", [lambda key, value: (f"--{key}={value}",), lambda key, value: (f"--{key}", value)])
-def test_null_paths_and_lists_of_them_are_recorded_as_what_they_are(mvt4g, capsys, form):
+def test_null_paths_and_lists_of_them_are_recorded_as_what_they_are(mvt4g, capsys):
     """jsonargparse alone makes the words None and [PosixPath('a'), ...] of them, a level or two down."""
-    weights, guidance = "model.init_args.backbone.init_args.weights", "model.init_args.evaluation.guidance"
-    given = {weights: "[a.pth,b.pth]", f"{guidance}.text": "null", f"{guidance}.prompt": "null"}
-    options = [part for key, value in given.items() for part in form(key, value)]
-    earlier = form(f"{guidance}.text", "c.safetensors")
-    for last, recorded in ((form(weights, "[a.pth,b.pth]"), ["a.pth", "b.pth"]), (form(weights, "null"), None)):
+    weights, guidance = "--model.init_args.backbone.init_args.weights", "--model.init_args.evaluation.guidance"
+    null = (f"{guidance}.text", "a.safetensors", f"{guidance}.text", "null", f"{guidance}.prompt=null")
+    for last, recorded in (("[a.pth, b.pth]", ["a.pth", "b.pth"]), ("null", None)):
         with pytest.raises(SystemExit):
-            mvt4g("fit", "-c", "configs/debug.yaml", "--run", "run", *earlier, *options, *last, "--print_config")
+            mvt4g("fit", "-c", "configs/debug.yaml", "--run", "run", *null, weights, "c.pth", weights, last,
+                  "--print_config")  # fmt: skip
         made = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
         assert made["backbone"]["init_args"]["weights"] == recorded
         assert (made["evaluation"]["guidance"]["text"], made["evaluation"]["guidance"]["prompt"]) == (None, None)
