@@ -7,6 +7,7 @@ import torch
 
 from mvt4g.matching.reading import read_attention
 from mvt4g.matching.rows import argmax_matches, cycle_consistent, frame_attention
+from mvt4g.types import InputError
 from tests.matching.test_rows import coded_tap, make_queries, make_tap, shifted_grids
 
 
@@ -74,10 +75,17 @@ def test_the_first_of_equals_is_the_match():
     assert not heads.cells.any()
 
 
-def test_values_that_are_not_finite_end_in_no_error():
+def test_logits_beyond_all_numbers_end_in_no_error():
     tap = make_tap()
-    mean, _ = read_attention(replace(tap, key=torch.full_like(tap.key, torch.nan)), make_queries(tap))
-    assert mean.mass.isnan().all()
+    huge = replace(tap, query=1e30 * tap.query.float(), key=1e30 * tap.key.float(), rotary=tap.rotary.float())
+    mean, _ = read_attention(huge, make_queries(tap))
+    assert mean.mass.isnan().any()
+
+
+def test_values_that_are_not_finite_are_refused():
+    tap = make_tap()
+    with pytest.raises(InputError, match="tap of layer 0: got queries or keys that are not finite"):
+        read_attention(replace(tap, key=torch.full_like(tap.key, torch.nan)), make_queries(tap))
 
 
 def test_finds_content_where_it_went():
