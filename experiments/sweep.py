@@ -55,12 +55,14 @@ def main(args: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(f"sweep: {' '.join(str(error).split())}\n")
         return EXIT_BAD_INPUT
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         failed = carry_out_all(runs, launcher, options.jobs)
     except KeyboardInterrupt:
         sys.stderr.write("sweep: interrupted; the same command goes on\n")
         return EXIT_INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
     for line in failed:
         print(line)
     return EXIT_FAILED if failed else 0

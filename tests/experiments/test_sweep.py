@@ -98,6 +98,7 @@ def test_chosen_runs_alone(tmp_path, capsys):
     path = counting(tmp_path, (1, 2, 3))
     assert main([str(path), "--only", "goal=1", "goal=*-1"]) == 0
     assert contents(tmp_path, "result").keys() == {"goal=1-0", "goal=1-1", "goal=2-1", "goal=3-1"}
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "who called it is left as before"
     assert main([str(path), "--only", "goal=9"]) == 2
     assert "--only: got goal=9" in capsys.readouterr().err
 
