@@ -3,7 +3,8 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 RUNS ?= runs
 PYTEST_ARGS ?=
-# One thread: on our small tensors a second costs more than it brings, and so do two processes, which import all twice.
+# One thread: on our small tensors a second costs more than it brings. WORKERS processes share the files of the fast suite.
+WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
@@ -19,7 +20,7 @@ demo: setup ## Train the tiny model, score it on held-out scenes, write pictures
 	$(PYTHON) -m experiments.demo
 
 test: setup ## Run the fast tests
-	@$(PYTEST) $(PYTEST_ARGS)
+	@$(PYTEST) -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-slow: setup ## Run the slow tests alone: training, overfitting, kill and resume
 	@$(PYTEST) -m slow $(PYTEST_ARGS)
