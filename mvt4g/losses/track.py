@@ -30,7 +30,7 @@ class TrackTerms:
         position: Huber, points that are seen.
         occluded_position: L1, points that are not.
         visibility: Binary cross-entropy, all points.
-        confidence: Binary cross-entropy, points that are seen.
+        confidence: Binary cross-entropy where a point is seen, 0 where it is not; mean over all points.
         empty: True where the clip has no valid point.
     """
 
@@ -45,7 +45,10 @@ class TrackTerms:
 class TrackLoss(nn.Module):
     """Sequence loss over the head's iterations, errors in pixels of a 512 wide image.
 
-    The query's own (view, frame) is a term like any other: the head is told its position, not that it is visible.
+    The two position terms are means over the entries (view, frame, point) that they are about. The two cross-entropies
+    are means over all entries of valid points: as in CoTracker3 and MV-TAP, an entry that is not seen adds 0 to the
+    confidence term and counts in its divisor. The query's own (view, frame) is a term like any other: the head is told
+    its position, not that it is visible.
 
     Source: MVTrack4Gen (arXiv 2606.26087), Eqs. 18-19; constants of CoTracker3 (``train_on_kubric.py``, ``losses.py``).
     """
@@ -82,7 +85,8 @@ class TrackLoss(nn.Module):
         position = VISIBLE_WEIGHT * _discounted(_clip_mean(huber, seen))
         occluded = OCCLUDED_WEIGHT * _discounted(_clip_mean(error.abs().mean(dim=-1), hidden))
         visibility = _clip_mean(_cross_entropy(prediction.visible_logit, visible), real).mean(dim=0)
-        confidence = _clip_mean(_cross_entropy(prediction.confidence_logit, confident), seen).mean(dim=0)
+        confidence_entropy = _cross_entropy(prediction.confidence_logit, confident) * seen.to(error.dtype)
+        confidence = _clip_mean(confidence_entropy, real).mean(dim=0)
         total = position + occluded + visibility + confidence
         return TrackTerms(total, position, occluded, visibility, confidence, ~valid.any(dim=-1))
 

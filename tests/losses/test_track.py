@@ -69,6 +69,18 @@ def test_confidence_is_about_an_error_under_12():
     assert single(9.0, 9.0, confidence_logit=3.0).confidence.item() == pytest.approx(far)  # 12.7 px, not 9
 
 
+@pytest.mark.parametrize("hidden", [0, 1, 3])
+def test_confidence_counts_hidden_entries_as_zero_in_its_mean(hidden):
+    """CoTracker3 and MV-TAP: the entropy times visibility, averaged over all real (point, frame) entries."""
+    seen = 4 - hidden
+    tracks = torch.tensor([10.0, 20.0]).expand(1, 1, 1, 1, 5, 2)
+    visible = torch.tensor([True] * seen + [False] * hidden + [True]).view(1, 1, 1, 5)
+    real = torch.tensor([[True] * 4 + [False]])  # the fifth point is padding, in neither sum nor divisor
+    logit = torch.full((1, 1, 1, 1, 5), -1.0)
+    terms = TrackLoss()(predict(tracks, confidence_logit=logit), tracks[0], visible, real, 512)
+    assert terms.confidence.item() == pytest.approx(seen / 4 * math.log1p(math.exp(1.0)))
+
+
 def make_case(seed=0, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     shape = (2, 2, 3, 5)

@@ -29,6 +29,7 @@ def track_loss(tracks, visible_logit, confidence_logit, target, visible, valid, 
                         seen.append(_mean([0.5 * e**2 if e <= 6 else 6 * (e - 3) for e in errors]))
                         confidence.append(_log_loss(confidence_logit[i, v, f, q], math.hypot(*errors) < 12))
                     else:
+                        confidence.append(0.0)
                         hidden.append(_mean(errors))
         discount = 0.8 ** (iterations - 1 - i) / iterations
         terms[0] += 0.05 * discount * _mean(seen)

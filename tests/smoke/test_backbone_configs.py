@@ -6,6 +6,8 @@ import pytest
 import torch
 import yaml
 
+from mvt4g.models.tracking.head import TrackingHeadSpec
+
 FOLDER = Path(__file__).parents[2] / "configs" / "backbone"
 SMALL_DIT = {"dim": 48, "ffn_dim": 96, "freq_dim": 32, "text_dim": 16, "text_len": 8, "num_heads": 2, "num_layers": 2}
 SMALL_HEAD = {
@@ -46,6 +48,17 @@ def test_trains_a_step(mvt4g, tmp_path, recipe):
     own = {"recammaster": {"projector", "cam_encoder"}, "redirector": {"1"}, "lora": {"cam_encoder"}}[recipe]
     norms = set() if recipe == "lora" else {"norm_q", "norm_k"}
     assert parts == {"q", "k", "v", "o", "plucker"} | own | norms
+
+
+def head_spec(path):
+    spec = yaml.safe_load(path.read_text())["model"]["init_args"]["tracking_head"]["init_args"]["spec"]
+    return TrackingHeadSpec(**spec | {"scales": tuple(spec["scales"])})
+
+
+def test_heads_of_full_size_are_mvtaps_and_the_papers_other_reading_is_a_file():
+    for name in ("recammaster", "redirector"):
+        assert head_spec(FOLDER / f"wan_1_3b_{name}.yaml") == TrackingHeadSpec.full()
+    assert head_spec(FOLDER.parent / "head" / "reductions_1_2_3_4.yaml").scales == (1, 2, 3, 4)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("wan_*.yaml")))

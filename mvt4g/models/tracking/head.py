@@ -91,11 +91,15 @@ class TrackingHeadSpec:
 
     @classmethod
     def full(cls) -> "TrackingHeadSpec":
-        """Return the sizes of MV-TAP, for a DiT of Wan's size."""
+        """Return the sizes of MV-TAP, for a DiT of Wan's size.
+
+        MV-TAP halves its maps three times: reductions 1, 2, 4, 8, which reach 3 * 8 * 4 = 96 pixels from an estimate.
+        The paper's "s in {1, 2, 3, 4}" can also be read as the reductions themselves (reach 48 pixels): ``scales``.
+        """
         return cls(
             channels=128,
             upsampler_hidden=1024,
-            scales=(1, 2, 3, 4),
+            scales=(1, 2, 4, 8),
             radius=3,
             correlation_features=256,
             motion_degrees=10,

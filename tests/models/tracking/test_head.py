@@ -301,6 +301,13 @@ def test_full_size_can_be_built():
     assert 15e6 < sum(p.numel() for p in head.parameters()) < 60e6
 
 
+def test_full_size_halves_its_maps_three_times_as_mvtap_does():
+    """MV-TAP: 4 levels of 2x2 average pooling at stride 4, radius 3: a patch reaches 3 * 8 * 4 = 96 px."""
+    spec = TrackingHeadSpec.full()
+    assert spec.scales == (1, 2, 4, 8)
+    assert spec.radius * max(spec.scales) * spec.stride == 96
+
+
 def test_bfloat16_autocast_gives_finite_fp32_tracks():
     tap, queries, cameras, tracks, visible = make_clip(0)
     head = make_head()
