@@ -1,9 +1,10 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, with the permissions that the user's umask gives."""
 
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ def appearing(path: Path) -> Iterator[Path]:
     """Give a hidden temporary path beside ``path`` to write to; rename it to ``path`` when the block ends well.
 
     Missing parent folders are made. When the block raises, the temporary file is removed and an older ``path`` stays
-    as it was. The temporary name keeps the suffix, which some writers go by.
+    as it was. The temporary name keeps the suffix, which some writers go by. The file has the permissions of any new
+    file there, whoever wrote it: safetensors' own would leave 0600.
 
     Raises:
         InputError: If the file cannot be written there.
@@ -26,7 +28,9 @@ def appearing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        mode = _new_file_mode(temporary)
         yield temporary
+        os.chmod(temporary, mode)
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}), want a writable place") from error
@@ -40,7 +44,7 @@ def appearing_folder(path: Path) -> Iterator[Path]:
     """Give an empty hidden folder beside ``path`` to fill; rename it to ``path`` when the block ends well.
 
     Missing parent folders are made. When the block raises, the folder and what is in it are removed. A process killed
-    meanwhile leaves it behind: ``is_leftover`` knows its name.
+    meanwhile leaves it behind: ``is_leftover`` knows its name. The files in it have the permissions of new ones.
 
     Raises:
         InputError: If ``path`` is there already, or cannot be written.
@@ -50,7 +54,11 @@ def appearing_folder(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         temporary.mkdir(parents=True)
+        mode = _new_file_mode(temporary / temporary.name)
         yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                os.chmod(file, mode)
         os.rename(temporary, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}), want a writable place") from error
@@ -61,3 +69,16 @@ def appearing_folder(path: Path) -> Iterator[Path]:
 def is_leftover(path: Path) -> bool:
     """Say whether a name is a temporary one of this module's."""
     return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def _new_file_mode(path: Path) -> int:
+    """Return the permissions of a file made at a path where there is none; nothing is left there.
+
+    Making one asks the umask (and a folder's default ACL) without setting it, which other threads would feel.
+    """
+    file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(file).st_mode)
+    finally:
+        os.close(file)
+        os.unlink(path)

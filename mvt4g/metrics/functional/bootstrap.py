@@ -16,7 +16,8 @@ def bootstrap_interval(
     """Return the percentile bootstrap interval of the mean over videos.
 
     Args:
-        values: One a video; NaN entries are left out, as they are of the mean.
+        values: One a video; NaN entries are left out, as they are of the mean. Their order changes nothing, so that
+            the interval does not depend on how videos were shared out among ranks.
         level: Share of resampled means inside the interval, in (0, 1).
         resamples: Times that as many videos are drawn with replacement.
 
@@ -36,7 +37,7 @@ def bootstrap_interval(
     """
     if not 0 < level < 1:
         raise InputError(f"level: got {level}, want a share in (0, 1)")
-    values = values[~values.isnan()].double()
+    values = values[~values.isnan()].double().sort().values
     if len(values) < 2:
         return values.new_tensor(torch.nan), values.new_tensor(torch.nan)
     generator = torch.Generator().manual_seed(SEED)

@@ -27,6 +27,12 @@ def test_missing_values_are_left_out_and_two_runs_agree():
     assert bootstrap_interval(values) == bootstrap_interval(values[~values.isnan()])
 
 
+def test_the_order_of_videos_which_ranks_change_changes_nothing():
+    values = torch.randn(9, generator=torch.Generator().manual_seed(2))
+    of_two_ranks = torch.cat([values[::2], values[1::2]])
+    assert bootstrap_interval(of_two_ranks) == bootstrap_interval(values)
+
+
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, float("nan")]])
 def test_fewer_than_two_values_have_no_interval(values):
     assert all(end.isnan() for end in bootstrap_interval(torch.tensor(values)))
