@@ -1,7 +1,4 @@
-"""Cutting a window out of a clip and resizing it: pixels, K, tracks, visibility, depth and ids follow.
-
-No flips: a mirrored image belongs to no camera.
-"""
+"""Which window of a clip a sample shows; all fields of the clip follow by ``geometry.framing``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,22 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Shaped
-from torch import Tensor
-from torch.nn import functional as F
 
-from mvt4g.geometry.camera import crop_intrinsics, scale_intrinsics
+from mvt4g.geometry.framing import Window, show_window, torchvision_margin
 from mvt4g.types import Cameras, InputError, MultiViewClip
-
-
-@dataclass(frozen=True)
-class Window:
-    """A rectangle of whole pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -66,10 +50,11 @@ class CropSpec:
         return [first, *others] if others else [first] * len(clip.video)
 
     def centre(self, clip: MultiViewClip) -> list[Window]:
-        """Return the windows of a held-out clip: the largest, in the middle."""
+        """Return the windows of a held-out clip: the largest, in the middle, odd margins split as torchvision does."""
         rows, columns = clip.video.shape[-2:]
         height, width = self._largest(clip, 1.0)
-        return [Window((rows - height) // 2, (columns - width) // 2, height, width)] * len(clip.video)
+        top, left = torchvision_margin(rows - height), torchvision_margin(columns - width)
+        return [Window(top, left, height, width)] * len(clip.video)
 
     def _draw_window(self, clip: MultiViewClip, rng: np.random.Generator) -> Window:
         rows, columns = clip.video.shape[-2:]
@@ -100,46 +85,19 @@ def crop_clip(clip: MultiViewClip, windows: Sequence[Window], size: tuple[int, i
         windows: One a view.
         size: (height, width).
     """
-    moved: dict[str, Any] = {
-        name: torch.stack([_nearest(maps, window, size) for maps, window in zip(values, windows, strict=True)])
-        for name in ("depth", "instances", "dynamic")
-        if (values := getattr(clip, name)) is not None
-    }
+    source = (clip.video.shape[-2], clip.video.shape[-1])
+    framings = [show_window(source, window, size) for window in windows]
+    moved: dict[str, Any] = {}
+    for name in ("depth", "instances", "dynamic"):
+        maps = getattr(clip, name)
+        if maps is not None:
+            moved[name] = torch.stack([framing.nearest(one) for framing, one in zip(framings, maps, strict=True)])
     if clip.tracks is not None:
-        tracks = [_points(tracks, window, size) for tracks, window in zip(clip.tracks, windows, strict=True)]
-        moved["tracks"] = torch.stack(tracks)
+        framed = [framing.points(tracks) for framing, tracks in zip(framings, clip.tracks, strict=True)]
+        moved["tracks"] = torch.stack([xy for xy, _ in framed])
         if clip.visible is not None:
-            moved["visible"] = clip.visible & _inside(moved["tracks"], size)
-    video = [_resize(video, window, size) for video, window in zip(clip.video, windows, strict=True)]
-    intrinsics = [_intrinsics(k, window, size) for k, window in zip(clip.cameras.intrinsics, windows, strict=True)]
+            moved["visible"] = clip.visible & torch.stack([inside for _, inside in framed])
+    video = [framing.video(one) for framing, one in zip(framings, clip.video, strict=True)]
+    intrinsics = [framing.intrinsics(k) for framing, k in zip(framings, clip.cameras.intrinsics, strict=True)]
     cameras = Cameras(clip.cameras.cam_from_world, torch.stack(intrinsics))
     return replace(clip, video=torch.stack(video), cameras=cameras, **moved)
-
-
-def _scales(window: Window, size: tuple[int, int]) -> tuple[float, float]:
-    return size[1] / window.width, size[0] / window.height
-
-
-def _intrinsics(intrinsics: Float[Tensor, "*b 3 3"], window: Window, size: tuple[int, int]) -> Float[Tensor, "*b 3 3"]:
-    return scale_intrinsics(crop_intrinsics(intrinsics, window.left, window.top), *_scales(window, size))
-
-
-def _points(xy: Float[Tensor, "*b 2"], window: Window, size: tuple[int, int]) -> Float[Tensor, "*b 2"]:
-    return (xy - xy.new_tensor([window.left, window.top])) * xy.new_tensor(_scales(window, size))
-
-
-def _inside(xy: Float[Tensor, "*b 2"], size: tuple[int, int]) -> Bool[Tensor, " *b"]:
-    return ((xy >= 0) & (xy < xy.new_tensor([size[1], size[0]]))).all(dim=-1)
-
-
-def _resize(video: Float[Tensor, "t c h w"], window: Window, size: tuple[int, int]) -> Float[Tensor, "t c H W"]:
-    part = video[..., window.top : window.top + window.height, window.left : window.left + window.width]
-    if part.shape[-2:] == size:
-        return part.contiguous()
-    return F.interpolate(part, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
-
-
-def _nearest(maps: Shaped[Tensor, "t h w"], window: Window, size: tuple[int, int]) -> Shaped[Tensor, "t H W"]:
-    rows = window.top + ((torch.arange(size[0]) + 0.5) * (window.height / size[0])).long()
-    columns = window.left + ((torch.arange(size[1]) + 0.5) * (window.width / size[1])).long()
-    return maps[:, rows[:, None], columns]

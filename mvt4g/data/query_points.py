@@ -9,8 +9,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mvt4g.data.framing import Framing
 from mvt4g.formats.track_files import check_queries, read_queries
+from mvt4g.geometry.framing import Framing
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.types import REFERENCE, InputError
 

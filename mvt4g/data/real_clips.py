@@ -10,12 +10,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mvt4g.data.framing import Framing, VideoSize, describe_frames
 from mvt4g.data.query_points import QueryChoice, file_queries, grid_queries, mask_queries
+from mvt4g.data.source_record import SourceRecord
 from mvt4g.data.sources import FrameSource
+from mvt4g.data.video_size import VideoSize, describe_frames
 from mvt4g.formats.track_files import read_queries
 from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views
 from mvt4g.geometry.camera import intrinsics_from_fov
+from mvt4g.geometry.framing import Framing
 from mvt4g.geometry.pose import invert_pose, relative_to
 from mvt4g.geometry.trajectories import PRESETS, preset_trajectory
 from mvt4g.types import Cameras, InputError, MultiViewClip, _TensorFields
@@ -55,16 +57,14 @@ class RealClip(_TensorFields):
             world is the reference camera of frame 0. ``dynamic`` is where the annotation has an object.
         queries: (view, frame, x, y) in pixels and frames of the clip; the view has a video.
         query_rows: Row of each query in the file it came from, else its own number.
-        kept_frames: Frame of the source that each frame is.
-        source_size: (height, width) of the source.
+        sources: What each view that has a video was taken from.
         rule: What was done to make the source fit the model, in words for people.
     """
 
     clip: MultiViewClip
     queries: Float[Tensor, "*b q 4"]
     query_rows: Int[Tensor, "*b q"]
-    kept_frames: Int[Tensor, "*b t"]
-    source_size: tuple[int, int]
+    sources: tuple[SourceRecord, ...]
     rule: str
 
     @staticmethod
@@ -74,7 +74,7 @@ class RealClip(_TensorFields):
         if isinstance(item, InputError):
             return item
         clip, queries, rows = MultiViewClip.stack([item.clip]), item.queries[None], item.query_rows[None]
-        return replace(item, clip=clip, queries=queries, query_rows=rows, kept_frames=item.kept_frames[None])
+        return replace(item, clip=clip, queries=queries, query_rows=rows)
 
 
 class RealClips(Dataset[RealClip | InputError]):
@@ -127,7 +127,7 @@ class RealClips(Dataset[RealClip | InputError]):
 
     def _clip(self, source: FrameSource, kept: tuple[int, ...]) -> RealClip:
         video = source.read(kept)
-        framing = Framing((video.shape[-2], video.shape[-1]), (self.size.height, self.size.width))
+        framing = self.size.framing((video.shape[-2], video.shape[-1]), str(source.place))
         instances = _read_masks(source, kept, framing)
         queries, rows, query_rule = self._queries(source, kept, framing, instances)
         clip = MultiViewClip(
@@ -141,7 +141,7 @@ class RealClips(Dataset[RealClip | InputError]):
         rule = "; ".join(
             [describe_frames(kept, source.num_frames), framing.sentence(), self._camera_rule(), query_rule]
         )
-        return RealClip(clip, queries, rows, torch.tensor(kept), framing.source, f"{source.name}: {rule}")
+        return RealClip(clip, queries, rows, (source.record(kept, framing),), f"{source.name}: {rule}")
 
     def _queries(
         self, source: FrameSource, kept: Sequence[int], framing: Framing, instances: Tensor | None
@@ -201,7 +201,7 @@ def _read_masks(source: FrameSource, frames: Sequence[int], framing: Framing) ->
     if (height, width) != framing.source:
         want = f"{framing.source[1]}x{framing.source[0]} as the frames have"
         raise InputError(f"{source.place}: got masks of {width}x{height}, want {want}")
-    return framing.mask(masks)
+    return framing.nearest(masks)
 
 
 def _read_trajectory(text: str) -> dict[str, Trajectory] | None:

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mvt4g.data.source_record import SourceRecord
 from mvt4g.formats.images import VOID, read_images, read_mask
+from mvt4g.geometry.framing import Framing
 from mvt4g.types import InputError
 
 DAVIS_FPS = 24.0
@@ -23,10 +25,14 @@ class FrameSource(ABC):
         num_frames: Frames it has.
         fps: Frames a second.
         place: File or folder that messages name.
+        times_s: When each frame is shown, seconds from the first; None = at the rate ``fps``.
     """
 
-    def __init__(self, name: str, num_frames: int, fps: float, place: Path) -> None:
+    def __init__(
+        self, name: str, num_frames: int, fps: float, place: Path, times_s: Sequence[float] | None = None
+    ) -> None:
         self.name, self.num_frames, self.fps, self.place = name, num_frames, fps, place
+        self.times_s = tuple(times_s) if times_s is not None else tuple(frame / fps for frame in range(num_frames))
 
     @abstractmethod
     def read(self, frames: Sequence[int]) -> Float[Tensor, "t 3 h w"]:
@@ -43,6 +49,10 @@ class FrameSource(ABC):
             InputError: If a file is broken, or sizes differ.
         """
         return None
+
+    def record(self, frames: Sequence[int], framing: Framing) -> SourceRecord:
+        """Note what is taken of this video."""
+        return SourceRecord.of(self.place, self.fps, frames, [self.times_s[frame] for frame in frames], framing)
 
 
 class FolderSource(FrameSource):

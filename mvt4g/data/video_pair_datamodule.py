@@ -6,11 +6,11 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from mvt4g.data.framing import VideoSize
 from mvt4g.data.loading import LoaderSpec, raise_if_error
 from mvt4g.data.real_clips import CameraAssumption, RealClip
 from mvt4g.data.sources import FolderSource, FrameSource
 from mvt4g.data.video_pairs import VideoPair
+from mvt4g.data.video_size import VideoSize
 from mvt4g.data.video_source import VideoSource
 from mvt4g.formats.images import frame_paths
 from mvt4g.types import InputError

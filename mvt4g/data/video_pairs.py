@@ -9,13 +9,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mvt4g.data.framing import Framing, VideoSize, describe_frames
 from mvt4g.data.query_points import QueryChoice, file_queries, grid_queries
 from mvt4g.data.real_clips import CameraAssumption, RealClip, framed_intrinsics, pick_frames
 from mvt4g.data.sources import FrameSource
+from mvt4g.data.video_size import VideoSize, describe_frames
 from mvt4g.formats.track_files import read_queries
 from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views
 from mvt4g.geometry.camera import intrinsics_from_fov
+from mvt4g.geometry.framing import Framing
 from mvt4g.geometry.pose import invert_pose, relative_to
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
@@ -74,7 +75,8 @@ class VideoPair(Dataset[RealClip | InputError]):
     def _clip(self) -> RealClip:
         frames = [video.read(self.kept) for video in self.videos]
         framings = [
-            Framing((video.shape[-2], video.shape[-1]), (self.size.height, self.size.width)) for video in frames
+            self.size.framing((video.shape[-2], video.shape[-1]), str(source.place))
+            for video, source in zip(frames, self.videos, strict=True)
         ]
         queries, rows, query_rule = self._queries(framings)
         reference = self.videos[0]
@@ -88,7 +90,8 @@ class VideoPair(Dataset[RealClip | InputError]):
         parts = [describe_frames(self.kept, self.num_frames), f"reference {framings[0].sentence()}"]
         parts += [f"target {framings[1].sentence()}", f"cameras of {self.cameras_file}" if self.cameras_file else known]
         rule = f"{reference.name}: {'; '.join([*parts, query_rule])}"
-        return RealClip(clip, queries, rows, torch.tensor(self.kept), framings[0].source, rule)
+        records = [source.record(self.kept, framing) for source, framing in zip(self.videos, framings, strict=True)]
+        return RealClip(clip, queries, rows, tuple(records), rule)
 
     def _queries(self, framings: Sequence[Framing]) -> tuple[Float[Tensor, "q 4"], Int[Tensor, " q"], str]:
         path = self.query_choice.path

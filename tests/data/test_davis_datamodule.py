@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from mvt4g.data.davis_datamodule import DAVISDataModule
-from mvt4g.data.framing import VideoSize
 from mvt4g.data.loading import LoaderSpec, raise_if_error
 from mvt4g.data.real_clips import CameraAssumption, RealClip
+from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.trajectory_json import write_trajectory
 from mvt4g.formats.video import write_video
 from mvt4g.geometry.camera import intrinsics_from_fov
@@ -52,12 +52,12 @@ def test_sequences_of_any_size_come_one_at_a_time_in_one_size(root: Path, stage:
     bear, dog = _clips(stage, root=root)
     for clip, name, source in ((bear, "bear", (64, 100)), (dog, "dog", (80, 48))):
         assert clip.clip.name == (name,)
-        assert clip.source_size == source
+        assert clip.sources[0].size == source
         assert clip.clip.video.shape == (1, 1, 3, 3, 32, 32)
         assert clip.clip.cameras.cam_from_world.shape == (1, 2, 3, 4, 4)
         assert clip.clip.cameras.intrinsics.shape == (1, 2, 3, 3, 3)
         assert clip.queries.shape == (1, 64, 4)
-        assert clip.kept_frames.tolist() == [[0, 1, 2]]
+        assert clip.sources[0].frames == (0, 1, 2)
     assert bear.rule == (
         "bear: frames 0 to 2 of 4; 100x64 resized to 50x32, of which the centre 32x32 is kept; "
         "target cameras arc_left, the source frame taken to be 60 degrees wide; 64 query points on a grid over frame 0"
@@ -97,7 +97,9 @@ def test_a_video_file_and_a_folder_of_frames_serve_too(root: Path, tmp_path: Pat
     write_video(tmp_path / "walk.mp4", torch.rand(6, 3, 40, 64), 12.0)
     (film,) = _clips(video=tmp_path / "walk.mp4", size=VideoSize(32, 32, 3, time="spread"))
     assert (film.clip.name, film.clip.fps) == (("walk",), (12.0,))
-    assert film.kept_frames.tolist()[0][::2] == [0, 5]
+    assert film.sources[0].frames[::2] == (0, 5)
+    assert film.sources[0].times_s[::2] == pytest.approx((0, 5 / 12))
+    assert film.sources[0].path == tmp_path / "walk.mp4"
     assert film.clip.dynamic is None
     (folder,) = _clips(video=root / "JPEGImages/480p/dog")
     assert folder.clip.name == ("dog",)
@@ -234,7 +236,7 @@ def test_real_davis() -> None:
     clips = _clips("test", root=DATA / "DAVIS", size=VideoSize(), queries="mask")
     assert [clip.clip.name for clip in clips] == [("car-shadow",), ("dance-twirl",), ("dog",)]
     for clip in clips:
-        assert clip.source_size == (480, 854)
+        assert clip.sources[0].size == (480, 854)
         assert clip.clip.video.shape == (1, 1, 5, 3, 64, 64)
         assert clip.clip.dynamic is not None
         assert 0.05 < float(clip.clip.dynamic.float().mean()) < 0.5

@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mvt4g.data.framing import VideoSize
 from mvt4g.data.real_clips import CameraAssumption, RealClip
 from mvt4g.data.sources import FolderSource
 from mvt4g.data.video_pairs import VideoPair
+from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.images import frame_paths
 from mvt4g.formats.trajectory_json import write_trajectory
 from mvt4g.geometry.camera import intrinsics_from_fov

@@ -44,7 +44,7 @@ def real() -> RealClip:
         fps=(8.0,),
     )
     queries = torch.tensor([[[0.0, 0.0, 8.0, 16.0], [0.0, 1.0, 24.0, 16.0]]])
-    return RealClip(clip, queries, torch.arange(2)[None], torch.arange(FRAMES)[None], (SIZE, SIZE), "as it is")
+    return RealClip(clip, queries, torch.arange(2)[None], (), "as it is")
 
 
 def test_generates_and_tracks_both_views(real):
