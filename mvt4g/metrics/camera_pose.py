@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mvt4g.metrics.functional.camera import protocol_errors, protocol_named, translation_error
+from mvt4g.metrics.functional.camera import protocol_errors, protocol_named, published_errors, translation_error
 from mvt4g.metrics.functional.camera_paths import CONVENTIONS, STATIC, CameraPaths, camera_paths
 from mvt4g.metrics.functional.relative_pose import relative_pose_accuracy
 from mvt4g.metrics.per_video import PerVideoMetric
@@ -32,7 +32,11 @@ class CameraPoseError(PerVideoMetric):
     - ``redirector``: ``rotation_error_pairwise_deg``, ``translation_error_sim3`` (share of the true path's extent) and
       beside it ``translation_error_pose_aligned``, which sees the direction of straight paths; it has no CamMC.
 
-    and with each ``registered_fraction``, ``num_failed``, ``num_static`` (true paths that stand still, which have no
+    For camI2V and redirector ``translation_error_..._as_published`` and ``cam_mc_sum_as_published`` stand beside them. They
+    hold the value that the protocol's own code gives a true path that stands still, where the plain keys have none; a
+    paper's mean is to be compared with these.
+
+    Each has ``registered_fraction``, ``num_failed``, ``num_static`` (true paths that stand still, which have no
     translation error, and CamMC from rotations alone) and ``num_videos``.
 
     Args:
@@ -74,7 +78,9 @@ class CameraPoseError(PerVideoMetric):
         chosen = protocol_named(protocol)
         if on_failure not in get_args(OnFailure):
             raise InputError(f"on_failure: got {on_failure!r}, want one of {', '.join(get_args(OnFailure))}")
-        errors = (*chosen.keys, POSE_ALIGNED) if chosen.align == "sim3" else chosen.keys
+        errors = (*chosen.keys, *chosen.published_keys)
+        if chosen.align == "sim3":
+            errors = (*errors, POSE_ALIGNED)
         super().__init__((*errors, *COUNTED))
         self.protocol, self.errors, self.on_failure = chosen, errors, on_failure
         self.paths = _path_reader(convention, orthonormalize, static_threshold)
@@ -100,6 +106,7 @@ class CameraPoseError(PerVideoMetric):
         """Return what depends on the predicted poses, by column."""
         errors = protocol_errors(paths, self.protocol).values()
         columns = dict(zip(self.protocol.keys, errors, strict=False))  # a protocol without CamMC has no key for it
+        columns |= published_errors(paths, self.protocol)
         if POSE_ALIGNED in self.errors:
             columns[POSE_ALIGNED] = translation_error(paths, "scale_lsq")
         return columns | {"num_static": paths.static.double()}

@@ -23,8 +23,8 @@ class DynamicDegree(PerVideoMetric):
     up nor down is better: the share is to be read beside the consistency scores. Mean over videos, keys
     ``dynamic_degree`` and ``flow_magnitude_px``.
 
-    VBench's numbers come from RAFT trained on FlyingThings, 20 updates, at padded size; another flow, or torchvision's
-    weights, give another score.
+    VBench's numbers come from RAFT trained on FlyingChairs and FlyingThings, 20 updates, at padded size: its authors'
+    ``raft-things.pth``. torchvision's C_T_V1 weights are the same network's. Other weights give another score.
 
     Args:
         flow: Takes frames in [0, 1] and those they move to, (n 3 h w) each, to the motion (x, y) in pixels (n 2 h w).

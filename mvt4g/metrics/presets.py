@@ -39,7 +39,7 @@ class MetricWeights:
         clip_vitl14: OpenAI's CLIP ViT-L/14, for aesthetic quality.
         aesthetic_head: LAION's linear head on it (``sa_0_4_vit_l_14_linear.pth``).
         musiq_spaq: MUSIQ trained on SPAQ, for imaging quality.
-        raft: torchvision's RAFT large, for dynamic degree.
+        raft: torchvision's RAFT large, for dynamic degree; VBench's is ``raft_large_C_T_V1-22a6c225.pth``.
         alexnet: torchvision's AlexNet, for LPIPS.
         i3d: I3D trained on Kinetics-400, for the Fréchet video distance.
     """
@@ -64,7 +64,8 @@ def novel_view_metrics(
       (of all, static and dynamic regions), cameras.
     - ``mvtrack4gen``: the columns of MVTrack4Gen's table. Its motion smoothness needs AMT-S, which a user brings.
     - ``redirector``: MEt3R of frame t against frame t, its camera errors, VBench's dimensions; where the true view is
-      known (DyCheck), full reference, and within the mask of what some input frame sees.
+      known (DyCheck), full reference, and within the mask of what some input frame sees; its masked SSIM is DyCheck's
+      own, over all windows.
     - ``camI2V``: its camera errors, and the Fréchet video distance.
 
     Args:
@@ -141,7 +142,7 @@ def _imaging(weights: MetricWeights) -> Metric:
 def _dynamic_degree(weights: MetricWeights) -> Metric:
     from mvt4g.metrics.providers.flow import load_raft
 
-    return DynamicDegree(load_raft(_given(weights.raft)))
+    return DynamicDegree(load_raft(_given(weights.raft)), compat=True)  # VBench's own rule for short videos
 
 
 def _lpips(weights: MetricWeights) -> Metric:
@@ -172,7 +173,7 @@ RECIPES: Mapping[str, tuple[tuple[str, ...], Callable[[MetricWeights], Metric]]]
     "ssim": ((), lambda _: VideoSSIM()),
     "lpips": (("alexnet",), _lpips),
     "masked_psnr": ((), lambda _: MaskedPSNR()),
-    "masked_ssim": ((), lambda _: MaskedSSIM()),
+    "masked_ssim": ((), lambda _: MaskedSSIM(count_empty_windows=True)),  # DyCheck's, as published figures are
     "masked_lpips": (("alexnet",), _masked_lpips),
     "met3r": (("dino_vits16",), _met3r("all")),
     "met3r_static": (("dino_vits16",), _met3r("static")),

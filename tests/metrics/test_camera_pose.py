@@ -22,6 +22,11 @@ KEYS = {
     "camI2V": ["rotation_error_rad_sum", "translation_error_sum", "cam_mc_sum"],
     "redirector": ["rotation_error_pairwise_deg", "translation_error_sim3", "translation_error_pose_aligned"],
 }
+PUBLISHED = {
+    "mvtrack4gen": [],
+    "camI2V": ["translation_error_sum_as_published", "cam_mc_sum_as_published"],
+    "redirector": ["translation_error_sim3_as_published"],
+}
 COUNTS = ["registered_fraction", "num_failed", "num_static", "num_videos"]
 TARGET = path(4, 5, seed=1)
 PRED = disturbed(TARGET, 2)
@@ -38,7 +43,9 @@ def computed(metric, *inputs):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_keys_carry_the_unit_and_values_are_the_means(protocol):
     found = computed(CameraPoseError(protocol), PRED, TARGET)
-    assert list(found) == KEYS[protocol] + COUNTS
+    assert set(found) == {*KEYS[protocol], *PUBLISHED[protocol], *COUNTS}
+    for key in PUBLISHED[protocol]:
+        assert found[key] == found[key.removesuffix("_as_published")], "the true paths move"
     wanted = camera_errors(PRED, TARGET, protocol)
     for key, name in zip(KEYS[protocol], ("rotation_error", "translation_error", "cam_mc"), strict=True):
         if key == "translation_error_pose_aligned":
@@ -46,6 +53,30 @@ def test_keys_carry_the_unit_and_values_are_the_means(protocol):
         else:
             assert found[key] == pytest.approx(float(wanted[name].mean()), rel=1e-12)
     assert [found[key] for key in COUNTS] == [1, 0, 0, 4]
+
+
+@pytest.mark.filterwarnings("ignore:rotation unobservable:UserWarning")
+def test_a_standing_truth_also_has_the_value_that_the_protocol_s_code_gives():
+    standing = torch.eye(4).repeat(1, 3, 1, 1)
+    moving = standing.clone()
+    moving[0, :, 0, 3] = torch.tensor([0.0, 2.0, 4.0])
+    found = computed(CameraPoseError("camI2V"), moving, standing)
+    assert math.isnan(found["translation_error_sum"])
+    # Divided by its own largest norm the prediction is 0, 1/2, 1; the truth is 0 / 1e-9.
+    assert found["translation_error_sum_as_published"] == pytest.approx(1.5)
+    assert found["cam_mc_sum"] == 0
+    assert found["cam_mc_sum_as_published"] == pytest.approx(1.5)
+    found = computed(CameraPoseError("redirector"), moving, standing)
+    assert math.isnan(found["translation_error_sim3"])
+    assert found["translation_error_sim3_as_published"] == 0, "all centres are aligned to one point"
+    # One that moves beside it: the published mean is over both, the plain one over it alone.
+    truth = torch.cat([standing, straight([0, 0, 0], [1, 0, 0], [2, 5, 0])[None].float()])
+    both = computed(CameraPoseError("camI2V"), torch.cat([moving, standing]), truth)
+    alone = computed(CameraPoseError("camI2V"), standing, truth[1:])
+    assert both["translation_error_sum"] == alone["translation_error_sum"]
+    wanted = (1.5 + alone["translation_error_sum"]) / 2
+    assert alone["translation_error_sum"] > 0.5
+    assert both["translation_error_sum_as_published"] == pytest.approx(wanted)
 
 
 def test_no_video_no_score():

@@ -23,7 +23,7 @@ from mvt4g.formats.readers.folders import find_folders, holds_folder
 from mvt4g.formats.trajectory_json import read_recammaster_world
 from mvt4g.formats.weights import read_weights
 from mvt4g.geometry.pose import invert_pose
-from mvt4g.types import Cameras, InputError, LatentClip
+from mvt4g.types import TARGET, Cameras, InputError, LatentClip
 
 CODEC = "WanCodec"
 """Its files do not say which VAE made them; it is Wan2.1's."""
@@ -52,7 +52,7 @@ def count_views(scene: Path) -> int:
 
 
 def read(scene: Path, views: Sequence[int]) -> LatentClip:
-    """Read some views of one scene; the text is the first one's.
+    """Read some views of one scene, the text that of the target as in ReCamMaster's training (of one view, its own).
 
     Raises:
         InputError: Naming file and field, if one is missing, broken, or latents and cameras do not fit each other, or
@@ -75,7 +75,7 @@ def read(scene: Path, views: Sequence[int]) -> LatentClip:
             raise InputError(f"{file}: got {latent.shape[1]} latent frames, want those of {len(poses[name])} frames")
     world_from_cam = torch.stack([poses[name] for name in names])
     intrinsics = _intrinsics(scene, *latents[0].shape[-2:]).expand(*world_from_cam.shape[:2], 3, 3).clone()
-    text = contents[0].get("text")
+    text = contents[min(TARGET, len(contents) - 1)].get("text")
     return LatentClip(
         latents=torch.stack(latents),
         cameras=Cameras(invert_pose(world_from_cam), intrinsics),

@@ -37,6 +37,8 @@ class Protocol:
         reduction: Of translation errors and CamMC over frames.
         cam_mc: Whether the protocol has a CamMC.
         keys: Names under which rotation error, translation error and CamMC are reported.
+        published_keys: Names of the translation error and CamMC as the protocol's own code has them, also where the true
+            path stands still (see ``published_errors``); none where no code is public.
     """
 
     mode: Literal["first", "pairwise"]
@@ -45,6 +47,7 @@ class Protocol:
     reduction: Literal["mean", "sum"]
     cam_mc: bool
     keys: tuple[str, ...]
+    published_keys: tuple[str, ...] = ()
 
 
 PROTOCOLS = {
@@ -54,10 +57,12 @@ PROTOCOLS = {
     "camI2V": Protocol(
         "first", "sum_rad", "self_max", "sum", cam_mc=True,
         keys=("rotation_error_rad_sum", "translation_error_sum", "cam_mc_sum"),
+        published_keys=("translation_error_sum_as_published", "cam_mc_sum_as_published"),
     ),
     "redirector": Protocol(
         "pairwise", "mean_deg", "sim3", "mean", cam_mc=False,
         keys=("rotation_error_pairwise_deg", "translation_error_sim3"),
+        published_keys=("translation_error_sim3_as_published",),
     ),
 }  # fmt: skip
 """MVTrack4Gen (arXiv 2606.26087; its formula is not public and was worked out from its tables: CamI2V's, averaged),
@@ -139,6 +144,23 @@ def protocol_errors(paths: CameraPaths, protocol: Protocol) -> dict[str, Float[T
     }
 
 
+def published_errors(paths: CameraPaths, protocol: Protocol) -> dict[str, Float[Tensor, " b"]]:
+    """Return, under ``protocol.published_keys``, the errors with the value that the protocol's code gives standing cameras.
+
+    Where the true path moves they equal ``protocol_errors``. Where it stands still nothing says how large an error is;
+    CamI2V's code divides by 1e-9 there, so that the largest predicted distance becomes 1, and ReDirector's aligns every
+    prediction to one point, an error of 0. A mean that a paper prints holds these values; compare with it by these keys.
+
+    Source: CamI2V (arXiv 2410.15957), ``rel``; ReDirector (arXiv 2511.19827), ``eval_utils.py``.
+    """
+    if not protocol.published_keys:
+        return {}
+    errors = [translation_error(paths, protocol.align, protocol.reduction, standing_as_published=True)]
+    if protocol.cam_mc:
+        errors.append(camera_motion_consistency(paths, protocol.reduction, standing_as_published=True))
+    return dict(zip(protocol.published_keys, errors, strict=True))
+
+
 def rotation_error(
     paths: CameraPaths,
     reduction: Literal["mean_deg", "sum_rad"] = "mean_deg",
@@ -163,7 +185,10 @@ def rotation_error(
 
 
 def translation_error(
-    paths: CameraPaths, align: Align = "self_max", reduction: Literal["mean", "sum"] = "mean"
+    paths: CameraPaths,
+    align: Align = "self_max",
+    reduction: Literal["mean", "sum"] = "mean",
+    standing_as_published: bool = False,
 ) -> Float[Tensor, " b"]:
     """Return the distance between true and predicted camera centres over frames; at least 0.
 
@@ -177,26 +202,32 @@ def translation_error(
             (at least 0) by least squares. Both fits are a share of the largest distance between true centres.
             ``none``: scene units.
         reduction: Over frames.
+        standing_as_published: Where the true path stands still, the quotient instead of NaN, see ``published_errors``.
 
     Warns:
         UserWarning: With ``sim3``, if centres on a line leave the rotation open: any direction then fits.
     """
     pred, target = scaled_centres(paths, align)
     error = _mean_over_frames(torch.linalg.vector_norm(pred - target, dim=-1), paths)
-    if align != "none":
+    if align != "none" and not standing_as_published:
         error = torch.where(paths.static, torch.nan, error)
     return error if reduction == "mean" else error * paths.registered.shape[1]
 
 
-def camera_motion_consistency(paths: CameraPaths, reduction: Literal["mean", "sum"] = "mean") -> Float[Tensor, " b"]:
+def camera_motion_consistency(
+    paths: CameraPaths, reduction: Literal["mean", "sum"] = "mean", standing_as_published: bool = False
+) -> Float[Tensor, " b"]:
     """Return CamMC: the Frobenius norm of the difference of [R | t], each t divided by its path's largest norm.
 
-    Rotations alone where the true path stands still.
+    Args:
+        paths: From ``camera_paths``.
+        reduction: Over frames.
+        standing_as_published: Where the true path stands still, count translations too; else rotations alone count there.
 
     Source: CamI2V (arXiv 2410.15957), ``rel``.
     """
     pred, target = scaled_centres(paths, "self_max")
-    moving = ~paths.static[:, None]
+    moving = ~paths.static[:, None] | standing_as_published
     squared = moving * (pred - target).square().sum(dim=-1)
     squared = squared + (paths.pred_rotation - paths.target_rotation).square().sum(dim=(-2, -1))
     error = _mean_over_frames(squared.sqrt(), paths)

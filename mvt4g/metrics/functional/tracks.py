@@ -80,7 +80,7 @@ def pck_t(
 
     Args:
         pred: Where keypoints of the first frame of every pair are carried to in the second, pixels (x, y); NaN is a
-            miss. DyCheck takes all ordered pairs of ten frames, those of a frame with itself too.
+            miss. DyCheck takes the 90 ordered pairs of two different frames out of ten.
         target: Where they are.
         visible: Annotated in both frames of the pair.
         image_size: Height and width in pixels.

@@ -58,9 +58,10 @@ class RaftFlow(nn.Module):
 
 
 def load_raft(path: str | Path, sha256: str | None = None, num_updates: int = 20) -> RaftFlow:
-    """Build RAFT (large) from torchvision's state dict, as ``raft_large_C_T_SKHT_V2-ff5fadd5.pth``.
+    """Build RAFT (large) from torchvision's state dict, as ``raft_large_C_T_V1-22a6c225.pth``.
 
-    The files of RAFT's authors, which VBench uses, name their weights otherwise and are refused.
+    That file is the RAFT that VBench loads: torchvision ported it from the authors' ``raft-things.pth``, whose own
+    names of weights are refused. torchvision's default, ``C_T_SKHT_V2``, was trained on more data sets.
 
     Args:
         path: A local file.

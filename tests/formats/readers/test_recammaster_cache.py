@@ -40,7 +40,7 @@ def scene(tmp_path):
     return write_scene(tmp_path / "train" / "f24_aperture5" / "scene1")
 
 
-def test_views_cameras_and_the_reference_s_text(scene):
+def test_views_cameras_and_the_target_s_text(scene):
     clip = read(scene, [2, 0])
     assert clip.latents.shape == (2, 16, LATENT_FRAMES, 60, 104)
     assert clip.latents[:, 0, 0, 0, 0].tolist() == [10, 1]
@@ -50,8 +50,10 @@ def test_views_cameras_and_the_reference_s_text(scene):
     focal = 24 / SENSOR_MM * 832
     wanted = torch.tensor([[focal, 0, 416], [0, focal, 240], [0, 0, 1]])
     assert torch.allclose(clip.cameras.intrinsics, wanted.expand(2, FRAMES, 3, 3))
-    assert clip.text.shape == (10, 8), "the padding is left out"
-    assert bool((clip.text == 10).all())
+    assert clip.text.shape == (1, 8), "the padding is left out"
+    assert bool((clip.text == 1).all())
+    assert bool((read(scene, [0, 2]).text == torch.full((10, 8), 10.0)).all())
+    assert read(scene, [2]).text.shape == (10, 8), "of one view alone, its own"
     assert clip.codec == "WanCodec"
 
 
