@@ -16,7 +16,7 @@ from mvt4g import __version__
 from mvt4g.commands.resumable import SAVE_EVERY_S, clip_progress, locked
 from mvt4g.data.clip_sources import OpenSource, SourceSpec, open_path
 from mvt4g.data.crops import CropSpec
-from mvt4g.data.frame_rates import FrameSpec
+from mvt4g.data.frame_rates import FrameSpec, played_backwards
 from mvt4g.data.kubric import SyntheticClips
 from mvt4g.data.loading import raise_if_error
 from mvt4g.data.samples import HeldOutClips, SamplingSpec
@@ -58,6 +58,8 @@ class CacheSpec:
         num_points: Points kept, of those that are seen; null = all, which clips of different numbers do not batch.
         most: Clips at most; null = all there are. Of generated scenes, the number.
         seed: Of generated scenes, and of the points that are kept.
+        backwards: Encode clips played backwards. Their latents are no reversal of the others where the codec is causal in
+            time. ReDirector trains on as many clips of either kind: two caches below one folder.
         dtype: What latents, image tokens and prompts are kept in.
         part: Encode every ``parts``-th clip from this one on, each part into a folder of its own: one for each GPU.
         parts: How many share the work.
@@ -68,6 +70,7 @@ class CacheSpec:
     num_points: int | None = None
     most: int | None = None
     seed: int = 0
+    backwards: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
     part: int = 0
     parts: int = 1
@@ -76,8 +79,11 @@ class CacheSpec:
         """Check the ranges.
 
         Raises:
-            InputError: If a number is out of range.
+            InputError: If a number is out of range, or there is a share of clips to play backwards.
         """
+        if self.frames.reversed:
+            got = f"cache.frames.reversed: got {self.frames.reversed}"
+            raise InputError(f"{got}, want 0: clips are encoded once (cache.backwards plays all of them backwards)")
         if (self.most is not None and self.most < 1) or self.seed < 0 or not 0 <= self.part < self.parts:
             got = f"{self.most}, {self.seed}, {self.part}, {self.parts}"
             raise InputError(f"cache.most, seed, part, parts: got {got}, want most >= 1, seed >= 0, 0 <= part < parts")
@@ -264,7 +270,7 @@ def _encode_missing(
     ]
     try:
         with clip_progress(len(indices), len(indices) - len(missing)) as progress:
-            for index, clip in zip(missing, _read(clips, missing, workers), strict=True):
+            for index, clip in zip(missing, _read(clips, missing, workers, cache.backwards), strict=True):
                 folder = out / names[index]
                 write_latents(folder / FILE, encoders(names[index], clip), DTYPES[cache.dtype])
                 done[names[index]] = record_files(folder)
@@ -277,15 +283,16 @@ def _encode_missing(
     return len(missing)
 
 
-def _read(clips: HeldOutClips, indices: list[int], workers: int) -> Iterator[MultiViewClip]:
-    """Yield clips in order, read ahead by ``workers`` processes.
+def _read(clips: HeldOutClips, indices: list[int], workers: int, backwards: bool) -> Iterator[MultiViewClip]:
+    """Yield clips in order, read ahead by ``workers`` processes, and played backwards where that is asked for.
 
     Raises:
         InputError: If one is broken.
     """
     loader = DataLoader(Subset(clips, indices), batch_size=None, num_workers=workers)
     for item in loader:
-        yield raise_if_error(item)
+        clip = raise_if_error(item)
+        yield played_backwards(clip) if backwards else clip
 
 
 def _encode_captions(out: Path, text: TextEncoderSpec, device: str, dtype: torch.dtype) -> None:

@@ -16,16 +16,19 @@ class FrameSpec:
     Attributes:
         count: Frames of a sample: the codec's temporal_stride * m + 1. None = all frames of the clip.
         strides: Distances from a frame to the next that are drawn from, those that fit in the clip alike.
+        reversed: Share of the training samples that play backwards, cameras and tracks too; 0.5 in ReDirector's training.
+            Held-out clips play forwards.
     """
 
     count: int | None = None
     strides: tuple[int, ...] = (1,)
+    reversed: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
 
         Raises:
-            InputError: If a number is under 1, or there are strides but no count.
+            InputError: If a number is out of range, or there are strides but no count.
         """
         if self.count is not None and self.count < 1:
             raise InputError(f"sampling.frames.count: got {self.count}, want at least 1, or null for all")
@@ -33,6 +36,8 @@ class FrameSpec:
             raise InputError(f"sampling.frames.strides: got {self.strides}, want one or more, each at least 1")
         if self.count is None and self.strides != (1,):
             raise InputError(f"sampling.frames.strides: got {self.strides} without a count, want sampling.frames.count")
+        if not 0 <= self.reversed <= 1:
+            raise InputError(f"sampling.frames.reversed: got {self.reversed}, want a share from 0 to 1")
 
     def draw(self, available: int, rng: np.random.Generator, what: str) -> range | None:
         """Draw the frames of a training sample: a stride that fits, then a start; None = all.
@@ -82,6 +87,11 @@ def select_frames(clip: MultiViewClip, frames: Sequence[int]) -> MultiViewClip:
     points = None if clip.points_world is None else clip.points_world.index_select(0, index)
     cameras = Cameras(clip.cameras.cam_from_world[:, index], clip.cameras.intrinsics[:, index])
     return replace(clip, cameras=cameras, points_world=points, **by_view)
+
+
+def played_backwards(clip: MultiViewClip) -> MultiViewClip:
+    """Return one clip (no batch axis) whose last frame comes first."""
+    return select_frames(clip, range(clip.video.shape[1] - 1, -1, -1))
 
 
 def at_stride(clip: MultiViewClip, stride: int) -> MultiViewClip:

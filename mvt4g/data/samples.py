@@ -19,7 +19,7 @@ from mvt4g.data.augment import AugmentSpec
 from mvt4g.data.clip_sources import OpenSource, SourceSpec, check_sources
 from mvt4g.data.colours import recolour
 from mvt4g.data.crops import CropSpec, Window, crop_clip
-from mvt4g.data.frame_rates import FrameSpec, at_stride
+from mvt4g.data.frame_rates import FrameSpec, at_stride, played_backwards
 from mvt4g.data.mixture import Turns, alike, named_after
 from mvt4g.data.points import take_points
 from mvt4g.data.views import ViewSpec
@@ -27,7 +27,7 @@ from mvt4g.formats.readers.selection import Selection
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 ORDER_STREAM, PAIR_STREAM = 1, 2
-FRAME_STREAM, CROP_STREAM, POINT_STREAM, JITTER_STREAM, ERASER_STREAM = 4, 5, 6, 7, 8
+FRAME_STREAM, CROP_STREAM, POINT_STREAM, JITTER_STREAM, ERASER_STREAM, DIRECTION_STREAM = 4, 5, 6, 7, 8, 9
 """Third parts of the random seeds that choose clips and what is taken of them (3 is ``mixture.TURN_STREAM``)."""
 
 
@@ -108,6 +108,8 @@ class TrainingSamples(Dataset[MultiViewClip | InputError]):
         views = spec.views.draw(num_views, look, what)
         frames = spec.frames.draw(num_frames, self._rng(FRAME_STREAM, sample), what)
         clip = _read(source, index, views, frames)
+        if self._rng(DIRECTION_STREAM, sample).random() < spec.frames.reversed:
+            clip = played_backwards(clip)
         windows = [] if spec.crop.off else spec.crop.draw(clip, self._rng(CROP_STREAM, sample))
         clip = _fitted(clip, spec, windows, self._rng(POINT_STREAM, sample), len(self.sources) > 1)
         return self._with_another_look(clip, look, sample)

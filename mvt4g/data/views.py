@@ -9,15 +9,18 @@ from mvt4g.types import InputError
 
 @dataclass(frozen=True)
 class ViewSpec:
-    """Which views may be the reference and which the target; the two always differ.
+    """Which views may be the reference and which the target.
 
     Attributes:
         reference: Numbers of views; None = all.
         target: Numbers of views; None = all.
+        same: Whether a training sample's target may be its reference's own view, as in ReDirector's training. Held-out
+            clips show two different views where there are any.
     """
 
     reference: tuple[int, ...] | None = None
     target: tuple[int, ...] | None = None
+    same: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -41,6 +44,9 @@ class ViewSpec:
         Raises:
             InputError: If the clip has no allowed pair.
         """
+        if self.same:
+            pairs = self._some(self._allowed(num_views), num_views, what)
+            return pairs[int(rng.integers(len(pairs)))]
         pairs = self.pairs(num_views, what)
         if self.reference is None and self.target is None:
             first, second = rng.choice(num_views, 2, replace=False).tolist()
@@ -53,12 +59,23 @@ class ViewSpec:
         Raises:
             InputError: If there is none.
         """
+        allowed = self._allowed(num_views)
+        pairs = [(reference, target) for reference, target in allowed if reference != target]
+        if not pairs and self.same:
+            pairs = allowed
+        return self._some(pairs, num_views, what)
+
+    def _allowed(self, num_views: int) -> list[tuple[int, int]]:
+        """Return every (reference, target) that the lists allow, pairs of one view with itself among them."""
         every = range(num_views)
         references, targets = (
             every if allowed is None else [view for view in allowed if view < num_views]
             for allowed in (self.reference, self.target)
         )
-        pairs = [(reference, target) for reference in references for target in targets if reference != target]
+        return [(reference, target) for reference in references for target in targets]
+
+    def _some(self, pairs: list[tuple[int, int]], num_views: int, what: str) -> list[tuple[int, int]]:
+        """Return the pairs if there are any."""
         if not pairs:
             raise InputError(f"{what}: got {num_views} view{'s' * (num_views != 1)}, want {self._wanted()}")
         return pairs

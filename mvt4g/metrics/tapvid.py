@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape
-from mvt4g.metrics.functional.tracks import TAPVID_NAMES, QueryMode, check_query_frames, tapvid_counts, track_scores
+from mvt4g.metrics.functional.tracks import (
+    TAPVID_NAMES,
+    QueryMode,
+    TrackCounts,
+    check_query_frames,
+    tapvid_counts,
+    track_scores,
+)
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.types import InputError
 
@@ -24,11 +32,15 @@ class TAPVid(PerVideoMetric):
     view or in another one, and of static or dynamic points, begin with the group's name, as ``cross_view_delta_avg``.
     A video in which a score has nothing to count is left out of its mean, and counted in ``num_missing_<score>``.
 
+    With ``pooled_views`` the points of all views of a clip are counted together before any share is taken, as MV-TAP
+    does: a clip is one video, and a view with many points weighs more. Names of these scores begin with ``pooled_``.
+
     Args:
         image_size: Height and width in pixels of the videos that the tracks belong to; scores are in pixels of 256x256.
         query_mode: "first" scores frames after the query's, "strided" all but the query's; the query's own frame is
             scored too where the query is in another view.
         groups: Points to report, out of ``GROUPS``.
+        pooled_views: Views of a clip, which follow one another in the batch, to pool; 1 = each is a video of its own.
 
     Raises:
         InputError: If an argument is none of those.
@@ -44,7 +56,7 @@ class TAPVid(PerVideoMetric):
         >>> scores["delta_avg"], scores["delta_2px"], scores["num_videos"]
         (tensor(0.8000, dtype=torch.float64), tensor(0.5000, dtype=torch.float64), tensor(1))
 
-    Source: Doersch et al., TAP-Vid (arXiv 2211.03726), section 3.2.
+    Source: Doersch et al., TAP-Vid (arXiv 2211.03726), section 3.2; MV-TAP for ``pooled_views``.
     """
 
     higher_is_better = True
@@ -53,14 +65,21 @@ class TAPVid(PerVideoMetric):
     plot_upper_bound = 1.0
 
     def __init__(
-        self, image_size: tuple[int, int], query_mode: QueryMode = "first", groups: Sequence[str] = GROUPS
+        self,
+        image_size: tuple[int, int],
+        query_mode: QueryMode = "first",
+        groups: Sequence[str] = GROUPS,
+        pooled_views: int = 1,
     ) -> None:
         if unknown := set(groups) - set(GROUPS):
             raise InputError(f"groups: got {min(unknown)!r}, want some of {GROUPS}")
         if query_mode not in ("first", "strided"):
             raise InputError(f"query_mode: got {query_mode!r}, want 'first' or 'strided'")
+        if pooled_views < 1:
+            raise InputError(f"pooled_views: got {pooled_views}, want at least 1")
         names = {group: (*HEADLINES, *THRESHOLDS) if group == "all" else HEADLINES for group in groups}
-        super().__init__([_column(group, name) for group in groups for name in names[group]])
+        self.pooled_views = pooled_views
+        super().__init__([self._column(group, name) for group in groups for name in names[group]])
         self.image_size = image_size
         self.query_mode: QueryMode = query_mode
         self.names = names
@@ -99,6 +118,8 @@ class TAPVid(PerVideoMetric):
         counts = tapvid_counts(
             queries, target, target_visible, pred, pred_visible, self.image_size, self.query_mode, same
         )
+        if self.pooled_views > 1:
+            counts, (valid, same, moving) = self._pooled(counts, valid, same, moving)
         known = torch.zeros_like(valid) if dynamic is None else valid
         chosen = {
             "all": valid,
@@ -110,20 +131,34 @@ class TAPVid(PerVideoMetric):
         columns: dict[str, Tensor] = {}
         for group, names in self.names.items():
             scores = track_scores(counts, chosen[group], TAPVID_NAMES)
-            columns |= {_column(group, name): scores[name] for name in names}
+            columns |= {self._column(group, name): scores[name] for name in names}
         self.add_videos(**columns)
 
     def compute(self) -> dict[str, Tensor]:
         """Return the means over videos, and how many videos there are and lack each score."""
         means = {name: self.mean(name) for name in self.columns}
         missing = {
-            f"num_missing_{_column(group, name)}": self.num_missing(_column(group, name))
+            f"num_missing_{self._column(group, name)}": self.num_missing(self._column(group, name))
             for group in self.names
             for name in HEADLINES
         }
         first = self.per_video(self.columns[0])
         return means | missing | {"num_videos": torch.tensor(len(first), device=first.device)}
 
+    def _pooled(
+        self, counts: TrackCounts, *flags: Bool[Tensor, "b n"]
+    ) -> tuple[TrackCounts, list[Bool[Tensor, "c p"]]]:
+        """Bring all points of a clip's views into one video.
 
-def _column(group: str, name: str) -> str:
-    return name if group == "all" else f"{group}_{name}"
+        Raises:
+            InputError: If the batch does not hold whole clips.
+        """
+        num_videos, views = len(flags[0]), self.pooled_views
+        if num_videos % views:
+            raise InputError(f"target: got {num_videos} videos, want {views} views of every clip (pooled_views)")
+        pooled = TrackCounts(*(rearrange(count, "(b v) n ... -> b (v n) ...", v=views) for count in counts))
+        return pooled, [rearrange(flag, "(b v) n -> b (v n)", v=views) for flag in flags]
+
+    def _column(self, group: str, name: str) -> str:
+        of_group = name if group == "all" else f"{group}_{name}"
+        return of_group if self.pooled_views == 1 else f"pooled_{of_group}"

@@ -1,6 +1,8 @@
 """PCK and TAP-Vid's scores of tracks, by pair of views, static and dynamic points apart."""
 
-from einops import rearrange
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -19,7 +21,8 @@ class TrackScores(nn.Module):
     """Scores of tracks of points queried in the same view (``ref``, ``tgt``) and in the other one (``cross``).
 
     TAP-Vid's are "strided": all frames but a query's own count, since queries come from any frame and a tracker looks
-    both ways; of a query in the other view its own frame counts too. A video is one view of one clip.
+    both ways; of a query in the other view its own frame counts too. A video is one view of one clip. ``pooled`` counts
+    the points of both views of a clip together, as MV-TAP does.
 
     Args:
         threshold_px: Of PCK, in pixels of the input video.
@@ -33,6 +36,7 @@ class TrackScores(nn.Module):
         self.tapvid = nn.ModuleDict(
             {kind: TAPVid((TAPVID_SIZE, TAPVID_SIZE), "strided", ("all", *MOTIONS)) for kind in KINDS}
         )
+        self.pooled = TAPVid((TAPVID_SIZE, TAPVID_SIZE), "strided", ("all",), pooled_views=2)
 
     def add(self, found: VideoTracks, truth: QuerySet, image_size: tuple[int, int]) -> None:
         """Add the tracks of a batch; static and dynamic points are told apart where the truth knows them.
@@ -66,6 +70,22 @@ class TrackScores(nn.Module):
                     point_valid=truth.valid & chosen,
                 )
 
+        self._add_pooled(found, truth, scale)
+
+    def _add_pooled(self, found: VideoTracks, truth: QuerySet, scale: Float[Tensor, " 2"]) -> None:
+        """Add every query in both views, clip by clip."""
+        views = torch.arange(truth.tracks.shape[1], device=truth.tracks.device)
+        queries = repeat(truth.queries, "b q xy -> b v q xy", v=len(views))
+        self.pooled.update(
+            rearrange(queries[..., 1:], "b v q xy -> (b v) q xy"),
+            rearrange(truth.tracks * scale, "b v t q xy -> (b v) t q xy"),
+            rearrange(truth.visible, "b v t q -> (b v) t q"),
+            rearrange(found.tracks * scale, "b v t q xy -> (b v) t q xy"),
+            rearrange(found.visible, "b v t q -> (b v) t q"),
+            same_view=rearrange(queries[..., 0] == views[:, None], "b v q -> (b v) q"),
+            point_valid=repeat(truth.valid, "b q -> (b v) q", v=len(views)),
+        )
+
     def scores(self) -> dict[str, Tensor]:
         """Return every score that anything was added to, such as ``tapvid/cross_dynamic/delta_avg``."""
         found: dict[str, Tensor] = {}
@@ -82,11 +102,14 @@ class TrackScores(nn.Module):
             for motion in MOTIONS:
                 if self._pck(f"{kind}_{motion}").update_called:
                     found |= {f"tapvid/{kind}_{motion}/{score}": values[f"{motion}_{score}"] for score in HEADLINES}
+        if self.pooled.update_called:
+            values = self.pooled.compute()
+            found |= {f"tapvid/pooled/{score}": values[f"pooled_{score}"] for score in HEADLINES}
         return found
 
     def reset(self) -> None:
         """Forget everything added."""
-        for metric in (*self.pck.values(), *self.tapvid.values()):
+        for metric in (*self.pck.values(), *self.tapvid.values(), self.pooled):
             assert isinstance(metric, Metric)
             metric.reset()
 

@@ -63,6 +63,25 @@ def test_what_is_kept_is_what_the_codec_makes_of_every_view(clips, tmp_path, cap
     assert all(not file_faults(tmp_path / "cache" / name, records) for name, records in manifest.clips.items())
 
 
+def test_backwards_all_follows_and_both_kinds_make_one_cache(clips, tmp_path):
+    run(clips, tmp_path / "cache" / "forwards")
+    run(clips, tmp_path / "cache" / "backwards", cache=replace(CACHE, backwards=True))
+    forwards, backwards = (
+        read_latents(tmp_path / "cache" / name / "1.npz" / FILE) for name in ("forwards", "backwards")
+    )
+    video = (moving_clip(3, 6, 24, 32, seed=1).video * 255).round() / 255
+    assert torch.equal(backwards.latents, PatchCodec().encode(video.flip(1)))
+    assert torch.equal(backwards.cameras.cam_from_world, forwards.cameras.cam_from_world.flip(1))
+    assert torch.equal(backwards.tracks, forwards.tracks.flip(1))
+    assert torch.equal(backwards.visible, forwards.visible.flip(1))
+    cached = CachedClips(tmp_path / "cache")
+    assert len(cached) == 6
+    same = cached.read(0, [1, 1])
+    assert torch.equal(same.latents[0], same.latents[1]), "ReDirector's pairs of a view with itself"
+    with pytest.raises(InputError, match=r"cache\.frames\.reversed: got 0\.5, want 0"):
+        CacheSpec(frames=FrameSpec(3, reversed=0.5))
+
+
 def test_a_stopped_run_goes_on_and_makes_the_same_bytes(clips, tmp_path, capsys):
     run(clips, tmp_path / "cache")
     whole = contents(tmp_path / "cache")

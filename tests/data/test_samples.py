@@ -76,6 +76,34 @@ def test_plain_samples_are_what_they_have_always_been(with_colours):
         assert_equal(samples[sample], want)
 
 
+def test_half_of_the_samples_play_backwards_whole_and_every_other_draw_is_as_before():
+    source = OpenSource("", with_tracks(4))
+    plain = TrainingSamples([source], SamplingSpec(frames=FrameSpec(3)), 5)
+    mixed = TrainingSamples([source], SamplingSpec(frames=FrameSpec(3, reversed=0.5)), 5)
+    backwards = 0
+    for sample in range(60):
+        forward, found = plain[sample], mixed[sample]
+        if torch.equal(forward.video, found.video):
+            assert_equal(found, forward)
+            continue
+        backwards += 1
+        assert torch.equal(found.cameras.cam_from_world, forward.cameras.cam_from_world.flip(1))
+        assert torch.equal(found.cameras.intrinsics, forward.cameras.intrinsics.flip(1))
+        assert torch.equal(found.points_world, forward.points_world.flip(0))
+        for name in ("video", "tracks", "visible", "depth", "instances", "dynamic"):
+            assert torch.equal(getattr(found, name), getattr(forward, name).flip(1)), name
+    assert abs(backwards - 30) <= 3.5 * math.sqrt(15)
+    assert_equal(TrainingSamples([source], SamplingSpec(frames=FrameSpec(3)), 5)[0], plain[0])
+
+
+@pytest.mark.parametrize("clips", [with_tracks, without_tracks])
+def test_a_view_may_be_reference_and_target_at_once(clips):
+    samples = TrainingSamples([OpenSource("", clips())], SamplingSpec(views=ViewSpec((1,), (1,), same=True)), 0)
+    clip = samples[0]
+    assert torch.equal(clip.video[0], clip.video[1])
+    assert torch.equal(clip.cameras.cam_from_world[0], clip.cameras.cam_from_world[1])
+
+
 def test_each_pass_visits_every_clip_in_another_order():
     samples = TrainingSamples([OpenSource("", with_tracks())], SamplingSpec(), 0)
     passes = [[samples[sample].name for sample in range(first, first + 6)] for first in (0, 6)]

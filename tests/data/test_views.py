@@ -20,6 +20,8 @@ def drawn(spec, views, count=1200):
         (ViewSpec(reference=(0,)), {(0, 1), (0, 2), (0, 3)}),
         (ViewSpec(target=(3, 1)), {(0, 1), (0, 3), (1, 3), (2, 1), (2, 3), (3, 1)}),
         (ViewSpec((0, 1), (1, 9)), {(0, 1)}),
+        (ViewSpec(same=True), set(itertools.product(range(4), repeat=2))),
+        (ViewSpec(reference=(1,), same=True), {(1, 0), (1, 1), (1, 2), (1, 3)}),
     ],
 )
 def test_every_allowed_pair_is_drawn_as_often_as_any_other(spec, allowed):
@@ -32,6 +34,15 @@ def test_every_allowed_pair_is_drawn_as_often_as_any_other(spec, allowed):
 def test_held_out_clips_take_the_first_pair():
     assert ViewSpec().pairs(3, "clip")[0] == (0, 1)
     assert ViewSpec(reference=(2,)).pairs(3, "clip")[0] == (2, 0)
+    assert ViewSpec(same=True).pairs(3, "clip")[0] == (0, 1)
+
+
+def test_one_view_is_enough_where_both_may_be_the_same():
+    spec = ViewSpec(same=True)
+    assert spec.draw(1, np.random.default_rng(0), "clip") == (0, 0)
+    assert spec.pairs(1, "clip") == [(0, 0)]
+    with pytest.raises(InputError, match="scene 7: got 0 views"):
+        spec.draw(0, np.random.default_rng(0), "scene 7")
 
 
 def test_a_clip_without_a_pair_is_named():

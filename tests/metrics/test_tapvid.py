@@ -45,6 +45,27 @@ def test_a_mean_over_videos_is_no_pool():
     assert metric.compute()["delta_avg"] == 0.5
 
 
+def test_views_pooled_are_one_video_of_all_their_points():
+    """MV-TAP: one point right in the first view, three wrong in the second; padding counts in neither."""
+    target, visible = torch.zeros(2, 3, 3, 2), torch.ones(2, 3, 3, dtype=torch.bool)
+    pred = target.clone()
+    pred[1] += 50.0
+    valid = torch.tensor([[True, False, False], [True, True, True]])
+    tracks = (torch.zeros(2, 3, 3), target, visible, pred, visible)
+    each, pooled = TAPVid((256, 256)), TAPVid((256, 256), pooled_views=2)
+    each.update(*tracks, point_valid=valid)
+    pooled.update(*tracks, point_valid=valid)
+    assert each.compute()["delta_avg"] == 0.5
+    assert each.compute()["num_videos"] == 2
+    assert pooled.compute()["pooled_delta_avg"] == 0.25
+    assert pooled.compute()["num_videos"] == 1
+    assert not {"delta_avg", "num_missing_delta_avg"} & set(pooled.compute()), "the other way has the plain names"
+    with pytest.raises(InputError, match="target: got 3 videos, want 2 views of every clip"):
+        pooled.update(*(torch.cat([value, value[:1]]) for value in tracks))
+    with pytest.raises(InputError, match="pooled_views: got 0"):
+        TAPVid((256, 256), pooled_views=0)
+
+
 def test_padding_scores_nothing():
     videos = tapvid_videos(1)
     whole, junk = TAPVid(SIZE), TAPVid(SIZE)

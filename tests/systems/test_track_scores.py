@@ -53,6 +53,8 @@ def test_by_hand(found, truth):
             "ref": 1.0, "ref_static": 1.0, "ref_dynamic": nan,
             "tgt": 0.2, "tgt_static": nan, "tgt_dynamic": 0.2,
             "cross": 0.8, "cross_static": 1.0, "cross_dynamic": 0.6,
+            # Own views have a frame less, the query's; all four (query, view) weigh by their frames.
+            "pooled": ((FRAMES - 1) * (1.0 + 0.2) + FRAMES * (1.0 + 0.6)) / (4 * FRAMES - 2),
         },
         nan_ok=True,
     )  # fmt: skip

@@ -4,6 +4,10 @@ A file holds a dict of clips by name (DAVIS) or a list (RGB-stacking, and each o
 video (t h w 3) uint8, or t JPEG files as bytes; points (n t 2) in [0, 1] between the picture's edges, x first;
 occluded (n t), True = hidden. ``cameras`` is NaN, depth and positions in space are None.
 
+Some of DAVIS' points are called visible and lie just outside the picture, or on its right or lower border. In a clip a
+visible point is inside, so that ``read`` calls these hidden. TAP-Vid's own evaluation scores them as visible points:
+``read_truth`` gives what it scores by.
+
 A pickle can only be read whole: listing its clips reads it, and the last one read is kept.
 
 Source: google-deepmind/tapnet (Apache-2.0), ``tapnet/tapvid/evaluation_datasets.py``, ``tapnet/tapvid/README.md``.
@@ -13,12 +17,12 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
@@ -84,6 +88,67 @@ def read(clip: TapVidClip, selection: Selection = EVERYTHING) -> MultiViewClip:
         cameras=unknown_cameras(1, len(frames)),
         name=str(clip.key),
         **track_fields(f"{what}: points", points * np.array([width, height]), ~hidden, (height, width)),
+    )
+
+
+class TapVidTruth(NamedTuple):
+    """What a tracker is asked and scored by; the names are arguments of ``metrics.functional.tracks.tapvid``.
+
+    Attributes:
+        queries: (frame, x, y).
+        target: Pixels (x, y); in frames where the point is hidden, what the file holds.
+        target_visible: As annotated, whether the point is inside the picture or not.
+        image_size: (height, width), which the pixels belong to.
+    """
+
+    queries: Float[Tensor, "n 3"]
+    target: Float[Tensor, "t n 2"]
+    target_visible: Bool[Tensor, "t n"]
+    image_size: tuple[int, int]
+
+
+def read_truth(
+    clip: TapVidClip, query_mode: Literal["first", "strided"] = "first", query_stride: int = 5
+) -> TapVidTruth:
+    """Read the queries and the truth of one clip as TAP-Vid's evaluation takes them.
+
+    Args:
+        clip: From ``list_clips``.
+        query_mode: "first": each point is queried in the first frame that shows it. "strided": in every
+            ``query_stride``-th frame that shows it, each time as a track of its own. A point never seen is left out.
+        query_stride: Frames from one query of a point to the next.
+
+    Raises:
+        InputError: As ``read``; if no point is ever seen; and for a mode or a stride that is none.
+
+    Source: google-deepmind/tapnet, ``sample_queries_first`` and ``sample_queries_strided``.
+    """
+    if query_mode not in ("first", "strided") or query_stride < 1:
+        raise InputError(
+            f"query_mode, query_stride: got {query_mode!r}, {query_stride}, want first or strided, at least 1"
+        )
+    what, content = _what(clip), _clips(clip.path)[clip.key]
+    pictures = _pictures(what, content)
+    sizes = {"t": len(pictures)}
+    height, width = _video(f"{what}: video", pictures, [0]).shape[-2:]
+    points = rearrange(member(what, content, "points", "n t 2", sizes), "n t c -> t n c")
+    seen = rearrange(~member(what, content, "occluded", "n t", sizes, "bool"), "n t -> t n")
+    _check_shares(f"{what}: points", points[seen])
+    pixels = points * np.array([width, height])
+    if query_mode == "first":
+        track = np.flatnonzero(seen.any(axis=0))
+        frame = seen[:, track].argmax(axis=0)
+    else:
+        row, track = np.nonzero(seen[::query_stride])
+        frame = row * query_stride
+    if not len(track):
+        raise InputError(f"{what}: occluded: got no point that a queried frame shows, want one at least")
+    queries = np.concatenate([frame[:, None], pixels[frame, track]], axis=1)
+    return TapVidTruth(
+        torch.from_numpy(queries).float(),
+        torch.from_numpy(pixels[:, track]).float(),
+        torch.from_numpy(seen[:, track]),
+        (height, width),
     )
 
 

@@ -37,8 +37,8 @@ class Protocol:
         reduction: Of translation errors and CamMC over frames.
         cam_mc: Whether the protocol has a CamMC.
         keys: Names under which rotation error, translation error and CamMC are reported.
-        published_keys: Names of the translation error and CamMC as the protocol's own code has them, also where the true
-            path stands still (see ``published_errors``); none where no code is public.
+        published_keys: Names of the translation error and CamMC as the protocol's own code has them, where the true path
+            stands still too (see ``published_errors``); none where no code is public.
     """
 
     mode: Literal["first", "pairwise"]
@@ -145,11 +145,12 @@ def protocol_errors(paths: CameraPaths, protocol: Protocol) -> dict[str, Float[T
 
 
 def published_errors(paths: CameraPaths, protocol: Protocol) -> dict[str, Float[Tensor, " b"]]:
-    """Return, under ``protocol.published_keys``, the errors with the value that the protocol's code gives standing cameras.
+    """Return the errors of translation and CamMC with the values that the protocol's own code gives standing cameras.
 
-    Where the true path moves they equal ``protocol_errors``. Where it stands still nothing says how large an error is;
-    CamI2V's code divides by 1e-9 there, so that the largest predicted distance becomes 1, and ReDirector's aligns every
-    prediction to one point, an error of 0. A mean that a paper prints holds these values; compare with it by these keys.
+    The keys are ``protocol.published_keys``. Where the true path moves, the values equal ``protocol_errors``. Where it
+    stands still, nothing says how large an error is. CamI2V's code divides the prediction by its own largest norm all the
+    same, so that its farthest frame has an error of 1. ReDirector's code aligns every prediction to one point, an error
+    of 0. A mean that a paper prints holds these values.
 
     Source: CamI2V (arXiv 2410.15957), ``rel``; ReDirector (arXiv 2511.19827), ``eval_utils.py``.
     """
@@ -222,7 +223,7 @@ def camera_motion_consistency(
     Args:
         paths: From ``camera_paths``.
         reduction: Over frames.
-        standing_as_published: Where the true path stands still, count translations too; else rotations alone count there.
+        standing_as_published: Count translations where the true path stands still too, not rotations alone.
 
     Source: CamI2V (arXiv 2410.15957), ``rel``.
     """

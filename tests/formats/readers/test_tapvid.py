@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mvt4g.formats.readers.selection import Selection
-from mvt4g.formats.readers.tapvid import TapVidClip, count, is_tapvid, list_clips, read
+from mvt4g.formats.readers.tapvid import TapVidClip, count, is_tapvid, list_clips, read, read_truth
+from mvt4g.metrics.functional.tracks import tapvid
 from mvt4g.types import InputError
 from tests.formats.layouts.agreement import assert_agrees, disagreement, tracks_px
 from tests.formats.layouts.tapvid import tapvid_clip
@@ -67,6 +68,47 @@ def test_a_file_that_changed_is_read_anew(tmp_path: Path, clip) -> None:
     assert [key.key for key in list_clips(path)] == ["goat"]
     _write(path, {"dog": tapvid_clip(clip)})
     assert [key.key for key in list_clips(path)] == ["dog"]
+
+
+def _annotated(points, occluded):
+    """Four frames of 24x48 with these points (n t 2), in shares of the sides."""
+    video = np.zeros((4, 24, 48, 3), np.uint8)
+    return {"video": video, "points": np.array(points, np.float32), "occluded": np.array(occluded)}
+
+
+def test_a_visible_point_just_outside_is_scored_as_tapnet_scores_it(tmp_path: Path) -> None:
+    """The second of four frames shows it 1.2 px right of the picture: hidden in a clip, seen in a score."""
+    content = _annotated([[[0.5, 0.5], [1.025, 0.5], [1.0, 0.5], [0.5, 0.5]]], [[False, False, False, True]])
+    clip = TapVidClip(_write(tmp_path / "a.pkl", {"goat": content}), "goat")
+    assert read(clip).visible[0, :, 0].tolist() == [True, False, False, False]
+    truth = read_truth(clip)
+    assert truth.target_visible[:, 0].tolist() == [True, True, True, False]
+    assert truth.target[1, 0].tolist() == pytest.approx([49.2, 12.0])
+    assert truth.queries.tolist() == [[0.0, 24.0, 12.0]]
+    pred = truth.target.clone()
+    pred[1, 0, 0] -= 3.0  # 16 of TAP-Vid's pixels: within none
+    scores = tapvid(**truth._asdict(), pred=pred, pred_visible=truth.target_visible)
+    assert float(scores["delta_avg"]) == 0.5
+
+
+def test_queries_are_those_of_tapnet(tmp_path: Path) -> None:
+    """Three points: hidden at first, never seen, and always seen."""
+    where = [[[0.1 * frame + 0.2 * point, 0.25] for frame in range(4)] for point in range(3)]
+    hidden = [[True, True, False, False], [True] * 4, [False] * 4]
+    clip = TapVidClip(_write(tmp_path / "a.pkl", [_annotated(where, hidden)]), 0)
+    first = read_truth(clip, "first")
+    assert first.queries[:, 0].tolist() == [2, 0]
+    assert first.queries[:, 1].tolist() == pytest.approx([48 * 0.2, 48 * 0.4])
+    assert first.target.shape == (4, 2, 2)
+    strided = read_truth(clip, "strided", query_stride=2)
+    assert strided.queries[:, 0].tolist() == [0, 2, 2]
+    assert strided.queries[:, 1].tolist() == pytest.approx([48 * 0.4, 48 * 0.2, 48 * 0.6])
+    assert torch.equal(strided.target[:, 0], strided.target[:, 2]), "a track for each query of a point"
+    nothing = TapVidClip(_write(tmp_path / "b.pkl", [_annotated(where[1:2], hidden[1:2])]), 0)
+    with pytest.raises(InputError, match=r"b\.pkl: 0: occluded: got no point that a queried frame shows"):
+        read_truth(nothing)
+    with pytest.raises(InputError, match="query_mode, query_stride: got 'strided', 0"):
+        read_truth(clip, "strided", query_stride=0)
 
 
 def _spoilt(clip, **changes):
