@@ -16,7 +16,7 @@ class FrameSpec:
     Attributes:
         count: Frames of a sample: the codec's temporal_stride * m + 1. None = all frames of the clip.
         strides: Distances from a frame to the next that are drawn from, those that fit in the clip alike.
-        reversed: Share of the training samples that play backwards, cameras and tracks too; 0.5 in ReDirector's training.
+        reversed: Share of the training samples that play backwards, cameras and tracks too; ReDirector trains with 0.5.
             Held-out clips play forwards.
     """
 

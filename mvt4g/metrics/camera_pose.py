@@ -33,8 +33,8 @@ class CameraPoseError(PerVideoMetric):
       beside it ``translation_error_pose_aligned``, which sees the direction of straight paths; it has no CamMC.
 
     For camI2V and redirector ``translation_error_..._as_published`` and ``cam_mc_sum_as_published`` stand beside them.
-    They hold the value that the protocol's own code gives a true path that stands still, where the plain keys have none;
-    a paper's mean is to be compared with these.
+    They hold the value that the protocol's own code gives a true path that stands still, where the plain keys have
+    none; a paper's mean is to be compared with these.
 
     Each has ``registered_fraction``, ``num_failed``, ``num_static`` (true paths that stand still, which have no
     translation error, and CamMC from rotations alone) and ``num_videos``.

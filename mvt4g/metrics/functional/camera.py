@@ -37,8 +37,8 @@ class Protocol:
         reduction: Of translation errors and CamMC over frames.
         cam_mc: Whether the protocol has a CamMC.
         keys: Names under which rotation error, translation error and CamMC are reported.
-        published_keys: Names of the translation error and CamMC as the protocol's own code has them, where the true path
-            stands still too (see ``published_errors``); none where no code is public.
+        published_keys: Names of the translation error and CamMC with the values of the protocol's own code for true
+            paths that stand still, see ``published_errors``; none where no code is public.
     """
 
     mode: Literal["first", "pairwise"]
@@ -148,8 +148,8 @@ def published_errors(paths: CameraPaths, protocol: Protocol) -> dict[str, Float[
     """Return the errors of translation and CamMC with the values that the protocol's own code gives standing cameras.
 
     The keys are ``protocol.published_keys``. Where the true path moves, the values equal ``protocol_errors``. Where it
-    stands still, nothing says how large an error is. CamI2V's code divides the prediction by its own largest norm all the
-    same, so that its farthest frame has an error of 1. ReDirector's code aligns every prediction to one point, an error
+    stands still, nothing says how large an error is. CamI2V's code divides the prediction by its own largest norm there
+    too, so that its farthest frame has an error of 1. ReDirector's code aligns every prediction to one point, an error
     of 0. A mean that a paper prints holds these values.
 
     Source: CamI2V (arXiv 2410.15957), ``rel``; ReDirector (arXiv 2511.19827), ``eval_utils.py``.
