@@ -58,8 +58,8 @@ class CacheSpec:
         num_points: Points kept, of those that are seen; null = all, which clips of different numbers do not batch.
         most: Clips at most; null = all there are. Of generated scenes, the number.
         seed: Of generated scenes, and of the points that are kept.
-        backwards: Encode clips played backwards. Where the codec is causal in time, their latents are no reversal of the
-            others. ReDirector trains on as many clips of either kind: two caches below one folder.
+        backwards: Encode clips played backwards. Where the codec is causal in time, their latents are no reversal of
+            the others. ReDirector trains on as many clips of either kind: two caches below one folder.
         dtype: What latents, image tokens and prompts are kept in.
         part: Encode every ``parts``-th clip from this one on, each part into a folder of its own: one for each GPU.
         parts: How many share the work.
