@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from experiments.launch import is_finished
 from experiments.plots import dot_plot
 from experiments.sweep_file import Run, SweepFile
@@ -43,6 +45,8 @@ TABLE_KEYS = {
 }
 """What the file's ``table`` may hold, and of what kind it is."""
 MINUS = "−"
+NOT_SET = "not set"
+"""Of an option that a run does not have, as one of a head in a run without."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,18 @@ def tables(results: Results) -> str:
             lines.append(f"| {arm} |" + "|".join(f" {cell} " for cell in cells) + "|")
     if results.unfinished:
         lines += ["", f"Not finished: {', '.join(run.name for run in results.unfinished)}."]
+    lines += [line for score in results.scores for line in _why_missing(results, score)]
     return "\n".join(lines) + "\n"
+
+
+def _why_missing(results: Results, score: Score) -> list[str]:
+    """Return what is to be said under a table of a score that finished runs lack."""
+    finished = [run for run in results.runs if run not in results.unfinished]
+    lacking = [run.name for run in finished if math.isnan(results.values[run.arm, run.seed, score.label])]
+    if not lacking:
+        return []
+    why = f"{score.key} is null (a score over nothing) or missing in the metrics.json of {', '.join(lacking)}."
+    return ["", f"n/a of {score.label}: {why}"]
 
 
 def cpu_minutes(results: Results) -> float:
@@ -207,15 +222,31 @@ def cpu_minutes(results: Results) -> float:
 
 
 def write_csv(path: Path, results: Results) -> None:
-    """Write one row a run: arm, seed, the options that tell arms apart, the scores; a missing one is an empty cell."""
+    """Write one row a run: arm, seed, the options that tell arms apart, the scores; one that is missing is empty."""
     options = results.differing_options()
     with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["arm", "seed", *options, *(score.label for score in results.scores)])
         for run in results.runs:
             values = [results.values[run.arm, run.seed, score.label] for score in results.scores]
-            settings = [_text(run.options.get(option, "")) for option in options]
+            settings = used_options(run, options).values()
             writer.writerow([run.arm, run.seed, *settings, *("" if math.isnan(value) else value for value in values)])
+
+
+def used_options(run: Run, options: Sequence[str]) -> dict[str, str | int | float | bool]:
+    """Return what each option was in a run: as its file says, else the default that it kept, from its own config.yaml.
+
+    Args:
+        run: One whose first command has written its configuration; a program that is no command writes none.
+        options: Dotted paths.
+    """
+    first = next((step for step in run.steps if step.verb), run.steps[0])
+    path = first.folder / "config.yaml" if first.verb == "fit" else first.folder / first.verb / "config.yaml"
+    kept = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {
+        option: _text(run.options[option]) if option in run.options else _text(_entry(kept, option))
+        for option in options
+    }
 
 
 def write_hparams(results: Results) -> None:
@@ -229,7 +260,7 @@ def write_hparams(results: Results) -> None:
         if run in results.unfinished:
             continue
         settings: dict[str, Any] = {"arm": run.arm, "seed": run.seed}
-        settings |= {names[path]: _text(run.options.get(path, "")) for path in options}
+        settings |= {names[path]: value for path, value in used_options(run, options).items()}
         values = {score.label: results.values[run.arm, run.seed, score.label] for score in results.scores}
         for old in run.folder.glob("events.out.tfevents.*.hparams"):
             old.unlink()
@@ -305,6 +336,15 @@ def _difference(results: Results, arm: str, score: Score) -> str:
 def _digits(size: float) -> int:
     """Return how many decimals show about three figures."""
     return 2 if abs(size) >= 3 else 3 if abs(size) >= 0.1 else 4
+
+
+def _entry(config: Any, path: str) -> Any:
+    """Return what stands at a dotted path of a configuration, NOT_SET where it has no such place."""
+    for key in path.split("."):
+        if not (isinstance(config, dict) and key in config):
+            return NOT_SET
+        config = config[key]
+    return config
 
 
 def _text(value: Any) -> str | int | float | bool:

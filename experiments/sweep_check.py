@@ -65,13 +65,44 @@ def _check_files(sweep: SweepFile, step: Step, first: Step) -> None:
         there = first.options.get(path)
         differs = isinstance(value, str) and isinstance(there, str) and value != there
         if differs and Path(there).exists() and not Path(value).exists():
-            raise sweep.error(step.places[path], f"{path}: got {value}, want a file that exists, as {there} does")
+            told = f"{path}: got {value}, want a file that exists, as {there} does"
+            raise sweep.error(step.places[path], f"{told}{_who_makes(sweep, step, told)}")
 
 
 def _check_step(sweep: SweepFile, run: Run, step: Step) -> None:
     fault = _fault(run, step)
     if fault is not None:
-        raise sweep.error(_blamed(run, step, str(fault)), f"{run.name}: {step.name}: {fault}") from fault
+        hint = _who_makes(sweep, step, str(fault))
+        raise sweep.error(_blamed(run, step, str(fault)), f"{run.name}: {step.name}: {fault}{hint}") from fault
+
+
+def sweep_that_makes(path: Path, beside: Path) -> Path | None:
+    """Return the sweep file one of whose runs would write a file, or None.
+
+    Args:
+        path: Of the file that is missing.
+        beside: A sweep file; those in its folder and in the folders beside that are looked at.
+    """
+    for file in sorted(beside.resolve().parent.parent.glob("*/*.yaml")):
+        try:
+            folders = [run.folder.resolve() for run in SweepFile(file).runs()]
+        except InputError:
+            continue  # no sweep file
+        if file != beside.resolve() and any(folder in path.resolve().parents for folder in folders):
+            here = Path.cwd()
+            return file.relative_to(here) if file.is_relative_to(here) else file
+    return None
+
+
+def _who_makes(sweep: SweepFile, step: Step, told: str) -> str:
+    """Return which sweep makes a file that is missing, in words to end a message with; nothing if none is known to."""
+    for value in step.options.values():
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, str) and path in told and not Path(path).exists():
+                maker = sweep_that_makes(Path(path), sweep.path)
+                if maker is not None:
+                    return f"; `python -m experiments.sweep {maker}` makes it"
+    return ""
 
 
 def _fault(run: Run, step: Step, without: str = "") -> Exception | None:

@@ -19,7 +19,7 @@ from mvt4g.types import REFERENCE, TARGET, InputError
 from mvt4g.viz.canvas import magnification, magnify, to_image
 from mvt4g.viz.matches import draw_matches
 from mvt4g.viz.tiles import film_strip, tile_images, tile_videos
-from mvt4g.viz.tracks import draw_tracks
+from mvt4g.viz.tracks import draw_tracks, with_track_legend
 
 
 class EvaluationMedia(Callback):
@@ -62,6 +62,8 @@ class EvaluationMedia(Callback):
         rows = video_rows(output, self.clips)
         sheet = tile_videos(*rows)
         strip = tile_images([[film_strip(row, caption)] for row, caption in zip(*rows, strict=True)])
+        if output.truth is not None:
+            sheet, strip = with_track_legend(sheet), with_track_legend(strip)
         pictures = {"videos": strip}
         if output.tap is not None and output.matches is not None:
             pictures["matches"] = match_picture(output, self.clips, self.points)

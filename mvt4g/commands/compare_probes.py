@@ -1,5 +1,6 @@
 """``mvt4g compare-probes``: what training, or anything else between two probes, did to correspondence."""
 
+import sys
 from pathlib import Path
 
 import torch
@@ -55,6 +56,7 @@ def compare_probes(before: str, after: str, out: str, layer: int | None = None) 
             writer.add_image(f"probes/{name}", picture)
             with appearing(Path(out) / f"{name}.png") as temporary:
                 to_image(picture).save(temporary)
+    sys.stdout.write(f"wrote difference.csv, matches.png, difference.png and TensorBoard's events to {out}\n")
     return 0
 
 

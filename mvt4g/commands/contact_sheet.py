@@ -12,7 +12,7 @@ from mvt4g.types import MultiViewClip
 from mvt4g.viz.canvas import magnification, magnify, to_image
 from mvt4g.viz.colours import rainbow_by_row
 from mvt4g.viz.tiles import tile_images
-from mvt4g.viz.tracks import draw_tracks_at
+from mvt4g.viz.tracks import draw_tracks_at, with_track_legend
 
 MAX_VIEWS, MAX_POINTS = 4, 96
 
@@ -33,11 +33,11 @@ def draw_row(clip: MultiViewClip) -> list[Float[Tensor, "3 _ _"]]:
 
 
 def write_sheet(path: Path, rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]], names: Sequence[str]) -> None:
-    """Write rows of pictures under the names of their clips as a PNG.
+    """Write rows of pictures under the names of their clips as a PNG, over a legend of the marks of tracks.
 
     Raises:
         InputError: If the place cannot be written to.
     """
     captions = [[name, *(f"view {view}" for view in range(1, len(row)))] for name, row in zip(names, rows, strict=True)]
     with appearing(path) as temporary:
-        to_image(tile_images(rows, captions)).save(temporary, format="PNG")
+        to_image(with_track_legend(tile_images(rows, captions))).save(temporary, format="PNG")

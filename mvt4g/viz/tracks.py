@@ -1,16 +1,22 @@
-"""Point tracks drawn over video."""
+"""Point tracks drawn over video, and the legend that says what their marks mean."""
 
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
+from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
-from mvt4g.viz.canvas import Pen, draw_over, magnification, rgba
+from mvt4g.viz.canvas import Pen, draw_over, magnification, rgba, to_frame, to_image
 from mvt4g.viz.colours import rainbow_by_row
 from mvt4g.viz.tiles import tile_videos
 
 _HIDDEN_OPACITY = 0.35
+_LEGEND = (("seen", True), ("hidden", False))
+"""Word of each mark, and whether the mark is filled."""
+_LEGEND_HEIGHT, _LEGEND_FONT_SIZE, _LEGEND_STEP = 24, 13, 74
+"""In pixels; the step is from one mark to the next."""
+_PAPER, _INK = 22 / 255, (232, 232, 232)
 
 
 def draw_tracks(
@@ -70,7 +76,7 @@ def draw_track_views(
     captions: Sequence[str],
     trail: int = 8,
 ) -> Float[Tensor, "t 3 H W"]:
-    """Draw one set of points on several views side by side, each point of one colour in all of them.
+    """Draw one set of points on several views side by side, each point of one colour in all of them, over a legend.
 
     Args:
         videos: In [0, 1].
@@ -81,7 +87,35 @@ def draw_track_views(
     """
     colours = rainbow_by_row(tracks[0])
     drawn = [draw_tracks(*view, trail=trail, colours=colours) for view in zip(videos, tracks, visible, strict=True)]
-    return tile_videos([drawn], [captions])
+    return with_track_legend(tile_videos([drawn], [captions]))
+
+
+def with_track_legend(video: Float[Tensor, "*t 3 h w"]) -> Float[Tensor, "*t 3 H w"]:
+    """Put a strip under a video or an image that says what a filled dot and a ring are: a point seen, a point hidden.
+
+    Args:
+        video: In [0, 1], with tracks drawn on it.
+    """
+    strip = track_legend(video.shape[-1]).to(video)
+    return torch.cat([video, strip.expand(*video.shape[:-2], *strip.shape[-2:])], dim=-2)
+
+
+def track_legend(width: int) -> Float[Tensor, "3 h {width}"]:
+    """Return the strip of ``with_track_legend``: each mark of ``draw_tracks`` beside its word."""
+    paper = torch.full((3, _LEGEND_HEIGHT, width), _PAPER)
+    middle = _LEGEND_HEIGHT / 2
+    places = [_LEGEND_HEIGHT / 2 + index * _LEGEND_STEP for index in range(len(_LEGEND))]
+
+    def marks(pen: Pen) -> None:
+        for x, (_, filled) in zip(places, _LEGEND, strict=True):
+            pen.dot((x, middle), (*_INK, 255), size=1.0 if filled else 1.2, filled=filled)
+
+    image = to_image(draw_over(paper, 1, marks))
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(_LEGEND_FONT_SIZE)
+    for x, (word, _) in zip(places, _LEGEND, strict=True):
+        draw.text((x + _LEGEND_HEIGHT / 2, middle), word, fill=_INK, font=font, anchor="lm")
+    return to_frame(image)
 
 
 def _draw_frame(pen: Pen, now: int, tracks: Tensor, visible: Tensor, colours: Tensor, trail: int) -> None:

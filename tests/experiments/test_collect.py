@@ -15,7 +15,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
-from experiments.collect import Results, main, tables
+from experiments.collect import Results, main, tables, used_options
 from experiments.plots import curve_plot, mean_curve, padded_range, round_values
 from experiments.report import main as write_report
 from experiments.sweep_file import SweepFile
@@ -86,7 +86,7 @@ def test_the_table_by_hand(tmp_path):
     plain, extra = means.splitlines()[:2]
     assert plain == "| plain | 12.00 ± 2.00 | 0.500 ± 0.000 (n = 2) | 2.000 ± 1.000 | 10.00 ± 2.00 |"
     assert extra == "| extra | **12.67 ± 1.53** | **0.250 ± 0.000** | **5.00 ± 1.00** | 10.67 ± 1.53 |"
-    (line,) = differences.splitlines()
+    line, *_ = differences.splitlines()
     assert line == (
         "| extra | +0.67 ± 1.53 (+6 %, 2/3) | −0.250 ± 0.000 (−50 %, 2/2) | +3.000 ± 0.000 (+150 %, 3/3) "
         "| +0.67 ± 1.53 (+7 %) |"
@@ -164,6 +164,25 @@ def test_hparams_of_every_run(tmp_path, capsys):
     content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     for text in (b"arm", b"plain", b"seed", b"weight_corr"):
         assert text in content
+
+
+def test_an_arm_that_keeps_a_default_shows_it_and_one_without_the_option_says_so(tmp_path, capsys):
+    sweep = sweep_of(tmp_path, [*SCORES])
+    for name, training in (("extra-0", "{weight_corr: 0.125}"), ("extra-1", "null")):
+        (tmp_path / "runs" / name / "config.yaml").write_text(f"model: {{init_args: {{training: {training}}}}}\n")
+    option = "model.init_args.training.weight_corr"
+    shown = {run.name: used_options(run, [option])[option] for run in sweep.runs()}
+    assert shown["plain-0"] == 0
+    assert shown["extra-0"] == 0.125
+    assert shown["extra-1"] == shown["extra-2"] == "not set", "no such option there, and no configuration"
+    assert main([str(sweep.path)]) == 0
+    with (tmp_path / "runs" / f"{sweep.name}.csv").open(newline="") as file:
+        assert all(row[option] for row in csv.DictReader(file))
+
+
+def test_a_score_that_is_missing_says_why_under_the_table(tmp_path):
+    text = tables(Results(sweep_of(tmp_path, [*SCORES])))
+    assert "n/a of error: test/error is null (a score over nothing) or missing in the metrics.json of plain-2." in text
 
 
 @pytest.mark.parametrize(

@@ -157,3 +157,18 @@ variants:
     assert message.startswith(f"sweep: {path}:{line}: ")
     assert told in message
     assert not (tmp_path / "runs").exists()
+
+
+def test_weights_that_another_sweep_makes_name_that_sweep(tmp_path, capsys):
+    weights = tmp_path / "runs" / "bases" / "nano-0" / "checkpoints" / "step-00000004.ckpt"
+    for name, rest in (
+        ("bases", "variants: {nano: {}}\ncommands: [fit]"),
+        ("ablation", f"set: {{model.init_args.backbone.init_args.weights: {weights}}}\ncommands: [fit]"),
+    ):
+        (tmp_path / name).mkdir()
+        text = f"folder: {tmp_path}/runs/{name}\nconfigs: [configs/debug.yaml]\n{rest}\n"
+        (tmp_path / name / "sweep.yaml").write_text(text)
+    assert main([str(tmp_path / "ablation" / "sweep.yaml"), "--dry-run"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{weights}: no such file of weights" in line
+    assert line.endswith(f"; `python -m experiments.sweep {tmp_path}/bases/sweep.yaml` makes it")

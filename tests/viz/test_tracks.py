@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mvt4g.viz.colours import heat_colours, rainbow, rainbow_by_row
-from mvt4g.viz.tracks import draw_track_views, draw_tracks
+from mvt4g.viz.tracks import draw_track_views, draw_tracks, track_legend
 
 RED = torch.tensor([[1.0, 0.0, 0.0]])
 
@@ -101,3 +101,20 @@ def test_rainbow_runs_from_red_by_rank_of_the_row() -> None:
 def test_heat_grows_brighter_everywhere() -> None:
     luma = heat_colours(torch.linspace(0, 1, 50)) @ torch.tensor([0.299, 0.587, 0.114])
     assert bool((luma.diff() > 0).all())
+
+
+def test_the_legend_shows_a_disc_for_seen_and_a_ring_for_hidden() -> None:
+    strip = track_legend(256)
+    assert strip.shape == (3, 24, 256)
+    centre, ring = strip[0, 12, 12], strip[0, 12, 12 + 74]
+    assert centre > 0.8, "filled"
+    assert ring < 0.2, "the paper shows through"
+    assert strip[0, :, 76:97].max() > 0.8, "and there is a ring around it"
+
+
+def test_views_with_tracks_stand_over_the_legend() -> None:
+    video = torch.rand(2, 3, 3, 16, 16)
+    tracks, seen = torch.full((2, 3, 1, 2), 8.0), torch.ones(2, 3, 1, dtype=torch.bool)
+    drawn = draw_track_views(video, tracks, seen, ["reference", "target"])
+    strip = track_legend(drawn.shape[-1])
+    torch.testing.assert_close(drawn[:, :, -24:], strip.expand(3, -1, -1, -1))
