@@ -30,7 +30,7 @@ HOMES = {
     "jsonargparse": ("cli.py",),
     "open3d": ("synthetic/render.py", "synthetic/meshes.py", "viz/point_clouds.py"),
     "mujoco": ("synthetic/physics.py",),
-    "av": ("formats/video.py",),
+    "av": ("formats/video.py", "formats/video_decoding.py"),
     "timm": ("metrics/providers/*",),
     "pycolmap": ("metrics/providers/*",),
     "diffusers": ("models/wan_codec.py",),

@@ -1,17 +1,19 @@
-"""Video files through PyAV, the only module that imports it."""
+"""Video files through PyAV: what they show, read frame by frame, and files that players show as they went in.
 
+docs/video.md states the rules: which stream and frames count, when they are shown, their shape and their colours.
+"""
+
+import functools
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import av
 import numpy as np
 import torch
-from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from einops import rearrange
@@ -19,11 +21,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.video_colour import BT709, RGB, SRGB, guessed_matrix, planes_from_rgb
+from mvt4g.formats.video_decoding import FramePainter, decoded_frames, opened_video, packet_stamps, stated_rate
+from mvt4g.formats.video_times import rate_of, shown_times
 from mvt4g.types import InputError
 
-_FALLBACK_FPS = 24.0
-
 ArchiveQuality = Literal["lossless", "visually_lossless"]
+
+FrameChange = Callable[[Tensor], Tensor]
+"""What is done to every frame as it comes: (1 3 h w) to (1 3 H W), such as ``Framing.video``."""
 
 
 @dataclass(frozen=True)
@@ -42,64 +48,168 @@ _ARCHIVE: dict[ArchiveQuality, _Encoding] = {
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file says of its video without decoding it.
+    """What a player shows of a video file.
 
     Attributes:
-        num_frames: Frames that decoding gives.
-        fps: Average frames a second; 24 where the file does not say.
+        times_s: When each frame is shown, in seconds from the first, increasing; one a frame.
+        image_size: (height, width) of the frames as shown: pixels square, upright.
+        stated_fps: Frames a second that the file states; 24 where it does not.
+        tick_s: What the file rounds times to.
     """
 
-    num_frames: int
-    fps: float
+    times_s: tuple[float, ...]
+    image_size: tuple[int, int]
+    stated_fps: float
+    tick_s: float
+
+    @property
+    def num_frames(self) -> int:
+        """Frames that are shown."""
+        return len(self.times_s)
+
+    @property
+    def fps(self) -> float:
+        """Rate of all frames, by their times."""
+        return self.rate(range(self.num_frames))
+
+    def rate(self, frames: Sequence[int]) -> float:
+        """Return the rate of some frames (increasing numbers): intervals over the time from the first to the last.
+
+        A single frame has the stated rate. A stated rate that the times allow is given exactly.
+        """
+        return rate_of(self.times_s, frames, self.tick_s, self.stated_fps)
+
+
+class ShownFrame(NamedTuple):
+    """One frame of a video: its number, when it is shown (seconds from the first), and RGB in [0, 1]."""
+
+    number: int
+    time_s: float
+    rgb: Float[Tensor, "3 h w"]
+
+
+@dataclass(frozen=True)
+class _Timeline:
+    info: VideoInfo
+    stamps: tuple[int | None, ...]  # of every frame, in ticks
 
 
 def probe_video(path: Path) -> VideoInfo:
-    """Count the frames of a video file from its packets.
+    """Say which frames a video file shows, and when.
+
+    The packets of most MP4 and Matroska files tell it; of others every frame is decoded once. The answer is kept for
+    as long as the file's size and date stay as they are.
 
     Raises:
         InputError: As ``read_video``.
     """
-    with _opened(path) as (container, stream):
-        count = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
-        fps = _fps(stream)
-    if count == 0:
-        raise InputError(f"{path}: got a video stream without a frame, want at least one")
-    return VideoInfo(count, fps)
+    return _timeline(path).info
+
+
+def iterate_video(path: Path, frames: Sequence[int] | None = None) -> Iterator[ShownFrame]:
+    """Decode a video frame by frame; nothing is kept.
+
+    Args:
+        path: Any container and codec FFmpeg knows.
+        frames: Give only these frame numbers (increasing); None gives all.
+
+    Yields:
+        The frames in the order they are shown in, of one size.
+
+    Raises:
+        InputError: As ``read_video``.
+    """
+    timeline = _timeline(path)
+    times = timeline.info.times_s
+    wanted = frozenset(range(len(times)) if frames is None else frames)
+    last = max(wanted, default=-1)
+    if last >= len(times):
+        raise InputError(f"{path}: got {len(times)} frames, want frames up to {last}")
+    size: tuple[int, int] | None = None
+    with opened_video(path) as (container, stream):
+        painter = FramePainter(path, stream)
+        index = -1
+        for index, frame in enumerate(decoded_frames(path, container, stream)):
+            if frame.pts != (timeline.stamps[index] if index < len(times) else None):
+                break
+            if index in wanted:
+                rgb = painter.rgb(frame)
+                size = size or (rgb.shape[1], rgb.shape[2])
+                if (rgb.shape[1], rgb.shape[2]) != size:
+                    sizes = [list(size), [*rgb.shape[1:]]]
+                    raise InputError(f"{path}: got frames of sizes {sizes}, want one size")
+                yield ShownFrame(index, times[index], rgb)
+            if index == last:
+                return
+    if last >= 0:
+        raise InputError(
+            f"{path}: got {max(index, 0)} frames that are shown when their packets say, want {len(times)} "
+            "(ffmpeg -i IN -c:v libx264 -crf 10 OUT.mp4 writes a file that is whole)"
+        )
 
 
 def read_video(
-    path: Path, max_frames: int | None = None, frames: Sequence[int] | None = None
+    path: Path,
+    max_frames: int | None = None,
+    frames: Sequence[int] | None = None,
+    change: FrameChange | None = None,
 ) -> tuple[Float[Tensor, "t c h w"], float]:
-    """Decode a video file to RGB in [0, 1], turned upright as its display matrix says.
+    """Decode a video file to RGB in [0, 1] as a player shows it.
+
+    Frames that a player does not show are left out, pixels that are not square are made so, the display matrix turns
+    the frames upright, and the tagged colours become those of a screen (docs/video.md).
 
     Args:
         path: Any container and codec FFmpeg knows.
         max_frames: Stop after so many frames.
         frames: Keep only these frame numbers (increasing); None keeps all.
+        change: Resizes or cuts every frame as it comes, so that no clip is held at the size of the source.
 
     Returns:
-        The frames and their rate in frames a second (24 where the file does not say).
+        The frames, and their rate in frames a second: that of the frames kept, by their times.
 
     Raises:
-        InputError: If the file is missing, no video, cut short, without a frame, or shorter than ``frames`` asks.
+        InputError: If the file is missing, no video, cut short, damaged, without a frame, of changing size, HDR, turned
+            by other than quarter turns, or shorter than ``frames`` asks.
     """
-    wanted = None if frames is None else frozenset(frames)
-    last = max(wanted, default=-1) if wanted is not None else None
-    stop = min(limit for limit in (max_frames, None if last is None else last + 1, math.inf) if limit is not None)
-    kept: list[np.ndarray] = []
-    with _opened(path) as (container, stream):
-        for index, frame in enumerate(_decoded(path, container, stream)):
-            if index >= stop:
-                break
-            if wanted is None or index in wanted:
-                kept.append(_upright(frame))
-        fps = _fps(stream)
-    if not kept or (wanted is not None and max_frames is None and len(kept) < len(wanted)):
-        want = "at least one" if wanted is None else f"frames up to {last}"
-        raise InputError(f"{path}: got {len(kept)} frames, want {want}")
-    if len({frame.shape for frame in kept}) > 1:
-        raise InputError(f"{path}: got frames of sizes {sorted({f.shape[:2] for f in kept})}, want one size")
-    return rearrange(torch.from_numpy(np.stack(kept)), "t h w c -> t c h w").float().div_(255), fps
+    info = probe_video(path)
+    kept = list(range(info.num_frames) if frames is None else frames)[:max_frames]
+    if not kept:
+        raise InputError(f"{path}: got no frame to read, want at least one")
+    video: Tensor | None = None
+    for number, frame in enumerate(iterate_video(path, kept)):
+        rgb = frame.rgb if change is None else change(frame.rgb[None])[0]
+        if video is None:
+            video = rgb.new_empty(len(kept), *rgb.shape)
+        video[number] = rgb
+    assert video is not None, "there is a frame, and iterate_video gives it or raises"
+    return video, info.rate(kept)
+
+
+def _timeline(path: Path) -> _Timeline:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, want a video file")
+    status = path.stat()
+    return _read_timeline(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _read_timeline(path: Path, size: int, modified_ns: int) -> _Timeline:
+    """Find out which frames are shown; the size and date make a file that has changed another one."""
+    with opened_video(path) as (container, stream):
+        stamps: list[int | None] | None = packet_stamps(container, stream)  # type: ignore[assignment]
+    with opened_video(path) as (container, stream):
+        painter = FramePainter(path, stream)
+        decoded = decoded_frames(path, container, stream)
+        first = next(decoded, None)
+        if first is None:
+            raise InputError(f"{path}: got a video stream without a frame, want at least one")
+        image_size = painter.size(first)
+        if stamps is None:
+            stamps = [first.pts, *(frame.pts for frame in decoded)]
+        rate, tick = stated_rate(stream), stream.time_base or Fraction(1, 1000)
+    info = VideoInfo(shown_times(stamps, tick, rate), image_size, float(rate), float(tick))
+    return _Timeline(info, tuple(stamps))
 
 
 def write_video(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int, crf: int = 18) -> None:
@@ -162,60 +272,24 @@ def _encode(path: Path, pixels: np.ndarray, fps: float | int, encoding: _Encodin
         stream.height, stream.width, stream.pix_fmt = pixels.shape[1], pixels.shape[2], encoding.pixel_format
         stream.options = {**encoding.options}
         stream.thread_count = threads
-        for frame in pixels:
-            container.mux(stream.encode(VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        is_rgb = encoding.pixel_format == "bgr0"
+        matrix = RGB if is_rgb else guessed_matrix(*pixels.shape[1:3])  # what a player that reads no tags takes
+        context = stream.codec_context
+        context.colorspace, context.color_range = matrix, 2 if is_rgb else 1
+        context.color_primaries, context.color_trc = BT709, SRGB
+        for rgb in pixels:
+            frame = _frame(rgb, encoding.pixel_format, matrix)
+            frame.colorspace, frame.color_range = context.colorspace, context.color_range
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want a video file")
-    try:
-        container = av.open(path, metadata_errors="replace")  # titles in any encoding, or damaged
-    except av.FFmpegError as error:
-        raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want a whole video file") from error
-    with container:
-        if "mp4" in container.format.name:
-            _check_boxes(path)
-        if not container.streams.video:
-            raise InputError(f"{path}: got no video stream, want one")
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        yield container, stream
-
-
-def _check_boxes(path: Path) -> None:
-    """Refuse an MP4 whose top-level boxes reach past the end of the file: FFmpeg would silently give fewer frames."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        position = 0
-        while position + 8 <= size:
-            file.seek(position)
-            head = file.read(16)
-            length = int.from_bytes(head[:4], "big")
-            if length == 1:
-                length = int.from_bytes(head[8:16], "big")
-            position = size if length == 0 else position + max(length, 8)
-    if position > size:
-        raise InputError(f"{path}: got {size} bytes of a video of at least {position}, want the whole file")
-
-
-def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    try:
-        for packet in container.demux(stream):
-            if packet.is_corrupt:
-                raise InputError(f"{path}: got a damaged packet at {packet.pts}, want a whole video file")
-            yield from packet.decode()
-    except av.FFmpegError as error:
-        raise InputError(f"{path}: cannot be decoded ({error.strerror}), want a whole video file") from error
-
-
-def _upright(frame: VideoFrame) -> np.ndarray:
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns)
-
-
-def _fps(stream: VideoStream) -> float:
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate else _FALLBACK_FPS
+def _frame(rgb: np.ndarray, pixel_format: str, matrix: int) -> VideoFrame:
+    """Return a frame as it is stored: RGB, or luma and chroma of video range."""
+    if matrix == RGB:
+        return VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(format=pixel_format)
+    height, width = rgb.shape[:2]
+    luma, chroma = planes_from_rgb(rgb, matrix, subsampled=pixel_format == "yuv420p")
+    planes = np.concatenate([luma.ravel(), chroma.ravel()])
+    shape = (3, height, width) if pixel_format == "yuv444p" else (-1, width)
+    return VideoFrame.from_ndarray(planes.reshape(shape), format=pixel_format)

@@ -1,0 +1,265 @@
+"""Whether a video file is whole, by what its container says of its own length.
+
+FFmpeg plays what is there of a file that was cut short, and says nothing. These checks read the containers' own
+structure: MP4's boxes (and the index at the end of a fragmented one), Matroska's segment, the RIFF size of AVI and
+WebP, FLV's tags and stated length, the trailer of GIF and PNG, Ogg's last page, IVF's frame count, ASF's file size and
+the packets of MPEG-TS. Raw streams and MPEG-PS state nothing.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from mvt4g.types import InputError
+
+_REMUX = "ffmpeg -i IN -c copy OUT writes one"
+
+
+def check_whole(path: Path, format_names: str) -> None:
+    """Refuse a file that ends before its container says it does.
+
+    Args:
+        path: The file.
+        format_names: FFmpeg's names of the container, with commas between them.
+
+    Raises:
+        InputError: If the file is cut short.
+    """
+    names = set(format_names.split(","))
+    for known, fault in _FAULTS.items():
+        if known in names:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                found = fault(file, size)
+            if found is not None:
+                raise InputError(f"{path}: cut short: got {found}, want the whole file")
+
+
+def _mp4_fault(file: BinaryIO, size: int) -> str | None:
+    end, fragmented, indexed_to = 0, False, 0
+    kinds = set()
+    for position, length, kind in _boxes(file, size):
+        end = position + length
+        kinds.add(kind)
+        if end > size:
+            break
+        if kind == b"moov":
+            file.seek(position)
+            fragmented = b"mvex" in file.read(length)
+        elif kind == b"sidx":
+            file.seek(position)
+            indexed_to = max(indexed_to, end + _indexed_bytes(file.read(length)))
+    if end > size:
+        return f"{size} bytes of a video of at least {end}"
+    if indexed_to > size:
+        return f"{size} bytes of fragments that reach to {indexed_to}"
+    if (fragmented or b"moof" in kinds) and b"mfra" not in kinds and indexed_to != size:
+        return f"a fragmented MP4 without its index (mfra or sidx), which may end anywhere ({_REMUX} of a whole one)"
+    return None
+
+
+def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield position, length and kind of the boxes of the top level; the last may reach past the end."""
+    position = 0
+    while position + 8 <= size:
+        file.seek(position)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        length = size - position if length == 0 else max(length, 8)
+        yield position, length, head[4:8]
+        position += length
+    if position < size:
+        yield position, 8, b""
+
+
+def _indexed_bytes(sidx: bytes) -> int:
+    """Return how many bytes after itself a segment index lists."""
+    version, at = sidx[8], 20
+    offset = (
+        int.from_bytes(sidx[at + 4 : at + 8], "big") if version == 0 else int.from_bytes(sidx[at + 8 : at + 16], "big")
+    )
+    at += 8 if version == 0 else 16
+    count = int.from_bytes(sidx[at + 2 : at + 4], "big")
+    entries = (int.from_bytes(sidx[at + 4 + 12 * k : at + 8 + 12 * k], "big") for k in range(count))
+    return offset + sum(entry & 0x7FFFFFFF for entry in entries)
+
+
+def _matroska_fault(file: BinaryIO, size: int) -> str | None:
+    """Look at the segment, or if it states no size (a live stream) at its clusters."""
+    position, end = 0, size
+    while position < end:
+        file.seek(position)
+        head = file.read(12)
+        _, kind_length = _ebml_number(head)
+        length, length_length = _ebml_number(head[kind_length:])
+        if not kind_length or not length_length:
+            return f"an element that begins at byte {position} of {size}"
+        body = position + kind_length + length_length
+        if length == 2 ** (7 * length_length) - 1:  # unknown: its children follow
+            position = body
+            continue
+        if body + length > size:
+            return f"{size} bytes of a video of at least {body + length}"
+        position = body + length
+    return None
+
+
+def _ebml_number(data: bytes) -> tuple[int, int]:
+    """Return a number of variable length and how many bytes it has, 0 if it is not all there."""
+    if not data or data[0] == 0:
+        return 0, 0
+    length = 9 - data[0].bit_length()
+    if len(data) < length:
+        return 0, 0
+    return int.from_bytes(data[:length], "big") & (2 ** (7 * length) - 1), length
+
+
+def _riff_fault(file: BinaryIO, size: int) -> str | None:
+    """Look at the RIFF chunks; an AVI over 1 GB has several."""
+    position = 0
+    while position + 8 <= size:
+        file.seek(position)
+        kind, length = struct.unpack("<4sI", file.read(8))
+        if kind != b"RIFF":
+            break  # what a program appended
+        if length in (0, 0xFFFFFFFF):
+            return f"a RIFF file that was never finished ({_REMUX})"
+        end = position + 8 + length
+        if end > size:
+            return f"{size} bytes of a video of {end}"
+        position = end + length % 2
+    return None
+
+
+def _flv_fault(file: BinaryIO, size: int) -> str | None:
+    file.seek(0)
+    head = file.read(9)
+    position, last_ms, script = int.from_bytes(head[5:9], "big") + 4, 0, b""
+    while position < size:
+        file.seek(position)
+        tag = file.read(11)
+        end = position + 11 + int.from_bytes(tag[1:4], "big") + 4
+        if len(tag) < 11 or end > size:
+            return f"{size} bytes of a video of at least {max(end, position + 15)}"
+        if tag[0] & 0x1F == 18 and not script:
+            script = file.read(end - position - 15)
+        last_ms = max(last_ms, int.from_bytes(tag[7:8] + tag[4:7], "big"))
+        position = end
+    stated_size, stated_s = _flv_number(script, b"filesize"), _flv_number(script, b"duration")
+    if stated_size > size:
+        return f"{size} bytes of a video of {stated_size:.0f}"
+    if stated_s - last_ms / 1000 > 1:
+        return f"{last_ms / 1000:g} s of a video of {stated_s:g} s"
+    return None
+
+
+def _flv_number(script: bytes, name: bytes) -> float:
+    """Return a number of the metadata, 0 if it is not there."""
+    at = script.find(struct.pack(">H", len(name)) + name + b"\0")
+    value = script[at + len(name) + 3 : at + len(name) + 11]
+    return float(struct.unpack(">d", value)[0]) if at >= 0 and len(value) == 8 else 0.0
+
+
+def _gif_fault(file: BinaryIO, size: int) -> str | None:
+    """Walk the blocks to the trailer 0x3B."""
+    file.seek(0)
+    head = file.read(13)
+    if head[10] & 0x80:
+        file.seek(3 * 2 ** ((head[10] & 7) + 1), 1)
+    while (kind := file.read(1)) != b"\x3b":
+        if kind == b"\x2c":
+            fields = file.read(9)
+            if len(fields) == 9 and fields[8] & 0x80:
+                file.seek(3 * 2 ** ((fields[8] & 7) + 1), 1)
+            file.read(1)  # bits of a code
+        elif kind == b"\x21":
+            file.read(1)  # kind of an extension
+        elif kind != b"\0":
+            return f"{size} bytes that end before the trailer of a GIF"
+        while length := file.read(1):
+            if length == b"\0":
+                break
+            file.seek(length[0], 1)
+    return None
+
+
+def _png_fault(file: BinaryIO, size: int) -> str | None:
+    position = 8
+    while position + 8 <= size:
+        file.seek(position)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        position += 12 + length
+        if kind == b"IEND" and position <= size:
+            return None
+    return f"{size} bytes that end before the last chunk of a PNG"
+
+
+def _ogg_fault(file: BinaryIO, size: int) -> str | None:
+    """Every stream of an Ogg file ends in a page that says so."""
+    position, unfinished = 0, set()
+    while position < size:
+        file.seek(position)
+        head = file.read(27)
+        sizes = file.read(head[26]) if len(head) == 27 else b""
+        end = position + 27 + len(sizes) + sum(sizes)
+        if len(head) < 27 or len(sizes) < head[26] or end > size:
+            return f"{size} bytes of a video of at least {end}"
+        if head[:4] != b"OggS":
+            return f"no page at byte {position} of an Ogg file"
+        serial = head[14:18]
+        unfinished.add(serial)
+        if head[5] & 4:
+            unfinished.discard(serial)
+        position = end
+    return "an Ogg file without the last page of a stream" if unfinished else None
+
+
+def _ivf_fault(file: BinaryIO, size: int) -> str | None:
+    file.seek(0)
+    head = file.read(32)
+    stated, count, position = int.from_bytes(head[24:28], "little"), 0, 32
+    while position + 12 <= size:
+        file.seek(position)
+        position += 12 + int.from_bytes(file.read(4), "little")
+        count += 1
+    if position != size:
+        return f"{size} bytes of a video of at least {max(position, size + 1)}"
+    return f"{count} frames of {stated}" if count < stated else None
+
+
+def _asf_fault(file: BinaryIO, size: int) -> str | None:
+    file.seek(0)
+    head = file.read(65536)
+    at = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))  # File Properties Object
+    stated = int.from_bytes(head[at + 40 : at + 48], "little") if at >= 0 else 0
+    return f"{size} bytes of a video of {stated}" if stated > size else None
+
+
+def _ts_fault(file: BinaryIO, size: int) -> str | None:
+    """Packets are of 188 bytes, 192 on discs, 204 in broadcasts; each begins with 0x47."""
+    file.seek(0)
+    head = file.read(4096)
+    for length, sync in ((188, 0), (192, 4), (204, 0)):
+        starts = head[sync::length]
+        if len(starts) > 1 and re.fullmatch(b"G+", starts):
+            return f"{size % length} bytes of the last packet of {length}" if size % length else None
+    return None
+
+
+_FAULTS: dict[str, Callable[[BinaryIO, int], str | None]] = {
+    "mp4": _mp4_fault,
+    "matroska": _matroska_fault,
+    "avi": _riff_fault,
+    "webp_anim": _riff_fault,
+    "flv": _flv_fault,
+    "gif": _gif_fault,
+    "apng": _png_fault,
+    "ogg": _ogg_fault,
+    "ivf": _ivf_fault,
+    "asf": _asf_fault,
+    "mpegts": _ts_fault,
+}
