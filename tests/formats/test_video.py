@@ -26,7 +26,7 @@ def test_round_trip_keeps_pixels_frames_and_rate(tmp_path: Path) -> None:
     assert read.shape == video.shape
     assert (read - video).abs().mean() < 0.01
     info = probe_video(tmp_path / "new" / "a.mp4")
-    assert info == VideoInfo((0, 0.08, 0.16, 0.24, 0.32, 0.4), (48, 64), stated_fps=12.5, tick_s=1 / 12800)
+    assert info == VideoInfo((0.0, 0.08, 0.16, 0.24, 0.32, 0.4), (48, 64), stated_fps=12.5, tick_s=1 / 12800)
     assert info.num_frames == 6
     assert info.fps == 12.5
     assert (read.flip(1) - video).abs().mean() > 0.1  # negative control: red and blue swapped
