@@ -322,6 +322,37 @@ TapReader = Callable[[AttentionTap], None]
 
 
 @dataclass(frozen=True)
+class PointTruth(_TensorFields):
+    """Query points of a batch with the truth about them: what losses, metrics and pictures of points are told.
+
+    Attributes:
+        queries: (view, frame, x, y), pixels; frames are those a latent frame stands for.
+        tracks: True pixels of each query's point in every view and video frame.
+        visible: True where it is seen.
+        valid: False for padding, where nothing of the entry means anything.
+        frame_times: Video frame of each latent frame.
+        image_size: Height and width of the video, pixels.
+        dynamic: True on points of instances that move; None where the clip does not tell.
+    """
+
+    queries: Float[Tensor, "b q 4"]
+    tracks: Float[Tensor, "b v t q 2"]
+    visible: Bool[Tensor, "b v t q"]
+    valid: Bool[Tensor, "b q"]
+    frame_times: Int[Tensor, " f"]
+    image_size: tuple[int, int]
+    dynamic: Bool[Tensor, "b q"] | None = None
+
+    def latent_tracks(self) -> Float[Tensor, "b v f q 2"]:
+        """Return the tracks at latent frames."""
+        return self.tracks[:, :, self.frame_times]
+
+    def latent_visible(self) -> Bool[Tensor, "b v f q"]:
+        """Return the visibility at latent frames: that of the video frame each stands for."""
+        return self.visible[:, :, self.frame_times]
+
+
+@dataclass(frozen=True)
 class TrackPrediction(_TensorFields):
     """Tracks after every refinement iteration, at latent frames.
 

@@ -12,11 +12,10 @@ import time
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from experiments.measure import peak_bytes
 from mvt4g.losses.correspondence import CorrespondenceLoss
-from mvt4g.types import AttentionTap
+from mvt4g.types import AttentionTap, PointTruth
 
 VIEWS, FRAMES, HEIGHT, WIDTH, HEADS, DIM, STRIDE = 2, 21, 30, 52, 12, 128, 16
 BAR = 1.0
@@ -30,12 +29,14 @@ def make_tap(height: int, width: int) -> AttentionTap:
     return AttentionTap(17, query, key, rotary, torch.arange(FRAMES) * 4, STRIDE)
 
 
-def make_points(count: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return queries, tracks and visibility of points that are seen everywhere."""
+def make_points(count: int, height: int, width: int) -> PointTruth:
+    """Return points that are seen everywhere."""
     where = torch.rand(1, 1, 1, count, 2) * torch.tensor([width, height]) * STRIDE
     when = torch.stack([torch.randint(VIEWS, (1, count)), torch.randint(FRAMES, (1, count)) * 4], dim=-1)
-    tracks = where.expand(1, VIEWS, FRAMES, count, 2)
-    return torch.cat([when.float(), where[:, 0, 0]], dim=-1), tracks, torch.ones(tracks.shape[:-1], dtype=torch.bool)
+    tracks = where.expand(1, VIEWS, 4 * FRAMES, count, 2)
+    seen = torch.ones(tracks.shape[:-1], dtype=torch.bool)
+    queries = torch.cat([when.float(), where[:, 0, 0]], dim=-1)
+    return PointTruth(queries, tracks, seen, seen[:, 0, 0], 4 * torch.arange(FRAMES), (height * STRIDE, width * STRIDE))
 
 
 def measure(points: int, height: int, width: int) -> tuple[float, float]:
@@ -48,7 +49,7 @@ def measure(points: int, height: int, width: int) -> tuple[float, float]:
         nonlocal seconds
         tap.query.grad = tap.key.grad = None
         start = time.process_time()
-        loss({17: tap}, *given).total.sum().backward()
+        loss({17: tap}, given).total.sum().backward()
         seconds = time.process_time() - start
 
     call()

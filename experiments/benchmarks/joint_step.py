@@ -28,7 +28,7 @@ from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.novel_view import NoisyPass, NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.types import REFERENCE, AttentionTap, Cameras
+from mvt4g.types import REFERENCE, AttentionTap, Cameras, PointTruth
 
 FRAMES, SIZE, LAYER = 5, 64, 3
 TIME_BAR, MEMORY_BAR = 1.35, 1.30
@@ -54,7 +54,8 @@ class Step:
         when = torch.stack([torch.randint(2, (batch, points)), torch.randint(FRAMES, (batch, points))], dim=-1)
         where = tracks[torch.arange(batch)[:, None], when[..., 0], when[..., 1], torch.arange(points)]
         self.queries = torch.cat([when.float(), where.clamp(0, SIZE - 1)], dim=-1)
-        self.valid = torch.ones(batch, points, dtype=torch.bool)
+        valid = torch.ones(batch, points, dtype=torch.bool)
+        self.truth = PointTruth(self.queries, tracks, self.visible, valid, torch.arange(FRAMES), (SIZE, SIZE))
 
     def forward(self, layers: tuple[int, ...] = ()) -> NoisyPass:
         """Run the DiT."""
@@ -67,11 +68,11 @@ class Step:
     def track(self, taps: dict[int, AttentionTap]) -> Tensor:
         """Return L_track."""
         prediction = self.model.track(taps, self.queries, self.cameras)
-        return self.losses[1](prediction, self.tracks, self.visible, self.valid, SIZE).total.mean()
+        return self.losses[1](prediction, self.truth).total.mean()
 
     def corr(self, taps: dict[int, AttentionTap]) -> Tensor:
         """Return L_corr."""
-        return self.losses[2](taps, self.queries, self.tracks, self.visible, self.valid).total.mean()
+        return self.losses[2](taps, self.truth).total.mean()
 
     def run(self, track: bool, corr: bool) -> None:
         """Make one step."""

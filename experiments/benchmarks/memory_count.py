@@ -40,7 +40,7 @@ from mvt4g.models.tracking import head
 from mvt4g.models.trainable import count_groups, freeze_others, total_count
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.sharding import shard
-from mvt4g.types import Cameras, LatentGrid
+from mvt4g.types import Cameras, LatentGrid, PointTruth
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "backbone"
 RECIPES = {
@@ -162,7 +162,8 @@ def forward(recipe: Recipe, batch: Batch) -> Tensor:
     output = model.backbone(target, reference, torch.rand(1), batch.cameras, batch.text, layers)
     prediction = model.track(output.taps, batch.queries, batch.cameras)
     tracks = prediction.tracks[-1]
-    corr = recipe.loss(output.taps, batch.queries, tracks.detach(), torch.ones(tracks.shape[:-1], dtype=torch.bool))
+    seen, times = torch.ones(tracks.shape[:-1], dtype=torch.bool), torch.arange(tracks.shape[2])
+    corr = recipe.loss(output.taps, PointTruth(batch.queries, tracks.detach(), seen, seen[:, 0, 0], times, (0, 0)))
     tracked = tracks.mean() + prediction.visible_logit.mean() + prediction.confidence_logit.mean()
     return output.velocity.square().mean() + corr.total.mean() + tracked
 

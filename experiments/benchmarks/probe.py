@@ -21,8 +21,8 @@ from mvt4g.models.codec import PatchCodec
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.probe import CorrespondenceProbe, ProbeSpec
-from mvt4g.systems.queries import QuerySet, draw_queries_by_name
-from mvt4g.types import REFERENCE, AttentionTap, Cameras, MultiViewClip
+from mvt4g.systems.queries import draw_queries_by_name
+from mvt4g.types import REFERENCE, AttentionTap, Cameras, MultiViewClip, PointTruth
 
 BAR = 1.5
 
@@ -68,7 +68,7 @@ class Passes:
         names = tuple(self.clip.name)
         self.latents = codec.encode(self.clip.video)
         self.noise = clip_noise(names, 0, self.latents.shape[2:], self.latents.device)
-        self.truth: QuerySet = draw_queries_by_name(self.clip, names, codec.grid, size.queries, 0)
+        self.truth: PointTruth = draw_queries_by_name(self.clip, names, codec.grid, size.queries, 0)
         self.sigma = torch.full((size.batch,), 0.5)
 
     def plain(self) -> None:

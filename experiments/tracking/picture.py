@@ -14,6 +14,7 @@ from experiments.tracking.run import FOLDER, TAPPED
 from mvt4g.callbacks.checkpoints import last_checkpoint
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.matching.pairs import seen_by_kind
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.plucker import PluckerConditioning
@@ -55,7 +56,7 @@ def row(clip: MultiViewClip, trackers: dict[Method, Tracker]) -> list[tuple[Tens
     grid = trackers["head"].model.codec.grid
     assert isinstance(clip.name, tuple)
     truth = draw_queries_by_name(clip, clip.name, grid, 64, seed=0)
-    asked = truth.pair_masks()["cross"][0, TARGET, -1] & (truth.queries[0, :, 1] == 0)
+    asked = seen_by_kind(truth)["cross"][0, TARGET, -1] & (truth.queries[0, :, 1] == 0)
     chosen = asked.nonzero()[:POINTS, 0]
     queries, true = truth.queries[0, chosen, 2:], truth.tracks[0, TARGET, -1, chosen]
     colours = rainbow_by_row(queries[None])

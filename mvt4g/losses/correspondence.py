@@ -3,20 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mvt4g.matching.labels import LabelKind, cell_labels, label_log_probability
+from mvt4g.matching.pairs import VIEW_PAIRS, CountRule, ViewPair, entries_of, of_pairs, view_pairs
 from mvt4g.matching.rows import MAX_LOGITS, check_readable, gather_queries
-from mvt4g.types import REFERENCE, AttentionTap, InputError
-
-Pair = Literal["ref_ref", "tgt_tgt", "ref_tgt", "tgt_ref"]
-PAIRS: tuple[Pair, ...] = get_args(Pair)
-"""Query's view, then key's view; every view but the reference counts as a target."""
+from mvt4g.types import AttentionTap, InputError, PointTruth
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class TermRule:
 
     own_frame: bool = False
     occluded: bool = False
-    pairs: tuple[Pair, ...] = PAIRS
+    pairs: tuple[ViewPair, ...] = VIEW_PAIRS
 
     def __post_init__(self) -> None:
         """Check that there are pairs.
@@ -39,8 +35,8 @@ class TermRule:
         Raises:
             InputError: If there are none, or one is unknown.
         """
-        if not self.pairs or not set(self.pairs) <= set(PAIRS):
-            raise InputError(f"terms.pairs: got {self.pairs}, want some of {PAIRS}")
+        if not self.pairs or not set(self.pairs) <= set(VIEW_PAIRS):
+            raise InputError(f"terms.pairs: got {self.pairs}, want some of {VIEW_PAIRS}")
 
 
 @dataclass(frozen=True)
@@ -106,22 +102,13 @@ class CorrespondenceLoss(nn.Module):
         self.head_reduction, self.label, self.label_sigma = head_reduction, label, label_sigma
         self.terms, self.max_logits = terms, max_logits
 
-    def forward(
-        self,
-        taps: Mapping[int, AttentionTap],
-        queries: Float[Tensor, "b q 4"],
-        target_tracks: Float[Tensor, "b v f q 2"],
-        target_visible: Bool[Tensor, "b v f q"],
-        query_valid: Bool[Tensor, "b q"] | None = None,
-    ) -> CorrespondenceTerms:
+    def forward(self, taps: Mapping[int, AttentionTap], truth: PointTruth) -> CorrespondenceTerms:
         """Return the loss of every clip.
 
         Args:
             taps: By layer.
-            queries: (view, video frame, x, y), each at a latent frame's time, where its point is seen.
-            target_tracks: Pixels at latent frames; what is not finite does not count.
-            target_visible: Implies that the position lies in the image.
-            query_valid: False for padding; None = all are real.
+            truth: Each query is at a latent frame's time, where its point is seen. A position that is not finite does
+                not count.
 
         Raises:
             InputError: If a layer has no tap, a tap lacks a head or is not finite, or a query is of no view.
@@ -130,46 +117,40 @@ class CorrespondenceLoss(nn.Module):
         missing = [layer for layer in layers if layer not in taps]
         if missing or not layers:
             raise InputError(f"layers: got {list(layers)}, want some of the tapped layers {sorted(taps)}")
-        valid = self._valid_terms(taps[layers[0]], queries, target_tracks, target_visible, query_valid)
-        nll = torch.stack([self._layer_nll(taps[layer], queries, target_tracks, valid) for layer in layers]).mean(dim=0)
+        valid = self._valid_terms(taps[layers[0]], truth)
+        nll = torch.stack([self._layer_nll(taps[layer], truth, valid) for layer in layers]).mean(dim=0)
         count = valid.sum(dim=(1, 2, 3))
         total = nll.sum(dim=(1, 2, 3)) / count.clamp(min=1)
-        pairs, counts = _by_pair(nll.detach(), valid, queries[..., 0])
+        pairs, counts = _by_pair(nll.detach(), valid, truth.queries[..., 0])
         return CorrespondenceTerms(total, pairs, counts, count == 0)
 
-    def _layer_nll(self, tap: AttentionTap, queries: Tensor, tracks: Tensor, valid: Tensor) -> Tensor:
-        """Cross-entropy (b v f q), reduced over heads, 0 where not valid."""
-        check_readable(tap, queries)
+    def _layer_nll(
+        self, tap: AttentionTap, truth: PointTruth, valid: Bool[Tensor, "b v f q"]
+    ) -> Float[Tensor, "b v f q"]:
+        """Cross-entropy, reduced over heads, 0 where not valid."""
+        check_readable(tap, truth.queries)
         tap = tap if self.heads is None else _only_heads(tap, self.heads)
-        finite = torch.where(valid[..., None], tracks, 0.0)
+        finite = torch.where(valid[..., None], truth.latent_tracks(), 0.0)
         height, width = tap.key.shape[3:5]
         cells, share = cell_labels(finite, tap.stride, height, width, self.label, self.label_sigma)
-        rows = gather_queries(tap, queries, rotate=True)
+        rows = gather_queries(tap, truth.queries, rotate=True)
         log_probability = label_log_probability(rows, tap, cells, self.max_logits)
         if self.head_reduction == "mean":
             log_probability = log_probability.logsumexp(dim=-2, keepdim=True) - math.log(tap.key.shape[-2])
         nll = -(log_probability * share[..., None, :]).sum(dim=-1).mean(dim=-1)
         return torch.where(valid, nll, torch.zeros_like(nll))
 
-    def _valid_terms(
-        self, tap: AttentionTap, queries: Tensor, tracks: Tensor, visible: Tensor, query_valid: Tensor | None
-    ) -> Tensor:
-        """Where (b v f q) a term counts."""
-        valid = visible
+    def _valid_terms(self, tap: AttentionTap, truth: PointTruth) -> Bool[Tensor, "b v f q"]:
+        """Where a term counts."""
+        tracks, valid = truth.latent_tracks(), truth.latent_visible()
         if self.terms.occluded:
             size = tracks.new_tensor([tap.key.shape[4], tap.key.shape[3]]) * tap.stride
-            valid = visible | ((tracks >= 0) & (tracks < size)).all(dim=-1)
-        valid = valid & torch.isfinite(tracks).all(dim=-1)
-        if query_valid is not None:
-            valid = valid & rearrange(query_valid, "b q -> b 1 1 q")
-        if not self.terms.own_frame:
-            view = torch.arange(visible.shape[1], device=visible.device)[:, None, None]
-            own_view = rearrange(queries[..., 0], "b q -> b 1 1 q") == view
-            own_frame = rearrange(queries[..., 1], "b q -> b 1 1 q") == tap.frame_times[:, None]
-            valid = valid & ~(own_view & own_frame)
-        if set(self.terms.pairs) != set(PAIRS):
-            chosen = _pair_masks(queries[..., 0], visible.shape[1])
-            valid = valid & torch.stack([chosen[name] for name in self.terms.pairs]).any(dim=0)
+            valid = valid | ((tracks >= 0) & (tracks < size)).all(dim=-1)
+        valid = valid & torch.isfinite(tracks).all(dim=-1) & truth.valid[:, None, None]
+        entries = entries_of(truth.queries, tap.frame_times, tracks.shape[1])
+        valid = valid & entries.counted(CountRule(own_entry=self.terms.own_frame))
+        if set(self.terms.pairs) != set(VIEW_PAIRS):
+            valid = valid & of_pairs(view_pairs(truth.queries[..., 0], tracks.shape[1]), self.terms.pairs)
         return valid
 
 
@@ -187,19 +168,15 @@ def _only_heads(tap: AttentionTap, heads: Sequence[int]) -> AttentionTap:
     return replace(tap, query=tap.query.index_select(-2, index), key=tap.key.index_select(-2, index), rotary=rotary)
 
 
-def _pair_masks(query_view: Float[Tensor, "b q"], views: int) -> dict[Pair, Bool[Tensor, "b v 1 q"]]:
-    from_reference = rearrange(query_view == REFERENCE, "b q -> b 1 1 q")
-    in_reference = (torch.arange(views, device=query_view.device) == REFERENCE)[:, None, None]
-    return {
-        "ref_ref": from_reference & in_reference,
-        "tgt_tgt": ~from_reference & ~in_reference,
-        "ref_tgt": from_reference & ~in_reference,
-        "tgt_ref": ~from_reference & in_reference,
-    }
-
-
-def _by_pair(nll: Tensor, valid: Tensor, query_view: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    chosen = _pair_masks(query_view, valid.shape[1])
-    counts: dict[str, Tensor] = {name: (valid & mask).sum(dim=(1, 2, 3)).to(nll.dtype) for name, mask in chosen.items()}
-    sums = {name: torch.where(mask, nll, 0.0).sum(dim=(1, 2, 3)) for name, mask in chosen.items()}
-    return {name: sums[name] / counts[name].clamp(min=1) for name in PAIRS}, counts
+def _by_pair(
+    nll: Float[Tensor, "b v f q"], valid: Bool[Tensor, "b v f q"], query_view: Float[Tensor, "b q"]
+) -> tuple[dict[str, Float[Tensor, " b"]], dict[str, Float[Tensor, " b"]]]:
+    """Return the mean over each pair's terms, 0 where there are none, and how many those are."""
+    pair = view_pairs(query_view, valid.shape[1])
+    means: dict[str, Tensor] = {}
+    counts: dict[str, Tensor] = {}
+    for name in VIEW_PAIRS:
+        chosen = of_pairs(pair, (name,))
+        counts[name] = (valid & chosen).sum(dim=(1, 2, 3)).to(nll.dtype)
+        means[name] = torch.where(chosen, nll, 0.0).sum(dim=(1, 2, 3)) / counts[name].clamp(min=1)
+    return means, counts

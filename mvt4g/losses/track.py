@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mvt4g.types import TrackPrediction
+from mvt4g.types import PointTruth, TrackPrediction
 
 REFERENCE_WIDTH = 512
 """Width in pixels of the images that the constants below belong to."""
@@ -53,25 +53,16 @@ class TrackLoss(nn.Module):
     Source: MVTrack4Gen (arXiv 2606.26087), Eqs. 18-19; constants of CoTracker3 (``train_on_kubric.py``, ``losses.py``).
     """
 
-    def forward(
-        self,
-        prediction: TrackPrediction,
-        target_tracks: Float[Tensor, "b v f q 2"],
-        target_visible: Bool[Tensor, "b v f q"],
-        valid: Bool[Tensor, "b q"],
-        image_width: int,
-    ) -> TrackTerms:
+    def forward(self, prediction: TrackPrediction, truth: PointTruth) -> TrackTerms:
         """Return the loss of every clip, in fp32 or wider.
 
         Args:
             prediction: At latent frames.
-            target_tracks: Pixels at latent frames; a position that is not finite does not count.
-            target_visible: True where seen.
-            valid: False for padding.
-            image_width: Of the video the pixels belong to.
+            truth: Of the same queries; a position that is not finite does not count.
         """
+        target_tracks, target_visible, image_width = truth.latent_tracks(), truth.latent_visible(), truth.image_size[1]
         scale = REFERENCE_WIDTH / image_width
-        real = rearrange(valid, "b q -> b 1 1 q").expand_as(target_visible)
+        real = rearrange(truth.valid, "b q -> b 1 1 q").expand_as(target_visible)
         seen = real & target_visible & torch.isfinite(target_tracks).all(dim=-1)
         hidden = real & ~target_visible & _near_image(target_tracks, image_width)
         kept = rearrange(seen | hidden, "b v f q -> b v f q 1")
@@ -88,16 +79,16 @@ class TrackLoss(nn.Module):
         confidence_entropy = _cross_entropy(prediction.confidence_logit, confident) * seen.to(error.dtype)
         confidence = _clip_mean(confidence_entropy, real).mean(dim=0)
         total = position + occluded + visibility + confidence
-        return TrackTerms(total, position, occluded, visibility, confidence, ~valid.any(dim=-1))
+        return TrackTerms(total, position, occluded, visibility, confidence, ~truth.valid.any(dim=-1))
 
 
-def _near_image(tracks: Tensor, image_width: int) -> Tensor:
-    """Where (b v f q) positions are within the margin; False for NaN."""
+def _near_image(tracks: Float[Tensor, "b v f q 2"], image_width: int) -> Bool[Tensor, "b v f q"]:
+    """Where positions are within the margin; False for NaN."""
     low, high = -OCCLUDED_MARGIN * image_width, (1 + OCCLUDED_MARGIN) * image_width
     return ((tracks >= low) & (tracks <= high)).all(dim=-1)
 
 
-def _cross_entropy(logit: Tensor, target: Tensor) -> Tensor:
+def _cross_entropy(logit: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return F.binary_cross_entropy_with_logits(logit.to(target.dtype), target, reduction="none")
 
 

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchmetrics import Metric
 
+from mvt4g.matching.pairs import VIEW_PAIRS
 from mvt4g.metrics.compute_groups import keep_apart
 from mvt4g.metrics.functional.attention_correspondence import (
     NUM_PAIRS,
@@ -14,7 +15,7 @@ from mvt4g.metrics.functional.attention_correspondence import (
     correspondence_counts,
     harmonic_mean,
 )
-from mvt4g.types import InputError
+from mvt4g.types import InputError, PointTruth
 
 
 class AttentionCorrespondence(Metric):
@@ -46,15 +47,18 @@ class AttentionCorrespondence(Metric):
 
     Example:
         >>> import torch
+        >>> from mvt4g.types import PointTruth
+        >>> truth = PointTruth(
+        ...     queries=torch.tensor([[[0.0, 0.0, 5.0, 5.0]]]), tracks=torch.tensor([[[[[5.0, 5.0]], [[41.0, 25.0]]]]]),
+        ...     visible=torch.ones(1, 1, 2, 1, dtype=torch.bool), valid=torch.ones(1, 1, dtype=torch.bool),
+        ...     frame_times=torch.tensor([0, 1]), image_size=(64, 64),
+        ... )
         >>> metric = AttentionCorrespondence(layers=(3,), num_steps=1, threshold_px=8.0)
         >>> metric.update(
         ...     layer=3, step=0,
         ...     match_cells=torch.tensor([[[[[0, 0]], [[2, 1]]]]]),  # one view, two frames, one query
         ...     mass=torch.tensor([[[[0.4], [0.6]]]]), peak=torch.tensor([[[[0.3], [0.5]]]]),
-        ...     queries=torch.tensor([[[0.0, 0.0, 5.0, 5.0]]]),
-        ...     target_tracks=torch.tensor([[[[[5.0, 5.0]], [[41.0, 25.0]]]]]),
-        ...     target_visible=torch.ones(1, 1, 2, 1, dtype=torch.bool),
-        ...     query_valid=torch.ones(1, 1, dtype=torch.bool), frame_times=torch.tensor([0, 4]), stride=16,
+        ...     truth=truth, stride=16,
         ... )
         >>> maps = metric.compute()
         >>> [float(maps[f"ref/{name}"]) for name in ("matching_accuracy", "num_matches")]
@@ -100,11 +104,7 @@ class AttentionCorrespondence(Metric):
         match_cells: Int[Tensor, "*rows b v f q 2"],
         mass: Float[Tensor, "*rows b v f q"],
         peak: Float[Tensor, "*rows b v f q"],
-        queries: Float[Tensor, "b q 4"],
-        target_tracks: Float[Tensor, "b v f q 2"],
-        target_visible: Bool[Tensor, "b v f q"],
-        query_valid: Bool[Tensor, "b q"],
-        frame_times: Int[Tensor, " f"],
+        truth: PointTruth,
         stride: int,
         cycle_consistent: Bool[Tensor, "*rows b v f q"] | None = None,
     ) -> None:
@@ -128,9 +128,8 @@ class AttentionCorrespondence(Metric):
         if not 0 <= step < self.num_steps:
             raise InputError(f"step: got {step}, want 0 to {self.num_steps - 1}")
         counts = correspondence_counts(
-            match_cells, mass, peak, queries, target_tracks, target_visible, query_valid, frame_times, stride,
-            self.threshold_px, cycle_consistent, self.cross_frames,
-        )  # fmt: skip
+            match_cells, mass, peak, truth, stride, self.threshold_px, cycle_consistent, self.cross_frames
+        )
         if counts.hits.shape != (len(layer), NUM_PAIRS) if isinstance(layer, tuple) else counts.hits.ndim != 1:
             raise InputError(f"match_cells: got shape {tuple(match_cells.shape)}, want what {layer} found")
         rows = torch.tensor([self.layers.index(one) for one in several], device=counts.hits.device)
@@ -141,8 +140,9 @@ class AttentionCorrespondence(Metric):
         """Return the maps (layer x step) of every panel."""
         maps: dict[str, Tensor] = {}
         for panel, pairs in PANELS.items():
+            rows = [VIEW_PAIRS.index(pair) for pair in pairs]
             total = CorrespondenceCounts(
-                *(getattr(self, name)[list(pairs)].sum(dim=0) for name in CorrespondenceCounts._fields)
+                *(getattr(self, name)[rows].sum(dim=0) for name in CorrespondenceCounts._fields)
             )
             scores = {
                 "matching_accuracy": total.hits / total.matches,

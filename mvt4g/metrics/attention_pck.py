@@ -1,12 +1,13 @@
 """How often the attention of each layer finds the true token."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor
 from torchmetrics import Metric
 
-from mvt4g.metrics.functional.attention import KINDS, attention_terms
-from mvt4g.types import InputError
+from mvt4g.matching.pairs import KINDS
+from mvt4g.metrics.functional.attention import attention_terms
+from mvt4g.types import InputError, PointTruth
 
 
 class AttentionPCK(Metric):
@@ -25,14 +26,17 @@ class AttentionPCK(Metric):
 
     Example:
         >>> import torch
+        >>> from mvt4g.types import PointTruth
+        >>> truth = PointTruth(
+        ...     queries=torch.tensor([[[0.0, 0.0, 5.0, 5.0]]]), tracks=torch.tensor([[[[[5.0, 5.0]], [[41.0, 25.0]]]]]),
+        ...     visible=torch.ones(1, 1, 2, 1, dtype=torch.bool), valid=torch.ones(1, 1, dtype=torch.bool),
+        ...     frame_times=torch.tensor([0, 1]), image_size=(64, 64),
+        ... )
         >>> metric = AttentionPCK(layers=(3,))
         >>> metric.update(
         ...     layer=3,
         ...     match_cells=torch.tensor([[[[[0, 0]], [[2, 1]]]]]),  # one view, two frames, one query
-        ...     queries=torch.tensor([[[0.0, 0.0, 5.0, 5.0]]]),
-        ...     target_tracks=torch.tensor([[[[[5.0, 5.0]], [[41.0, 25.0]]]]]),
-        ...     target_visible=torch.ones(1, 1, 2, 1, dtype=torch.bool),
-        ...     query_valid=torch.ones(1, 1, dtype=torch.bool), frame_times=torch.tensor([0, 4]), stride=16,
+        ...     truth=truth, stride=16,
         ... )
         >>> metric.compute()["layer3/ref"]
         tensor(1., dtype=torch.float64)
@@ -54,17 +58,7 @@ class AttentionPCK(Metric):
         for name in ("moved_hits", "moved_total", "all_hits", "all_total"):
             self.add_state(name, torch.zeros(len(layers), len(KINDS), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(
-        self,
-        layer: int,
-        match_cells: Int[Tensor, "b v f q 2"],
-        queries: Float[Tensor, "b q 4"],
-        target_tracks: Float[Tensor, "b v f q 2"],
-        target_visible: Bool[Tensor, "b v f q"],
-        query_valid: Bool[Tensor, "b q"],
-        frame_times: Int[Tensor, " f"],
-        stride: int,
-    ) -> None:
+    def update(self, layer: int, match_cells: Int[Tensor, "b v f q 2"], truth: PointTruth, stride: int) -> None:
         """Add one layer's matches; arguments as in ``functional.attention.attention_terms``.
 
         Raises:
@@ -72,7 +66,7 @@ class AttentionPCK(Metric):
         """
         if layer not in self.layers:
             raise InputError(f"layer: got {layer}, want one of {self.layers}")
-        terms = attention_terms(match_cells, queries, target_tracks, target_visible, query_valid, frame_times, stride)
+        terms = attention_terms(match_cells, truth, stride)
         row = self.layers.index(layer)
         for kind in range(len(KINDS)):
             counted = terms.valid & (terms.kind == kind)

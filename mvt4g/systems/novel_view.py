@@ -205,13 +205,11 @@ class NovelViewSystem(LightningModule):
         self, passed: NoisyPass, batch: MultiViewClip | LatentClip, generator: torch.Generator
     ) -> Tensor:
         spec, head = self.training_spec, self.model.tracking_head
-        width = passed.target.shape[-1] * self.model.codec.grid.spatial_stride
         truth = draw_queries(batch, self.model.codec.grid, spec.num_queries, generator)
-        tracks, visible = truth.latent_tracks(), truth.latent_visible()
         total = passed.sigma.new_zeros(())
         if head is not None and spec.weight_track:
             prediction = self.model.track(passed.taps, truth.queries, batch.cameras)
-            track = self.track_loss(prediction, tracks, visible, truth.valid, width)
+            track = self.track_loss(prediction, truth)
             terms = ("position", "occluded_position", "visibility", "confidence")
             parts = {name: getattr(track, name).detach().mean() for name in terms}
             self._log_auxiliary("track", track.total, track.empty, passed.sigma, parts)
@@ -219,7 +217,7 @@ class NovelViewSystem(LightningModule):
             total = total + spec.weight_track * (spec.track_gate(passed.sigma) * track.total).mean()
         if self.correspondence_loss is not None and spec.weight_corr:
             taps = {layer: passed.taps[layer] for layer in self.corr_layers}
-            corr = self.correspondence_loss(taps, truth.queries, tracks, visible, truth.valid)
+            corr = self.correspondence_loss(taps, truth)
             pairs = _means(corr.pairs, {pair: count > 0 for pair, count in corr.counts.items()})
             self._log_auxiliary("corr", corr.total, corr.empty, passed.sigma, pairs)
             self.log_dict(_by_source("corr", corr.total, batch, corr.empty), batch_size=len(passed.sigma))

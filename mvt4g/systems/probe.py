@@ -14,7 +14,7 @@ from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.matching.reading import read_attention
 from mvt4g.matching.tokens import cell_of_pixels
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
-from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames, frame_pairs
+from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames, scored_pairs
 from mvt4g.metrics.video_names import VideoNames
 from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
@@ -23,10 +23,10 @@ from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.loading import check_weights
-from mvt4g.systems.queries import QuerySet, draw_queries_by_name
+from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.systems.shares import check_shares
 from mvt4g.systems.shown_matches import ShownMatches
-from mvt4g.types import REFERENCE, AttentionTap, InputError, LatentClip, MultiViewClip
+from mvt4g.types import REFERENCE, AttentionTap, InputError, LatentClip, MultiViewClip, PointTruth
 
 SHOWN_PANELS = ("ref", "tgt", "cross")
 """Panels that ``metrics.json`` tells of; the maps on disk have the two directions of ``cross`` too."""
@@ -263,29 +263,23 @@ class CorrespondenceProbe(LightningModule):
         checkpoint["state_dict"] = {name: value for name, value in state.items() if not name.startswith(head)}
         check_weights(checkpoint["state_dict"], self.state_dict())
 
-    def _score_same_place(self, truth: QuerySet) -> None:
+    def _score_same_place(self, truth: PointTruth) -> None:
         visible = truth.latent_visible()
         own = cell_of_pixels(truth.queries[..., 2:], self.model.backbone.tap_shape.stride)
         cells = own[:, None, None].expand(*visible.shape, 2)
         nothing = torch.zeros(visible.shape, device=cells.device)
-        self.same_place.update(
-            0, 0, cells, nothing, nothing, truth.queries, truth.latent_tracks(), visible, truth.valid,
-            truth.frame_times, self.model.backbone.tap_shape.stride,
-        )  # fmt: skip
+        self.same_place.update(0, 0, cells, nothing, nothing, truth, self.model.backbone.tap_shape.stride)
 
-    def _wanted(self, truth: QuerySet) -> Bool[Tensor, "b v f q"]:
+    def _wanted(self, truth: PointTruth) -> Bool[Tensor, "b v f q"]:
         """Return where a match is counted."""
-        pairs = frame_pairs(truth.queries, truth.frame_times, truth.tracks.shape[1], self.spec.cross_frames)
-        return (pairs >= 0) & truth.latent_visible() & truth.valid[:, None, None]
+        pairs = scored_pairs(truth, truth.tracks.shape[1], self.spec.cross_frames)
+        return (pairs >= 0) & truth.latent_visible()
 
-    def _read(self, step: int, truth: QuerySet, shown: ShownMatches | None, tap: AttentionTap) -> None:
+    def _read(self, step: int, truth: PointTruth, shown: ShownMatches | None, tap: AttentionTap) -> None:
         if shown is not None and step == self.shown_step:
             shown.read(tap)
         first = self.layers.index(tap.layer) * self.num_heads
         rows = tuple(range(first, first + self.num_heads))
         mean, heads = read_attention(tap, truth.queries, self.spec.cycle_cells, wanted=self._wanted(truth))
         for metric, row, found in ((self.scores, tap.layer, mean), (self.head_scores, rows, heads)):
-            metric.update(
-                row, step, found.cells, found.mass, found.peak, truth.queries, truth.latent_tracks(),
-                truth.latent_visible(), truth.valid, truth.frame_times, tap.stride, found.home,
-            )  # fmt: skip
+            metric.update(row, step, found.cells, found.mass, found.peak, truth, tap.stride, found.home)

@@ -1,66 +1,21 @@
 """Query points of a batch, and where their points truly are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool
 from torch import Tensor
 
 from mvt4g.geometry.sampling import sample_queries
 from mvt4g.systems.draws import generator_for, name_key
-from mvt4g.types import LatentClip, LatentGrid, MultiViewClip
-
-
-@dataclass(frozen=True)
-class QuerySet:
-    """Query points with the truth about them.
-
-    Attributes:
-        queries: (view, frame, x, y), pixels; frames are those a latent frame stands for.
-        tracks: True pixels of each query's point in every view and video frame.
-        visible: True where it is seen.
-        valid: False for padding, where nothing of the entry means anything.
-        frame_times: Video frame of each latent frame.
-        dynamic: True on points of instances that move; None where the clip does not tell.
-    """
-
-    queries: Float[Tensor, "b q 4"]
-    tracks: Float[Tensor, "b v t q 2"]
-    visible: Bool[Tensor, "b v t q"]
-    valid: Bool[Tensor, "b q"]
-    frame_times: Int[Tensor, " f"]
-    dynamic: Bool[Tensor, "b q"] | None = None
-
-    def latent_tracks(self) -> Float[Tensor, "b v f q 2"]:
-        """Return the tracks at latent frames."""
-        return self.tracks[:, :, self.frame_times]
-
-    def latent_visible(self) -> Bool[Tensor, "b v f q"]:
-        """Return the visibility at latent frames: that of the video frame each stands for."""
-        return self.visible[:, :, self.frame_times]
-
-    def pair_masks(self) -> dict[str, Bool[Tensor, "b v t q"]]:
-        """Return where the truth is seen, by pair of views: ``ref`` and ``tgt`` (queried there), ``cross``."""
-        num_views, num_frames = self.tracks.shape[1:3]
-        device = self.tracks.device
-        view = torch.arange(num_views, device=device)[None, :, None, None]
-        frame = torch.arange(num_frames, device=device)[None, None, :, None]
-        query_view = self.queries[:, None, None, :, 0]
-        seen = self.visible & self.valid[:, None, None]
-        same_view = (view == query_view) & (frame != self.queries[:, None, None, :, 1]) & seen
-        return {
-            "ref": same_view & (query_view == 0),
-            "tgt": same_view & (query_view == 1),
-            "cross": (view != query_view) & seen,
-        }
+from mvt4g.types import LatentClip, LatentGrid, MultiViewClip, PointTruth
 
 
 def draw_queries(
     clip: MultiViewClip | LatentClip, grid: LatentGrid, num_queries: int, generator: torch.Generator
-) -> QuerySet:
+) -> PointTruth:
     """Draw query points from either view and any latent frame's time.
 
     Args:
@@ -78,22 +33,31 @@ def draw_queries(
     taken = rearrange(point_index.clamp(min=0), "b q -> b 1 1 q")
     visible = clip.visible.take_along_dim(taken, dim=3)
     moving = dynamic_points(clip) if isinstance(clip, MultiViewClip) else None
-    return QuerySet(
+    return PointTruth(
         queries=queries,
         tracks=clip.tracks.take_along_dim(taken[..., None], dim=3),
         visible=visible,
         valid=point_index >= 0,
         frame_times=torch.arange(grid.latent_frames(num_frames), device=queries.device) * grid.temporal_stride,
+        image_size=_image_size(clip, grid),
         dynamic=None if moving is None else moving.gather(1, point_index.clamp(min=0)),
     )
 
 
-def _no_queries(clip: MultiViewClip | LatentClip, grid: LatentGrid) -> QuerySet:
+def _no_queries(clip: MultiViewClip | LatentClip, grid: LatentGrid) -> PointTruth:
     batch, views, num_frames = clip.cameras.cam_from_world.shape[:3]
     queries = clip.cameras.intrinsics.new_zeros(batch, 1, 4)
     unseen = torch.zeros(batch, views, num_frames, 1, dtype=torch.bool, device=queries.device)
     times = torch.arange(grid.latent_frames(num_frames), device=queries.device) * grid.temporal_stride
-    return QuerySet(queries, queries.new_zeros(*unseen.shape, 2), unseen, unseen[:, 0, 0], times)
+    size = _image_size(clip, grid)
+    return PointTruth(queries, queries.new_zeros(*unseen.shape, 2), unseen, unseen[:, 0, 0], times, size)
+
+
+def _image_size(clip: MultiViewClip | LatentClip, grid: LatentGrid) -> tuple[int, int]:
+    """Return height and width in pixels of a batch's video, or of that which its latents stand for."""
+    if isinstance(clip, MultiViewClip):
+        return clip.video.shape[-2], clip.video.shape[-1]
+    return clip.latents.shape[-2] * grid.spatial_stride, clip.latents.shape[-1] * grid.spatial_stride
 
 
 def dynamic_points(clip: MultiViewClip) -> Bool[Tensor, "b n"] | None:
@@ -106,19 +70,20 @@ def dynamic_points(clip: MultiViewClip) -> Bool[Tensor, "b n"] | None:
 
 def draw_queries_by_name(
     clip: MultiViewClip | LatentClip, names: Sequence[str], grid: LatentGrid, num_queries: int, seed: int
-) -> QuerySet:
+) -> PointTruth:
     """Draw as ``draw_queries`` with draws that follow each clip's name: batch size, order and rank change nothing."""
     one_each = [
         draw_queries(_one_clip(clip, i), grid, num_queries, generator_for(seed, name_key(name), 1))
         for i, name in enumerate(names)
     ]
     first = one_each[0]
-    return QuerySet(
+    return PointTruth(
         queries=torch.cat([entry.queries for entry in one_each]),
         tracks=torch.cat([entry.tracks for entry in one_each]),
         visible=torch.cat([entry.visible for entry in one_each]),
         valid=torch.cat([entry.valid for entry in one_each]),
         frame_times=first.frame_times,
+        image_size=first.image_size,
         dynamic=None if first.dynamic is None else torch.cat([_known(entry.dynamic) for entry in one_each]),
     )
 

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.image import PeakSignalNoiseRatio
 
+from mvt4g.matching.pairs import KINDS
 from mvt4g.metrics.attention_pck import AttentionPCK
-from mvt4g.metrics.functional.attention import KINDS
-from mvt4g.systems.queries import QuerySet
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.systems.track_scores import TrackScores
 
@@ -31,13 +30,6 @@ class LevelScores(nn.Module):
         self.loss = MeanMetric()
         self.attention = AttentionPCK(tuple(layers))
         self.tracks = TrackScores(threshold_px)
-
-    def add_attention(self, layer: int, match_cells: Int[Tensor, "b v f q 2"], truth: QuerySet, stride: int) -> None:
-        """Add the matches of one layer."""
-        self.attention.update(
-            layer, match_cells, truth.queries, truth.latent_tracks(), truth.latent_visible(), truth.valid,
-            truth.frame_times, stride,
-        )  # fmt: skip
 
     def scores(self, level: str, headline_layer: int | None) -> dict[str, Tensor]:
         """Return every score that anything was added to, keyed ``<metric>@<level>``."""

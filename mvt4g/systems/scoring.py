@@ -14,12 +14,12 @@ from mvt4g.models.novel_view import Generation, NovelViewModel
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.guidance import Guidance
 from mvt4g.systems.latents import encoded, seen
-from mvt4g.systems.queries import QuerySet, draw_queries_by_name
+from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.systems.scores import SAMPLED, LevelScores, NovelViewScores, level_name, masked_error
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.systems.video_metrics import describe, with_poses
 from mvt4g.systems.video_tracks import at_video_frames
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentClip, MultiViewClip
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentClip, MultiViewClip, PointTruth
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class EvaluationOutput:
 
     clip: MultiViewClip
     generated: Float[Tensor, "b t c h w"] | None = None
-    truth: QuerySet | None = None
+    truth: PointTruth | None = None
     tracks: Float[Tensor, "b v t q 2"] | None = None
     matches: Float[Tensor, "b v f q 2"] | None = None
     tap: AttentionTap | None = None
@@ -65,7 +65,7 @@ class _TapReader:
         matches: Likewise.
     """
 
-    truth: QuerySet
+    truth: PointTruth
     level: LevelScores
     scored: tuple[int, ...]
     kept: tuple[int, ...]
@@ -75,7 +75,7 @@ class _TapReader:
     def __call__(self, tap: AttentionTap) -> None:
         if tap.layer in self.scored:
             matches = argmax_matches(tap, self.truth.queries)
-            self.level.add_attention(tap.layer, matches.cells, self.truth, tap.stride)
+            self.level.attention.update(tap.layer, matches.cells, self.truth, tap.stride)
             if tap.layer in self.kept:
                 self.matches[tap.layer] = matches.pixels
         if tap.layer in self.kept:
@@ -149,7 +149,7 @@ class BatchScorer:
         if self.model.tracking_head is not None:
             truth = reader.truth
             found = at_video_frames(self.model.track(reader.taps, truth.queries, cameras), truth.tracks.shape[2])
-            reader.level.tracks.add(found, truth, (clip.video.shape[-2], clip.video.shape[-1]))
+            reader.level.tracks.add(found, truth)
             tracks = found.tracks
         if self.headline_layer is None:
             return Reading(tracks, None, None)

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mvt4g.matching.rows import gather_queries, rotated, row_log_softmax
 from mvt4g.matching.tokens import latent_frame_of
-from mvt4g.systems.queries import QuerySet
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, MultiViewClip
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, MultiViewClip, PointTruth
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class ShownMatches:
     heat: dict[int, Float[Tensor, "n rows columns"]] = field(default_factory=dict)
 
     @classmethod
-    def choose(cls, batch: MultiViewClip, truth: QuerySet, clips: int, points: int) -> "ShownMatches":
+    def choose(cls, batch: MultiViewClip, truth: PointTruth, clips: int, points: int) -> "ShownMatches":
         """Take a few points of the first clips, spread over how far apart they lie in the two views.
 
         Args:

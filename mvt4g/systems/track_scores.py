@@ -6,13 +6,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from mvt4g.metrics.functional.attention import KINDS
+from mvt4g.matching.pairs import KINDS, seen_by_kind
 from mvt4g.metrics.functional.tracks import TAPVID_SIZE
 from mvt4g.metrics.pck import PCK
 from mvt4g.metrics.tapvid import HEADLINES, TAPVid
-from mvt4g.systems.queries import QuerySet
 from mvt4g.systems.video_tracks import VideoTracks
-from mvt4g.types import REFERENCE, TARGET
+from mvt4g.types import REFERENCE, TARGET, PointTruth
 
 MOTIONS = ("static", "dynamic")
 
@@ -38,21 +37,20 @@ class TrackScores(nn.Module):
         )
         self.pooled = TAPVid((TAPVID_SIZE, TAPVID_SIZE), "strided", ("all",), pooled_views=2)
 
-    def add(self, found: VideoTracks, truth: QuerySet, image_size: tuple[int, int]) -> None:
+    def add(self, found: VideoTracks, truth: PointTruth) -> None:
         """Add the tracks of a batch; static and dynamic points are told apart where the truth knows them.
 
         Args:
             found: Predicted.
             truth: Of the same queries.
-            image_size: (height, width) of the videos.
         """
-        for kind, mask in truth.pair_masks().items():
+        for kind, mask in seen_by_kind(truth).items():
             self._pck(kind).update(found.tracks, truth.tracks, mask)
             if truth.dynamic is not None:
                 dynamic = rearrange(truth.dynamic, "b q -> b 1 1 q")
                 self._pck(f"{kind}_static").update(found.tracks, truth.tracks, mask & ~dynamic)
                 self._pck(f"{kind}_dynamic").update(found.tracks, truth.tracks, mask & dynamic)
-        height, width = image_size
+        height, width = truth.image_size
         scale = truth.tracks.new_tensor([TAPVID_SIZE / width, TAPVID_SIZE / height])
         for view, own in ((REFERENCE, "ref"), (TARGET, "tgt")):
             queried_here = truth.queries[..., 0] == view

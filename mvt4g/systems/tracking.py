@@ -153,16 +153,15 @@ class MultiViewTracking(LightningModule):
         noise = torch.randn(latents[:, TARGET].shape, generator=generator).to(latents.device)
         taps = self.model.noisy_taps(latents, batch.cameras, sigma, noise, self.trained_layers)
         truth = draw_queries(batch, self.model.codec.grid, spec.num_queries, generator)
-        labels = truth.queries, truth.latent_tracks(), truth.latent_visible(), truth.valid
         total = latents.new_zeros(())
         if head is not None:
             prediction = self.model.track(taps, truth.queries, batch.cameras)
-            track = self.track_loss(prediction, *labels[1:], batch.video.shape[-1])
+            track = self.track_loss(prediction, truth)
             logged = {"train/loss_track": track.total.mean(), "train/empty_track": track.empty.float().mean()}
             self.log_dict(logged, batch_size=len(sigma))
             total = total + track.total.mean()
         if self.correspondence_loss is not None and self.corr_layers:
-            corr = self.correspondence_loss({layer: taps[layer] for layer in self.corr_layers}, *labels)
+            corr = self.correspondence_loss({layer: taps[layer] for layer in self.corr_layers}, truth)
             logged = {"train/loss_corr": corr.total.mean(), "train/empty_corr": corr.empty.float().mean()}
             self.log_dict(logged, batch_size=len(sigma))
             total = total + spec.weight_corr * corr.total.mean()
@@ -236,7 +235,7 @@ class MultiViewTracking(LightningModule):
         spec, grid = self.evaluation, self.model.codec.grid
         truth = draw_queries_by_name(batch, names, grid, spec.num_queries, spec.seed)
         found = self.tracker(batch, truth.queries)
-        self._scores(split).add(found, truth, (batch.video.shape[-2], batch.video.shape[-1]))
+        self._scores(split).add(found, truth)
 
     def _log_scores(self, split: str) -> None:
         level = level_name(self.spec.sigma)

@@ -5,11 +5,18 @@ import numpy as np
 import pytest
 import torch
 
-from mvt4g.losses.correspondence import PAIRS, CorrespondenceLoss, TermRule
+from mvt4g.losses.correspondence import CorrespondenceLoss, TermRule
+from mvt4g.matching.pairs import VIEW_PAIRS
 from mvt4g.types import AttentionTap, InputError
 from tests.reference.attention_rows import correspondence_loss
+from tests.truths import truth_of
 
 BATCH, VIEWS, FRAMES, HEIGHT, WIDTH, HEADS, DIM, POINTS, STRIDE = 3, 2, 3, 3, 4, 2, 4, 4, 8
+
+
+def loss_of(loss, taps, queries, tracks, visible, valid=None):
+    times = next(iter(taps.values())).frame_times
+    return loss(taps, truth_of(queries, tracks, visible, valid, times))
 
 
 def make_tap(seed, layer=0):
@@ -66,10 +73,10 @@ def twin(tap, queries, tracks, visible, valid, query=None, key=None, **options):
 @pytest.mark.parametrize("max_logits", [1, 2**23])
 def test_equals_the_slow_twin(option, max_logits):
     tap, batch, (ours, its) = make_tap(0), make_batch(), OPTIONS[option]
-    terms = CorrespondenceLoss(**ours, max_logits=max_logits)({0: tap}, *batch)
+    terms = loss_of(CorrespondenceLoss(**ours, max_logits=max_logits), {0: tap}, *batch)
     totals, pairs = twin(tap, *batch, **its)
     np.testing.assert_allclose(terms.total.detach(), totals, rtol=1e-6)
-    for name in PAIRS:
+    for name in VIEW_PAIRS:
         np.testing.assert_allclose(terms.pairs[name], [pair[name] for pair in pairs], rtol=1e-6)
     assert terms.empty.tolist() == [False, False, option not in {"own frame", "hidden points"}]
     assert min(totals[:2]) > 0.5
@@ -77,7 +84,7 @@ def test_equals_the_slow_twin(option, max_logits):
 
 def test_every_option_changes_the_value():
     tap, batch = make_tap(0), make_batch()
-    values = [CorrespondenceLoss(**ours)({0: tap}, *batch).total[0].item() for ours, _ in OPTIONS.values()]
+    values = [loss_of(CorrespondenceLoss(**ours), {0: tap}, *batch).total[0].item() for ours, _ in OPTIONS.values()]
     assert min(abs(a - b) for i, a in enumerate(values) for b in values[:i]) > 1e-3
 
 
@@ -85,7 +92,7 @@ def test_every_option_changes_the_value():
 @pytest.mark.parametrize("max_logits", [1, 2**23])
 def test_gradients_equal_differences_of_the_slow_twin(option, max_logits):
     tap, batch, (ours, its) = make_tap(0), make_batch(), OPTIONS[option]
-    CorrespondenceLoss(**ours, max_logits=max_logits)({0: tap}, *batch).total.sum().backward()
+    loss_of(CorrespondenceLoss(**ours, max_logits=max_logits), {0: tap}, *batch).total.sum().backward()
     rng = np.random.default_rng(0)
     for name in ("query", "key"):
         values = getattr(tap, name)
@@ -98,8 +105,8 @@ def test_gradients_equal_differences_of_the_slow_twin(option, max_logits):
 
 
 def test_pairs_and_counts_make_up_the_total():
-    terms = CorrespondenceLoss()({0: make_tap(0)}, *make_batch())
-    weighted = sum(terms.pairs[name] * terms.counts[name] for name in PAIRS)
+    terms = loss_of(CorrespondenceLoss(), {0: make_tap(0)}, *make_batch())
+    weighted = sum(terms.pairs[name] * terms.counts[name] for name in VIEW_PAIRS)
     count = sum(terms.counts.values())
     torch.testing.assert_close(weighted / count.clamp(min=1), terms.total.detach())
     assert count[-1] == 0
@@ -108,7 +115,7 @@ def test_pairs_and_counts_make_up_the_total():
 def test_attention_that_knows_nothing_costs_the_log_of_the_cells():
     tap = make_tap(0)
     blind = AttentionTap(0, torch.zeros_like(tap.query), tap.key, tap.rotary, tap.frame_times, tap.stride)
-    terms = CorrespondenceLoss()({0: blind}, *make_batch())
+    terms = loss_of(CorrespondenceLoss(), {0: blind}, *make_batch())
     torch.testing.assert_close(terms.total[:2], torch.full((2,), math.log(HEIGHT * WIDTH), dtype=torch.float64))
 
 
@@ -132,23 +139,23 @@ def resting_batch(offset=(0.0, 0.0), swapped=False):
 def test_right_attention_costs_nothing_and_wrong_labels_much():
     """Negative controls: x and y swapped, or labels half a cell off (which is the next cell from a centre)."""
     loss = CorrespondenceLoss()
-    assert loss({0: one_hot_tap()}, *resting_batch()).total.item() < 1e-6
-    assert loss({0: one_hot_tap()}, *resting_batch(offset=(3.9, 3.9))).total.item() < 1e-6
-    assert loss({0: one_hot_tap()}, *resting_batch(offset=(4.0, 0.0))).total.item() > 100
-    assert loss({0: one_hot_tap()}, *resting_batch(swapped=True)).total.item() > 100
+    assert loss_of(loss, {0: one_hot_tap()}, *resting_batch()).total.item() < 1e-6
+    assert loss_of(loss, {0: one_hot_tap()}, *resting_batch(offset=(3.9, 3.9))).total.item() < 1e-6
+    assert loss_of(loss, {0: one_hot_tap()}, *resting_batch(offset=(4.0, 0.0))).total.item() > 100
+    assert loss_of(loss, {0: one_hot_tap()}, *resting_batch(swapped=True)).total.item() > 100
 
 
 def test_the_querys_own_frame_does_not_count():
     queries, tracks, visible = resting_batch()
     loss = CorrespondenceLoss()
-    whole = loss({0: one_hot_tap()}, queries, tracks, visible)
+    whole = loss_of(loss, {0: one_hot_tap()}, queries, tracks, visible)
     assert sum(whole.counts.values()).item() == 3 * (VIEWS * FRAMES - 1)
     own = tracks.clone()
     own[0, 0, 0, 0] = 0.0  # a wrong label there must not be seen
-    assert torch.equal(loss({0: one_hot_tap()}, queries, own, visible).total, whole.total)
+    assert torch.equal(loss_of(loss, {0: one_hot_tap()}, queries, own, visible).total, whole.total)
     elsewhere = tracks.clone()
     elsewhere[0, 1, 0, 0] = 0.0
-    assert loss({0: one_hot_tap()}, queries, elsewhere, visible).total.item() > 1
+    assert loss_of(loss, {0: one_hot_tap()}, queries, elsewhere, visible).total.item() > 1
 
 
 def by_hand(**options):
@@ -159,8 +166,8 @@ def by_hand(**options):
     query[..., 0] = 1.0  # second head: 1/2 and 1/2
     tap = AttentionTap(0, query, key, torch.zeros(1, 1, 2, 1, 2, 1, 1), torch.arange(2), STRIDE)
     queries, tracks = torch.tensor([[[0.0, 0.0, 1.0, 4.0]]]), torch.tensor([6.0, 4.0]).expand(1, 1, 2, 1, 2)
-    return CorrespondenceLoss(**options)(
-        {0: tap}, queries, tracks, torch.ones(1, 1, 2, 1, dtype=torch.bool)
+    return loss_of(
+        CorrespondenceLoss(**options), {0: tap}, queries, tracks, torch.ones(1, 1, 2, 1, dtype=torch.bool)
     ).total.item()
 
 
@@ -183,7 +190,7 @@ def test_soft_labels_by_hand():
 @pytest.mark.parametrize("heads", [[2], [-1], []])
 def test_a_head_that_is_not_there_is_refused(heads):
     with pytest.raises(InputError, match=r"heads: got .*, want some of 0 to 1"):
-        CorrespondenceLoss(heads=heads)({0: make_tap(0)}, *make_batch())
+        loss_of(CorrespondenceLoss(heads=heads), {0: make_tap(0)}, *make_batch())
 
 
 def test_bad_options_are_refused():
@@ -195,22 +202,22 @@ def test_bad_options_are_refused():
 
 def test_layers_are_averaged():
     taps, batch = {2: make_tap(0, 2), 5: make_tap(1, 5)}, make_batch()
-    first, second = (CorrespondenceLoss([layer])(taps, *batch).total for layer in (2, 5))
-    both = CorrespondenceLoss([2, 5])(taps, *batch).total
+    first, second = (loss_of(CorrespondenceLoss([layer]), taps, *batch).total for layer in (2, 5))
+    both = loss_of(CorrespondenceLoss([2, 5]), taps, *batch).total
     torch.testing.assert_close(both, (first + second) / 2)
-    torch.testing.assert_close(CorrespondenceLoss()(taps, *batch).total, both)
+    torch.testing.assert_close(loss_of(CorrespondenceLoss(), taps, *batch).total, both)
 
 
 def test_a_layer_without_tap_is_refused():
     with pytest.raises(InputError, match=r"layers: got \[7\], want some of the tapped layers \[0\]"):
-        CorrespondenceLoss([7])({0: make_tap(0)}, *make_batch())
+        loss_of(CorrespondenceLoss([7]), {0: make_tap(0)}, *make_batch())
     with pytest.raises(InputError, match="layers: got an empty list, want null"):
         CorrespondenceLoss([])
 
 
 def test_nothing_visible_gives_an_exact_zero_with_a_graph():
     tap, (queries, tracks, visible, valid) = make_tap(0), make_batch()
-    terms = CorrespondenceLoss()({0: tap}, queries, tracks * math.inf, torch.zeros_like(visible), valid)
+    terms = loss_of(CorrespondenceLoss(), {0: tap}, queries, tracks * math.inf, torch.zeros_like(visible), valid)
     terms.total.sum().backward()
     assert terms.total.tolist() == [0.0] * BATCH
     assert terms.empty.all()
@@ -223,8 +230,8 @@ def test_positions_that_are_not_finite_do_not_count():
     hidden[0, 1, 2, 0], lost[0, 1, 2, 0, 1] = False, math.nan
     visible = hidden.clone()
     visible[0, 1, 2, 0] = True
-    got = CorrespondenceLoss()({0: tap}, queries, lost, visible, valid).total
-    assert torch.equal(got, CorrespondenceLoss()({0: tap}, queries, tracks, hidden, valid).total)
+    got = loss_of(CorrespondenceLoss(), {0: tap}, queries, lost, visible, valid).total
+    assert torch.equal(got, loss_of(CorrespondenceLoss(), {0: tap}, queries, tracks, hidden, valid).total)
     got.sum().backward()
     assert torch.isfinite(tap.key.grad).all()
 
@@ -234,20 +241,20 @@ def test_what_cannot_be_read_is_refused():
     broken = tap.query.detach().clone()
     broken[0, 0, 0, 0, 0, 0, 0] = math.inf
     with pytest.raises(InputError, match="tap of layer 0: got queries or keys that are not finite"):
-        CorrespondenceLoss()({0: replace(tap, query=broken)}, *batch)
+        loss_of(CorrespondenceLoss(), {0: replace(tap, query=broken)}, *batch)
     queries = batch[0].clone()
     queries[0, 0, 0] = -1
     with pytest.raises(InputError, match="queries: got views from -1 to 1, want 0 to 1"):
-        CorrespondenceLoss()({0: tap}, queries, *batch[1:])
+        loss_of(CorrespondenceLoss(), {0: tap}, queries, *batch[1:])
 
 
 def test_bfloat16_autocast_leaves_it_and_its_gradients_in_fp32():
     tap, batch = make_tap(0), make_batch()
     low = replace(tap, query=tap.query.detach().float(), key=tap.key.detach().float(), rotary=tap.rotary.float())
     leaves = low.query.requires_grad_(), low.key.requires_grad_()
-    expected = torch.autograd.grad(CorrespondenceLoss()({0: low}, *batch).total.sum(), leaves)
+    expected = torch.autograd.grad(loss_of(CorrespondenceLoss(), {0: low}, *batch).total.sum(), leaves)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        grads = torch.autograd.grad(CorrespondenceLoss()({0: low}, *batch).total.sum(), leaves)
+        grads = torch.autograd.grad(loss_of(CorrespondenceLoss(), {0: low}, *batch).total.sum(), leaves)
     assert all(torch.equal(grad, other) for grad, other in zip(grads, expected, strict=True))
 
 
@@ -256,7 +263,7 @@ def test_one_frame_of_one_cell_costs_nothing_and_has_no_gradient():
     tap = AttentionTap(0, query, key, torch.zeros(1, 2, 1, 1, 1, 1, 2), torch.arange(1), STRIDE)
     queries = torch.tensor([[[0.0, 0.0, STRIDE - 1e-3, 0.0]]])
     seen = torch.ones(1, 2, 1, 1, dtype=torch.bool)
-    loss = CorrespondenceLoss()({0: tap}, queries, torch.zeros(1, 2, 1, 1, 2), seen).total
+    loss = loss_of(CorrespondenceLoss(), {0: tap}, queries, torch.zeros(1, 2, 1, 1, 2), seen).total
     loss.sum().backward()
     assert loss.item() == 0
     assert torch.equal(key.grad, torch.zeros_like(key))
@@ -265,7 +272,7 @@ def test_one_frame_of_one_cell_costs_nothing_and_has_no_gradient():
 def test_inputs_are_not_written_and_clips_do_not_mix():
     tap, batch = make_tap(0), make_batch()
     before = [values.clone() for values in (tap.query, tap.key, *batch)]
-    together = CorrespondenceLoss()({0: tap}, *batch).total
+    together = loss_of(CorrespondenceLoss(), {0: tap}, *batch).total
     assert all(torch.equal(a, b) for a, b in zip(before, (tap.query, tap.key, *batch), strict=True))
     alone = AttentionTap(0, tap.query[1:2], tap.key[1:2], tap.rotary, tap.frame_times, tap.stride)
-    torch.testing.assert_close(CorrespondenceLoss()({0: alone}, *(v[1:2] for v in batch)).total, together[1:2])
+    torch.testing.assert_close(loss_of(CorrespondenceLoss(), {0: alone}, *(v[1:2] for v in batch)).total, together[1:2])

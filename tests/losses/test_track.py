@@ -7,6 +7,12 @@ import torch
 from mvt4g.losses.track import TrackLoss
 from mvt4g.types import TrackPrediction
 from tests.reference.track_loss import track_loss
+from tests.truths import truth_of
+
+
+def loss_of(prediction, target, visible, valid, width):
+    queries = torch.zeros(*valid.shape, 4)
+    return TrackLoss()(prediction, truth_of(queries, target, visible, valid, width=width))
 
 
 def predict(tracks, visible_logit=None, confidence_logit=None):
@@ -22,7 +28,7 @@ def single(error_x, error_y=0.0, visible=True, iterations=1, width=512, **logits
     target, shape = torch.tensor([10.0, 20.0]).expand(1, 1, 1, 1, 2), (1, 1, 1, 1)
     logits = {name: torch.full((iterations, *shape), value) for name, value in logits.items()}
     visible, valid = torch.full(shape, visible), torch.ones(1, 1, dtype=torch.bool)
-    return TrackLoss()(predict(tracks, **logits), target, visible, valid, width)
+    return loss_of(predict(tracks, **logits), target, visible, valid, width)
 
 
 def test_huber_by_hand():
@@ -48,7 +54,7 @@ def test_errors_are_counted_in_a_512_wide_image():
 def test_later_iterations_weigh_more():
     tracks = torch.tensor([10.0, 14.0, 12.0])[:, None, None, None, None, None].expand(3, 1, 1, 1, 1, 2)
     target, seen = torch.full((1, 1, 1, 1, 2), 10.0), torch.ones(1, 1, 1, 1, dtype=torch.bool)
-    terms = TrackLoss()(predict(tracks), target, seen, torch.ones(1, 1, dtype=torch.bool), 512)
+    terms = loss_of(predict(tracks), target, seen, torch.ones(1, 1, dtype=torch.bool), 512)
     assert terms.position.item() == pytest.approx(0.05 * (0.64 * 0.0 + 0.8 * 8.0 + 1.0 * 2.0) / 3)
 
 
@@ -104,7 +110,7 @@ def twin(inputs, target, visible, valid):
 
 def test_equals_the_slow_twin():
     inputs, target, visible, valid = make_case()
-    terms = TrackLoss()(predict(*inputs), target, visible, valid, 64)
+    terms = loss_of(predict(*inputs), target, visible, valid, 64)
     got = torch.stack([terms.position, terms.occluded_position, terms.visibility, terms.confidence], dim=-1)
     np.testing.assert_allclose(got, twin(inputs, target, visible, valid), rtol=1e-6)
     torch.testing.assert_close(terms.total, got.sum(dim=-1))
@@ -114,7 +120,7 @@ def test_equals_the_slow_twin():
 def test_gradients_equal_differences_of_the_slow_twin():
     inputs, target, visible, valid = make_case()
     inputs = [values.requires_grad_() for values in inputs]
-    TrackLoss()(predict(*inputs), target, visible, valid, 64).total.sum().backward()
+    loss_of(predict(*inputs), target, visible, valid, 64).total.sum().backward()
     rng = np.random.default_rng(0)
     for index, values in enumerate(inputs):
         direction = torch.from_numpy(rng.standard_normal(values.shape))
@@ -131,7 +137,7 @@ def test_wrong_targets_cost_more():
     _, target, visible, valid = make_case()
     right = predict(target[None])
     cost = [
-        TrackLoss()(right, wrong, visible, valid, 64).position.mean().item()
+        loss_of(right, wrong, visible, valid, 64).position.mean().item()
         for wrong in (target, target.flip(-1), target + 4.0, target.roll(1, dims=2))
     ]
     assert cost[0] == 0.0
@@ -142,7 +148,7 @@ def test_clips_without_points_give_an_exact_zero_with_a_graph():
     inputs, target, visible, valid = make_case()
     inputs = [values.requires_grad_() for values in inputs]
     valid[1] = False
-    terms = TrackLoss()(predict(*inputs), target, visible, valid, 64)
+    terms = loss_of(predict(*inputs), target, visible, valid, 64)
     terms.total.sum().backward()
     assert terms.empty.tolist() == [False, True]
     assert terms.total[1].item() == 0.0
@@ -151,7 +157,7 @@ def test_clips_without_points_give_an_exact_zero_with_a_graph():
 
 def test_nothing_visible_teaches_visibility_and_occluded_positions_only():
     inputs, target, visible, valid = make_case()
-    terms = TrackLoss()(predict(*inputs), target, torch.zeros_like(visible), valid, 64)
+    terms = loss_of(predict(*inputs), target, torch.zeros_like(visible), valid, 64)
     assert (terms.position == 0).all()
     assert (terms.confidence == 0).all()
     assert (terms.occluded_position > 0).all()
@@ -165,7 +171,7 @@ def test_meaningless_positions_behind_a_camera_do_not_count(value):
     visible[0, 1, 2, 3] = False
     wild = target.clone()
     wild[0, 1, 2, 3] = value
-    terms = TrackLoss()(predict(*inputs), wild, visible, valid, 64)
+    terms = loss_of(predict(*inputs), wild, visible, valid, 64)
     terms.total.sum().backward()
     assert torch.isfinite(terms.total).all()
     assert terms.occluded_position[0].item() < 0.2
@@ -178,7 +184,7 @@ def test_visible_positions_that_are_not_finite_do_not_count():
     lost[0, 1, 2, 3, 0] = math.nan
     hidden = visible.clone()
     hidden[0, 1, 2, 3] = False
-    got, expected = (TrackLoss()(predict(*inputs), lost, seen, valid, 64) for seen in (visible, hidden))
+    got, expected = (loss_of(predict(*inputs), lost, seen, valid, 64) for seen in (visible, hidden))
     assert torch.equal(got.position, expected.position)
     assert torch.equal(got.confidence, expected.confidence)
     assert torch.isfinite(got.total).all()
@@ -187,7 +193,7 @@ def test_visible_positions_that_are_not_finite_do_not_count():
 def test_inputs_are_not_written_and_clips_do_not_mix():
     inputs, target, visible, valid = make_case()
     before = [values.clone() for values in (*inputs, target, visible, valid)]
-    together = TrackLoss()(predict(*inputs), target, visible, valid, 64).total
+    together = loss_of(predict(*inputs), target, visible, valid, 64).total
     assert all(torch.equal(a, b) for a, b in zip(before, (*inputs, target, visible, valid), strict=True))
-    alone = TrackLoss()(predict(*(v[:, 1:] for v in inputs)), target[1:], visible[1:], valid[1:], 64).total
+    alone = loss_of(predict(*(v[:, 1:] for v in inputs)), target[1:], visible[1:], valid[1:], 64).total
     torch.testing.assert_close(alone, together[1:])

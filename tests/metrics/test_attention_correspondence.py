@@ -25,6 +25,7 @@ from tests.reference.difftrack import (
     difftrack_read_cells,
     difftrack_tracks,
 )
+from tests.truths import with_truth
 
 THRESHOLD = 4.0
 
@@ -32,7 +33,7 @@ THRESHOLD = 4.0
 def maps(*updates: dict, **options) -> dict[str, torch.Tensor]:
     metric = AttentionCorrespondence(**{"layers": LAYERS, "num_steps": 2, "threshold_px": THRESHOLD} | options)
     for update in updates:
-        metric.update(**update)
+        metric.update(**with_truth(update))
     return metric.compute()
 
 
@@ -189,7 +190,7 @@ def probe(taps, truth, queries=None, **changes) -> dict[str, torch.Tensor]:
         home = cycle_consistent(tap, asked, matches) if changes.get("cycle") else None
         told = {key: value for key, value in changes.items() if key != "cycle"}
         found = {"match_cells": matches.cells, "mass": spread.mass, "peak": spread.peak, "cycle_consistent": home}
-        metric.update(layer=layer, step=0, **truth | found | told)
+        metric.update(layer=layer, step=0, **with_truth(truth | found | told))
     return metric.compute()
 
 
@@ -345,9 +346,9 @@ def test_junk_behind_padding_changes_nothing():
         ({"step": 2}, "step: got 2, want 0 to 1"),
         ({"step": -1}, "step: got -1"),
         ({"mass": torch.zeros(2, 2, 3, 1)}, "mass: got shape"),
-        ({"target_tracks": torch.zeros(2, 2, 2, 20, 2)}, "target_tracks: got shape"),
-        ({"frame_times": torch.arange(2)}, "frame_times: got shape"),
-        ({"query_valid": torch.ones(1, 20, dtype=torch.bool)}, "query_valid: got shape"),
+        ({"target_tracks": torch.zeros(2, 2, 2, 20, 2)}, "truth.tracks: got shape"),
+        ({"frame_times": torch.arange(2)}, "truth.frame_times: got shape"),
+        ({"query_valid": torch.ones(1, 20, dtype=torch.bool)}, "truth.valid: got shape"),
     ],
 )
 def test_bad_input_is_refused_by_name(change, message):

@@ -5,6 +5,7 @@ import torch
 
 from mvt4g.metrics.attention_pck import AttentionPCK
 from mvt4g.metrics.functional.attention import attention_terms
+from tests.truths import with_truth
 
 STRIDE, GRID, FRAMES, QUERIES = 8, (6, 9), 3, 40
 
@@ -29,7 +30,7 @@ def truth() -> dict[str, torch.Tensor]:
 
 def score(truth: dict[str, torch.Tensor], cells: torch.Tensor) -> dict[str, torch.Tensor]:
     metric = AttentionPCK((0,))
-    metric.update(0, cells, stride=STRIDE, **truth)
+    metric.update(0, cells, stride=STRIDE, **with_truth(truth))
     return metric.compute()
 
 
@@ -92,7 +93,7 @@ def test_batches_add_up(truth):
     parts = AttentionPCK((0,))
     for b in range(2):
         one = {name: value[b : b + 1] if name != "frame_times" else value for name, value in truth.items()}
-        parts.update(0, cells[b : b + 1], stride=STRIDE, **one)
+        parts.update(0, cells[b : b + 1], stride=STRIDE, **with_truth(one))
     whole, added = score(truth, cells), parts.compute()
     assert all(torch.equal(whole[key], added[key]) for key in whole)
 
@@ -104,5 +105,5 @@ def test_nothing_valid_is_nan(truth):
 
 def test_terms_do_not_write_into_inputs(truth):
     before = {name: value.clone() for name, value in truth.items()}
-    attention_terms(true_cells(truth), stride=STRIDE, **truth)
+    attention_terms(true_cells(truth), stride=STRIDE, **with_truth(truth))
     assert all(torch.equal(before[name], truth[name]) for name in truth)

@@ -52,7 +52,7 @@ def differ(found, wanted) -> bool:
 def fed(case: MetricCase, *numbers: int) -> Metric:
     metric = case.make()
     for number in numbers or range(len(case.updates)):
-        metric.update(**case.updates[number])
+        metric.update(**case.arguments(case.updates[number]))
     return metric
 
 
@@ -82,7 +82,7 @@ def test_cut_batches_give_the_same(case):
     for update in case.updates:
         for item in range(len(update[case.split[0]])):
             cut = {name: update[name][item : item + 1] for name in case.split}
-            metric.update(**(update | cut))
+            metric.update(**case.arguments(update | cut))
     assert_same(metric.compute(), fed(case).compute(), rtol=1e-5 if case.half else 1e-9)
 
 
@@ -90,21 +90,21 @@ def test_computing_twice_and_updating_after_is_right(case):
     metric = fed(case, 0)
     assert_same(metric.compute(), metric.compute())
     for number in range(1, len(case.updates)):
-        metric.update(**case.updates[number])
+        metric.update(**case.arguments(case.updates[number]))
     assert_same(metric.compute(), fed(case).compute())
 
 
 def test_reset_forgets(case):
     metric = fed(case)
     metric.reset()
-    metric.update(**case.updates[0])
+    metric.update(**case.arguments(case.updates[0]))
     assert_same(metric.compute(), fed(case, 0).compute())
 
 
 def test_forward_gives_the_batch_and_keeps_the_sum(case):
     metric = case.make()
     for number, update in enumerate(case.updates):
-        assert_same(metric(**update), fed(case, number).compute(), rtol=1e-6)
+        assert_same(metric(**case.arguments(update)), fed(case, number).compute(), rtol=1e-6)
     assert_same(metric.compute(), fed(case).compute())
 
 
@@ -124,7 +124,7 @@ def test_pickle_and_clone_carry_the_state(case):
     metric = fed(case, 0)
     for twin in (pickle.loads(pickle.dumps(metric)), metric.clone()):
         for number in range(1, len(case.updates)):
-            twin.update(**case.updates[number])
+            twin.update(**case.arguments(case.updates[number]))
         assert_same(twin.compute(), fed(case).compute())
     assert_same(metric.compute(), fed(case, 0).compute())
 
@@ -143,8 +143,8 @@ def test_half_precision_is_promoted(case, dtype):
     low, high = case.make(), case.make()
     for update in case.updates:
         rounded = {name: update[name].to(dtype) for name in case.half}
-        low.update(**(update | rounded))
-        high.update(**(update | {name: value.float() for name, value in rounded.items()}))
+        low.update(**case.arguments(update | rounded))
+        high.update(**case.arguments(update | {name: value.float() for name, value in rounded.items()}))
     assert_same(low.compute(), high.compute())
 
 
@@ -155,8 +155,8 @@ def test_bytes_are_pictures_too(case):
     whole, unit = case.make(), case.make()
     for update in case.updates:
         pictures = {name: (255 * update[name]).round().byte() for name in names}
-        whole.update(**(update | pictures))
-        unit.update(**(update | {name: picture.float() / 255 for name, picture in pictures.items()}))
+        whole.update(**case.arguments(update | pictures))
+        unit.update(**case.arguments(update | {name: picture.float() / 255 for name, picture in pictures.items()}))
     assert_same(whole.compute(), unit.compute())
 
 
@@ -164,7 +164,7 @@ def test_autocast_rounds_nothing(case):
     metric = case.make()
     with torch.autocast("cpu", torch.bfloat16):
         for update in case.updates:
-            metric.update(**update)
+            metric.update(**case.arguments(update))
         found = metric.compute()
     assert_same(found, fed(case).compute())
 
@@ -177,13 +177,13 @@ def test_wrong_shapes_are_refused(case, without_shape_hook):
         axes = range(min(2, value.ndim)) if several else ()
         for given in (value[None], *(value.narrow(axis, 0, value.shape[axis] - 1) for axis in axes)):
             with pytest.raises(InputError, match=r"got .*want"):
-                case.make().update(**(case.updates[0] | {name: given}))
+                case.make().update(**case.arguments(case.updates[0] | {name: given}))
 
 
 def test_strides_do_not_matter(case):
     metric = case.make()
     for update in case.updates:
-        metric.update(**{name: strided(value) for name, value in update.items()})
+        metric.update(**case.arguments({name: strided(value) for name, value in update.items()}))
     assert_same(metric.compute(), fed(case).compute(), rtol=1e-5 if case.half else 1e-12)
 
 
@@ -196,7 +196,7 @@ def test_inputs_of_another_device_stay_there(case):
     with second_device():
         metric = case.make().to(SECOND)
         for update in case.updates:
-            metric.update(**{name: sent(value) for name, value in update.items()})
+            metric.update(**case.arguments({name: sent(value) for name, value in update.items()}))
         found = {key: brought_back(value) for key, value in flat(metric.compute()).items()}
     assert_same(found, flat(fed(case).compute()))
 
@@ -206,7 +206,7 @@ def test_a_collection_lets_no_metric_stand_for_another(case):
     if type(case.make()).__name__ in ("AttentionPCK", "VideoNames"):
         pytest.skip("has no option that changes its states but their size")
     collection = MetricCollection({"one": case.make(), "other": case.make()})
-    collection.update(**case.updates[0])
+    collection.update(**case.arguments(case.updates[0]))
     assert len(collection.compute_groups) == 2
 
 
@@ -217,7 +217,7 @@ def test_gradients_flow_where_claimed(case):
     if not case.differentiable:
         pytest.skip("claims none")
     leaves = {name: case.updates[0][name].clone().requires_grad_() for name in case.differentiable}
-    value = flat(metric(**(case.updates[0] | leaves)))
+    value = flat(metric(**case.arguments(case.updates[0] | leaves)))
     total = sum(part for part in value.values() if part.requires_grad)
     for name, gradient in zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True):
         assert gradient.isfinite().all(), name
@@ -243,10 +243,10 @@ def rank(number, path):
         for shares in ((range(len(case.updates)), ()), [range(first, len(case.updates), 2) for first in (0, 1)]):
             metric, alone = case.make(), case.make()
             for update in shares[number]:
-                metric.update(**case.updates[update])
+                metric.update(**case.arguments(case.updates[update]))
             alone.distributed_available_fn = lambda: False
             for update in [*shares[0], *shares[1]]:
-                alone.update(**case.updates[update])
+                alone.update(**case.arguments(case.updates[update]))
             try:
                 assert_same(metric.compute(), alone.compute(), rtol=1e-9 if shares[1] else 0)
             except AssertionError as wrong:

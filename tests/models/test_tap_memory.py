@@ -10,6 +10,7 @@ from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import LatentGrid
 from tests.models.small_backbones import make_loud, small_cameras
+from tests.truths import truth_of
 
 FRAMES, SIDE, POINTS = 3, 12, 8
 TOKENS = 2 * FRAMES * SIDE**2
@@ -39,7 +40,7 @@ def largest_tensor():
     with Largest() as largest:
         output = backbone(target, reference, torch.tensor([0.5]), small_cameras(1, FRAMES), tap_layers=[1])
         visible = torch.ones(1, 2, FRAMES, POINTS, dtype=torch.bool)
-        loss = CorrespondenceLoss()(output.taps, queries, tracks, visible)
+        loss = CorrespondenceLoss()(output.taps, truth_of(queries, tracks, visible))
         (output.velocity.square().mean() + loss.total.mean()).backward()
     assert loss.total.item() > 0
     return largest.numbers

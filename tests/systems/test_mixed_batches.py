@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader
 
 from mvt4g.data.mixture import alike, named_after
 from mvt4g.data.points import take_points
-from mvt4g.losses.correspondence import PAIRS, CorrespondenceLoss
+from mvt4g.losses.correspondence import CorrespondenceLoss
 from mvt4g.losses.noise_gate import NoiseGate
+from mvt4g.matching.pairs import VIEW_PAIRS
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.tracking.head import TrackingHead
@@ -124,7 +125,7 @@ def test_an_empty_clip_counts_in_the_divisor_and_not_in_its_source_s_mean():
 def test_parts_are_means_over_the_clips_that_have_them():
     logged, _ = step(tracked(0), video_only(1))
     mean = logged["train/loss_corr/tracked"]
-    pairs = [logged[key] for pair in PAIRS if (key := f"train/loss_corr/{pair}") in logged]
+    pairs = [logged[key] for pair in VIEW_PAIRS if (key := f"train/loss_corr/{pair}") in logged]
     assert min(pairs) <= mean <= max(pairs), "the clip's total is a mean over its terms, each of one pair"
     for term in ("track", "corr"):
         bins = [value for key, value in logged.items() if key.startswith(f"train/loss_{term}/sigma_")]
@@ -134,7 +135,7 @@ def test_parts_are_means_over_the_clips_that_have_them():
 def test_a_pair_that_no_clip_has_is_not_logged():
     clip = tracked(0)
     logged, _ = step(replace(clip, visible=clip.visible & torch.tensor([True, False])[:, None, None]))
-    assert {pair for pair in PAIRS if f"train/loss_corr/{pair}" in logged} == {"ref_ref"}
+    assert {pair for pair in VIEW_PAIRS if f"train/loss_corr/{pair}" in logged} == {"ref_ref"}
     assert logged["train/loss_corr/ref_ref"] == pytest.approx(logged["train/loss_corr"], rel=1e-5)
 
 

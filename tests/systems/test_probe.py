@@ -14,7 +14,7 @@ from mvt4g.metrics.functional import attention_correspondence
 from mvt4g.models.backbones import Backbone, BackboneOutput
 from mvt4g.models.codec import Codec
 from mvt4g.systems.probe import CorrespondenceProbe, ProbeSpec
-from mvt4g.systems.queries import QuerySet, draw_queries_by_name
+from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.types import AttentionTap, Cameras, InputError, LatentClip, LatentGrid, MultiViewClip, TapShape
 
 STRIDE, ROWS, COLUMNS = 8, 5, 9
@@ -176,11 +176,11 @@ def spoil_queries_rounded(patch):
 
 
 def spoil_latent_count_for_time(patch):
-    patch.setattr(QuerySet, "latent_tracks", lambda truth: truth.tracks[:, :, : len(truth.frame_times)])
+    patch.setattr(PointTruth, "latent_tracks", lambda truth: truth.tracks[:, :, : len(truth.frame_times)])
 
 
 def spoil_next_frame(patch):
-    patch.setattr(QuerySet, "latent_tracks", lambda truth: truth.tracks.roll(-1, dims=2)[:, :, truth.frame_times])
+    patch.setattr(PointTruth, "latent_tracks", lambda truth: truth.tracks.roll(-1, dims=2)[:, :, truth.frame_times])
 
 
 def spoil_query_time(patch):

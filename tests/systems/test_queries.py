@@ -2,9 +2,10 @@
 
 import torch
 
+from mvt4g.matching.pairs import seen_by_kind
 from mvt4g.systems.draws import generator_for
-from mvt4g.systems.queries import QuerySet, draw_queries, draw_queries_by_name
-from mvt4g.types import Cameras, LatentGrid, MultiViewClip
+from mvt4g.systems.queries import draw_queries, draw_queries_by_name
+from mvt4g.types import Cameras, LatentGrid, MultiViewClip, PointTruth
 
 BATCH, VIEWS, FRAMES, POINTS, QUERIES = 2, 2, 5, 9, 24
 GRID = LatentGrid(temporal_stride=2, spatial_stride=4, channels=16)
@@ -25,7 +26,7 @@ def random_clip(seed: int = 0) -> MultiViewClip:
     )
 
 
-def drawn(clip: MultiViewClip, seed: int = 0) -> QuerySet:
+def drawn(clip: MultiViewClip, seed: int = 0) -> PointTruth:
     return draw_queries(clip, GRID, QUERIES, generator_for(seed))
 
 
@@ -59,7 +60,7 @@ def test_latent_truth_is_that_of_the_video_frames():
 
 def test_pair_masks_against_a_loop():
     found = drawn(random_clip())
-    masks = found.pair_masks()
+    masks = seen_by_kind(found)
     for b in range(BATCH):
         for view in range(VIEWS):
             for frame in range(FRAMES):
@@ -78,7 +79,7 @@ def test_a_clip_that_shows_no_point_counts_nothing():
     clip.visible[1] = False
     found = drawn(clip)
     assert found.valid.tolist() == [[True] * QUERIES, [False] * QUERIES]
-    assert not any(mask[1].any() for mask in found.pair_masks().values())
+    assert not any(mask[1].any() for mask in seen_by_kind(found).values())
 
 
 def test_draws_follow_the_name():

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mvt4g.systems.queries import QuerySet, draw_queries_by_name, dynamic_points
+from mvt4g.systems.queries import draw_queries_by_name, dynamic_points
 from mvt4g.systems.track_scores import TrackScores
 from mvt4g.systems.video_tracks import SEEN_ABOVE, VideoTracks, at_video_frames
-from mvt4g.types import LatentGrid, TrackPrediction
+from mvt4g.types import LatentGrid, PointTruth, TrackPrediction
 from tests.systems.wall import SIZE, wall_batch
 
 VIEWS, FRAMES, QUERIES = 2, 3, 3
@@ -17,14 +17,15 @@ IMAGE_SIZE = (64, 128)
 
 
 @pytest.fixture
-def truth() -> QuerySet:
+def truth() -> PointTruth:
     """Return a static point of view 0, a dynamic one of view 1 and a padding entry."""
-    return QuerySet(
+    return PointTruth(
         queries=torch.tensor([[[0.0, 0.0, 10, 10], [1.0, 2.0, 10, 10], [0.0, 0.0, 0.5, 0.5]]]),
         tracks=torch.full((1, VIEWS, FRAMES, QUERIES, 2), 10.0),
         visible=torch.ones(1, VIEWS, FRAMES, QUERIES, dtype=torch.bool),
         valid=torch.tensor([[True, True, False]]),
         frame_times=torch.arange(FRAMES),
+        image_size=IMAGE_SIZE,
         dynamic=torch.tensor([[False, True, False]]),
     )
 
@@ -38,9 +39,9 @@ def found(truth) -> VideoTracks:
     return VideoTracks(tracks, truth.visible.clone(), torch.ones_like(tracks[..., 0]))
 
 
-def scored(found: VideoTracks, truth: QuerySet) -> dict[str, float]:
+def scored(found: VideoTracks, truth: PointTruth) -> dict[str, float]:
     scores = TrackScores(threshold_px=2.0)
-    scores.add(found, truth, IMAGE_SIZE)
+    scores.add(found, truth)
     return {key: float(value) for key, value in scores.scores().items()}
 
 
@@ -137,7 +138,7 @@ def test_visibility_alone_may_tell_what_is_seen():
 def _twice(first, second):
     """Return a batch of both."""
     values = {
-        name: value if name == "frame_times" else torch.cat([value, getattr(second, name)])
+        name: value if name in ("frame_times", "image_size") else torch.cat([value, getattr(second, name)])
         for name, value in vars(first).items()
     }
     return type(first)(**values)

@@ -3,14 +3,12 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from mvt4g.metrics.functional.checks import check_shape
-from mvt4g.types import REFERENCE
-
-KINDS = ("ref", "tgt", "cross")
-"""Temporal within the reference, temporal within the target, across views (both directions)."""
+from mvt4g.matching.pairs import KINDS, CountRule, entries_of, of_pairs, view_pairs
+from mvt4g.metrics.functional.checks import check_shape, check_truth
+from mvt4g.types import PointTruth
 
 
 class AttentionTerms(NamedTuple):
@@ -19,7 +17,7 @@ class AttentionTerms(NamedTuple):
     Attributes:
         hit: The match lies in the true cell.
         same_cell: The true cell is the query's own.
-        kind: Index into ``KINDS``.
+        kind: Place in ``KINDS``.
         valid: The entry counts: the true point is visible there and it is not the query's own view and frame.
     """
 
@@ -29,24 +27,12 @@ class AttentionTerms(NamedTuple):
     valid: Bool[Tensor, "b v f q"]
 
 
-def attention_terms(
-    match_cells: Int[Tensor, "b v f q 2"],
-    queries: Float[Tensor, "b q 4"],
-    target_tracks: Float[Tensor, "b v f q 2"],
-    target_visible: Bool[Tensor, "b v f q"],
-    query_valid: Bool[Tensor, "b q"],
-    frame_times: Int[Tensor, " f"],
-    stride: int,
-) -> AttentionTerms:
+def attention_terms(match_cells: Int[Tensor, "b v f q 2"], truth: PointTruth, stride: int) -> AttentionTerms:
     """Compare matched cells with true ones.
 
     Args:
         match_cells: (column, row) of the best key of every view and latent frame.
-        queries: (view, frame, x, y), pixels.
-        target_tracks: True pixels of every query's point at latent frames.
-        target_visible: True where that point is seen; its cell is then floor(pixel / stride).
-        query_valid: False for padding.
-        frame_times: Video frame of each latent frame.
+        truth: Of the queries matched; where a point is seen, its cell is floor(pixel / stride).
         stride: Pixels a token covers on each side.
 
     Returns:
@@ -56,19 +42,15 @@ def attention_terms(
         InputError: If shapes do not fit.
     """
     sizes = check_shape("match_cells", match_cells, "b v f q 2")
-    check_shape("queries", queries, "b q 4", **sizes)
-    check_shape("target_tracks", target_tracks, "b v f q 2", **sizes)
-    check_shape("target_visible", target_visible, "b v f q", **sizes)
-    check_shape("query_valid", query_valid, "b q", **sizes)
-    check_shape("frame_times", frame_times, "f", **sizes)
-    true_cells = (target_tracks / stride).floor().long()
-    own_cells = (queries[:, None, None, :, 2:] / stride).floor().long()
-    view = torch.arange(match_cells.shape[1], device=queries.device)[None, :, None, None]
-    query_view = queries[:, None, None, :, 0].long()
-    same_frame = frame_times[None, None, :, None] == queries[:, None, None, :, 1]
-    itself = (view == query_view) & same_frame
-    kind = torch.where(view != query_view, KINDS.index("cross"), torch.where(query_view == REFERENCE, 0, 1))
-    valid = target_visible & ~itself & query_valid[:, None, None]
+    check_truth(truth, **sizes)
+    true_cells = (truth.latent_tracks() / stride).floor().long()
+    own_cells = (truth.queries[:, None, None, :, 2:] / stride).floor().long()
+    pair = view_pairs(truth.queries[..., 0], sizes["v"])
+    counted = entries_of(truth.queries, truth.frame_times, sizes["v"]).counted(CountRule())
+    valid = truth.latent_visible() & counted & truth.valid[:, None, None]
+    kind = torch.zeros_like(pair)
+    for number, pairs in enumerate(KINDS.values()):
+        kind = torch.where(of_pairs(pair, pairs), number, kind)
     return AttentionTerms(
         hit=(match_cells == true_cells).all(dim=-1),
         same_cell=(own_cells == true_cells).all(dim=-1),

@@ -13,13 +13,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from mvt4g.matching.pairs import KINDS, VIEW_PAIRS, CountRule, ViewPair, entries_of, view_pairs
 from mvt4g.matching.tokens import cell_centre
-from mvt4g.metrics.functional.checks import check_shape
-from mvt4g.types import REFERENCE, InputError
+from mvt4g.metrics.functional.checks import check_shape, check_truth
+from mvt4g.types import InputError, PointTruth
 
-PANELS = {"ref": (0,), "tgt": (1,), "cross": (2, 3), "cross_ref_to_tgt": (2,), "cross_tgt_to_ref": (3,)}
-"""Pairs of (view of the query, view of the keys) that each panel pools: ref-ref, tgt-tgt, ref to tgt, tgt to ref."""
-NUM_PAIRS = 4
+PANELS: dict[str, tuple[ViewPair, ...]] = {
+    **KINDS,
+    "cross_ref_to_tgt": ("ref_tgt",),
+    "cross_tgt_to_ref": ("tgt_ref",),
+}
+"""Pairs of views that each panel pools."""
+NUM_PAIRS = len(VIEW_PAIRS)
 MAX_VIEWS = 2
 MATCH_AXES = 5
 """Axes of the matches of one layer; one more for several rows."""
@@ -50,17 +55,14 @@ class CorrespondenceCounts(NamedTuple):
     peak_queries: Float[Tensor, "*rows pair"]
 
 
-def frame_pairs(
-    queries: Float[Tensor, "b q 4"], frame_times: Int[Tensor, " f"], num_views: int, cross_frames: CrossFrames = "same"
-) -> Int[Tensor, "b v f q"]:
-    """Return which pair of views every query and (view, latent frame) belongs to, and -1 where it counts for none.
+def scored_pairs(truth: PointTruth, num_views: int, cross_frames: CrossFrames = "same") -> Int[Tensor, "b v f q"]:
+    """Return the pair (as its place in ``VIEW_PAIRS``) of every query and (view, latent frame), -1 where none counts.
 
-    Within a view these are all frames but the query's own; in the other view the query's own frame, or all. A query
-    between two latent frames has no frame of its own.
+    Within a view all frames but the query's own count; in the other view the query's own moment, or all. Padding counts
+    nowhere.
 
     Args:
-        queries: (view, video frame, x, y).
-        frame_times: Video frame of each latent frame.
+        truth: Of the queries.
         num_views: 1 or 2; view 0 is the reference.
         cross_frames: "same" or "all".
 
@@ -71,25 +73,16 @@ def frame_pairs(
         raise InputError(f"views: got {num_views}, want a reference and at most one target")
     if cross_frames not in ("same", "all"):
         raise InputError(f"cross_frames: got {cross_frames!r}, want 'same' or 'all'")
-    view = torch.arange(num_views, device=queries.device)[:, None, None]
-    query_view = queries[:, None, None, :, 0].long()
-    same_view = view == query_view
-    same_time = frame_times[:, None] == queries[:, None, None, :, 1]
-    from_reference = query_view == REFERENCE
-    counts = torch.where(same_view, ~same_time, same_time | (cross_frames == "all"))
-    within, across = torch.where(from_reference, 0, 1), torch.where(from_reference, 2, 3)
-    return torch.where(same_view, within, across).where(counts, -1)
+    rule = CountRule(across="all" if cross_frames == "all" else "own_moment")
+    counts = entries_of(truth.queries, truth.frame_times, num_views).counted(rule) & truth.valid[:, None, None]
+    return view_pairs(truth.queries[..., 0], num_views).where(counts, -1)
 
 
 def correspondence_counts(
     match_cells: Int[Tensor, "*rows b v f q 2"],
     mass: Float[Tensor, "*rows b v f q"],
     peak: Float[Tensor, "*rows b v f q"],
-    queries: Float[Tensor, "b q 4"],
-    target_tracks: Float[Tensor, "b v f q 2"],
-    target_visible: Bool[Tensor, "b v f q"],
-    query_valid: Bool[Tensor, "b q"],
-    frame_times: Int[Tensor, " f"],
+    truth: PointTruth,
     stride: int,
     threshold_px: float | int,
     cycle_consistent: Bool[Tensor, "*rows b v f q"] | None = None,
@@ -105,11 +98,7 @@ def correspondence_counts(
         match_cells: (column, row) of the best token of every view and latent frame.
         mass: Share of the query's attention that each frame gets, out of all tokens there are.
         peak: Largest share that one token of each frame gets.
-        queries: (view, video frame, x, y), pixels.
-        target_tracks: True pixels of every query's point at the latent frames' times.
-        target_visible: True where that point is seen.
-        query_valid: False for padding, and for queries whose point is not seen where it is queried.
-        frame_times: Video frame of each latent frame.
+        truth: Of the queries; one whose point is not seen where it is queried is not valid.
         stride: Pixels a token covers on each side.
         threshold_px: Euclidean distance in pixels.
         cycle_consistent: False where a match does not come home; it is then no match. None = all count.
@@ -123,19 +112,15 @@ def correspondence_counts(
     reliable = torch.ones_like(mass, dtype=torch.bool) if cycle_consistent is None else cycle_consistent
     for name, value in {"mass": mass, "peak": peak, "cycle_consistent": reliable}.items():
         check_shape(name, value, f"{rows}b v f q", **sizes)
-    check_shape("target_visible", target_visible, "b v f q", **sizes)
-    check_shape("target_tracks", target_tracks, "b v f q 2", **sizes)
-    check_shape("queries", queries, "b q 4", **sizes)
-    check_shape("query_valid", query_valid, "b q", **sizes)
-    check_shape("frame_times", frame_times, "f", **sizes)
+    check_truth(truth, **sizes)
 
-    pairs = frame_pairs(queries, frame_times, sizes["v"], cross_frames).where(query_valid[:, None, None], -1)
+    pairs = scored_pairs(truth, sizes["v"], cross_frames)
     place = (pairs >= 0).flatten().nonzero()[:, 0]
     pair, seen, mass, peak, reliable = (
-        values.flatten(-4).index_select(-1, place) for values in (pairs, target_visible, mass, peak, reliable)
+        values.flatten(-4).index_select(-1, place) for values in (pairs, truth.latent_visible(), mass, peak, reliable)
     )
-    cells, truth = (values.flatten(-5, -2).index_select(-2, place) for values in (match_cells, target_tracks))
-    hit = (cell_centre(cells, stride).double() - truth.double()).norm(dim=-1) < threshold_px
+    cells, true_xy = (values.flatten(-5, -2).index_select(-2, place) for values in (match_cells, truth.latent_tracks()))
+    hit = (cell_centre(cells, stride).double() - true_xy.double()).norm(dim=-1) < threshold_px
     query = place // pairs[0].numel() * sizes["q"] + place % sizes["q"]
     num_queries = sizes["b"] * sizes["q"]
     return _counts(pair, query, num_queries, seen, hit, reliable, mass.double(), peak.double())

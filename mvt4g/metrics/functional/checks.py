@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from mvt4g.types import InputError
+from mvt4g.types import InputError, PointTruth
 
 RANGE_TOLERANCE = 1e-3
 """How far outside [0, 1] a float image may lie: resampling and codecs overshoot by rounding."""
@@ -31,6 +31,27 @@ def check_shape(name: str, tensor: Tensor, axes: str, **sizes: int) -> dict[str,
         want = f"({', '.join(words)})" + (f" with {', '.join(named)}" if named else "")
         raise InputError(f"{name}: got shape {tuple(tensor.shape)}, want {want}")
     return {word: size for word, size in pairs if not word.isdigit()}
+
+
+def check_truth(truth: PointTruth, **sizes: int) -> None:
+    """Check that the truth about query points is whole and of the sizes that what is scored has.
+
+    Args:
+        truth: Of the queries scored.
+        sizes: Of the axes b, v, f and q.
+
+    Raises:
+        InputError: If a shape does not fit, or a latent frame stands for a video frame that is not there.
+    """
+    check_shape("truth.frame_times", truth.frame_times, "f", **sizes)
+    found = check_shape("truth.visible", truth.visible, "b v t q", **sizes)
+    check_shape("truth.tracks", truth.tracks, "b v t q 2", **sizes | {"t": found["t"]})
+    check_shape("truth.queries", truth.queries, "b q 4", **sizes)
+    check_shape("truth.valid", truth.valid, "b q", **sizes)
+    last = int(truth.frame_times.max())
+    if last >= found["t"]:
+        want = f"more than {last} frames, the last that a latent frame stands for"
+        raise InputError(f"truth.tracks: got shape {tuple(truth.tracks.shape)}, want {want}")
 
 
 def unit_video(name: str, video: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

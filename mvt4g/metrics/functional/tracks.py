@@ -7,10 +7,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mvt4g.matching.pairs import CountRule, Entries
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.types import InputError
 
 QueryMode = Literal["first", "strided"]
+COUNTED: dict[QueryMode, CountRule] = {"first": CountRule(span="from_query"), "strided": CountRule()}
 TAPVID_SIZE = 256
 """TAP-Vid's pixels are those of videos resized to this many, whatever their shape."""
 TAPVID_PX = (1, 2, 4, 8, 16)
@@ -132,14 +134,11 @@ def scored_frames(
     Raises:
         InputError: If the mode is neither.
     """
+    if query_mode not in COUNTED:
+        raise InputError(f"query_mode: got {query_mode!r}, want 'first' or 'strided'")
     frame = torch.arange(num_frames, device=query_frames.device)[:, None]
     query = query_frames.round().unsqueeze(-2)
-    other_view = ~same_view.unsqueeze(-2)
-    if query_mode == "first":
-        return (frame > query) | (other_view & (frame == query))
-    if query_mode == "strided":
-        return (frame != query) | other_view
-    raise InputError(f"query_mode: got {query_mode!r}, want 'first' or 'strided'")
+    return Entries(same_view.unsqueeze(-2), frame == query, frame > query).counted(COUNTED[query_mode])
 
 
 def count_tracks(

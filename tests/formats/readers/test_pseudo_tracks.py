@@ -23,6 +23,7 @@ from mvt4g.systems.queries import draw_queries
 from mvt4g.types import AttentionTap, InputError, LatentGrid, MultiViewClip, TrackPrediction
 from tests.data.made_up_clips import moving_clip
 from tests.formats.layouts.pseudo_tracks import write_pseudo_tracks
+from tests.truths import truth_of
 
 VIEWS, FRAMES, POINTS = 2, 4, 6
 
@@ -123,7 +124,9 @@ def test_a_hidden_position_that_is_unknown_teaches_visibility_alone(tmp_path: Pa
     found = torch.full((1, *batch.tracks.shape), 8.0, requires_grad=True)
     logit = torch.zeros(found.shape[:-1], requires_grad=True)
     prediction = TrackPrediction(found, logit, torch.zeros_like(logit), torch.arange(FRAMES))
-    TrackLoss()(prediction, batch.tracks, batch.visible, batch.point_valid, 16).total.sum().backward()
+    everything = torch.zeros(*batch.point_valid.shape, 4)
+    known = truth_of(everything, batch.tracks, batch.visible, batch.point_valid, width=16)
+    TrackLoss()(prediction, known).total.sum().backward()
     assert found.grad.isfinite().all()
     assert not found.grad[0][lost].any()
     assert (logit.grad[0][lost] > 0).all(), "towards not seen"
@@ -134,7 +137,7 @@ def test_a_hidden_position_that_is_unknown_teaches_visibility_alone(tmp_path: Pa
     query, key = (torch.randn(2, VIEWS, FRAMES, 2, 2, 1, 8, generator=generator) for _ in range(2))
     key.requires_grad_()
     tap = AttentionTap(0, query, key, torch.zeros(2, VIEWS, FRAMES, 2, 2, 1, 4), torch.arange(FRAMES), 8)
-    corr = CorrespondenceLoss(terms=TermRule(occluded=True))({0: tap}, truth.queries, truth.tracks, truth.visible)
+    corr = CorrespondenceLoss(terms=TermRule(occluded=True))({0: tap}, truth)
     corr.total.sum().backward()
     assert corr.total.isfinite().all()
     assert key.grad.isfinite().all()

@@ -7,6 +7,7 @@ import torch
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.attention_pck import AttentionPCK
 from tests.metrics.cases.case import MetricCase
+from tests.truths import with_truth
 
 STRIDE, GRID, FRAMES, QUERIES = 8, (6, 9), 3, 20
 LAYERS = (2, 5)
@@ -60,11 +61,13 @@ CASES = {
         updates=tuple(attention(seed) for seed in range(5)),
         split=(*BATCHED, "mass", "peak", "cycle_consistent"),
         half=("queries", "target_tracks", "mass", "peak"),
+        arguments=with_truth,
     ),
     "AttentionPCK": MetricCase(
         make=partial(AttentionPCK, layers=LAYERS),
         updates=tuple(matches(seed) for seed in range(3)),
         split=BATCHED,
         half=("queries", "target_tracks"),
+        arguments=with_truth,
     ),
 }

@@ -17,6 +17,7 @@ class MetricCase:
         split: Arguments whose first axis is a batch that may be cut anywhere; () = the metric takes one item at a time.
         half: Floating arguments that may come as bf16 or fp16.
         differentiable: Arguments that a gradient must reach through ``forward``; () = not claimed.
+        arguments: Makes the arguments of ``update`` of what ``updates`` hold, where these are parts of an argument.
     """
 
     make: Callable[[], Metric]
@@ -24,3 +25,4 @@ class MetricCase:
     split: tuple[str, ...] = ()
     half: tuple[str, ...] = ()
     differentiable: tuple[str, ...] = ()
+    arguments: Callable[[dict[str, Any]], dict[str, Any]] = dict

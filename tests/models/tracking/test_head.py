@@ -7,6 +7,7 @@ import torch
 from mvt4g.losses.track import TrackLoss
 from mvt4g.models.tracking.head import TrackingHead, TrackingHeadSpec
 from mvt4g.types import AttentionTap, Cameras, InputError, TapShape
+from tests.truths import truth_of
 
 STRIDE, CELLS = 8, 8
 SIZE = STRIDE * CELLS
@@ -66,13 +67,13 @@ def test_learns_to_follow_codes():
     torch.manual_seed(0)
     head = TrackingHead(TAP_SHAPE, layer=0, spec=SMALL)
     tap, queries, cameras, tracks, visible = make_clip(0, batch=1)
-    optimizer, valid = torch.optim.Adam(head.parameters(), lr=3e-3), torch.ones(queries.shape[:2], dtype=torch.bool)
+    optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
     errors = []
     for _ in range(150):
         prediction = head(tap, queries, cameras)
         errors.append((prediction.tracks[-1] - tracks).norm(dim=-1)[visible].mean().item())
         optimizer.zero_grad()
-        TrackLoss()(prediction, tracks, visible, valid, SIZE).total.mean().backward()
+        TrackLoss()(prediction, truth_of(queries, tracks, visible, width=SIZE)).total.mean().backward()
         optimizer.step()
     assert errors[0] > 3.0
     assert sum(errors[-5:]) / 5 < 1.0
@@ -148,7 +149,7 @@ def test_any_number_of_views_frames_and_points(views, frames, points):
     tap, queries, cameras, tracks, visible = make_clip(0, views=views, frames=frames, points=points)
     head = make_head()
     prediction = head(tap, queries, cameras)
-    TrackLoss()(prediction, tracks, visible, torch.ones(2, points, dtype=torch.bool), SIZE).total.mean().backward()
+    TrackLoss()(prediction, truth_of(queries, tracks, visible, width=SIZE)).total.mean().backward()
     assert prediction.tracks.shape[1:] == tracks.shape
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
 
@@ -165,7 +166,7 @@ def test_gradients_reach_queries_keys_and_every_parameter():
     tap, queries, cameras, tracks, visible = make_clip(0)
     tap = replace(tap, query=tap.query.clone().requires_grad_(), key=tap.key.clone().requires_grad_())
     head = make_head()
-    terms = TrackLoss()(head(tap, queries, cameras), tracks, visible, torch.ones(2, 10, dtype=torch.bool), SIZE)
+    terms = TrackLoss()(head(tap, queries, cameras), truth_of(queries, tracks, visible, width=SIZE))
     terms.total.mean().backward()
     assert tap.query.grad.abs().sum() > 0
     assert tap.key.grad.abs().sum() > 0
@@ -209,7 +210,7 @@ def test_computing_iterations_again_changes_nothing():
         head = make_head(spec=replace(SMALL, recompute=recompute))
         key = tap.key.clone().requires_grad_()
         prediction = head(replace(tap, key=key), queries, cameras)
-        TrackLoss()(prediction, tracks, visible, torch.ones(2, 10, dtype=torch.bool), SIZE).total.mean().backward()
+        TrackLoss()(prediction, truth_of(queries, tracks, visible, width=SIZE)).total.mean().backward()
         found.append([prediction.tracks, key.grad, *(p.grad for p in head.parameters())])
     assert all(torch.equal(kept, again) for kept, again in zip(*found, strict=True))
 
@@ -225,7 +226,7 @@ def test_gradients_are_finite_on_the_border_outside_and_without_a_visible_point(
     tracks = queries[:, None, None, :, 2:].expand(2, 2, 3, 4, 2)
     visible = torch.full((2, 2, 3, 4), seen)
     head = make_head(spec=spec)
-    terms = TrackLoss()(head(tap, queries, cameras), tracks, visible, torch.ones(2, 4, dtype=torch.bool), SIZE)
+    terms = TrackLoss()(head(tap, queries, cameras), truth_of(queries, tracks, visible, width=SIZE))
     terms.total.mean().backward()
     assert torch.isfinite(terms.total).all()
     grads = [tap.query.grad, tap.key.grad, *(p.grad for p in head.parameters())]
@@ -316,7 +317,7 @@ def test_bfloat16_autocast_gives_finite_fp32_tracks():
         got = head(replace(tap, query=tap.query.bfloat16(), key=tap.key.bfloat16()), queries, cameras)
     assert got.tracks.dtype == torch.float32
     assert (got.tracks - expected).norm(dim=-1).median() < 1.0
-    TrackLoss()(got, tracks, visible, torch.ones(2, 10, dtype=torch.bool), SIZE).total.mean().backward()
+    TrackLoss()(got, truth_of(queries, tracks, visible, width=SIZE)).total.mean().backward()
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
 
 
@@ -338,6 +339,6 @@ def test_two_runs_are_the_same_bit_for_bit():
     for _ in range(2):
         head = make_head()
         prediction = head(tap, queries, cameras)
-        TrackLoss()(prediction, tracks, visible, torch.ones(2, 10, dtype=torch.bool), SIZE).total.mean().backward()
+        TrackLoss()(prediction, truth_of(queries, tracks, visible, width=SIZE)).total.mean().backward()
         grads.append([p.grad for p in head.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
