@@ -15,7 +15,7 @@ from mvt4g.models.backbones import Backbone, BackboneOutput
 from mvt4g.models.codec import Codec
 from mvt4g.systems.probe import CorrespondenceProbe, ProbeSpec
 from mvt4g.systems.queries import draw_queries_by_name
-from mvt4g.types import AttentionTap, Cameras, InputError, LatentClip, LatentGrid, MultiViewClip, TapShape
+from mvt4g.types import AttentionTap, Cameras, InputError, LatentClip, LatentGrid, MultiViewClip, PointTruth, TapShape
 
 STRIDE, ROWS, COLUMNS = 8, 5, 9
 GRID = LatentGrid(temporal_stride=2, spatial_stride=4, channels=3)

@@ -83,9 +83,9 @@ def test_where_nobody_knows_what_moves_nothing_is_told_apart(found, truth):
 def test_batches_do_not_change_scores(found, truth):
     together, apart = TrackScores(2.0), TrackScores(2.0)
     worse = replace(found, tracks=found.tracks + 1.0)
-    together.add(_twice(found, worse), _twice(truth, truth), IMAGE_SIZE)
+    together.add(_twice(found, worse), _twice(truth, truth))
     for part in (worse, found):
-        apart.add(part, truth, IMAGE_SIZE)
+        apart.add(part, truth)
     assert {key: float(value) for key, value in together.scores().items()} == pytest.approx(
         {key: float(value) for key, value in apart.scores().items()}, nan_ok=True
     )
