@@ -70,7 +70,7 @@ class TrackScores(nn.Module):
 
         self._add_pooled(found, truth, scale)
 
-    def _add_pooled(self, found: VideoTracks, truth: QuerySet, scale: Float[Tensor, " 2"]) -> None:
+    def _add_pooled(self, found: VideoTracks, truth: PointTruth, scale: Float[Tensor, " 2"]) -> None:
         """Add every query in both views, clip by clip."""
         views = torch.arange(truth.tracks.shape[1], device=truth.tracks.device)
         queries = repeat(truth.queries, "b q xy -> b v q xy", v=len(views))
