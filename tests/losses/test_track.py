@@ -83,7 +83,7 @@ def test_confidence_counts_hidden_entries_as_zero_in_its_mean(hidden):
     visible = torch.tensor([True] * seen + [False] * hidden + [True]).view(1, 1, 1, 5)
     real = torch.tensor([[True] * 4 + [False]])  # the fifth point is padding, in neither sum nor divisor
     logit = torch.full((1, 1, 1, 1, 5), -1.0)
-    terms = TrackLoss()(predict(tracks, confidence_logit=logit), tracks[0], visible, real, 512)
+    terms = loss_of(predict(tracks, confidence_logit=logit), tracks[0], visible, real, 512)
     assert terms.confidence.item() == pytest.approx(seen / 4 * math.log1p(math.exp(1.0)))
 
 
