@@ -28,6 +28,8 @@ from experiments.launch import (
     log_tail,
 )
 from experiments.sweep_file import Run, SweepFile
+from mvt4g.commands.parser_messages import one_line
+from mvt4g.commands.trust import trusting
 from mvt4g.types import InputError
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -37,24 +39,34 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run a sweep and return the exit code."""
     options = _parser().parse_args(args)
     try:
-        sweep = SweepFile(options.file)
-        runs = chosen(sweep.runs(), options.only)
-        for run in runs:
-            check_record(run)
-        if any(step.verb for run in runs for step in run.steps):
-            from experiments.sweep_check import check  # the command line takes seconds to import: bad YAML comes first
-
-            check(sweep, runs)
-        if options.dry_run:
-            for run in runs:
-                _describe(run)
-            return 0
-        launcher = _launcher(options, sweep.folder)
-        sweep.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(sweep.path, sweep.folder / f"{sweep.name}.yaml")
+        with trusting(options.trust):
+            return _run(options)
     except InputError as error:
-        sys.stderr.write(f"sweep: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"sweep: {one_line(str(error))}\n")
         return EXIT_BAD_INPUT
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Check the runs that the options name, carry them out, and return the exit code.
+
+    Raises:
+        InputError: If something of the file is wrong; nothing was started then.
+    """
+    sweep = SweepFile(options.file)
+    runs = chosen(sweep.runs(), options.only)
+    for run in runs:
+        check_record(run)
+    if any(step.verb for run in runs for step in run.steps):
+        from experiments.sweep_check import check  # the command line takes seconds to import: bad YAML comes first
+
+        check(sweep, runs)
+    if options.dry_run:
+        for run in runs:
+            _describe(run)
+        return 0
+    launcher = _launcher(options, sweep.folder)
+    sweep.folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(sweep.path, sweep.folder / f"{sweep.name}.yaml")
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         failed = carry_out_all(runs, launcher, options.jobs)
@@ -112,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=_positive, default=1, help="runs at a time")
     parser.add_argument("--threads", type=_positive, help="OMP_NUM_THREADS of each; with several jobs 1")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these runs or arms alone")
+    parser.add_argument("--trust", action="append", metavar="MODULE", default=[], help="as of mvt4g, for every run")
     parser.add_argument("--dry-run", action="store_true", help="check, and show what would run")
     parser.add_argument(
         "--slurm", nargs="+", metavar="KEY=VALUE", default=[], help="of submitit: timeout_min=60 slurm_partition=gpu"

@@ -46,7 +46,7 @@ class Step:
     ``fit`` and ``test`` alone mean the CLI's commands with the run's own options, in the run's folder, test with the
     last checkpoint of the last fit before. ``{name: probe, command: test, configs: [...], set: {...}}`` is a command
     with options of its own in the folder ``<run>/probe``; ``{name: plot, run: [python, -m, some.module, "{run}"]}`` is
-    any other program.
+    any other program: a sweep file runs programs by design, and one from a stranger is read like a shell script.
 
     Attributes:
         name: Of the step; unique within a run.

@@ -3,113 +3,40 @@
 Beside these stand the verbs of ``commands/``, each a typed function whose arguments are its options.
 """
 
-import importlib
-import json
 import logging
 import os
-import re
 import sys
-import typing
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import yaml
-from jsonargparse import Namespace
-from jsonargparse.typing import register_type
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mvt4g.callbacks.checkpoints import CheckpointFiles, read_checkpoint, resolve_checkpoint
+from mvt4g.callbacks.notes import Notes
 from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.callbacks.score_tables import ScoreTables
-from mvt4g.commands.parser_messages import innermost, unwrapped
+from mvt4g.commands.parser import OneLineParser, parse
+from mvt4g.commands.parser_messages import one_line, unwrapped
+from mvt4g.commands.trust import OPTION, VARIABLE, take_trust, trusting
+from mvt4g.commands.verbs import COMMANDS, run_command
 from mvt4g.systems.loading import check_weights
 from mvt4g.types import InputError
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
-COMMANDS = {
-    "write-clips": ("mvt4g.commands.write_clips", "write_clips", "generate clips and write them to a folder"),
-    "export-weights": (
-        "mvt4g.commands.export_weights",
-        "export_weights",
-        "write a backbone's weights under the names of a public checkpoint",
-    ),
-    "validate-clips": ("mvt4g.commands.validate_clips", "validate_clips", "check clips on disk in any known format"),
-    "export-tracks": ("mvt4g.commands.export_tracks", "export_tracks", "predicted tracks for TAP-Vid or CoTracker"),
-    "encode-prompts": ("mvt4g.commands.encode_prompts", "encode_prompts_to", "prompts' embeddings, for guidance"),
-    "precompute": ("mvt4g.commands.precompute", "precompute", "encode clips once, to train from their latents"),
-    "compare-probes": (
-        "mvt4g.commands.compare_probes",
-        "compare_probes",
-        "draw two probes of the same clips as before and after",
-    ),
-}
-"""Module, function and meaning of every verb beside LightningCLI's; its modules are loaded only when it is called."""
-TAKES_A_PATH = ("validate-clips", "export-tracks")
-"""Verbs whose argument without a default is given without its name."""
 MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time")
 """What a resumed fit may change: where it starts from and how far it goes."""
 SETTLED = {"weights_only", "return_predictions"}
 """Options of the trainer's methods that leave no choice here: see ``_prepare_subcommand_kwargs``."""
-
-
-def _path_text(path: Path) -> str:
-    """Return a path as it is written to a run's config.yaml.
-
-    Raises:
-        TypeError: If it is none: jsonargparse's own makes text of anything, of null and of a list of paths too.
-    """
-    return os.fspath(path)
-
-
-register_type(Path, _path_text, Path)
-
-
-class OneLineParser(LightningArgumentParser):
-    """Parser whose errors are one line: a misspelt nested key would print 60 lines otherwise.
-
-    An option's beginning does not stand for it, as argparse would have it: ``weight_cor`` is a mistake.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise the error; main prints it.
-
-        Raises:
-            InputError: From the parser of a command. Parsers that jsonargparse makes for its own trials keep its error.
-        """
-        if not self.exit_on_error:
-            super().error(message, ex)
-        raise InputError(innermost(message)) from ex
-
-    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:  # type: ignore[override]
-        """Parse; the null of an option within an option comes from jsonargparse as the word None."""
-        given = args if args is None else [re.sub(r"^(--[^=]+)=None$", r"\1=null", arg) for arg in args]
-        return super().parse_args(given, *rest, **named)
-
-    def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
-        """Parse a configuration file.
-
-        Raises:
-            InputError: Naming the file, which jsonargparse's own messages do not.
-        """
-        try:
-            return super().parse_path(path, *args, **kwargs)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-        except (OSError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: {innermost(str(error))}, want a YAML file of options") from error
 
 
 class SuiteCLI(LightningCLI):
@@ -126,6 +53,12 @@ class SuiteCLI(LightningCLI):
         parser.add_argument(
             "--checkpoint_every", type=int, default=200, help="Optimizer steps from one checkpoint to the next."
         )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse the command line as ``parse`` does."""
+        assert isinstance(parser, OneLineParser)
+        assert args is None or isinstance(args, list)
+        self.config, self.notes = parse(parser, args)
 
     def before_instantiate_classes(self) -> None:
         """Refuse what would silently spoil results, and keep the trainer inside the run folder.
@@ -166,7 +99,7 @@ class SuiteCLI(LightningCLI):
         run = Path(settings.run)
         record = RunRecord(run, command, self._recorded(command), MAY_CHANGE_ON_RESUME)
         record.check_resume()
-        callbacks: list[Callback] = [record]
+        callbacks: list[Callback] = [record, Notes(self.notes)]
         if command == "fit":
             callbacks.append(
                 ModelCheckpoint(
@@ -207,8 +140,9 @@ class SuiteCLI(LightningCLI):
         """Return the whole configuration as YAML, with ``ckpt_path`` as it was given."""
         settings = self.config[command]
         settings.ckpt_path, resolved = settings.pop("ckpt_path_given"), settings.ckpt_path
-        keep_none = False  # by position: ``skip_unset`` was called ``skip_none`` before jsonargparse 4.49
-        text = self._parser(command).dump(settings, "yaml", keep_none, skip_link_targets=False, skip_validation=True)
+        text = self._parser(command).dump(
+            settings, "yaml", skip_unset=False, skip_link_targets=False, skip_validation=True
+        )
         settings.ckpt_path = resolved
         return text
 
@@ -233,61 +167,6 @@ def check_run_folder(run: str | None) -> None:
         raise InputError(f"--run: got {run}, want a folder, but {there} is none that can be written to")
 
 
-def run_command(verb: str, args: Sequence[str]) -> int:
-    """Call the function of a verb among COMMANDS with what its command line says, and return its exit code.
-
-    An argument without a default is positional, one of ``SceneSpec`` also takes a recipe's name.
-
-    Raises:
-        InputError: If an option does not exist or has no such value, and what the function raises.
-    """
-    module, name, _ = COMMANDS[verb]
-    function = getattr(importlib.import_module(module), name)
-    parser = OneLineParser(prog=f"mvt4g {verb}", description=(function.__doc__ or "").partition("\n\n")[0])
-    args, scenes = list(args), {}
-    for argument, kind in typing.get_type_hints(function).items():
-        if getattr(kind, "__name__", "") == "SceneSpec":
-            args, scenes[argument] = _recipe(args, argument, kind)
-            parser.add_argument(f"--{argument}", type=kind, default=scenes[argument])
-    parser.add_function_arguments(function, skip={*scenes}, as_positional=verb in TAKES_A_PATH)
-    settings = parser.parse_args(args)
-    instantiate = getattr(parser, "instantiate", parser.instantiate_classes)  # its name from jsonargparse 4.49 on
-    with unwrapped():
-        arguments = vars(instantiate(settings))
-    code: int = function(**arguments)
-    return code
-
-
-def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
-    """Take a recipe's name out of a command line, or the scene out of a datamodule's YAML file it names.
-
-    Returns:
-        The other arguments, and what they change: the recipe, or the spec's defaults.
-    """
-    from mvt4g.synthetic.recipes import RECIPES
-
-    flag = f"--{argument}"
-    split = [part for arg in args for part in (arg.split("=", 1) if arg.startswith(f"{flag}=") else [arg])]
-    if flag not in split[:-1]:
-        return args, kind()
-    place = split.index(flag)
-    value, others = split[place + 1], [*split[:place], *split[place + 2 :]]
-    if value in RECIPES:
-        return others, RECIPES[value]()
-    if not Path(value).is_file():
-        if value.lstrip().startswith("{"):
-            return args, kind()
-        raise InputError(f"{flag}: got {value}, want a YAML file or one of {', '.join(RECIPES)}")
-    try:
-        content = yaml.safe_load(Path(value).read_text())
-        scene = content["data"]["init_args"][argument] if "data" in content else content
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise InputError(
-            f"{value}: cannot be read ({' '.join(str(error).split())}), want a YAML file of a scene"
-        ) from error
-    return [*split[: place + 1], json.dumps(scene), *split[place + 2 :]], kind()
-
-
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr that names the bad input.
 
@@ -296,13 +175,14 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: As after ``mvt4g`` on the command line; None takes the command line's own.
     """
-    given = sys.argv[1:] if args is None else list(args)
     try:
-        if given and given[0] in COMMANDS:
-            return run_command(given[0], given[1:])
-        start(None if args is None else given)
+        given, trusted = take_trust(sys.argv[1:] if args is None else args)
+        with trusting(trusted):
+            if given and given[0] in COMMANDS:
+                return run_command(given[0], given[1:])
+            start(given)
     except (InputError, MisconfigurationException) as error:
-        sys.stderr.write(f"mvt4g: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"mvt4g: {one_line(str(error))}\n")
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         sys.stderr.write("mvt4g: interrupted\n")
@@ -341,7 +221,10 @@ def start(args: list[str] | None, cli: type[SuiteCLI] = SuiteCLI) -> SuiteCLI:
 
 def _other_commands() -> str:
     told = ", ".join(f"{verb} ({about})" for verb, (_, _, about) in COMMANDS.items())
-    return f"Commands beside these, each with its own --help: {told}."
+    return (
+        f"Commands beside these, each with its own --help: {told}. {OPTION} MODULE (or the environment variable "
+        f"{VARIABLE}) lets a configuration name classes of a module that is not of this project."
+    )
 
 
 def _quieten_lightning() -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mvt4g.commands.trust import denial
 from mvt4g.types import InputError
 
 _KEY = re.compile(r'Parser key "(?P<key>[^"]*)":?\s*(?P<rest>.*)')
@@ -22,6 +23,9 @@ _UNKNOWN = re.compile(
     r"|unrecognized arguments: (?P<arguments>.*)"
 )
 _YAML_ERROR = "Problems parsing config:"
+
+LONGEST, CUT = 380, " ... "
+"""Characters of an error's line beside the program's name, and what stands for those left out."""
 
 
 def innermost(message: str) -> str:
@@ -43,8 +47,11 @@ def innermost(message: str) -> str:
         if text and not text.startswith(_ON_THE_WAY):
             where = ".".join(key for above, key in keys if above <= depth)
             found.append((depth, where, text))
+    denied = [(depth, where, denial(text)) for depth, where, text in found]
     _, where, what = max(found, key=lambda entry: entry[0], default=(0, "", message))
-    if option := _UNKNOWN.search(what):
+    if any(what for *_, what in denied):
+        _, where, what = next(entry for entry in denied if entry[-1])
+    elif option := _UNKNOWN.search(what):
         where = ".".join(filter(None, (where, option["group"])))
         what = f"got option {option['option'] or option['arguments']!r}, want one that exists"
     elif what.startswith("Expected a") and (given := _GIVEN.findall(message)):
@@ -52,6 +59,19 @@ def innermost(message: str) -> str:
         value = _NESTED.sub(r"\1", given[-1])
         what = f"got {value}, want {' or '.join(wanted)}"
     return f"{where}: {what}" if where else what
+
+
+def one_line(message: str) -> str:
+    """Return a message as one line of at most LONGEST characters, the middle of a longer one left out.
+
+    A message begins with the file or argument it is about, and ends with what is wanted: both stay.
+    """
+    line = " ".join(message.split())
+    if len(line) <= LONGEST:
+        return line
+    head = LONGEST * 2 // 3
+    tail = LONGEST - head - len(CUT)
+    return f"{line[:head]}{CUT}{line[-tail:]}"
 
 
 @contextmanager

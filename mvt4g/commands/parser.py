@@ -1,0 +1,90 @@
+"""The parser of every command line: one-line errors, what was written told from defaults, trusted classes alone."""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonargparse import Namespace
+from jsonargparse._actions import _ActionPrintConfig
+from jsonargparse.typing import register_type
+from lightning.pytorch.cli import LightningArgumentParser
+
+from mvt4g.commands.class_changes import recording, without_defaults_of_others
+from mvt4g.commands.parser_messages import innermost
+from mvt4g.commands.trust import check_classes
+from mvt4g.types import InputError
+
+
+def _path_text(path: Path) -> str:
+    """Return a path as it is written to a run's config.yaml.
+
+    Raises:
+        TypeError: If it is none: jsonargparse's own makes text of anything, of null and of a list of paths too.
+    """
+    return os.fspath(path)
+
+
+register_type(Path, _path_text, Path)
+
+
+class OneLineParser(LightningArgumentParser):
+    """Parser whose errors are one line: a misspelt nested key would print 60 lines otherwise.
+
+    An option's beginning does not stand for it, as argparse would have it: ``weight_cor`` is a mistake.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the error; main prints it.
+
+        Raises:
+            InputError: From the parser of a command. Parsers that jsonargparse makes for its own trials keep its error.
+        """
+        if not self.exit_on_error:
+            super().error(message, ex)
+        raise InputError(innermost(message)) from ex
+
+    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:  # type: ignore[override]
+        """Parse; the null of an option within an option comes from jsonargparse as the word None."""
+        given = args if args is None else [re.sub(r"^(--[^=]+)=None$", r"\1=null", arg) for arg in args]
+        return super().parse_args(given, *rest, **named)
+
+    def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
+        """Parse a configuration file.
+
+        Raises:
+            InputError: Naming the file, which jsonargparse's own messages do not.
+        """
+        try:
+            return super().parse_path(path, *args, **kwargs)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except (OSError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: {innermost(str(error))}, want a YAML file of options") from error
+
+
+def parse(parser: OneLineParser, args: Sequence[str] | None) -> tuple[Namespace, list[str]]:
+    """Parse a command line: what was written first, then the defaults of the classes that it came to.
+
+    Returns:
+        The configuration, and lines about what changes of class dropped. Where the configuration is to be printed,
+        these go to stderr, and nothing returns.
+
+    Raises:
+        InputError: If an option does not exist or has no such value, or names a function where it wants a class.
+    """
+    with recording() as changes, _ActionPrintConfig.skip_print_config():
+        written = parser.parse_args(args, defaults=False)
+    check_classes(written)
+    lines = changes.lines()
+    if hasattr(parser, "print_config"):
+        sys.stderr.writelines(f"mvt4g: {line}\n" for line in lines)
+    with without_defaults_of_others():
+        config = parser.parse_object(written)
+    check_classes(config)
+    return config, lines
