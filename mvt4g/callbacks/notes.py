@@ -42,5 +42,4 @@ class Notes(Callback):
     def _print(self, trainer: Trainer) -> None:
         lines, self.lines = self.lines, []
         for line in lines:
-            if trainer.is_global_zero:
-                print(f"mvt4g: {line}", flush=True)  # noqa: T201
+            trainer.print(f"mvt4g: {line}", flush=True)
