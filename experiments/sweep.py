@@ -28,8 +28,8 @@ from experiments.launch import (
     log_tail,
 )
 from experiments.sweep_file import Run, SweepFile
-from mvt4g.commands.parser_messages import one_line
-from mvt4g.commands.trust import trusting
+from mvt4g.commands.parsing.messages import one_line
+from mvt4g.commands.parsing.trust import trusting
 from mvt4g.types import InputError
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130

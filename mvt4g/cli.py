@@ -23,9 +23,9 @@ from mvt4g.callbacks.checkpoints import CheckpointFiles, read_checkpoint, resolv
 from mvt4g.callbacks.notes import Notes
 from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.callbacks.score_tables import ScoreTables
-from mvt4g.commands.parser import OneLineParser, parse
-from mvt4g.commands.parser_messages import one_line, unwrapped
-from mvt4g.commands.trust import OPTION, VARIABLE, take_trust, trusting
+from mvt4g.commands.parsing.messages import one_line, unwrapped
+from mvt4g.commands.parsing.parser import OneLineParser, parse
+from mvt4g.commands.parsing.trust import OPTION, VARIABLE, take_trust, trusting
 from mvt4g.commands.verbs import COMMANDS, run_command
 from mvt4g.systems.loading import check_weights
 from mvt4g.types import InputError

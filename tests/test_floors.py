@@ -26,8 +26,8 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 SIBLINGS = {"models", "losses", "metrics", "data"}
 """Rooms of one floor that never import each other."""
 HOMES = {
-    "lightning": ("systems/*", "callbacks/*", "data/*_datamodule.py", "cli.py"),
-    "jsonargparse": ("cli.py",),
+    "lightning": ("systems/*", "callbacks/*", "data/*_datamodule.py", "cli.py", "commands/parsing/*"),
+    "jsonargparse": ("cli.py", "commands/parsing/*"),
     "open3d": ("synthetic/render.py", "synthetic/meshes.py", "viz/point_clouds.py"),
     "mujoco": ("synthetic/physics.py",),
     "av": ("formats/video.py", "formats/video_decoding.py"),

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from mvt4g.commands.parser import OneLineParser, parse
-from mvt4g.commands.parser_messages import unwrapped
+from mvt4g.commands.parsing.messages import unwrapped
+from mvt4g.commands.parsing.parser import OneLineParser, parse
 from mvt4g.types import InputError
 
 COMMANDS = {

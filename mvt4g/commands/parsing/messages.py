@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mvt4g.commands.trust import denial
+from mvt4g.commands.parsing.trust import denial
 from mvt4g.types import InputError
 
 _KEY = re.compile(r'Parser key "(?P<key>[^"]*)":?\s*(?P<rest>.*)')

@@ -12,9 +12,9 @@ from jsonargparse._actions import _ActionPrintConfig
 from jsonargparse.typing import register_type
 from lightning.pytorch.cli import LightningArgumentParser
 
-from mvt4g.commands.class_changes import recording, without_defaults_of_others
-from mvt4g.commands.parser_messages import innermost
-from mvt4g.commands.trust import check_classes
+from mvt4g.commands.parsing.class_changes import recording, without_defaults_of_others
+from mvt4g.commands.parsing.messages import innermost
+from mvt4g.commands.parsing.trust import check_classes
 from mvt4g.types import InputError
 
 
