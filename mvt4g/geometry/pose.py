@@ -140,6 +140,18 @@ def quaternion_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor,
     return row / torch.linalg.vector_norm(row, dim=-1, keepdim=True)
 
 
+def axis_angle_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
+    """Return the vector of ``rotation_from_axis_angle``: along the axis, of a length in [0, pi] radians.
+
+    Half a turn has two such vectors, of which one is given.
+    """
+    wxyz = quaternion_from_rotation(rotation)
+    wxyz = torch.where(wxyz[..., :1] < 0, -wxyz, wxyz)
+    sine = torch.linalg.vector_norm(wxyz[..., 1:], dim=-1, keepdim=True)
+    angle = 2 * torch.atan2(sine, wxyz[..., :1])
+    return wxyz[..., 1:] * torch.where(sine > 0, angle / torch.where(sine > 0, sine, 1.0), 2.0)
+
+
 def rotation_angle(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, " *b"]:
     """Return the angle of a rotation, radians in [0, pi]; by atan2, exact near 0 where arccos of the trace is not."""
     axis_twice_sine = torch.stack(

@@ -5,6 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from mvt4g.geometry.pose import (
+    axis_angle_from_rotation,
     check_poses,
     compose,
     invert_pose,
@@ -167,3 +168,12 @@ def test_check_poses_accepts_rigid_transforms_and_names_the_first_bad_one():
             check_poses(bad, "trajectory.json")
     with pytest.raises(InputError, match=r"^pose: got"):
         check_poses(mirrored[1, 2], "pose")
+
+
+def test_axis_angle_comes_back_from_its_rotation():
+    axis_angle = torch.randn(200, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    axis_angle = axis_angle / axis_angle.norm(dim=-1, keepdim=True) * torch.linspace(0, 3.14, 200)[:, None]
+    found = axis_angle_from_rotation(rotation_from_axis_angle(axis_angle))
+    torch.testing.assert_close(found, axis_angle, atol=1e-9, rtol=0)
+    tiny = torch.tensor([[1e-9, 0.0, -2e-9]], dtype=torch.float64)
+    torch.testing.assert_close(axis_angle_from_rotation(rotation_from_axis_angle(tiny)), tiny, atol=1e-15, rtol=1e-6)
