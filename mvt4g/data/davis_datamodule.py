@@ -7,12 +7,12 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from mvt4g.data.camera_paths import CameraAssumption
 from mvt4g.data.loading import LoaderSpec, raise_if_error
-from mvt4g.data.real_clips import CameraAssumption, RealClip, RealClips
-from mvt4g.data.sources import FolderSource, FrameSource
+from mvt4g.data.real_clips import RealClip, RealClips
+from mvt4g.data.sources import DAVIS_FPS, FolderSource, FrameSource
 from mvt4g.data.video_size import VideoSize
-from mvt4g.data.video_source import VideoSource
-from mvt4g.formats.images import frame_paths
+from mvt4g.data.video_source import open_video
 from mvt4g.formats.readers.davis import list_sequences
 from mvt4g.types import InputError
 
@@ -40,10 +40,10 @@ class DAVISDataModule(LightningDataModule):
         Args:
             root: Holds JPEGImages, and perhaps Annotations and ImageSets, of DAVIS 2016 or 2017.
             video: A video file or a folder of frames, instead of ``root``.
-            trajectory: A preset's name, a JSON path, or ReCamMaster's "camera_extrinsics.json:cam03".
+            trajectory: "cam01" to "cam10", a preset's name, a JSON path, or "camera_extrinsics.json:cam03".
             queries: Points to track: "mask", "mask:16", "grid:8", or the path of a .json, .csv or .npz file.
-            size: What the model takes; videos are cut and resized to it.
-            camera: What a video does not say of its camera.
+            size: What the model takes: which frames (``size.frames``), and how pictures are fitted (``size.fit``).
+            camera: What a video does not say of its camera, and what becomes of a path of another length.
             loader: Workers.
             sequences: Of ``root``: names, or sets of ImageSets ("val"); empty = all.
         """
@@ -63,7 +63,7 @@ class DAVISDataModule(LightningDataModule):
                 f"data: got DAVISDataModule for {stage}, want KubricDataModule: real videos have no true target"
             )
         if self.clips is None:
-            sources = _open_sources(self.root, self.video, self.sequences)
+            sources = _open_sources(self.root, self.video, self.sequences, self.size.frames.folder_fps)
             self.clips = RealClips(sources, self.size, self.trajectory, self.queries, self.camera)
 
     def test_dataloader(self) -> DataLoader[RealClip | InputError]:
@@ -88,7 +88,9 @@ class DAVISDataModule(LightningDataModule):
         return DataLoader(self.clips, batch_size=1, shuffle=False, collate_fn=RealClip.batch_of_one, **options)
 
 
-def _open_sources(root: Path | None, video: Path | None, sequences: Sequence[str] = ()) -> tuple[FrameSource, ...]:
+def _open_sources(
+    root: Path | None, video: Path | None, sequences: Sequence[str] = (), folder_fps: float | None = None
+) -> tuple[FrameSource, ...]:
     """Open the sequences of a DAVIS root, or one video file or folder of frames, without reading a frame.
 
     Raises:
@@ -98,10 +100,9 @@ def _open_sources(root: Path | None, video: Path | None, sequences: Sequence[str
         raise InputError(f"data.root, data.video: got {root} and {video}, want one of them")
     if root is not None:
         listed = list_sequences(root, sequences)
-        return tuple(FolderSource(sequence.name, sequence.frames, sequence.masks) for sequence in listed)
+        fps = folder_fps or DAVIS_FPS
+        return tuple(FolderSource(sequence.name, sequence.frames, sequence.masks, fps) for sequence in listed)
     assert video is not None, "one of them is given"
     if sequences:
         raise InputError(f"data.sequences: got {list(sequences)} with data.video, want them with data.root only")
-    if video.is_dir():
-        return (FolderSource(video.resolve().name, frame_paths(video)),)
-    return (VideoSource(video),)
+    return (open_video(video, folder_fps),)

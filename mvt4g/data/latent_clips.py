@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from mvt4g.data.samples import ORDER_STREAM, PAIR_STREAM
 from mvt4g.data.views import ViewSpec
 from mvt4g.formats import latent_file
-from mvt4g.formats.images import natural_key
+from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.manifest import MANIFEST
 from mvt4g.formats.readers import recammaster_cache
 from mvt4g.types import InputError, LatentClip

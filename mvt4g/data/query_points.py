@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from einops import rearrange
@@ -72,16 +73,26 @@ def mask_queries(masks: Bool[Tensor, "t h w"], count: int, name: str) -> Float[T
     return _at_frame(frames[0], _spread_over(pixels, min(count, len(pixels))))
 
 
-def file_queries(
-    path: Path, source_frames: int, kept: Sequence[int], framings: Sequence[Framing]
-) -> tuple[Float[Tensor, "q 4"], Int[Tensor, " q"]]:
-    """Read query points in pixels and frames of the source and take them along to the model's.
+class QueriedView(NamedTuple):
+    """A video that a file's query points lie in.
+
+    Attributes:
+        num_frames: Frames of the source.
+        kept: Those that are kept.
+        framing: What is done to each.
+    """
+
+    num_frames: int
+    kept: Sequence[int]
+    framing: Framing
+
+
+def file_queries(path: Path, views: Sequence[QueriedView]) -> tuple[Float[Tensor, "q 4"], Int[Tensor, " q"]]:
+    """Read query points in pixels and frames of the sources and take them along to the model's.
 
     Args:
         path: Of the file.
-        source_frames: Frames of the source.
-        kept: Those that are kept.
-        framings: Of each view that has a video.
+        views: Those that have a video, in order.
 
     Returns:
         The queries that are still there, and their rows in the file: a frame or place that was cut away takes its
@@ -91,19 +102,29 @@ def file_queries(
         InputError: If the file is bad, a query is outside the source or of a view without a video, or none is left.
     """
     queries = read_queries(path)
-    _check_views(queries, len(framings), path)
-    place_of = {frame: place for place, frame in enumerate(kept)}
-    places = torch.tensor([place_of.get(int(frame), -1) for frame in queries[:, 1].tolist()])
+    _check_views(queries, len(views), path)
     xy, inside = queries[:, 2:].clone(), torch.zeros(len(queries), dtype=torch.bool)
-    for view, framing in enumerate(framings):
-        here = queries[:, 0] == view
-        # The others' places are looked at by their own framing.
-        check_queries(torch.where(here[:, None], queries, 0), view + 1, source_frames, *framing.source, str(path))
-        xy[here], inside[here] = framing.points(queries[here, 2:])
+    places = torch.full((len(queries),), -1)
+    for number, view in enumerate(views):
+        here = queries[:, 0] == number
+        # The others' places are looked at by their own view.
+        own = torch.where(here[:, None], queries, 0)
+        check_queries(own, number + 1, view.num_frames, *view.framing.source, str(path))
+        xy[here], inside[here] = view.framing.points(queries[here, 2:])
+        frames = queries[here, 1].tolist()
+        kept = list(view.kept)
+        places[here] = torch.tensor([kept.index(int(frame)) if int(frame) in kept else -1 for frame in frames]).long()
     rows = torch.nonzero(inside & (places >= 0))[:, 0]
     if not len(rows):
         raise InputError(f"{path}: got {len(queries)} queries, all outside what is kept of the video, want one inside")
     return torch.cat([queries[rows, :1], places[rows, None].float(), xy[rows]], dim=1), rows
+
+
+def describe_file_queries(path: Path, left: int) -> str:
+    """Say in words how many of a file's query points are left."""
+    total = len(read_queries(path))
+    lost = f", {total - left} lie in what is cut away" if left < total else ""
+    return f"{left} of {total} query points of {path.name}{lost}"
 
 
 def _check_views(queries: Float[Tensor, "q 4"], num_views: int, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Where the frames of a real clip come from, and those that come from image files."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -9,6 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvt4g.data.source_record import SourceRecord
+from mvt4g.data.video_size import VideoSize
+from mvt4g.formats.frame_numbers import frame_places, missing_numbers
 from mvt4g.formats.images import VOID, read_images, read_mask
 from mvt4g.geometry.framing import Framing
 from mvt4g.types import InputError
@@ -22,71 +24,115 @@ class FrameSource(ABC):
 
     Args:
         name: What its results are called.
-        num_frames: Frames it has.
-        fps: Frames a second.
-        place: File or folder that messages name.
-        times_s: When each frame is shown, seconds from the first; None = at the rate ``fps``.
+        place: The video file, or the folder of frames.
+        times_s: When each frame is shown, seconds from the first.
+        fps: Frames a second, of all frames.
+        note: What a rule should say of the source; empty = nothing.
     """
 
-    def __init__(
-        self, name: str, num_frames: int, fps: float, place: Path, times_s: Sequence[float] | None = None
-    ) -> None:
-        self.name, self.num_frames, self.fps, self.place = name, num_frames, fps, place
-        self.times_s = tuple(times_s) if times_s is not None else tuple(frame / fps for frame in range(num_frames))
+    def __init__(self, name: str, place: Path, times_s: Sequence[float], fps: float, note: str = "") -> None:
+        self.name, self.place, self.times_s, self.fps, self.note = name, place, tuple(times_s), fps, note
+
+    @property
+    def num_frames(self) -> int:
+        """Frames it has."""
+        return len(self.times_s)
 
     @abstractmethod
-    def read(self, frames: Sequence[int]) -> Float[Tensor, "t 3 h w"]:
-        """Read the frames of these (increasing) numbers, in [0, 1].
-
-        Raises:
-            InputError: If a file is broken.
-        """
-
-    def read_masks(self, frames: Sequence[int]) -> Int[Tensor, "t h w"] | None:
-        """Read object ids, 0 = background or void; None unless every frame asked for has a mask.
+    def frames(self, numbers: Sequence[int]) -> Iterator[Float[Tensor, "3 h w"]]:
+        """Read the frames of these (increasing) numbers one by one, in [0, 1], of one size.
 
         Raises:
             InputError: If a file is broken, or sizes differ.
         """
+
+    @abstractmethod
+    def rate(self, numbers: Sequence[int]) -> float:
+        """Return frames a second of these frames alone, by their times."""
+
+    def read_masks(self, numbers: Sequence[int], framing: Framing) -> Int[Tensor, "t H W"] | None:
+        """Read object ids, 0 = background or void, framed as the video is; None unless every frame has a mask.
+
+        Raises:
+            InputError: If a file is broken, or of another size than the frames.
+        """
         return None
 
-    def record(self, frames: Sequence[int], framing: Framing) -> SourceRecord:
+    def read(self, numbers: Sequence[int], size: VideoSize) -> tuple[Float[Tensor, "t 3 H W"], Framing]:
+        """Read frames (no number below the one before it), each framed as it comes: no two are held at full size.
+
+        Raises:
+            InputError: As ``frames``, and if the size's part of the picture reaches out of it.
+        """
+        unique = sorted(set(numbers))
+        framing: Framing | None = None
+        video = torch.empty(len(numbers), 3, size.height, size.width)
+        for number, frame in zip(unique, self.frames(unique), strict=True):
+            if framing is None:
+                framing = size.framing((frame.shape[-2], frame.shape[-1]), str(self.place))
+            framed = framing.video(frame[None])[0]
+            for place in (place for place, wanted in enumerate(numbers) if wanted == number):
+                video[place] = framed
+        assert framing is not None, "a frame comes for each number, or an error"
+        return video, framing
+
+    def record(self, numbers: Sequence[int], framing: Framing) -> SourceRecord:
         """Note what is taken of this video."""
-        return SourceRecord.of(self.place, self.fps, frames, [self.times_s[frame] for frame in frames], framing)
+        return SourceRecord.of(self.place, self.fps, numbers, [self.times_s[number] for number in numbers], framing)
 
 
 class FolderSource(FrameSource):
     """Image files, and perhaps a mask file for each.
 
+    A frame is shown at its number's place in the sequence (``formats.frame_numbers``): where numbers are missing, time
+    goes on.
+
     Args:
         name: What its results are called.
         frames: Image files in order, at least one.
         masks: Mask file of each frame, None where there is none; empty = none at all.
-        fps: Frames a second.
+        fps: Images a second, of a sequence without a gap.
     """
 
     def __init__(
         self, name: str, frames: Sequence[Path], masks: Sequence[Path | None] = (), fps: float = DAVIS_FPS
     ) -> None:
-        super().__init__(name, len(frames), fps, frames[0].parent)
+        self._places = frame_places([path.name for path in frames])
+        missing = missing_numbers(self._places)
+        note = f"{missing} of {self._places[-1] + 1} frame numbers are not there" if missing else ""
+        super().__init__(name, frames[0].parent, [place / fps for place in self._places], fps, note)
         self._frames, self._masks = tuple(frames), tuple(masks) or (None,) * len(frames)
 
-    def read(self, frames: Sequence[int]) -> Float[Tensor, "t 3 h w"]:
+    def frames(self, numbers: Sequence[int]) -> Iterator[Float[Tensor, "3 h w"]]:
         """Read images."""
-        return read_images([self._frames[frame] for frame in frames])
+        first: Tensor | None = None
+        for number in numbers:
+            (image,) = read_images([self._frames[number]])
+            if first is not None and image.shape != first.shape:
+                want = f"{_size(first)} as {self._frames[numbers[0]].name} before it"
+                raise InputError(f"{self._frames[number]}: got a frame of {_size(image)}, want {want}")
+            first = image if first is None else first
+            yield image
 
-    def read_masks(self, frames: Sequence[int]) -> Int[Tensor, "t h w"] | None:
+    def rate(self, numbers: Sequence[int]) -> float:
+        """Return images a second."""
+        span = self._places[numbers[-1]] - self._places[numbers[0]]
+        return self.fps * (len(numbers) - 1) / span if span else self.fps
+
+    def read_masks(self, numbers: Sequence[int], framing: Framing) -> Int[Tensor, "t H W"] | None:
         """Read the masks of these frames."""
-        paths = [path for frame in frames if (path := self._masks[frame]) is not None]
-        if len(paths) < len(frames):
+        paths = [path for number in numbers if (path := self._masks[number]) is not None]
+        if len(paths) < len(numbers):
             return None
-        masks = [read_mask(path) for path in paths]
-        for path, mask in zip(paths, masks, strict=True):
-            if mask.shape != masks[0].shape:
-                raise InputError(f"{path}: got a mask of {_size(mask)}, want {_size(masks[0])} as {paths[0].name}")
-        ids = torch.stack(masks)
-        return ids.where(ids != VOID, 0)
+        framed = []
+        for path in paths:
+            mask = read_mask(path)
+            if tuple(mask.shape) != framing.source:
+                want = f"{framing.source[1]}x{framing.source[0]} as the frames have"
+                raise InputError(f"{path}: got a mask of {_size(mask)}, want {want}")
+            framed.append(framing.nearest(mask.where(mask != VOID, 0)[None])[0])
+        return torch.stack(framed)
 
 
-def _size(mask: Tensor) -> str:
-    return f"{mask.shape[1]}x{mask.shape[0]}"
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-1]}x{image.shape[-2]}"

@@ -6,13 +6,13 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from mvt4g.data.camera_paths import CameraAssumption
 from mvt4g.data.loading import LoaderSpec, raise_if_error
-from mvt4g.data.real_clips import CameraAssumption, RealClip
-from mvt4g.data.sources import FolderSource, FrameSource
+from mvt4g.data.real_clips import RealClip
+from mvt4g.data.sources import FrameSource
 from mvt4g.data.video_pairs import VideoPair
 from mvt4g.data.video_size import VideoSize
-from mvt4g.data.video_source import VideoSource
-from mvt4g.formats.images import frame_paths
+from mvt4g.data.video_source import open_video
 from mvt4g.types import InputError
 
 
@@ -28,21 +28,24 @@ class VideoPairDataModule(LightningDataModule):
         size: VideoSize = VideoSize(num_frames=4001),
         camera: CameraAssumption = CameraAssumption(),
         loader: LoaderSpec = LoaderSpec(batch_size=1),
+        target_start_s: float = 0.0,
     ) -> None:
         """Take note of where the videos are; they are looked at in ``setup``.
 
         Args:
             reference: A video file or a folder of frames.
-            target: The same scene at the same times from elsewhere, likewise.
+            target: The same scene from elsewhere, likewise; frames are matched by time (``VideoPair``).
             cameras: JSON with the paths of both views, as ``predict`` writes it; None = unknown.
             queries: Points to track: "grid:8" over the reference's first frame, or a .json, .csv or .npz file.
-            size: What videos are cut and resized to; ``num_frames`` is the most that is tracked through.
-            camera: The field of view where the cameras are not known.
+            size: What is taken of the videos (``size.frames``, ``size.fit``); ``num_frames`` is the most that is
+                tracked through.
+            camera: The field of view where the cameras are not known, and what becomes of paths of another length.
             loader: Workers.
+            target_start_s: When the target's first frame was taken, in seconds of the reference.
         """
         super().__init__()
         self.reference, self.target, self.cameras, self.queries = reference, target, cameras, queries
-        self.size, self.camera, self.loader = size, camera, loader
+        self.size, self.camera, self.loader, self.target_start_s = size, camera, loader, target_start_s
         self.pair: VideoPair | None = None
 
     def setup(self, stage: str) -> None:
@@ -53,8 +56,8 @@ class VideoPairDataModule(LightningDataModule):
         """
         if stage != "predict":
             raise InputError(f"data: got VideoPairDataModule for {stage}, want it for predict alone: it has no tracks")
-        videos = _open(self.reference), _open(self.target)
-        self.pair = VideoPair(videos, self.size, self.cameras, self.queries, self.camera)
+        videos = _opened_pair(self.reference, self.target, self.size.frames.folder_fps)
+        self.pair = VideoPair(videos, self.size, self.cameras, self.queries, self.camera, self.target_start_s)
 
     def predict_dataloader(self) -> DataLoader[RealClip | InputError]:
         """Return the pair."""
@@ -71,7 +74,20 @@ class VideoPairDataModule(LightningDataModule):
         return raise_if_error(batch)
 
 
-def _open(video: Path) -> FrameSource:
-    if video.is_dir():
-        return FolderSource(video.resolve().name, frame_paths(video))
-    return VideoSource(video)
+def _opened_pair(reference: Path, target: Path, folder_fps: float | None) -> tuple[FrameSource, FrameSource]:
+    """Open two videos; a folder of frames, which states no rate, has that of a video of as many frames beside it.
+
+    Raises:
+        InputError: If one is not there, or a folder's rate is neither told nor plain.
+    """
+    places = (reference, target)
+    first, second = (open_video(place, folder_fps) for place in places)
+    folders = [place for place in places if place.is_dir()]
+    if folder_fps is not None or len(folders) != 1:
+        return first, second
+    fps = second.fps if reference.is_dir() else first.fps
+    if first.num_frames != second.num_frames:
+        got = f"{first.num_frames} and {second.num_frames} frames of {reference} and {target}"
+        raise InputError(f"{folders[0]}: got {got}, want the folder's rate: --data.init_args.size.frames.folder_fps")
+    timed = open_video(folders[0], fps)
+    return (timed, second) if reference.is_dir() else (first, timed)

@@ -1,30 +1,37 @@
 """Two videos of one scene as a clip: a reference and a target that are both given, to be tracked in."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mvt4g.data.query_points import QueryChoice, file_queries, grid_queries
-from mvt4g.data.real_clips import CameraAssumption, RealClip, framed_intrinsics, pick_frames
+from mvt4g.data.camera_paths import CameraAssumption, KeptFrames, describe_fit, fit_path, for_a_video, framed_cameras
+from mvt4g.data.frame_selection import nearest_in_time
+from mvt4g.data.query_points import QueriedView, QueryChoice, describe_file_queries, file_queries, grid_queries
+from mvt4g.data.real_clips import RealClip
 from mvt4g.data.sources import FrameSource
-from mvt4g.data.video_size import VideoSize, describe_frames
+from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.track_files import read_queries
 from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views
-from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.framing import Framing
-from mvt4g.geometry.pose import invert_pose, relative_to
-from mvt4g.types import Cameras, InputError, MultiViewClip
+from mvt4g.types import InputError, MultiViewClip
+
+_SAME_RATE = 1.01
+"""Rates closer than this are one: 24 and 23.976."""
 
 
 class VideoPair(Dataset[RealClip | InputError]):
-    """One pair of videos, frame t of one taken at the time of frame t of the other, each cut to what the model takes.
+    """One pair of videos, their frames matched by time, each cut to what the model takes.
 
-    What is found wrong when frames are read comes back as an ``InputError`` item, as from ``RealClips``.
+    The slower video sets the moments (the reference where the rates are one), among those that both show; of the other
+    one the frame nearest in time is taken, of two as near the earlier. Both videos begin at one moment, unless
+    ``target_start_s`` says otherwise. The selection (``size.frames``, ``size.num_frames``) counts the slower video's
+    frames, and seconds from the reference's first. What is found wrong when frames are read comes back as an
+    ``InputError`` item, as from ``RealClips``.
     """
 
     def __init__(
@@ -34,20 +41,23 @@ class VideoPair(Dataset[RealClip | InputError]):
         cameras: Path | None,
         queries: str,
         camera: CameraAssumption,
+        target_start_s: float = 0.0,
     ) -> None:
         """Describe the pair; no frame is read yet.
 
         Args:
-            videos: Reference and target; of the longer one the end is left out.
+            videos: Reference and target.
             size: What the model takes.
-            cameras: JSON of our own form with both views, a pose for each frame kept or for each frame of the videos;
-                None = unknown, and both are taken to stand still in one place.
+            cameras: JSON of our own form with both views: one pose, or one for each frame kept, for each frame of the
+                view's own video or for each of the shorter one; others are resampled by ``camera.resample``. None =
+                unknown, and both are taken to stand still in one place.
             queries: "grid:8" over the reference's first frame, or the path of a file in pixels and frames of the
                 sources, of either view.
-            camera: The field of view where no file gives intrinsics.
+            camera: The field of view where no file gives intrinsics, and how paths are resampled.
+            target_start_s: When the target's first frame was taken, in seconds of the reference.
 
         Raises:
-            InputError: If cameras or queries are bad, or a video is too short.
+            InputError: If cameras or queries are bad, or the videos have too little time in common.
         """
         self.videos, self.size, self.cameras_file, self.camera = videos, size, cameras, camera
         self.query_choice = QueryChoice.parse(queries)
@@ -55,8 +65,9 @@ class VideoPair(Dataset[RealClip | InputError]):
             raise InputError("queries: got 'mask' for a pair of videos, want 'grid:N' or a file")
         if self.query_choice.path is not None:
             read_queries(self.query_choice.path)
-        self.num_frames = min(video.num_frames for video in videos)
-        self.kept = size.choose_frames(self.num_frames, str(videos[0].place))
+        times = [np.asarray(videos[0].times_s), np.asarray(videos[1].times_s) + target_start_s]
+        self.kept, self._slower = _matched(videos, times, size)
+        self._apart_s = float(np.abs(times[0][list(self.kept[0])] - times[1][list(self.kept[1])]).max())
         self.paths = self._read_paths()
 
     def __len__(self) -> int:
@@ -73,25 +84,34 @@ class VideoPair(Dataset[RealClip | InputError]):
             return error
 
     def _clip(self) -> RealClip:
-        frames = [video.read(self.kept) for video in self.videos]
-        framings = [
-            self.size.framing((video.shape[-2], video.shape[-1]), str(source.place))
-            for video, source in zip(frames, self.videos, strict=True)
-        ]
+        read = [video.read(kept, self.size) for video, kept in zip(self.videos, self.kept, strict=True)]
+        framings = [framing for _, framing in read]
         queries, rows, query_rule = self._queries(framings)
-        reference = self.videos[0]
+        slower = self.videos[self._slower]
         clip = MultiViewClip(
-            video=torch.stack([framing.video(video) for framing, video in zip(framings, frames, strict=True)]),
-            cameras=self._cameras(framings),
-            name=reference.name,
-            fps=reference.fps,
+            video=torch.stack([video for video, _ in read]),
+            cameras=framed_cameras(self.paths, framings, self.camera, str(self.cameras_file)),
+            name=self.videos[0].name,
+            fps=slower.rate(self.kept[self._slower]),
         )
-        known = "cameras unknown, taken to stand still in one place"
-        parts = [describe_frames(self.kept, self.num_frames), f"reference {framings[0].sentence()}"]
-        parts += [f"target {framings[1].sentence()}", f"cameras of {self.cameras_file}" if self.cameras_file else known]
-        rule = f"{reference.name}: {'; '.join([*parts, query_rule])}"
-        records = [source.record(self.kept, framing) for source, framing in zip(self.videos, framings, strict=True)]
-        return RealClip(clip, queries, rows, tuple(records), rule)
+        records = tuple(
+            source.record(kept, framing)
+            for source, kept, framing in zip(self.videos, self.kept, framings, strict=True)
+        )  # fmt: skip
+        parts = [*self._frame_rules(), f"reference {framings[0].sentence()}", f"target {framings[1].sentence()}"]
+        rule = "; ".join([*parts, self._camera_rule(), query_rule])
+        return RealClip(clip, queries, rows, records, f"{self.videos[0].name}: {rule}")
+
+    def _frame_rules(self) -> list[str]:
+        """Say which frames of either video are kept, and how they were matched."""
+        names = ("reference", "target")
+        said = [
+            f"{name} {self.size.describe_frames(kept, video.num_frames)}"
+            for name, kept, video in zip(names, self.kept, self.videos, strict=True)
+        ]
+        said += [f"{name}: {video.note}" for name, video in zip(names, self.videos, strict=True) if video.note]
+        other = names[1 - self._slower]
+        return [*said, f"{other} frames nearest in time, at most {1000 * self._apart_s:.1f} ms off"]
 
     def _queries(self, framings: Sequence[Framing]) -> tuple[Float[Tensor, "q 4"], Int[Tensor, " q"], str]:
         path = self.query_choice.path
@@ -99,32 +119,55 @@ class VideoPair(Dataset[RealClip | InputError]):
             queries = grid_queries(self.query_choice.count, *framings[0].size)
             described = f"{len(queries)} query points on a grid over frame 0 of the reference"
             return queries, torch.arange(len(queries)), described
-        queries, rows = file_queries(path, self.num_frames, self.kept, framings)
-        return queries, rows, f"{len(rows)} of {len(read_queries(path))} query points of {path.name}"
+        views = [
+            QueriedView(video.num_frames, kept, framing)
+            for video, kept, framing in zip(self.videos, self.kept, framings, strict=True)
+        ]
+        queries, rows = file_queries(path, views)
+        return queries, rows, describe_file_queries(path, len(rows))
 
     def _read_paths(self) -> tuple[Trajectory, Trajectory]:
         """Return the paths of both views, a pose for every frame kept."""
+        still = Trajectory(torch.eye(4).expand(len(self.kept[0]), 4, 4))
         if self.cameras_file is None:
-            still = Trajectory(torch.eye(4).expand(len(self.kept), 4, 4))
             return still, still
-        views = read_views(self.cameras_file)
+        views = read_views(self.cameras_file, same_length=False)
         if REFERENCE_VIEW not in views:
             raise InputError(f"{self.cameras_file}: got the views {list(views)}, want the reference's cameras too")
-        count = len(views[TARGET_VIEW].world_from_cam)
-        if count < self.num_frames and count != len(self.kept):
-            want = f"{len(self.kept)}, one per frame kept, or {self.num_frames}, one per frame of the videos"
-            raise InputError(f"{self.cameras_file}: got {count} poses, want {want}")
-        chosen = range(count) if count == len(self.kept) else self.kept
-        return pick_frames(views[REFERENCE_VIEW], chosen), pick_frames(views[TARGET_VIEW], chosen)
-
-    def _cameras(self, framings: Sequence[Framing]) -> Cameras:
-        world_from_cam = torch.stack([path.world_from_cam for path in self.paths])
-        fov, what = math.radians(self.camera.fov_deg), str(self.cameras_file)
-        intrinsics = [
-            framed_intrinsics(path, framing, framing.intrinsics(intrinsics_from_fov(fov, *framing.source)), what)
-            for path, framing in zip(self.paths, framings, strict=True)
-        ]
-        return Cameras(
-            invert_pose(relative_to(world_from_cam, self.paths[0].world_from_cam[0].expand(2, 4, 4))),
-            torch.stack(intrinsics),
+        reference, target = (
+            fit_path(views[name], frames, for_a_video(self.camera), str(self.cameras_file))
+            for name, frames in zip((REFERENCE_VIEW, TARGET_VIEW), self._kept_frames(), strict=True)
         )
+        return reference, target
+
+    def _camera_rule(self) -> str:
+        if self.cameras_file is None:
+            return "cameras unknown, taken to stand still in one place"
+        target = read_views(self.cameras_file, same_length=False)[TARGET_VIEW]
+        return f"cameras of {self.cameras_file}{describe_fit(target, self._kept_frames()[1], for_a_video(self.camera))}"
+
+    def _kept_frames(self) -> list[KeptFrames]:
+        shorter = min(video.num_frames for video in self.videos)
+        return [
+            KeptFrames(kept, (video.num_frames, shorter), video.place)
+            for video, kept in zip(self.videos, self.kept, strict=True)
+        ]
+
+
+def _matched(
+    videos: Sequence[FrameSource], times: Sequence[np.ndarray], size: VideoSize
+) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], int]:
+    """Return the frames kept of both videos, and which is the slower one.
+
+    Args:
+        videos: Reference and target.
+        times: Of their frames, in seconds of the reference.
+        size: What the model takes.
+    """
+    slower = 0 if videos[0].fps <= videos[1].fps * _SAME_RATE else 1
+    other = times[1 - slower]
+    reach = 0.5 / videos[1 - slower].fps  # a frame stands for half its time before and after
+    span = (float(other[0]) - reach, float(other[-1]) + reach)
+    moments = size.choose_frames(times[slower].tolist(), str(videos[slower].place), span)
+    matches = tuple(nearest_in_time(other, times[slower][list(moments)]).tolist())
+    return ((moments, matches) if slower == 0 else (matches, moments)), slower

@@ -1,14 +1,18 @@
 """What a model takes of a video of any size and length: which frames, and how each is brought to one size."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
+from mvt4g.data.frame_selection import FrameSelection
 from mvt4g.geometry.framing import FitSpec, Framing
 from mvt4g.types import InputError
 
 _WAYS = ("first", "spread")
+_LISTED = 8
+"""Frame numbers that a rule lists before it is cut short."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,9 @@ class VideoSize:
         width: Columns.
         num_frames: Frames, ``temporal_stride`` * m + 1 of them; a shorter video gives the largest such number it has.
         temporal_stride: Of the codec.
-        time: Which frames of a longer video: "first" = the first ones, "spread" = evenly spread from first to last.
+        time: Which frames of more, after ``frames``: "first" = the first ones, "spread" = evenly spread from first to
+            last.
+        frames: Which part of the video, and at which rate.
         fit: How a picture of another size becomes one of ``height`` and ``width``.
     """
 
@@ -29,6 +35,7 @@ class VideoSize:
     num_frames: int = 5
     temporal_stride: int = 1
     time: str = "first"
+    frames: FrameSelection = FrameSelection()
     fit: FitSpec = FitSpec()
 
     def __post_init__(self) -> None:
@@ -46,18 +53,28 @@ class VideoSize:
         if self.time not in _WAYS:
             raise InputError(f"size.time: got {self.time!r}, want one of {', '.join(_WAYS)}")
 
-    def choose_frames(self, available: int, name: str) -> tuple[int, ...]:
-        """Return the frame numbers to keep of a video with ``available`` frames.
+    def choose_frames(
+        self, times_s: Sequence[float], name: str, span: tuple[float, float] = (0.0, float("inf"))
+    ) -> tuple[int, ...]:
+        """Return the frame numbers to keep of a video; a number stands twice where ``frames.fps`` says so.
+
+        Args:
+            times_s: When each of its frames is shown.
+            name: What messages call it.
+            span: Only frames from the first time to the last one, both included.
 
         Raises:
-            InputError: If it has fewer than ``temporal_stride`` + 1; ``name`` is what the message calls it.
+            InputError: If fewer than ``temporal_stride`` + 1 are left.
         """
-        if available <= self.temporal_stride:
-            raise InputError(f"{name}: got {available} frames, want at least {self.temporal_stride + 1}")
-        count = min(self.num_frames, (available - 1) // self.temporal_stride * self.temporal_stride + 1)
+        meant = self.frames.of(times_s, name, span)
+        if len(meant) <= self.temporal_stride:
+            of_more = f" of {len(times_s)}" if len(meant) < len(times_s) else ""
+            raise InputError(f"{name}: got {len(meant)} frames{of_more}, want at least {self.temporal_stride + 1}")
+        count = min(self.num_frames, (len(meant) - 1) // self.temporal_stride * self.temporal_stride + 1)
         if self.time == "first":
-            return tuple(range(count))
-        return tuple(torch.linspace(0, available - 1, count, dtype=torch.float64).round().long().tolist())
+            return meant[:count]
+        places = torch.linspace(0, len(meant) - 1, count, dtype=torch.float64).round().long()
+        return tuple(meant[place] for place in places.tolist())
 
     def framing(self, source: tuple[int, int], name: str) -> Framing:
         """Return what is done to pictures of (height, width) ``source``.
@@ -67,11 +84,28 @@ class VideoSize:
         """
         return self.fit.framing(source, (self.height, self.width), name)
 
+    def describe_frames(self, kept: Sequence[int], available: int) -> str:
+        """Say in words which frames are kept, and by what rule."""
+        parts = [self.frames.sentence()]
+        if self.time == "spread" and len(kept) < available:
+            parts.append("evenly spread")
+        rule = ", ".join(part for part in parts if part)
+        said = _numbers(kept, available)
+        twice = len(kept) - len(set(kept))
+        repeated = f", {twice} of them once more" if twice else ""
+        return f"{said}{repeated} ({rule})" if rule else f"{said}{repeated}"
 
-def describe_frames(kept: Sequence[int], available: int) -> str:
-    """Say in words which frames are kept."""
-    if len(kept) == available:
+
+def _numbers(kept: Sequence[int], available: int) -> str:
+    """Say frame numbers, a run of even steps by its ends."""
+    if len(kept) == available == len(set(kept)):
         return f"all {available} frames"
-    if list(kept) == list(range(len(kept))):
-        return f"frames 0 to {kept[-1]} of {available}"
-    return f"{len(kept)} of {available} frames, evenly spread ({', '.join(map(str, kept))})"
+    steps = {after - before for before, after in itertools.pairwise(kept)}
+    if steps <= {1}:
+        return f"frames {kept[0]} to {kept[-1]} of {available}"
+    if len(steps) == 1 and len(kept) > _LISTED:
+        return f"{len(kept)} frames, {steps.pop()} apart from {kept[0]} to {kept[-1]}, of {available}"
+    listed = list(map(str, kept))
+    if len(listed) > _LISTED:
+        listed = [*listed[: _LISTED - 2], "...", listed[-1]]
+    return f"{len(kept)} frames of {available}: {', '.join(listed)}"

@@ -1,6 +1,5 @@
 """Image files: folders of frames, and masks of object ids."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from jaxtyping import Float, Int
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from mvt4g.formats.frame_numbers import check_numbers, natural_key
 from mvt4g.types import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -23,19 +23,16 @@ def frame_paths(folder: Path) -> tuple[Path, ...]:
     """List the images of a folder in the order of the numbers in their names (2 before 10); hidden files are left out.
 
     Raises:
-        InputError: If there is no such folder or no image in it.
+        InputError: If there is no such folder, no image in it, or two of one frame (1.png and 01.png).
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, want a folder of frames")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
     if not paths:
         raise InputError(f"{folder}: got no image, want frames ({', '.join(SUFFIXES)})")
-    return tuple(sorted(paths, key=lambda path: natural_key(path.name)))
-
-
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a sort key that compares runs of digits as numbers."""
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
+    paths.sort(key=lambda path: natural_key(path.name))
+    check_numbers([path.name for path in paths], str(folder))
+    return tuple(paths)
 
 
 def read_frames(folder: Path, max_frames: int | None = None) -> Float[Tensor, "t 3 h w"]:

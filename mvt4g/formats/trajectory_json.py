@@ -6,12 +6,13 @@ Ours holds one path, or the paths of named views::
     {"convention": "opencv world_from_cam", "views": {"reference": {"world_from_cam": ...}, "target": {...}}}
 
 ``intrinsics`` (one 3x3, or one per frame, pixels) may be left out; ``image_size`` [height, width] says of which image.
-Without a reference, the world is the reference camera of frame 0.
+One pose is a camera that stands still; beside it may stand intrinsics of every frame, of a lens that zooms. Without a
+reference, the world is the reference camera of frame 0.
 """
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +43,26 @@ class Trajectory:
     intrinsics: Float[Tensor, "t 3 3"] | None = None
     image_size: tuple[int, int] | None = None
 
+    def of_length(self, num_frames: int | None) -> "Trajectory":
+        """Return a path of one pose, a camera that stands still, as one of ``num_frames``; others as they are."""
+        if num_frames is None or len(self.world_from_cam) != 1:
+            return self
+        intrinsics = None if self.intrinsics is None else self.intrinsics.expand(num_frames, 3, 3)
+        return replace(self, world_from_cam=self.world_from_cam.expand(num_frames, 4, 4), intrinsics=intrinsics)
+
 
 def read_trajectory(path: Path, num_frames: int | None = None, camera: str | None = None) -> Trajectory:
     """Read the path of the target camera.
 
     Args:
         path: A file of our form, or ReCamMaster's, whose path is given relative to its own frame 0, in metres.
-        num_frames: Number of poses it must have; None = any.
+        num_frames: Number of poses it must have, or one that stands for all; None = any.
         camera: Which of ReCamMaster's cameras ("cam01").
 
     Raises:
         InputError: As ``read_views``, or if the number of poses is another.
     """
-    trajectory = read_views(path, camera)[TARGET_VIEW]
+    trajectory = read_views(path, camera)[TARGET_VIEW].of_length(num_frames)
     if num_frames is not None and len(trajectory.world_from_cam) != num_frames:
         raise InputError(f"{path}: got {len(trajectory.world_from_cam)} poses, want {num_frames}, one per frame")
     return trajectory
@@ -73,8 +81,13 @@ def read_recammaster_world(path: Path) -> dict[str, Float[Tensor, "t 4 4"]]:
     return {camera: _recammaster_poses(path, content, camera).float() for camera in cameras}
 
 
-def read_views(path: Path, camera: str | None = None) -> dict[str, Trajectory]:
+def read_views(path: Path, camera: str | None = None, same_length: bool = True) -> dict[str, Trajectory]:
     """Read the path of every view in the file: always a target, in our form perhaps a reference.
+
+    Args:
+        path: The file.
+        camera: Which of ReCamMaster's cameras ("cam01").
+        same_length: Refuse two views of different numbers of poses, unless one of them has a single pose.
 
     Raises:
         InputError: If the file is missing, no JSON, of another form or convention, or a pose holds a NaN or no
@@ -96,7 +109,7 @@ def read_views(path: Path, camera: str | None = None) -> dict[str, Trajectory]:
         name: _read_view(path, name if "views" in content else "", view, size) for name, view in views.items()
     }
     lengths = {name: len(trajectory.world_from_cam) for name, trajectory in trajectories.items()}
-    if len(set(lengths.values())) > 1:
+    if same_length and len(set(lengths.values()) - {1}) > 1:
         raise InputError(f"{path}: got different numbers of poses {lengths}, want one number")
     return trajectories
 
@@ -156,6 +169,8 @@ def _read_view(path: Path, name: str, view: Any, size: tuple[int, int] | None) -
     if size is None:
         raise InputError(f"{path}: image_size: missing, want [height, width] of the image the intrinsics belong to")
     intrinsics = _matrices(f"{prefix}intrinsics", view["intrinsics"], 3)
+    if len(poses) == 1:
+        poses = poses.expand(len(intrinsics), 4, 4)
     if len(intrinsics) not in (1, len(poses)):
         raise InputError(f"{prefix}intrinsics: got {len(intrinsics)} matrices, want 1 or {len(poses)}")
     focal = torch.stack([intrinsics[:, 0, 0], intrinsics[:, 1, 1]])

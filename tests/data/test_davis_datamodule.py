@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 
+from mvt4g.data.camera_paths import CameraAssumption
 from mvt4g.data.davis_datamodule import DAVISDataModule
 from mvt4g.data.loading import LoaderSpec, raise_if_error
-from mvt4g.data.real_clips import CameraAssumption, RealClip
+from mvt4g.data.real_clips import RealClip
 from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.trajectory_json import write_trajectory
 from mvt4g.formats.video import write_video
@@ -96,7 +97,9 @@ def test_cameras_are_the_preset_seen_from_the_still_reference(root: Path) -> Non
 def test_a_video_file_and_a_folder_of_frames_serve_too(root: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "walk.mp4", torch.rand(6, 3, 40, 64), 12.0)
     (film,) = _clips(video=tmp_path / "walk.mp4", size=VideoSize(32, 32, 3, time="spread"))
-    assert (film.clip.name, film.clip.fps) == (("walk",), (12.0,))
+    assert film.clip.name == ("walk",)
+    assert film.clip.fps == pytest.approx((2 / (5 / 12),)), "the rate of the frames kept, by their times"
+    assert film.sources[0].fps == 12.0
     assert film.sources[0].frames[::2] == (0, 5)
     assert film.sources[0].times_s[::2] == pytest.approx((0, 5 / 12))
     assert film.sources[0].path == tmp_path / "walk.mp4"
@@ -186,7 +189,7 @@ def test_places_that_are_not_there_are_named(options: dict[str, Any], message: s
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"trajectory": "arc"}, "trajectory: got 'arc', want a .json file or one of pan_right"),
+        ({"trajectory": "arc"}, "trajectory: got 'arc', want a .json file, cam01 to cam10, or one of pan_right"),
         ({"trajectory": "none.json"}, r"none\.json: no such file"),
         ({"queries": "everywhere"}, "queries: got 'everywhere', want"),
         ({"queries": "none.csv"}, r"none\.csv: no such file"),
@@ -214,7 +217,7 @@ def test_masks_of_another_size_are_named(root: Path) -> None:
     for frame in range(3):
         name = f"Annotations/480p/{{}}/0000{frame}.png"
         shutil.copy(root / name.format("dog"), root / name.format("bear"))
-    with pytest.raises(InputError, match=r"bear: got masks of 48x80, want 100x64 as the frames have"):
+    with pytest.raises(InputError, match=r"bear/00000\.png: got a mask of 48x80, want 100x64 as the frames have"):
         _clips(root=root, sequences=["bear"])
 
 

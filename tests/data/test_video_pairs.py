@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mvt4g.data.real_clips import CameraAssumption, RealClip
+from mvt4g.data.camera_paths import CameraAssumption
+from mvt4g.data.real_clips import RealClip
 from mvt4g.data.sources import FolderSource
 from mvt4g.data.video_pairs import VideoPair
 from mvt4g.data.video_size import VideoSize

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mvt4g.formats.images import VOID, frame_paths, natural_key, read_frames, read_images, read_mask
+from mvt4g.formats.frame_numbers import natural_key
+from mvt4g.formats.images import VOID, frame_paths, read_frames, read_images, read_mask
 from mvt4g.types import InputError
 from tests.made_up_davis import write_palette
 

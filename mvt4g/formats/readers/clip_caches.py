@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from mvt4g.formats.clip_cache import read_clip
-from mvt4g.formats.images import natural_key
+from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.readers.folders import DEPTH
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.types import InputError, MultiViewClip

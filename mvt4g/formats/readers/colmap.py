@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mvt4g.formats.images import natural_key
+from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.readers.pose_files import FilePoses, checked, pinhole_matrices
 from mvt4g.geometry.pose import invert_pose, pose_from, rotation_from_quaternion
 from mvt4g.types import InputError

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvt4g.formats.images import frame_paths, natural_key
+from mvt4g.formats.frame_numbers import natural_key
+from mvt4g.formats.images import frame_paths
 from mvt4g.types import InputError
 
 _RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
@@ -84,8 +85,14 @@ def _sequences_of_set(path: Path) -> list[str]:
 
 def _sequence(root: Path, resolution: str, name: str) -> DavisSequence:
     frames = frame_paths(root / "JPEGImages" / resolution / name)
-    masks = [root / "Annotations" / resolution / name / f"{frame.stem}.png" for frame in frames]
-    return DavisSequence(name, frames, tuple(mask if mask.is_file() else None for mask in masks))
+    return DavisSequence(name, frames, mask_paths(frames, root / "Annotations" / resolution / name))
+
+
+def mask_paths(frames: Sequence[Path], folder: Path) -> tuple[Path | None, ...]:
+    """Return the mask of every frame, which has the frame's name but for leading zeros; None where there is none."""
+    masks = folder.glob("*.png") if folder.is_dir() else ()
+    by_number = {natural_key(mask.stem): mask for mask in masks}
+    return tuple(by_number.get(natural_key(frame.stem)) for frame in frames)
 
 
 def _folders(parent: Path) -> list[str]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mvt4g.formats.images import natural_key
+from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.types import InputError
 
 DEPTH = 3

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from mvt4g.formats.images import natural_key
+from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.readers.fields import read_json_object
 from mvt4g.formats.readers.folders import find_folders, holds_folder
 from mvt4g.formats.readers.kubric_view import count_frames, read_view

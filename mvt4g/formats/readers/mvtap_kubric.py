@@ -24,7 +24,7 @@ from torch import Tensor
 from mvt4g.formats.images import read_images
 from mvt4g.formats.npz import read_arrays
 from mvt4g.formats.readers.fields import finite, member
-from mvt4g.formats.readers.folders import find_folders, holds_folder
+from mvt4g.formats.readers.folders import find_folders, holds_folder, numbered_files
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.formats.readers.track_fields import stacked, track_fields
 from mvt4g.formats.safe_pickle import read_npy
@@ -85,9 +85,9 @@ def _is_sequence(folder: Path) -> bool:
 
 
 def _views(sequence: Path) -> list[list[Path]]:
-    """Return the pictures of every view."""
+    """Return the pictures of every view, in the order of their numbers, as tracks and cameras are."""
     folders = sorted(path for path in sequence.iterdir() if path.is_dir() and not path.name.startswith("."))
-    views = [sorted(folder.glob("rgba_*.png")) for folder in folders]
+    views = [numbered_files(folder, "rgba_", ".png") for folder in folders]
     lengths = {folder.name: len(pictures) for folder, pictures in zip(folders, views, strict=True)}
     if not views or len(set(lengths.values())) != 1 or not views[0]:
         raise InputError(f"{sequence}: got {lengths} rgba_*.png by view, want the same number in each, one or more")

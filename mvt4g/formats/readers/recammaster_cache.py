@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mvt4g.formats.images import natural_key
+from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.readers.focal_folders import focal_in_widths
 from mvt4g.formats.readers.folders import find_folders, holds_folder
 from mvt4g.formats.trajectory_json import read_recammaster_world

@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from mvt4g.formats.images import natural_key
+from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.readers.fields import field, member
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.formats.readers.track_fields import track_fields, unknown_cameras

@@ -1,0 +1,220 @@
+"""The cameras of a real clip: presets or files, brought to the frames that are kept."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views
+from mvt4g.geometry.camera import intrinsics_from_fov
+from mvt4g.geometry.framing import Framing
+from mvt4g.geometry.path_resampling import CENTRES, RULES, resample_intrinsics, resample_path, resampling_places
+from mvt4g.geometry.pose import invert_pose, relative_to
+from mvt4g.geometry.trajectories import BENCHMARK_CAMERAS, PRESETS, SPEEDS, benchmark_trajectory
+from mvt4g.types import Cameras, InputError
+
+
+@dataclass(frozen=True)
+class CameraAssumption:
+    """What a real video does not say of its camera, how a preset moves, and how a path of another length is taken.
+
+    Attributes:
+        fov_deg: Horizontal field of view of the whole source frame, for both views, where no file gives intrinsics.
+        strength: Factor on a preset's motion.
+        scale: Scene units per metre of a preset.
+        speed: Of a preset: "total" does ReCamMaster's whole motion in any number of frames, "per_frame" its motion
+            from one frame to the next, as ReDirector's evaluation does.
+        resample: How a file's path of another number of poses becomes one for the frames kept: by "time" or by
+            "arc_length" (``geometry.path_resampling``); null = it is refused. A reference's path goes by time always,
+            since its video does.
+        centres: Of a path that is resampled: "linear" or "spline"; rotations go by slerp.
+    """
+
+    fov_deg: float = 60.0
+    strength: float = 1.0
+    scale: float = 1.0
+    speed: str = "total"
+    resample: str | None = None
+    centres: str = "linear"
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range or unknown.
+        """
+        if not 0 < self.fov_deg < 180:
+            raise InputError(f"camera.fov_deg: got {self.fov_deg}, want an angle in (0, 180)")
+        for name, known in (("speed", SPEEDS), ("resample", (*RULES, None)), ("centres", CENTRES)):
+            if getattr(self, name) not in known:
+                want = ", ".join("null" if word is None else word for word in known)
+                raise InputError(f"camera.{name}: got {getattr(self, name)!r}, want one of {want}")
+
+
+class KeptFrames(NamedTuple):
+    """The frames of one video that a path is wanted for.
+
+    Attributes:
+        numbers: Of the source.
+        lengths: How many frames of the source a file may be about: all of it, or of a pair the part that both have.
+        place: What messages call the source.
+    """
+
+    numbers: Sequence[int]
+    lengths: Sequence[int]
+    place: Path
+
+
+@dataclass(frozen=True)
+class CameraChoice:
+    """Where the target is to be seen from.
+
+    Attributes:
+        text: As the user gave it.
+        views: Paths of the file; None = a preset.
+    """
+
+    text: str
+    views: dict[str, Trajectory] | None
+
+    @staticmethod
+    def parse(text: str) -> "CameraChoice":
+        """Understand "cam01" to "cam10", a preset's name, a JSON path, or "camera_extrinsics.json:cam03".
+
+        Raises:
+            InputError: If it is none of these, or the file is bad.
+        """
+        if text in PRESETS or text in BENCHMARK_CAMERAS:
+            return CameraChoice(text, None)
+        path, separator, camera = text.rpartition(":")
+        if not (separator and path.endswith(".json")):
+            path, camera = text, ""
+        if not path.endswith(".json"):
+            want = f"a .json file, cam01 to cam10, or one of {', '.join(PRESETS)}"
+            raise InputError(f"trajectory: got {text!r}, want {want}")
+        return CameraChoice(text, read_views(Path(path), camera or None))
+
+    def paths(self, kept: KeptFrames, camera: CameraAssumption) -> tuple[Trajectory, Trajectory]:
+        """Return the paths of reference and target, a pose for every frame kept; a reference not given stands still.
+
+        Raises:
+            InputError: If a path is of another length, and is not to be resampled.
+        """
+        still = Trajectory(torch.eye(4).expand(len(kept.numbers), 4, 4))
+        if self.views is None:
+            preset = benchmark_trajectory(self.text, len(kept.numbers), camera.speed, camera.strength, camera.scale)
+            return still, Trajectory(preset)
+        target = fit_path(self.views[TARGET_VIEW], kept, camera, self.text)
+        if REFERENCE_VIEW not in self.views:
+            return still, target
+        return fit_path(self.views[REFERENCE_VIEW], kept, for_a_video(camera), self.text), target
+
+    def sentence(self, kept: KeptFrames, camera: CameraAssumption) -> str:
+        """Say in words where the cameras are from."""
+        assumed = f", the source frame taken to be {camera.fov_deg:g} degrees wide"
+        if self.views is None:
+            a_frame = " at its motion a frame" if camera.speed == "per_frame" else ""
+            return f"target cameras {self.text}{a_frame}{assumed}"
+        done = describe_fit(self.views[TARGET_VIEW], kept, camera)
+        if all(path.intrinsics is not None for path in self.views.values()):
+            return f"cameras of {self.text}{done}"
+        return f"target cameras {self.text}{done}{assumed}"
+
+
+def for_a_video(camera: CameraAssumption) -> CameraAssumption:
+    """Return the assumption for a path that belongs to a video: it goes by time."""
+    return replace(camera, resample="time") if camera.resample == "arc_length" else camera
+
+
+def fit_path(path: Trajectory, kept: KeptFrames, camera: CameraAssumption, what: str) -> Trajectory:
+    """Return a path with a pose for every frame kept.
+
+    A path of one pose is a camera that stands still. A path with a pose for each frame kept is taken as it is, one with
+    a pose for each frame of the source gives those of the frames kept; any other is resampled by ``camera.resample``.
+
+    Args:
+        path: Of one view.
+        kept: The frames of its video.
+        camera: Says how to resample.
+        what: The file, for messages.
+
+    Raises:
+        InputError: If the path is of another length and ``camera.resample`` is null.
+    """
+    count, wanted = len(path.world_from_cam), len(kept.numbers)
+    if count == 1:
+        return pick_frames(path, [0] * wanted)
+    if count == wanted:
+        return path
+    if count in kept.lengths and max(kept.numbers) < count:
+        return pick_frames(path, kept.numbers)
+    if camera.resample is None:
+        want = f"{wanted}, one per frame kept, or {kept.lengths[0]}, one per frame of {kept.place}"
+        raise InputError(f"{what}: got {count} poses, want {want} (or --data.init_args.camera.resample time)")
+    places = resampling_places(path.world_from_cam, wanted, camera.resample)
+    return replace(
+        path,
+        world_from_cam=resample_path(path.world_from_cam, places, camera.centres),
+        intrinsics=None if path.intrinsics is None else resample_intrinsics(path.intrinsics, places),
+    )
+
+
+def describe_fit(path: Trajectory, kept: KeptFrames, camera: CameraAssumption) -> str:
+    """Say in words what ``fit_path`` does; empty where it takes the path as it is."""
+    count, wanted = len(path.world_from_cam), len(kept.numbers)
+    if count == 1:
+        return ", standing still"
+    if count == wanted or (count in kept.lengths and max(kept.numbers) < count):
+        return ""
+    rule = "arc length" if camera.resample == "arc_length" else "time"
+    return f", {count} poses resampled to {wanted} by {rule} (rotations by slerp, centres {camera.centres})"
+
+
+def pick_frames(path: Trajectory, frames: Sequence[int]) -> Trajectory:
+    """Return the path at some of its frames."""
+    intrinsics = None if path.intrinsics is None else path.intrinsics[list(frames)]
+    return replace(path, world_from_cam=path.world_from_cam[list(frames)], intrinsics=intrinsics)
+
+
+def framed_cameras(
+    paths: Sequence[Trajectory], framings: Sequence[Framing], camera: CameraAssumption, what: str
+) -> Cameras:
+    """Return the cameras of reference and target in pixels of the framed videos, from the reference's first camera.
+
+    Args:
+        paths: Of both, a pose a frame.
+        framings: Of both videos.
+        camera: The field of view of a source without intrinsics.
+        what: The file, for messages.
+
+    Raises:
+        InputError: If a file's K are for pictures of another size.
+    """
+    world_from_cam = torch.stack([path.world_from_cam for path in paths])
+    intrinsics = [
+        framed_intrinsics(path, framing, camera.fov_deg, what) for path, framing in zip(paths, framings, strict=True)
+    ]
+    origin = paths[0].world_from_cam[0].expand(len(paths), 4, 4)
+    return Cameras(invert_pose(relative_to(world_from_cam, origin)), torch.stack(intrinsics))
+
+
+def framed_intrinsics(path: Trajectory, framing: Framing, fov_deg: float, what: str) -> Float[Tensor, "t 3 3"]:
+    """Return K in pixels of the framed video: the file's, which may be for the source or for the framed size.
+
+    Raises:
+        InputError: If the file's K are for pictures of another size.
+    """
+    if path.intrinsics is None:
+        assumed = framing.intrinsics(intrinsics_from_fov(math.radians(fov_deg), *framing.source))
+        return assumed.expand(len(path.world_from_cam), 3, 3)
+    if path.image_size == framing.size:
+        return path.intrinsics
+    if path.image_size == framing.source:
+        return framing.intrinsics(path.intrinsics)
+    want = f"{list(framing.source)}, the video's, or {list(framing.size)}, the model's"
+    raise InputError(f"{what}: image_size: got {list(path.image_size or ())}, want {want}")
