@@ -80,7 +80,7 @@ class FrameSelection:
             inside[self.end :] = False
         numbers = np.flatnonzero(inside)
         if not len(numbers):
-            raise InputError(f"{name}: got {len(times)} frames, none of them {self._wanted()}")
+            raise InputError(f"{name}: got {len(times)} frames, none of them {self.sentence() or 'then'}")
         if self.fps is None:
             return tuple(numbers[:: self.step].tolist())
         return tuple(numbers[self._at_rate(self.fps, times[numbers], name)].tolist())
@@ -109,9 +109,6 @@ class FrameSelection:
         last = span + (0.5 / own if span > 0 else 0.0)  # a frame stands for half its time before and after
         moments = times[0] + np.arange(int(last * fps + _ROUNDING_S) + 1) / fps
         return nearest_in_time(times, moments)
-
-    def _wanted(self) -> str:
-        return self.sentence() or "within the time that both videos show"
 
 
 def nearest_in_time(times: Sequence[float] | np.ndarray, moments: Sequence[float] | np.ndarray) -> np.ndarray:

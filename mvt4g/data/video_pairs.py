@@ -168,6 +168,7 @@ def _matched(
     other = times[1 - slower]
     reach = 0.5 / videos[1 - slower].fps  # a frame stands for half its time before and after
     span = (float(other[0]) - reach, float(other[-1]) + reach)
-    moments = size.choose_frames(times[slower].tolist(), str(videos[slower].place), span)
+    name = f"{videos[slower].place}, in the time that {videos[1 - slower].place} shows too"
+    moments = size.choose_frames(times[slower].tolist(), name, span)
     matches = tuple(nearest_in_time(other, times[slower][list(moments)]).tolist())
     return ((moments, matches) if slower == 0 else (matches, moments)), slower

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mvt4g.data.query_points import QueryChoice, file_queries, grid_queries, mask_queries
+from mvt4g.data.query_points import QueriedView, QueryChoice, file_queries, grid_queries, mask_queries
 from mvt4g.geometry.framing import FitSpec
 from mvt4g.types import InputError
+
+VIEW = QueriedView(9, (0, 4, 8), FitSpec().framing((100, 200), (50, 50)))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def _file(folder: Path, rows: list[list[float]]) -> Path:
 def test_file_points_follow_the_frames_and_the_cut(tmp_path: Path) -> None:
     """Source 200x100 (w x h) -> 100x50 -> centre 50x50; frames 0, 4, 8 of 9 are kept."""
     path = _file(tmp_path, [[0, 100, 50], [4, 60, 20], [3, 100, 50], [8, 10, 50], [8, 149.9, 99.9]])
-    queries, rows = file_queries(path, 9, (0, 4, 8), [FitSpec().framing((100, 200), (50, 50))])
+    queries, rows = file_queries(path, [VIEW])
     assert rows.tolist() == [0, 1, 4]
     want = torch.tensor([[0, 0, 25, 25], [0, 1, 5, 10], [0, 2, 49.95, 49.95]])
     torch.testing.assert_close(queries, want)
@@ -76,9 +78,17 @@ def test_each_view_has_its_own_cut(tmp_path: Path) -> None:
     """The second view's source is 50x100 (w x h): its upper and lower quarters are cut away."""
     path = _file(tmp_path, [[0, 0, 100, 50], [1, 4, 10, 60], [1, 4, 10, 20]])
     framings = [FitSpec().framing((100, 200), (50, 50)), FitSpec().framing((100, 50), (50, 50))]
-    queries, rows = file_queries(path, 9, (0, 4, 8), framings)
+    queries, rows = file_queries(path, [QueriedView(9, (0, 4, 8), framing) for framing in framings])
     assert rows.tolist() == [0, 1]
     torch.testing.assert_close(queries, torch.tensor([[0.0, 0, 25, 25], [1, 1, 10, 35]]))
+
+
+def test_each_view_has_its_own_frames(tmp_path: Path) -> None:
+    """The target is faster: its frames 0, 10 and 20 of 25 are shown when the reference's 0, 4 and 8 are."""
+    path = _file(tmp_path, [[1, 10, 100, 50], [0, 4, 100, 50], [1, 4, 100, 50], [1, 20, 100, 50]])
+    queries, rows = file_queries(path, [VIEW, QueriedView(25, (0, 10, 20), VIEW.framing)])
+    assert rows.tolist() == [0, 1, 3]
+    assert queries[:, :2].tolist() == [[1, 1], [0, 1], [1, 2]]
 
 
 @pytest.mark.parametrize(
@@ -92,4 +102,4 @@ def test_each_view_has_its_own_cut(tmp_path: Path) -> None:
 )
 def test_file_points_outside_are_named(tmp_path: Path, rows: list[list[float]], message: str) -> None:
     with pytest.raises(InputError, match=rf"q\.json: {message}"):
-        file_queries(_file(tmp_path, rows), 9, (0, 4, 8), [FitSpec().framing((100, 200), (50, 50))])
+        file_queries(_file(tmp_path, rows), [VIEW])

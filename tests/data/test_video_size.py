@@ -67,7 +67,9 @@ def test_a_video_that_is_too_short_is_named() -> None:
     with pytest.raises(InputError, match=r"a\.mp4: got 4 frames, want at least 5"):
         VideoSize(num_frames=9, temporal_stride=4).choose_frames([0.0, 0.1, 0.2, 0.3], "a.mp4")
     with pytest.raises(InputError, match=r"a\.mp4: got 2 frames of 4, want at least 5"):
-        VideoSize(num_frames=9, temporal_stride=4, frames=FrameSelection(step=2)).choose_frames([0.0, 1.0, 2.0, 3.0], "a.mp4")
+        VideoSize(num_frames=9, temporal_stride=4, frames=FrameSelection(step=2)).choose_frames(
+            [0.0, 1.0, 2.0, 3.0], "a.mp4"
+        )
 
 
 def test_selection_comes_before_first_and_spread() -> None:

@@ -1,0 +1,143 @@
+"""Paths of presets and files, brought to the frames that are kept."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from mvt4g.data.camera_paths import CameraAssumption, CameraChoice, KeptFrames, fit_path
+from mvt4g.formats.trajectory_json import CONVENTION, Trajectory, read_trajectory
+from mvt4g.geometry.path_resampling import resample_path, resampling_places
+from mvt4g.geometry.trajectories import benchmark_trajectory, preset_trajectory
+from mvt4g.types import InputError
+
+FRAMES = KeptFrames((0, 4, 8), (9,), Path("walk.mp4"))
+PLAIN = CameraAssumption()
+
+
+def lenses(*focals):
+    return [[[focal, 0, 8], [0, focal, 8], [0, 0, 1]] for focal in focals]
+
+
+def write(path, **views):
+    content = {"convention": CONVENTION, "image_size": [16, 16], "views": views}
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def poses(name, count):
+    return preset_trajectory(name, count).tolist()
+
+
+@pytest.mark.parametrize("text", ["cam03", "tilt_up"])
+@pytest.mark.parametrize("speed", ["total", "per_frame"])
+def test_presets_go_by_either_name_at_either_speed(text, speed):
+    camera = CameraAssumption(speed=speed, strength=0.5, scale=2.0)
+    choice = CameraChoice.parse(text)
+    reference, target = choice.paths(FRAMES, camera)
+    assert torch.equal(reference.world_from_cam, torch.eye(4).expand(3, 4, 4))
+    assert torch.equal(target.world_from_cam, benchmark_trajectory("cam03", 3, speed, 0.5, 2.0))
+    assert choice.sentence(FRAMES, camera).startswith(
+        f"target cameras {text}" + (" at its motion a frame" if speed == "per_frame" else ",")
+    )
+
+
+def test_one_pose_is_a_camera_that_stands_still(tmp_path):
+    (pose,) = poses("arc_left", 2)[1:]
+    text = write(tmp_path / "a.json", target={"world_from_cam": pose, "intrinsics": lenses(9)[0]})
+    choice = CameraChoice.parse(text)
+    _, target = choice.paths(FRAMES, PLAIN)
+    torch.testing.assert_close(target.world_from_cam, torch.tensor([pose] * 3))
+    assert target.intrinsics is not None
+    assert target.intrinsics[:, 0, 0].tolist() == [9, 9, 9]
+    assert "standing still" in choice.sentence(FRAMES, PLAIN)
+    assert len(read_trajectory(Path(text), 7).world_from_cam) == 7
+
+
+def test_a_still_camera_with_a_lens_that_zooms(tmp_path):
+    (pose,) = poses("arc_left", 2)[1:]
+    text = write(tmp_path / "a.json", target={"world_from_cam": [pose], "intrinsics": lenses(8, 9, 10)})
+    _, target = CameraChoice.parse(text).paths(FRAMES, PLAIN)
+    assert target.intrinsics is not None
+    assert target.intrinsics[:, 0, 0].tolist() == [8, 9, 10]
+    assert len({tuple(row.flatten().tolist()) for row in target.world_from_cam}) == 1
+
+
+def test_a_still_reference_beside_a_moving_target(tmp_path):
+    text = write(
+        tmp_path / "a.json",
+        target={"world_from_cam": poses("arc_left", 3)},
+        reference={"world_from_cam": poses("pan_left", 2)[1:]},
+    )
+    reference, target = CameraChoice.parse(text).paths(FRAMES, PLAIN)
+    torch.testing.assert_close(reference.world_from_cam, preset_trajectory("pan_left", 2)[1:].expand(3, 4, 4))
+    torch.testing.assert_close(target.world_from_cam, preset_trajectory("arc_left", 3))
+
+
+@pytest.mark.parametrize(("count", "taken"), [(3, [0, 1, 2]), (9, [0, 4, 8])])
+def test_a_pose_for_each_frame_kept_or_of_the_source(count, taken):
+    path = Trajectory(preset_trajectory("arc_left", count), torch.rand(count, 3, 3), (16, 16))
+    found = fit_path(path, FRAMES, PLAIN, "a.json")
+    assert torch.equal(found.world_from_cam, path.world_from_cam[taken])
+    assert path.intrinsics is not None
+    assert found.intrinsics is not None
+    assert torch.equal(found.intrinsics, path.intrinsics[taken])
+
+
+@pytest.mark.parametrize("rule", ["time", "arc_length"])
+@pytest.mark.parametrize("centres", ["linear", "spline"])
+def test_another_length_is_resampled_by_the_rule_asked_for(tmp_path, rule, centres):
+    """The path waits in its middle, so that time and arc length differ."""
+    moving = preset_trajectory("arc_left", 4)
+    waiting = torch.cat([moving[:2], moving[1:2], moving[1:2], moving[2:]])
+    text = write(tmp_path / "a.json", target={"world_from_cam": waiting.tolist(), "intrinsics": lenses(*range(10, 16))})
+    camera = CameraAssumption(resample=rule, centres=centres)
+    choice = CameraChoice.parse(text)
+    _, target = choice.paths(FRAMES, camera)
+    places = resampling_places(waiting, 3, rule)
+    torch.testing.assert_close(target.world_from_cam, resample_path(waiting, places, centres))
+    assert target.intrinsics is not None
+    assert target.intrinsics[1, 0, 0].item() == pytest.approx(10 + float(places[1]))
+    assert float(places[1]) == pytest.approx(2.5 if rule == "time" else 3.5)
+    said = "time" if rule == "time" else "arc length"
+    assert f"6 poses resampled to 3 by {said} (rotations by slerp, centres {centres})" in choice.sentence(
+        FRAMES, camera
+    )
+
+
+def test_the_references_path_goes_by_time_whatever_the_targets_does(tmp_path):
+    moving = preset_trajectory("zoom_in", 4)
+    waiting = torch.cat([moving[:2], moving[1:2], moving[1:2], moving[2:]]).tolist()
+    text = write(tmp_path / "a.json", target={"world_from_cam": waiting}, reference={"world_from_cam": waiting})
+    reference, target = CameraChoice.parse(text).paths(FRAMES, CameraAssumption(resample="arc_length"))
+    whole = float(moving[-1, 2, 3])
+    assert target.world_from_cam[1, 2, 3].item() == pytest.approx(whole / 2)
+    assert reference.world_from_cam[1, 2, 3].item() == pytest.approx(whole / 3)
+
+
+def test_another_length_is_refused_with_the_option_that_would_take_it():
+    want = r"a\.json: got 5 poses, want 3, one per frame kept, or 9, one per frame of walk\.mp4 \(or .*resample time"
+    with pytest.raises(InputError, match=want):
+        fit_path(Trajectory(torch.eye(4).expand(5, 4, 4)), FRAMES, PLAIN, "a.json")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"speed": "fast"}, "camera.speed: got 'fast', want one of total, per_frame"),
+        ({"resample": "length"}, "camera.resample: got 'length', want one of time, arc_length, null"),
+        ({"centres": "cubic"}, "camera.centres: got 'cubic', want one of linear, spline"),
+        ({"fov_deg": 180.0}, "camera.fov_deg: got 180.0"),
+    ],
+)
+def test_options_that_are_unknown_are_named(options, message):
+    with pytest.raises(InputError, match=message):
+        CameraAssumption(**options)
+
+
+def test_half_of_a_motion_a_frame_is_half_the_way():
+    target = CameraChoice.parse("cam01").paths(FRAMES, CameraAssumption(speed="per_frame", strength=0.5))[1]
+    turned = torch.atan2(target.world_from_cam[-1, 0, 2], target.world_from_cam[-1, 2, 2])
+    assert math.degrees(turned) == pytest.approx(0.5 * 2 * 20 / 80.5, abs=1e-3)
