@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from mvt4g.synthetic.camera_specs import LinearCameras, RecamCameras, RingCameras
+from mvt4g.synthetic.camera_specs import CameraSpec, LinearCameras, RecamCameras, RingCameras
 from mvt4g.synthetic.look_spec import LookSpec
-from mvt4g.synthetic.object_specs import DroppedObjects, SurfaceSpec
+from mvt4g.synthetic.object_specs import DroppedObjects, ObjectSpec, SurfaceSpec
 from mvt4g.synthetic.point_spec import PointSpec
 from mvt4g.synthetic.spec import SceneSpec
 
@@ -102,6 +102,39 @@ def recam() -> SceneSpec:
     )
 
 
+def parallax() -> SceneSpec:
+    """Return a world in which correspondence matters: 5 frames of 64x64 over half a second.
+
+    Ours, no public set's. Views are 15 to 40 degrees apart. Cameras are nearer than ``tiny``'s, travel farther and each
+    aims at its own point, so that few points keep their cell from view to view or from frame to frame. Bodies (2 to 5,
+    at least one thrown) fly several cells. Waves of colour are stronger, so that a texture tells its place.
+    ``experiments/steps_to_quality/world.py`` measures how often "the same cell" is right here.
+    """
+    return SceneSpec(
+        num_frames=5,
+        image_size=(64, 64),
+        num_views=3,
+        fps=8.0,
+        objects=ObjectSpec(thrown=(1, 3), size=(1.0, 1.9), speed=(4.0, 7.0)),
+        cameras=CameraSpec(
+            radius=(5.5, 8.5),
+            elevation=(30.0, 50.0),
+            separation=(15.0, 40.0),
+            travel=(1.0, 3.0),
+            look_at_radius=1.1,
+            fov=(44.0, 54.0),
+        ),
+        looks=LookSpec(
+            ground_wavelength=(2.6, 9.0), ground_waves=8, ground_contrast=0.26, object_waves=4, object_contrast=0.22
+        ),
+    )
+
+
+def parallax_nano() -> SceneSpec:
+    """Return ``parallax`` as 3 frames of 48x48 over the same half second: cells of 8 pixels are larger in the image."""
+    return replace(parallax(), num_frames=3, image_size=(48, 48), fps=4.0)
+
+
 RECIPES: dict[str, Callable[[], SceneSpec]] = {
     "tiny": SceneSpec.tiny,
     "nano": SceneSpec.nano,
@@ -109,4 +142,6 @@ RECIPES: dict[str, Callable[[], SceneSpec]] = {
     "movi_f": movi_f,
     "kubric_4d": kubric_4d,
     "recam": recam,
+    "parallax": parallax,
+    "parallax_nano": parallax_nano,
 }

@@ -2,14 +2,16 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import torch
 from jsonargparse import ArgumentParser
 
+from experiments.steps_to_quality.world import body_crosses, measure, same_cell_shares
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.synthetic.camera_specs import LinearCameras, RecamCameras, RingCameras
 from mvt4g.synthetic.object_specs import DroppedObjects, SurfaceSpec
 from mvt4g.synthetic.recipes import RECIPES
 from mvt4g.synthetic.spec import SceneSpec
-from mvt4g.types import InputError
+from mvt4g.types import Cameras, InputError, MultiViewClip
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "data"
 
@@ -22,8 +24,12 @@ def plain(value):
 
 
 @pytest.mark.parametrize(
-    ("below", "name"), [(None, "movi_e"), ("movi_e", "kubric_4d"), ("kubric_4d", "recam"), ("recam", "movi_f")]
-)
+    ("below", "name"),
+    [
+        (None, "movi_e"), ("movi_e", "kubric_4d"), ("kubric_4d", "recam"), ("recam", "movi_f"),
+        ("movi_f", "parallax"), ("parallax", "parallax_nano"), ("parallax_nano", "movi_e"),
+    ],
+)  # fmt: skip
 def test_a_config_is_the_recipe_alone_and_over_another(below, name):
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--config", action="config")
@@ -35,7 +41,7 @@ def test_a_config_is_the_recipe_alone_and_over_another(below, name):
 
 
 def test_all_recipes_are_there_and_scale():
-    assert list(RECIPES) == ["tiny", "nano", "movi_e", "movi_f", "kubric_4d", "recam"]
+    assert list(RECIPES) == ["tiny", "nano", "movi_e", "movi_f", "kubric_4d", "recam", "parallax", "parallax_nano"]
     for recipe in RECIPES.values():
         small = dataclasses.replace(recipe(), num_frames=2, image_size=(16, 16), num_views=2)
         assert (small.objects, small.cameras) == (recipe().objects, recipe().cameras)
@@ -67,3 +73,34 @@ def test_the_sizes_are_those_of_the_public_sets():
 def test_bad_values_are_named(change, name):
     with pytest.raises(InputError, match=name):
         dataclasses.replace(SceneSpec(), **change)
+
+
+@pytest.mark.parametrize("name", ["parallax", "parallax_nano"])
+def test_points_of_parallax_leave_their_cell_and_a_body_crosses(name):
+    found = measure(name, 16)
+    assert found["same cell across views"] < 0.2
+    assert found["same cell in time"] < 0.6
+    assert found["clips with a body that crosses"] > 0.9
+
+
+def test_the_small_scenes_are_too_easy():
+    """Negative control: what the recipe is for."""
+    found = measure("nano", 8)
+    assert found["same cell across views"] > 0.4
+    assert found["same cell in time"] > 0.7
+
+
+def test_same_cell_shares_by_hand():
+    """Two views of two frames and one point; seen in (0, 0), (0, 1), (1, 1): there in cells 0, 0 and 1."""
+    tracks = torch.tensor([[[[1.0, 1.0]], [[7.0, 1.0]]], [[[50.0, 1.0]], [[9.0, 1.0]]]])
+    visible = torch.tensor([[[True], [True]], [[False], [True]]])
+    clip = MultiViewClip(
+        video=torch.zeros(2, 2, 3, 16, 16),
+        cameras=Cameras(torch.eye(4).expand(2, 2, 4, 4), torch.eye(3).expand(2, 2, 3, 3)),
+        tracks=tracks, visible=visible, point_instance=torch.ones(1, dtype=torch.int64),
+    )  # fmt: skip
+    assert same_cell_shares([clip]) == (0.0, 1.0)
+    assert not body_crosses(clip)
+    tracks[0, 1, 0, 0] = 17.0
+    assert same_cell_shares([clip]) == (0.0, 0.0)
+    assert body_crosses(clip)
