@@ -58,7 +58,6 @@ def test_the_block_makes_a_package_absent(package):
         "attention_correspondence",
         "camera",
         "consistency",
-        "epipolar",
         "frames",
         "frechet",
         "masked",

@@ -8,12 +8,12 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mvt4g.geometry.epipolar import epipolar_distance
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.pose import compose, invert_pose
 from mvt4g.metrics.frozen_net import FrozenNet
 from mvt4g.metrics.full_reference import Video
 from mvt4g.metrics.functional.checks import check_shape, unit_video
-from mvt4g.metrics.functional.epipolar import epipolar_distance
 from mvt4g.metrics.functional.frames import valid_video
 from mvt4g.metrics.functional.synchronisation import FrameMatches, best_offsets, mutual_matches
 from mvt4g.metrics.per_video import PerVideoMetric

@@ -84,7 +84,7 @@ class Backbone(nn.Module):
         for way in conditioning:
             for block in self.dit.blocks:
                 assert isinstance(block, DiTBlock)
-                block.add_camera_input(way.name, way.build_input(dit))
+                block.add_camera_input(way.name, way.build_input(dit), way.place == "attention_bias")
             self.camera_encoders[way.name] = way.build_encoder(dit, grid)
 
     def frame_positions(self, num_frames: int, device: torch.device) -> Tensor:

@@ -123,9 +123,15 @@ class DiTBlock(nn.Module):
         self.modulation = nn.Parameter(torch.randn(1, 6, config.dim) * config.dim**-0.5)
         self.projector: nn.Module = nn.Identity()
         self.camera_inputs: tuple[str, ...] = ()
+        self.attention_biases: tuple[str, ...] = ()
 
-    def add_camera_input(self, name: str, module: nn.Module) -> None:
-        """Let ``module``, as attribute ``name``, turn the camera features of that name into an update of the tokens.
+    def add_camera_input(self, name: str, module: nn.Module, biases_attention: bool = False) -> None:
+        """Let ``module``, as attribute ``name``, use the camera features of that name.
+
+        Args:
+            name: Of the features.
+            module: Turns them into an update of the tokens that self-attention gets.
+            biases_attention: It turns them into a bias on attention's logits instead.
 
         Raises:
             InputError: If the block already has an attribute of that name.
@@ -133,7 +139,10 @@ class DiTBlock(nn.Module):
         if hasattr(self, name):
             raise InputError(f"camera input: got the name {name!r} twice, want one conditioning of each name")
         self.add_module(name, module)
-        self.camera_inputs += (name,)
+        if biases_attention:
+            self.attention_biases += (name,)
+        else:
+            self.camera_inputs += (name,)
 
     def forward(
         self,
@@ -164,7 +173,11 @@ class DiTBlock(nn.Module):
             update = update + self.get_submodule(name)(cameras[name])
         if num_frames == 0:
             return tokens[:, :0], self.self_attn.query_key(update, angles, cameras.get(CONTROL))
-        update, tap = self.self_attn(update, angles, num_frames, cameras.get(CONTROL))
+        bias = None
+        for name in self.attention_biases:
+            part = self.get_submodule(name)(cameras[name])
+            bias = part if bias is None else bias + part
+        update, tap = self.self_attn(update, angles, num_frames, cameras.get(CONTROL), bias)
         tokens = gated_add(tokens[:, :num_frames], gate, self.projector(update))
         tokens = tokens + self.cross_attn(self.norm3(tokens), text, image)
         update = self.ffn(modulated_norm(tokens, ffn_shift, ffn_scale, self.eps))
@@ -181,6 +194,7 @@ class DiTBlock(nn.Module):
             self.norm3,
             self.cross_attn,
             self.ffn,
+            *(self.get_submodule(name) for name in self.attention_biases),
         ]
         for module in [*beyond, None if rotated else attention.rope_phase_qk]:
             if module is not None:
@@ -216,7 +230,15 @@ class VideoDiT(nn.Module):
         self._initialise()
 
     def share_tokens(self, group: ProcessGroup) -> None:
-        """Let each rank of ``group``, given the same inputs, compute a slice of the tokens; outputs are whole."""
+        """Let each rank of ``group``, given the same inputs, compute a slice of the tokens; outputs are whole.
+
+        Raises:
+            InputError: If a conditioning biases attention: it knows whole frames of tokens.
+        """
+        if any(block.attention_biases for block in self.blocks if isinstance(block, DiTBlock)):
+            raise InputError(
+                "extra_conditioning: got a bias on attention and ranks that share tokens, want one of them"
+            )
         self.slices = TokenSlices(group)
         for module in self.modules():
             if isinstance(module, SelfAttention):

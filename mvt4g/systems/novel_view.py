@@ -207,21 +207,22 @@ class NovelViewSystem(LightningModule):
         spec, head = self.training_spec, self.model.tracking_head
         truth = draw_queries(batch, self.model.codec.grid, spec.num_queries, generator)
         total = passed.sigma.new_zeros(())
-        if head is not None and spec.weight_track:
+        weight_track, weight_corr = self._weights()
+        if head is not None and weight_track:
             prediction = self.model.track(passed.taps, truth.queries, batch.cameras)
             track = self.track_loss(prediction, truth)
             terms = ("position", "occluded_position", "visibility", "confidence")
             parts = {name: getattr(track, name).detach().mean() for name in terms}
             self._log_auxiliary("track", track.total, track.empty, passed.sigma, parts)
             self.log_dict(_by_source("track", track.total, batch, track.empty), batch_size=len(passed.sigma))
-            total = total + spec.weight_track * (spec.track_gate(passed.sigma) * track.total).mean()
-        if self.correspondence_loss is not None and spec.weight_corr:
+            total = total + weight_track * (spec.track_gate(passed.sigma) * track.total).mean()
+        if self.correspondence_loss is not None and weight_corr:
             taps = {layer: passed.taps[layer] for layer in self.corr_layers}
             corr = self.correspondence_loss(taps, truth)
             pairs = _means(corr.pairs, {pair: count > 0 for pair, count in corr.counts.items()})
             self._log_auxiliary("corr", corr.total, corr.empty, passed.sigma, pairs)
             self.log_dict(_by_source("corr", corr.total, batch, corr.empty), batch_size=len(passed.sigma))
-            total = total + spec.weight_corr * (spec.corr_gate(passed.sigma) * corr.total).mean()
+            total = total + weight_corr * (spec.corr_gate(passed.sigma) * corr.total).mean()
         return total
 
     def _log_auxiliary(
@@ -254,10 +255,16 @@ class NovelViewSystem(LightningModule):
         return tuple(sorted({*chosen, *([] if headline is None else [headline])}))
 
     def _supervised_layers(self) -> tuple[int, ...]:
-        layers = set(self.corr_layers) if self.training_spec.weight_corr else set()
-        if self.model.tracking_head is not None and self.training_spec.weight_track:
+        weight_track, weight_corr = self._weights()
+        layers = set(self.corr_layers) if weight_corr else set()
+        if self.model.tracking_head is not None and weight_track:
             layers.add(self.model.tracking_head.layer)
         return tuple(sorted(layers))
+
+    def _weights(self) -> tuple[float, float]:
+        """Return what L_track and L_corr weigh at this step."""
+        spec, step = self.training_spec, self.global_step
+        return spec.weight_track * spec.track_steps(step), spec.weight_corr * spec.corr_steps(step)
 
     def _log_scores(self, split: str) -> None:
         scores = self._scores(split).scores()

@@ -58,6 +58,7 @@ class NovelViewScores(nn.Module):
         self.videos = spec.videos.build()
         self.psnr_codec = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
         self.warp_error = MeanMetric()
+        self.warp_error_dyn = MeanMetric()
         self.warp_error_truth = MeanMetric()
 
     def level(self, name: str) -> LevelScores:
@@ -81,6 +82,7 @@ class NovelViewScores(nn.Module):
         named: dict[str, Metric] = {
             "psnr_codec": self.psnr_codec,
             "warp_error": self.warp_error,
+            "warp_error_dyn": self.warp_error_dyn,
             "warp_error_truth": self.warp_error_truth,
         }
         found |= {key: metric.compute() for key, metric in named.items() if metric.update_called}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mvt4g.geometry.pose import compose, invert_pose
@@ -171,18 +171,24 @@ class BatchScorer:
             for video, metric in ((generated, scores.warp_error), (truth, scores.warp_error_truth)):
                 error = warp_errors(video, clip)
                 metric.update(error, torch.ones_like(error))
+            if clip.dynamic is not None:
+                error = warp_errors(generated, clip, clip.dynamic[:, REFERENCE])
+                scores.warp_error_dyn.update(error, torch.ones_like(error))
         return generated
 
 
-def warp_errors(target_video: Float[Tensor, "b t c h w"], clip: MultiViewClip) -> Float[Tensor, " n"]:
+def warp_errors(
+    target_video: Float[Tensor, "b t c h w"], clip: MultiViewClip, region: Bool[Tensor, "b t h w"] | None = None
+) -> Float[Tensor, " n"]:
     """Return how far a target video, warped into the reference by true depth and cameras, is from the reference.
 
     Args:
         target_video: Generated or true, in [0, 1].
         clip: A batch with depth of both views.
+        region: Pixels of the reference that count; None = all.
 
     Returns:
-        Mean absolute error over the pixels both views see, of each clip that has any.
+        Mean absolute error over the pixels of the region that both views see, of each clip that has any.
     """
     assert clip.depth is not None, "callers check that depth is known"
     cameras = clip.cameras
@@ -195,7 +201,7 @@ def warp_errors(target_video: Float[Tensor, "b t c h w"], clip: MultiViewClip) -
         source_cam_from_world=cameras.cam_from_world[:, TARGET],
         source_intrinsics=cameras.intrinsics[:, TARGET],
     )
-    return masked_error(warped, clip.video[:, REFERENCE], valid)
+    return masked_error(warped, clip.video[:, REFERENCE], valid if region is None else valid & region)
 
 
 def shift_target_cameras(cameras: Cameras, shift: int) -> Cameras:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mvt4g.losses.noise_gate import NoiseGate
+from mvt4g.losses.step_gate import StepGate
 from mvt4g.models.condition_dropout import ConditionDropout
 from mvt4g.models.layers.lora import LoRASpec
 from mvt4g.systems.guidance import GuidanceSpec
@@ -19,6 +20,10 @@ class TrainingSpec:
         weight_corr: Weight of L_corr; 0 leaves it out of the step.
         track_gate: How much L_track counts at each noise level, besides its weight; logged losses are not gated.
         corr_gate: The same of L_corr.
+        track_steps: How much L_track counts over the optimizer steps, besides its weight. A step where a loss counts 0
+            leaves it out, as a weight of 0 does: neither computed nor logged; the head's parameters then have no
+            gradient, which DDP takes with ``find_unused_parameters`` alone.
+        corr_steps: The same of L_corr.
         num_queries: Query points drawn a clip.
         warmup_steps: Optimizer steps over which the learning rate rises linearly from 0.
         decay_steps: Step at which a cosine brings the learning rate to 0; None keeps it constant.
@@ -33,6 +38,8 @@ class TrainingSpec:
     weight_corr: float = 0.01
     track_gate: NoiseGate = NoiseGate()
     corr_gate: NoiseGate = NoiseGate()
+    track_steps: StepGate = StepGate()
+    corr_steps: StepGate = StepGate()
     num_queries: int = 32
     warmup_steps: int = 0
     decay_steps: int | None = None

@@ -52,6 +52,7 @@ def test_test_writes_metrics(mvt4g, trained_run):
         "psnr_codec",
         "ssim",
         "warp_error",
+        "warp_error_dyn",
         "attention_pck/cross@0.50",
         "track_pck_2px/cross@0.50",
         "tapvid/ref/delta_avg@0.25",

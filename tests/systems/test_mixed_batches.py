@@ -13,6 +13,7 @@ from mvt4g.data.mixture import alike, named_after
 from mvt4g.data.points import take_points
 from mvt4g.losses.correspondence import CorrespondenceLoss
 from mvt4g.losses.noise_gate import NoiseGate
+from mvt4g.losses.step_gate import StepGate
 from mvt4g.matching.pairs import VIEW_PAIRS
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
@@ -109,6 +110,22 @@ def test_gates_close_a_loss_at_noise_levels_and_log_it_still():
     assert all(not silent[name].any() for name in head)
     half, _ = step(tracked(0), tracked(1), track_gate=closed, corr_gate=NoiseGate(power=1.0))
     assert logged["train/loss_diff"] < half["train/loss"] < logged["train/loss"] - logged["train/loss_track"]
+
+
+def test_a_loss_that_is_let_go_weighs_less_and_is_then_left_out(monkeypatch):
+    monkeypatch.setattr(NovelViewSystem, "global_step", 6)
+    logged, _ = step(tracked(0), tracked(1))
+    corr, track = logged["train/loss_corr"], logged["train/loss_track"]
+    half, _ = step(tracked(0), tracked(1), corr_steps=StepGate(fall_from=2, fall_to=10))
+    assert half["train/loss_corr"] == corr
+    assert half["train/loss"] == pytest.approx(logged["train/loss"] - corr / 2)
+    without, _ = step(tracked(0), tracked(1), corr_steps=StepGate(fall_to=6))
+    assert without["train/loss"] == pytest.approx(logged["train/loss"] - corr)
+    assert "train/loss_corr" not in without
+    alone, gradients = step(tracked(0), tracked(1), track_steps=StepGate(fall_to=6), corr_steps=StepGate(fall_to=5))
+    assert alone["train/loss"] == alone["train/loss_diff"]
+    assert track > 0
+    assert all(value is None for name, value in gradients.items() if ".tracking_head." in name)
 
 
 def test_an_empty_clip_counts_in_the_divisor_and_not_in_its_source_s_mean():

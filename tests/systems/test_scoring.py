@@ -201,6 +201,19 @@ def test_warp_error_grows_with_wrong_depth():
     assert 0.03 < errors[1] < errors[2]
 
 
+def test_warp_error_of_a_region_counts_its_pixels_alone():
+    """Disparity of clip 0 is 2 px: what is wrong right of column 16 shows right of column 18 of the reference."""
+    clip = wall_batch(0)
+    region = torch.zeros(1, 3, 32, 32, dtype=torch.bool)
+    region[..., :16] = True
+    wrong = clip.video[:, 1].clone()
+    wrong[..., 16:] += 0.5
+    assert warp_errors(wrong, clip, region).item() < 1e-5
+    assert warp_errors(wrong, clip, ~region).item() > 0.4
+    assert warp_errors(wrong, clip, torch.ones_like(region)).item() == warp_errors(wrong, clip).item()
+    assert warp_errors(wrong, clip, torch.zeros_like(region)).shape == (0,)
+
+
 def test_clips_without_a_common_pixel_have_no_warp_error():
     clip = wall_batch(0, 1)
     clip.depth[1] = 0

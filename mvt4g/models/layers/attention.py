@@ -104,6 +104,7 @@ class SelfAttention(Attention):
         angles: Float[Tensor, "#b f h w #k half_d"],
         num_frames: int | None = None,
         camera: Float[Tensor, "b f h w c"] | None = None,
+        bias: Float[Tensor, "b k f h w cells"] | None = None,
     ) -> tuple[Float[Tensor, "b n h w kd"], QueryKey]:
         """Attend.
 
@@ -112,6 +113,8 @@ class SelfAttention(Attention):
             angles: What each feature pair of query and key is rotated by, radians.
             num_frames: Let only this many leading frames attend (to all); None = all.
             camera: What the phases are made of.
+            bias: Added to the logits between every token and the ``cells`` tokens of the frame half the sequence away,
+                which is the other view's same frame; None = 0.
 
         Returns:
             The update of the tokens that attend, and the queries and keys of all.
@@ -125,7 +128,8 @@ class SelfAttention(Attention):
         seen = rotate_pairs(key, angles), value
         if self.slices is not None:
             seen = self.slices.whole(seen[0]), self.slices.whole(seen[1])
-        update = self.o(_attend(rotated, *seen))
+        mask = None if bias is None else _logit_mask(bias[:, :, : rotated.shape[1]], bias.shape[2])
+        update = self.o(_attend(rotated, *seen, mask))
         if phase is not None:
             update = rotate_pairs(self.split_heads(update), phase[:, :num_frames]).flatten(-2)
         return update, tap
@@ -173,15 +177,37 @@ class CrossAttention(Attention):
         return self.o(attended)
 
 
+def _logit_mask(bias: Float[Tensor, "b k f h w cells"], num_frames: int) -> Float[Tensor, "b k tokens all_tokens"]:
+    """Lay a bias towards the other view's same frame out over all keys, 0 for those of other frames.
+
+    Args:
+        bias: Of the leading frames, which attend.
+        num_frames: Of both views together: frame i of one and frame i + num_frames / 2 are of the same time.
+    """
+    batch, heads, frames, height, width, cells = bias.shape
+    mask = bias.new_zeros(batch, heads, frames, height * width, num_frames, cells)
+    own = torch.arange(frames, device=bias.device)
+    mask[:, :, own, :, (own + num_frames // 2) % num_frames] = rearrange(bias, "b k f h w cells -> f b k (h w) cells")
+    return rearrange(mask, "b k f token other cells -> b k (f token) (other cells)")
+
+
 def _attend(
-    query: Float[Tensor, "b f h w k d"], key: Float[Tensor, "b *keys k d"], value: Float[Tensor, "b *keys k d"]
+    query: Float[Tensor, "b f h w k d"],
+    key: Float[Tensor, "b *keys k d"],
+    value: Float[Tensor, "b *keys k d"],
+    mask: Float[Tensor, "b k queries keys"] | None = None,
 ) -> Float[Tensor, "b f h w kd"]:
     _, frames, height, width, _, _ = query.shape
     query, key, value = (rearrange(part, "b ... k d -> b k (...) d") for part in (query, key, value))
     inputs = query, key.to(query.dtype), value.to(query.dtype)
     if query[..., 0].numel() * key.shape[2] * 4 > MAX_MAP_BYTES:
+        if mask is not None:
+            raise InputError(
+                f"attention: got a bias on a map over {MAX_MAP_BYTES / 2**30:.0f} GiB, which would be built, want fewer"
+                " tokens or no conditioning that biases attention"
+            )
         with sdpa_kernel(FUSED):
             attended = F.scaled_dot_product_attention(*inputs)
     else:
-        attended = F.scaled_dot_product_attention(*inputs)
+        attended = F.scaled_dot_product_attention(*inputs, attn_mask=None if mask is None else mask.to(query.dtype))
     return rearrange(attended, "b k (f h w) d -> b f h w (k d)", f=frames, h=height, w=width)

@@ -1,7 +1,7 @@
 """Whether two pixels of two views can show one point."""
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
@@ -50,6 +50,29 @@ def epipolar_distance(
     transfer = torch.linalg.vector_norm(place - pixels_b, dim=-1)
     transfer = torch.where(seen[..., 2] > 0, transfer, torch.inf)
     return torch.where(baseline[..., None] > NO_BASELINE, sampson, transfer)
+
+
+def epipolar_distances(
+    pixels_a: Float[Tensor, "n 2"],
+    pixels_b: Float[Tensor, "m 2"],
+    intrinsics_a: Float[Tensor, "*b 3 3"],
+    intrinsics_b: Float[Tensor, "*b 3 3"],
+    b_from_a: Float[Tensor, "*b 4 4"],
+) -> Float[Tensor, "*b n m"]:
+    """Return ``epipolar_distance`` of every pixel of view a to every one of view b, for many pairs of cameras.
+
+    Args:
+        pixels_a: Pixels (x, y) of view a, the same for all cameras.
+        pixels_b: Pixels of view b.
+        intrinsics_a: K of view a.
+        intrinsics_b: K of view b.
+        b_from_a: Takes points of camera a to camera b, scene units.
+    """
+    cameras = b_from_a.shape[:-2]
+    one_by_one = repeat(pixels_a, "n xy -> (n m) xy", m=len(pixels_b)).expand(*cameras, -1, -1)
+    all_for_each = repeat(pixels_b, "m xy -> (n m) xy", n=len(pixels_a)).expand(*cameras, -1, -1)
+    distance = epipolar_distance(one_by_one, all_for_each, intrinsics_a, intrinsics_b, b_from_a)
+    return rearrange(distance, "... (n m) -> ... n m", n=len(pixels_a))
 
 
 def _homogeneous(pixels: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mvt4g.geometry.camera import project_points
+from mvt4g.geometry.epipolar import epipolar_distance, epipolar_distances
 from mvt4g.geometry.pose import compose, invert_pose, pose_from, rotation_from_axis_angle
-from mvt4g.metrics.functional.epipolar import epipolar_distance
 from tests.reference import synchronisation as twin
 
 K_A = torch.tensor([[50.0, 0.0, 32.0], [0.0, 55.0, 24.0], [0.0, 0.0, 1.0]])
@@ -63,3 +63,16 @@ def test_without_a_baseline_it_is_the_distance_to_the_one_place():
     assert found.tolist() == pytest.approx([5.0])
     behind = pose_from(rotation_from_axis_angle(torch.tensor([0.0, math.pi, 0.0])), torch.zeros(3))
     assert epipolar_distance(a, a, K_A, K_A, behind).isposinf().all()
+
+
+def test_all_pairs_are_those_one_by_one():
+    """Pixels of a by rows, of b by columns; cameras of several times at once."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = 60 * torch.rand(3, 2, generator=generator), 60 * torch.rand(4, 2, generator=generator)
+    b_from_a = torch.stack([compose(cam_b, invert_pose(cam_a)) for cam_a, cam_b in (cameras(s, 0.5) for s in (0, 1))])
+    found = epipolar_distances(a, b, K_A.expand(2, 3, 3), K_B.expand(2, 3, 3), b_from_a)
+    assert found.shape == (2, 3, 4)
+    for time in range(2):
+        for i in range(3):
+            alone = epipolar_distance(a[i].expand(4, 2), b, K_A, K_B, b_from_a[time])
+            torch.testing.assert_close(found[time, i], alone)
