@@ -133,7 +133,7 @@ def test_bad_arguments_are_named(arguments, message):
         preset_trajectory(*arguments)
 
 
-@pytest.mark.parametrize(("camera", "row"), enumerate(TABLE, start=1))
+@pytest.mark.parametrize(("camera", "row"), list(enumerate(TABLE, start=1)))
 def test_benchmark_cameras_are_the_table_at_81_frames(camera, row):
     name, yaw, pitch, position = row
     path = benchmark_trajectory(f"cam{camera:02d}", 81)

@@ -61,15 +61,14 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
         if file.stem not in poses or found != num_frames:
             got = f"{found} frames" if file.stem in poses else f"no camera {file.stem}"
             raise InputError(f"{file}: got {got}, want a camera with {num_frames} frames of {path.name}")
-    decoded = [read_video(videos[view], frames=frames) for view in chosen]
-    video = stacked(scene, "videos", [frames_of for frames_of, _ in decoded])
+    video = stacked(scene, "videos", [read_video(videos[view], frames=frames)[0] for view in chosen])
     world_from_cam = torch.stack([poses[videos[view].stem][frames] for view in chosen])
     intrinsics = _intrinsics(scene, (video.shape[-2], video.shape[-1]))
     return MultiViewClip(
         video=video,
         cameras=Cameras(invert_pose(world_from_cam), intrinsics.expand(*video.shape[:2], 3, 3).clone()),
         name=scene.name,
-        fps=decoded[0][1],
+        fps=probe_video(videos[chosen[0]]).fps,
     )
 
 

@@ -125,7 +125,7 @@ def _view(clip: Path, number: int) -> Path | None:
 
 def _read_video(path: Path, frames: Sequence[int]) -> tuple[Float[Tensor, "t 3 h w"], float | None]:
     if not path.is_dir():
-        return read_video(path, frames=frames)
+        return read_video(path, frames=frames)[0], probe_video(path).fps
     pictures = frame_paths(path)
     if frames[-1] >= len(pictures):
         raise InputError(f"{path}: got {len(pictures)} frames, want as many as view_0 has")

@@ -12,6 +12,8 @@ from mvt4g.types import InputError
 class Selection:
     """Views and frames by number.
 
+    A clip that is read in part states the rate of all its frames: who takes every k-th one divides by k.
+
     Attributes:
         views: In the order wanted; None = all.
         frames: Increasing; None = all.

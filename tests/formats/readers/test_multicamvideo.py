@@ -57,6 +57,7 @@ def test_scenes_are_found_counted_and_read_in_part(scene: Path) -> None:
     whole, part = read(scene), read(scene, Selection(views=[2, 0], frames=[1, 2]))
     assert torch.equal(part.video, whole.video[[2, 0], 1:])
     assert torch.equal(part.cameras.cam_from_world, whole.cameras.cam_from_world[[2, 0], 1:])
+    assert read(scene, Selection(frames=[0, 2])).fps == 15, "the rate of all frames, which samples divide by their step"
 
 
 def test_the_check_sees_centimetres_taken_for_metres(scene: Path, square_clip) -> None:

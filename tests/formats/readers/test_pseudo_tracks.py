@@ -150,6 +150,7 @@ def test_video_files_serve_too_and_cameras_may_be_unknown(tmp_path: Path, made):
     (tmp_path / "walk" / "cameras.npz").unlink()
     clip = read(PseudoTrackClip(tmp_path / "walk"))
     assert clip.fps == 12
+    assert read(PseudoTrackClip(tmp_path / "walk"), Selection(frames=[0, 2])).fps == 12, "of all frames"
     assert clip.cameras.cam_from_world.isnan().all()
 
 
