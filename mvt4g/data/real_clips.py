@@ -105,13 +105,14 @@ class RealClips(Dataset[RealClip | InputError]):
             return error
 
     def _clip(self, source: FrameSource, kept: tuple[int, ...]) -> RealClip:
-        video, framing = source.read(kept, self.size)
+        video = torch.empty(1, len(kept), 3, self.size.height, self.size.width)
+        framing = source.read_into(video[0], kept, self.size)
         instances = source.read_masks(kept, framing)
         queries, rows, query_rule = self._queries(source, kept, framing, instances)
         frames = _kept_frames(source, kept)
         paths = self.target.paths(frames, self.camera)
         clip = MultiViewClip(
-            video=video[None],
+            video=video,
             cameras=framed_cameras(paths, (framing, framing), self.camera, self.target.text),
             name=source.name,
             instances=None if instances is None else instances[None],

@@ -58,15 +58,19 @@ class FrameSource(ABC):
         """
         return None
 
-    def read(self, numbers: Sequence[int], size: VideoSize) -> tuple[Float[Tensor, "t 3 H W"], Framing]:
-        """Read frames (no number below the one before it), each framed as it comes: no two are held at full size.
+    def read_into(self, video: Float[Tensor, "t 3 H W"], numbers: Sequence[int], size: VideoSize) -> Framing:
+        """Read frames, each framed as it comes, so that no two are held at full size.
+
+        Args:
+            video: Takes them; of ``size.height`` x ``size.width``.
+            numbers: One a frame of ``video``, none below the one before it.
+            size: Says how frames are framed.
 
         Raises:
             InputError: As ``frames``, and if the size's part of the picture reaches out of it.
         """
         unique = sorted(set(numbers))
         framing: Framing | None = None
-        video = torch.empty(len(numbers), 3, size.height, size.width)
         for number, frame in zip(unique, self.frames(unique), strict=True):
             if framing is None:
                 framing = size.framing((frame.shape[-2], frame.shape[-1]), str(self.place))
@@ -74,7 +78,7 @@ class FrameSource(ABC):
             for place in (place for place, wanted in enumerate(numbers) if wanted == number):
                 video[place] = framed
         assert framing is not None, "a frame comes for each number, or an error"
-        return video, framing
+        return framing
 
     def record(self, numbers: Sequence[int], framing: Framing) -> SourceRecord:
         """Note what is taken of this video."""

@@ -84,12 +84,15 @@ class VideoPair(Dataset[RealClip | InputError]):
             return error
 
     def _clip(self) -> RealClip:
-        read = [video.read(kept, self.size) for video, kept in zip(self.videos, self.kept, strict=True)]
-        framings = [framing for _, framing in read]
+        video = torch.empty(2, len(self.kept[0]), 3, self.size.height, self.size.width)
+        framings = [
+            source.read_into(view, kept, self.size)
+            for source, view, kept in zip(self.videos, video, self.kept, strict=True)
+        ]
         queries, rows, query_rule = self._queries(framings)
         slower = self.videos[self._slower]
         clip = MultiViewClip(
-            video=torch.stack([video for video, _ in read]),
+            video=video,
             cameras=framed_cameras(self.paths, framings, self.camera, str(self.cameras_file)),
             name=self.videos[0].name,
             fps=slower.rate(self.kept[self._slower]),
