@@ -85,9 +85,12 @@ def _read_cameras(folder: Path, video: Tensor) -> dict[str, Tensor | None]:
     if not path.exists():
         return {}
     known: dict[str, Tensor | None] = {}
-    for name, view in read_views(path).items():
+    for name, path_of_view in read_views(path).items():
+        view = path_of_view.of_length(len(video))
         if len(view.world_from_cam) != len(video):
-            raise InputError(f"{path}: {name}: got {len(view.world_from_cam)} poses, want {len(video)}, one a frame")
+            raise InputError(
+                f"{path}: {name}: got {len(view.world_from_cam)} poses, want {len(video)}, one a frame, or 1"
+            )
         known[f"{name}_cam_from_world"] = invert_pose(view.world_from_cam)
         known[f"{name}_intrinsics"] = _intrinsics(path, view, (video.shape[2], video.shape[3]))
     return known

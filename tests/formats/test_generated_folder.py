@@ -90,6 +90,16 @@ def test_a_video_of_another_length_is_refused(folder):
         read_generated(folder)
 
 
+def test_one_pose_is_a_camera_that_stands_still(folder):
+    intrinsics = torch.tensor([[[20.0, 0, 12], [0, 20, 8], [0, 0, 1]]])
+    pose = torch.eye(4)[None].clone()
+    pose[0, 0, 3] = 2.0
+    write_trajectory(folder / "cameras.json", Cameras(pose, intrinsics), (HEIGHT, WIDTH))
+    videos = read_generated(folder)
+    assert torch.equal(videos.target_cam_from_world, pose.expand(1, 3, 4, 4))
+    assert torch.equal(videos.target_intrinsics, intrinsics.expand(1, 3, 3, 3))
+
+
 def test_cameras_of_another_length_or_size_are_refused(folder):
     intrinsics = torch.tensor([[20.0, 0, 12], [0, 20, 8], [0, 0, 1]])
     write_trajectory(
