@@ -25,7 +25,7 @@ from mvt4g.types import InputError
 
 CAMERA = "camera/"
 """What the members of camera errors begin with; their protocol follows."""
-Preset = Literal["synthetic", "mvtrack4gen", "redirector", "camI2V"]
+Preset = Literal["synthetic", "mvtrack4gen", "redirector", "camI2V", "full_reference"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def novel_view_metrics(
       known (DyCheck), full reference, and within the mask of what some input frame sees; its masked SSIM is DyCheck's
       own, over all windows.
     - ``camI2V``: its camera errors, and the Fréchet video distance.
+    - ``full_reference``: of ``synthetic`` what is cheap enough for a validation every hundred steps.
 
     Args:
         preset: The protocol.
@@ -213,5 +214,6 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
         "masked_ssim", "masked_lpips",
     ),
     "camI2V": ("camera/camI2V", "fvd_i3d"),
+    "full_reference": ("psnr", "ssim", "lpips", "camera/mvtrack4gen"),
 }  # fmt: skip
 """Members of every preset."""

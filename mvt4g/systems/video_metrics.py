@@ -19,7 +19,7 @@ class VideoMetricsSpec:
     """How generated videos are scored.
 
     Attributes:
-        preset: The protocol: synthetic, mvtrack4gen, redirector or camI2V; see ``metrics.presets``.
+        preset: The protocol: synthetic, mvtrack4gen, redirector, camI2V or full_reference; see ``metrics.presets``.
         weights: Local files of the networks that metrics look through.
         poses: Estimates the cameras of a generated video; None = no camera errors.
         on_pose_failure: What a video whose cameras were not found does to the mean camera errors: "nan" makes them NaN,

@@ -106,3 +106,10 @@ def test_a_file_that_is_given_is_used(tmp_path: Path):
 def test_another_name_is_refused(without_shape_hook):
     with pytest.raises(InputError, match="preset: got 'vbench', want one of synthetic, "):
         novel_view_metrics("vbench")
+
+
+def test_full_reference_is_part_of_synthetic():
+    assert set(MEMBERS["full_reference"]) < set(MEMBERS["synthetic"])
+    metrics = novel_view_metrics("full_reference")
+    metrics.update(generated(0))
+    assert {"psnr", "ssim"} <= metrics.compute().keys()
