@@ -5,42 +5,55 @@ Beside these stand the verbs of ``commands/``, each a typed function whose argum
 
 import logging
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from mvt4g.callbacks.checkpoints import CheckpointFiles, read_checkpoint, resolve_checkpoint
+from mvt4g.callbacks.checkpoints import CheckpointFiles, is_first_process, read_checkpoint, resolve_checkpoint
+from mvt4g.callbacks.finite_steps import OnNaN
 from mvt4g.callbacks.notes import Notes
+from mvt4g.callbacks.of_a_run import callbacks_of_a_run, check_one_file, show_progress
 from mvt4g.callbacks.run_record import RunRecord
-from mvt4g.callbacks.score_tables import ScoreTables
+from mvt4g.callbacks.signals import watched_signals
 from mvt4g.commands.parsing.messages import one_line, unwrapped
 from mvt4g.commands.parsing.parser import OneLineParser, parse
 from mvt4g.commands.parsing.trust import OPTION, VARIABLE, take_trust, trusting
 from mvt4g.commands.verbs import COMMANDS, run_command
+from mvt4g.formats.atomic import DISK_FULL
+from mvt4g.formats.run_lock import run_lock
 from mvt4g.systems.loading import check_weights
-from mvt4g.types import InputError
+from mvt4g.types import InputError, Interrupted, RunStopped
 
+EXIT_STOPPED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
-MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time")
-"""What a resumed fit may change: where it starts from and how far it goes."""
+ONE_WRITER = ("fit", "test", "validate")
+"""Commands of which one at a time may write to a run; predict gives every clip a folder of its own."""
+MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time", "keep_checkpoints", "on_nan")
+"""What a resumed fit may change: where it starts from, how far it goes, what it keeps, what it does about NaN."""
 SETTLED = {"weights_only", "return_predictions"}
 """Options of the trainer's methods that leave no choice here: see ``_prepare_subcommand_kwargs``."""
 
 
 class SuiteCLI(LightningCLI):
     """LightningCLI whose every output lies in one explicit run folder."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Parse and run, which is all LightningCLI does; what is held for the run is released whatever happens."""
+        with ExitStack() as self.held:
+            super().__init__(*args, **kwargs)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -52,6 +65,10 @@ class SuiteCLI(LightningCLI):
         parser.add_argument("--run", type=str | None, default=None, help="Folder that takes everything the run writes.")
         parser.add_argument(
             "--checkpoint_every", type=int, default=200, help="Optimizer steps from one checkpoint to the next."
+        )
+        parser.add_argument("--keep_checkpoints", type=int, default=2, help="How many of the last checkpoints stay.")
+        parser.add_argument(
+            "--on_nan", type=OnNaN, default="stop", help="What a fit does with a step that is not finite."
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -99,40 +116,32 @@ class SuiteCLI(LightningCLI):
         run = Path(settings.run)
         record = RunRecord(run, command, self._recorded(command), MAY_CHANGE_ON_RESUME)
         record.check_resume()
-        callbacks: list[Callback] = [record, Notes(self.notes)]
-        if command == "fit":
-            callbacks.append(
-                ModelCheckpoint(
-                    dirpath=run / "checkpoints",
-                    filename="step-{step:08d}",
-                    auto_insert_metric_name=False,
-                    every_n_train_steps=settings.checkpoint_every,
-                    save_on_train_epoch_end=False,
-                )
-            )
-        if command == "test":
-            callbacks.append(ScoreTables())
-        if command == "predict":
-            from mvt4g.callbacks.prediction_writer import PredictionWriter  # needs PyAV, which training does without
-
-            callbacks.append(PredictionWriter())
+        callbacks = [*callbacks_of_a_run(command, settings, record), Notes(self.notes)]
         trainer_config = dict(self._get(self.config_init, "trainer", default={}))
         if trainer_config.get("logger") in (None, True):
             logger = TensorBoardLogger(run, name="", version="" if command == "fit" else command)
             trainer_config["logger"] = False if command == "predict" else logger
         plugins = trainer_config.get("plugins") or []
         trainer_config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), CheckpointFiles()]
+        show_progress(trainer_config, callbacks)
         if trainer_config.get("fast_dev_run"):
             callbacks = []
         try:
-            return self._instantiate_trainer({**trainer_config, **kwargs}, callbacks)
+            trainer = self._instantiate_trainer({**trainer_config, **kwargs}, callbacks)
+            if command == "fit":
+                check_one_file(trainer.strategy)
+            return trainer
+        except InputError:
+            raise
         except ValueError as error:
             raise InputError(f"trainer: {error}") from error
 
     def _parse_ckpt_path(self) -> None:
-        """Resolve and check the checkpoint; hyperparameters inside it never override the command line."""
+        """Take the run folder, then find the checkpoint; hyperparameters inside it never override the command line."""
         settings = self.config[self.config.subcommand]
         check_run_folder(settings.run)
+        if self.config.subcommand in ONE_WRITER and is_first_process():
+            self.held.enter_context(run_lock(Path(settings.run), self.config.subcommand))
         settings.ckpt_path_given = settings.get("ckpt_path")
         settings.ckpt_path = resolve_checkpoint(settings.get("ckpt_path"), Path(settings.run), self.config.subcommand)
 
@@ -168,29 +177,55 @@ def check_run_folder(run: str | None) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0, or 2 after one line on stderr that names the bad input.
+    """Run one command and return the exit code, after one line on stderr where it is not 0.
 
-    A signal's is 128 and its number: 130 for Ctrl-C, 143 where a scheduler ended the run.
+    1: the run was stopped, for a loss that is not finite, a full disk, or a folder that another run writes to. 2: bad
+    input. A signal's is 128 and its number: 130 for Ctrl-C, 143 for SIGTERM.
 
     Args:
         args: As after ``mvt4g`` on the command line; None takes the command line's own.
     """
+    with watched_signals():
+        return exit_code(lambda: _run(sys.argv[1:] if args is None else args))
+
+
+def _run(args: Sequence[str]) -> Any:
+    given, trusted = take_trust(args)
+    with trusting(trusted):
+        return run_command(given[0], given[1:]) if given and given[0] in COMMANDS else start(given)
+
+
+def exit_code(command: Callable[[], Any]) -> int:
+    """Run a command and return its own exit code, or that of how it ended, as ``main`` says."""
     try:
-        given, trusted = take_trust(sys.argv[1:] if args is None else args)
-        with trusting(trusted):
-            if given and given[0] in COMMANDS:
-                return run_command(given[0], given[1:])
-            start(given)
+        code = command()
     except (InputError, MisconfigurationException) as error:
-        sys.stderr.write(f"mvt4g: {one_line(str(error))}\n")
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write("mvt4g: interrupted\n")
-        return EXIT_INTERRUPTED
-    except SIGTERMException:  # a SystemExit without a code, which would tell the caller that all went well
-        sys.stderr.write("mvt4g: terminated\n")
-        return EXIT_TERMINATED
-    return 0
+        return _ended(str(error), EXIT_BAD_INPUT)
+    except RunStopped as error:
+        return _ended(str(error), EXIT_STOPPED, told_by_all=True)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        return _ended(f"{error.filename or 'disk'}: cannot be written ({error.strerror})", EXIT_STOPPED)
+    except (Interrupted, KeyboardInterrupt, SIGTERMException) as end:
+        # Lightning's SIGTERMException is a SystemExit without a code, which would tell the caller that all went well.
+        by_hand = isinstance(end, KeyboardInterrupt) or getattr(end, "signum", None) == signal.SIGINT
+        note = getattr(end, "note", "")
+        line = f"{'interrupted' if by_hand else 'terminated'} {note}".strip()
+        return _ended(line, EXIT_INTERRUPTED if by_hand else EXIT_TERMINATED, told_by_all=bool(note))
+    return code if isinstance(code, int) else 0
+
+
+def _ended(line: str, code: int, told_by_all: bool = False) -> int:
+    """Write how a command ended and return its exit code.
+
+    Where all ranks end alike the first one tells. The others' code is 0 then: Lightning kills the first rank when it
+    sees another fail, maybe before the first rank has ended.
+    """
+    if told_by_all and not is_first_process():
+        return 0
+    sys.stderr.write(f"mvt4g: {one_line(line)}\n")
+    return code
 
 
 def start(args: list[str] | None, cli: type[SuiteCLI] = SuiteCLI) -> SuiteCLI:

@@ -1,4 +1,4 @@
-"""The one vocabulary all floors share: clips, cameras, generated videos, attention taps, tracks, input errors.
+"""The one vocabulary all floors share: clips, cameras, generated videos, attention taps, tracks, errors.
 
 Axes: b v t n c h w = batch, view, frame, point, channel, height, width; f = latent frame; k d = heads, features a head.
 """
@@ -19,8 +19,31 @@ REFERENCE, TARGET = 0, 1
 class InputError(ValueError):
     """Bad data or configuration: names the file or argument, the value got and the value wanted.
 
-    ``main`` turns it into one line on stderr and exit code 2; every other exception is a bug of ours.
+    ``main`` turns it into one line on stderr and exit code 2. ``RunStopped`` and ``Interrupted`` have theirs; every
+    other exception is a bug of ours.
     """
+
+
+class RunStopped(RuntimeError):
+    """A run cannot go on though its input is good: a loss is not finite, the disk is full, another fit has the folder.
+
+    ``main`` turns it into one line on stderr and exit code 1.
+    """
+
+
+class Interrupted(BaseException):
+    """A signal ended the command; ``main`` turns it into one line on stderr and exit code 128 + signal.
+
+    It is no ``Exception``, so that nothing takes it for a failure to get over.
+
+    Args:
+        signum: The signal's number.
+        note: What was saved, for the line.
+    """
+
+    def __init__(self, signum: int, note: str = "") -> None:
+        super().__init__(signum, note)
+        self.signum, self.note = signum, note
 
 
 _Fields = TypeVar("_Fields", bound="_TensorFields")  # typing.Self is refused by beartype under the test hook

@@ -7,6 +7,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from mvt4g.callbacks.checkpoint_content import check_average
+from mvt4g.callbacks.checkpoints import warn
 from mvt4g.types import InputError
 
 
@@ -37,6 +39,22 @@ class EMA(Callback):
                 for name, value in pl_module.named_parameters()
                 if value.requires_grad
             }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Check that a checkpoint's average is of these weights; say so if it has none.
+
+        Raises:
+            InputError: As ``check_average``, or if the number of its steps is none.
+        """
+        state = checkpoint.get("callbacks", {}).get(self.state_key)
+        fit = trainer.state.fn == "fit"
+        if state is None:
+            now = "starts anew from its weights" if fit else "is not there: the training weights are used"
+            warn(f"--ckpt_path: the checkpoint holds no EMA average; it {now}")
+            return
+        if not isinstance(state, dict) or not isinstance(state.get("num_updates"), int):
+            raise InputError("--ckpt_path: got an EMA average without num_updates, want that of a fit")
+        check_average(state.get("average"), pl_module, fit)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -1,4 +1,4 @@
-"""What a run leaves beside its logs: its configuration, its last weights, its metrics."""
+"""What a run leaves beside its logs and checkpoints: its configuration, its metrics, the mark of a finished fit."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from mvt4g.callbacks.checkpoints import checkpoint_path
+from mvt4g.callbacks.checkpoints import last_checkpoint, say
 from mvt4g.formats.atomic import appearing
 from mvt4g.types import InputError
 
@@ -19,8 +19,8 @@ class RunRecord(Callback):
 
     ``fit.done`` says that a fit came to its own end, which neither an exit code nor a checkpoint does.
 
-    The configuration is written when the first batch has come, and a run that ends before leaves nothing: bad data must
-    not turn an empty folder into one that "holds a fit".
+    The configuration is written when the first step is done (of other commands, when the first batch has come), and a
+    run that ends before leaves nothing: what fails at once must not turn an empty folder into one that "holds a fit".
 
     Args:
         run: The run folder.
@@ -34,6 +34,7 @@ class RunRecord(Callback):
         self.run, self.command, self.config, self.may_change = run, command, config, tuple(may_change)
         self.folder = run if command == "fit" else run / command
         self.started = False
+        self._began_at = 0
         self._logged_before = set(self._logged())
 
     def check_resume(self) -> None:
@@ -61,15 +62,23 @@ class RunRecord(Callback):
             shown = ", ".join(f"{key} (was {found.get(key)!r}, got {wanted.get(key)!r})" for key in differing[:5])
             raise InputError(f"{path}: a resumed fit must match it but for checkpoint and length; differing: {shown}")
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Write the configuration, once."""
-        self._start(trainer)
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep which step the fit starts from."""
+        self._began_at = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write the configuration when the first step is done."""
+        if trainer.global_step > self._began_at:
+            self._start(trainer)
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Write the configuration, once."""
-        self._start(trainer)
+        """Write the configuration of ``validate``, once; of a fit, validation before its first step is no step."""
+        if self.command != "fit":
+            self._start(trainer)
 
     def on_test_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -84,7 +93,7 @@ class RunRecord(Callback):
         self._start(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Take away what Lightning's logger opened, if no batch came."""
+        """Take away what Lightning's logger opened, if no step was done (of other commands, if no batch came)."""
         if self.started or not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
@@ -92,16 +101,13 @@ class RunRecord(Callback):
         for path in set(self._logged()) - self._logged_before:
             path.unlink()
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the last step's weights, whatever the checkpoint interval; all ranks do as the first one finds."""
-        path = checkpoint_path(self.run, trainer.global_step)
-        if not trainer.strategy.broadcast(path.exists()):
-            trainer.save_checkpoint(path)
-
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Mark the fit as finished, also where it was and there was nothing left to do."""
+        """Mark the fit as finished and say so, also where it was and there was nothing left to do."""
         if trainer.is_global_zero:
             fit_marker(self.run).touch()
+            last = last_checkpoint(self.run)
+            how = "is finished" if self.started else "was finished before, with nothing left to do,"
+            say(f"fit {how} at step {trainer.global_step}: {self.run if last is None else last}")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the metrics: a flat {key: number or null}."""

@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all, with the permissions that the user's umask gives."""
 
+import errno
 import os
 import re
 import secrets
@@ -9,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mvt4g.types import InputError
+from mvt4g.types import InputError, RunStopped
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the operating system's errors that say that no more can be written."""
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.part(\.\w+)?")
 
 
@@ -24,6 +27,7 @@ def appearing(path: Path) -> Iterator[Path]:
 
     Raises:
         InputError: If the file cannot be written there.
+        RunStopped: If the disk is full.
     """
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
@@ -33,7 +37,7 @@ def appearing(path: Path) -> Iterator[Path]:
         os.chmod(temporary, mode)
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}), want a writable place") from error
+        raise write_error(path, error) from error
     finally:
         if temporary.parent.is_dir():
             temporary.unlink(missing_ok=True)
@@ -48,6 +52,7 @@ def appearing_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         InputError: If ``path`` is there already, or cannot be written.
+        RunStopped: If the disk is full.
     """
     if path.exists():
         raise InputError(f"{path}: is there already, want a folder that is not")
@@ -61,9 +66,29 @@ def appearing_folder(path: Path) -> Iterator[Path]:
                 os.chmod(file, mode)
         os.rename(temporary, path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}), want a writable place") from error
+        raise write_error(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_error(path: Path, error: OSError) -> InputError | RunStopped:
+    """Return what to raise where a file cannot be written: a full disk stops a run, all else is a bad place."""
+    told = f"{path}: cannot be written ({error.strerror or error})"
+    if error.errno in DISK_FULL:
+        return RunStopped(f"{told}; want room on its disk, then the same command again")
+    return InputError(f"{told}, want a writable place")
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk: a rename alone survives a kill, no power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot for a folder
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def is_leftover(path: Path) -> bool:

@@ -217,7 +217,11 @@ def test_last_checkpoint_of_nothing(refused):
 def test_checkpoint_of_another_size(refused, trained_run, tmp_path, command, sliced):
     checkpoint = trained_run / "checkpoints" / "step-00000004.ckpt"
     narrower = "--model.init_args.backbone.init_args.dit.ffn_dim=64"
-    strategy = {"class_path": "lightning.pytorch.strategies.ModelParallelStrategy"} if sliced else "auto"
+    slices = {
+        "class_path": "lightning.pytorch.strategies.ModelParallelStrategy",
+        "init_args": {"save_distributed_checkpoint": False},
+    }
+    strategy = slices if sliced else "auto"
     (tmp_path / "strategy.yaml").write_text(json.dumps({"trainer": {"strategy": strategy, "devices": 1}}))
     line = refused(command, "-c", CONFIG, "-c", tmp_path / "strategy.yaml", narrower, "--ckpt_path", checkpoint)
     assert "--ckpt_path: got weights of another model: " in line

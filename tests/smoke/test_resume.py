@@ -1,5 +1,6 @@
 """A resumed fit ends as one that ran through, bit for bit: weights, their average, optimizer and schedule."""
 
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 CONFIG = "configs/debug.yaml"
 ROOT = Path(__file__).parents[2]
@@ -53,7 +55,20 @@ def test_resumed_fit(mvt4g, trained_run, tmp_path):
     wanted = training_state(trained_run, 4)
     assert differing(training_state(tmp_path, 4), wanted) == []
     assert len(differing(half_way, wanted)) > len(wanted) / 2, "negative control: training goes on after step 2"
+    assert scalars(tmp_path) == scalars(trained_run), "curves hold every step once, as if the fit had never ended"
+    assert len(scalars(tmp_path)["train/loss"]) == 4
     assert not list(tmp_path.rglob("*.part*"))
+
+
+def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return every point of every curve in a run's folder, in the order of the files."""
+    # NaN as a word, which equals itself
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0}, purge_orphaned_data=False)
+    events.Reload()
+    return {
+        tag: [(point.step, "nan" if math.isnan(point.value) else point.value) for point in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+    }
 
 
 def start_fit(run: Path) -> subprocess.Popen[bytes]:

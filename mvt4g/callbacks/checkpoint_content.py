@@ -1,0 +1,133 @@
+"""What a checkpoint must hold to be used: checked before anything is loaded, so that what is odd is one line."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mvt4g.formats.weights import first_names, name_faults
+from mvt4g.types import InputError
+
+VERSION = "pytorch-lightning_version"
+OF_A_FIT: dict[str, type] = {"loops": dict, "optimizer_states": list, "lr_schedulers": list, "callbacks": dict}
+"""What a fit needs beside weights and step, and of which kind."""
+
+
+def check_content(content: Mapping[str, Any], path: str, command: str) -> None:
+    """Check that a checkpoint is one that Lightning wrote, and for ``fit`` that all is there to go on.
+
+    Raises:
+        InputError: Naming the file and what is missing or odd in it.
+    """
+    where = f"--ckpt_path: {path}"
+    version = content.get(VERSION)
+    found = re.match(r"(\d+)\.\d+", version) if isinstance(version, str) else None
+    newest = int(lightning.__version__.partition(".")[0])
+    if found is None or not 1 <= int(found[1]) <= newest:
+        raise InputError(f"{where}: got {VERSION} {version!r}, want that of a fit by Lightning {newest} or before")
+    step, weights = content["global_step"], content["state_dict"]
+    if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+        raise InputError(f"{where}: got global_step {step!r}, want a number of steps")
+    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise InputError(f"{where}: got a state_dict that is none, want names and tensors")
+    if command != "fit":
+        return
+    for key, kind in OF_A_FIT.items():
+        if not isinstance(content.get(key), kind):
+            want = "want a whole checkpoint of a fit (backbone.weights starts a new fit from weights alone)"
+            raise InputError(f"{where}: got {key} {_kind(content.get(key))}, {want}")
+    done = _steps_done(content["loops"])
+    if done != step:
+        raise InputError(f"{where}: got global_step {step}, but its loops did {done} steps, want the same")
+
+
+def check_optimizer(states: Sequence[Mapping[str, Any]], model: nn.Module, optimizer: Optimizer) -> None:
+    """Check that the state of an optimizer in a checkpoint fits this one.
+
+    Args:
+        states: One a optimizer, parameters numbered in the order of all the model's or of the trainable ones.
+        model: Holds the parameters.
+        optimizer: As configured, without a state.
+
+    Raises:
+        InputError: Naming what differs.
+    """
+    where = "--ckpt_path: got an optimizer's state"
+    try:
+        (state,) = states
+        groups, wanted = state["param_groups"], optimizer.param_groups
+        numbers = [number for group in groups for number in group["params"]]
+        names = _names(model, [value for group in wanted for value in group["params"]])
+        counts = [[len(group["params"]) for group in some] for some in (groups, wanted)]
+        missing = sorted(wanted[0].keys() - groups[0].keys())
+        places = dict(zip(numbers, names, strict=False))
+        values = {places.get(number, str(number)): value for number, value in state["state"].items()}
+        faults = _shape_faults(values, dict(model.named_parameters()))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where} that cannot be understood ({error!r}), want that of one optimizer") from error
+    if counts[0] != counts[1]:
+        raise InputError(f"{where} of {counts[0]} parameters a group, want {counts[1]}, as the model trains")
+    if missing:
+        raise InputError(f"{where} without {', '.join(missing)}, want that of {type(optimizer).__name__}")
+    if faults:
+        raise InputError(f"{where} of another model: {first_names(faults)}")
+
+
+def check_average(average: Any, model: nn.Module, for_fit: bool) -> None:
+    """Check that an average of weights fits a model.
+
+    Args:
+        average: By name.
+        model: Holds the parameters.
+        for_fit: The average must have every parameter that trains; else it may have some of them alone.
+
+    Raises:
+        InputError: Naming what is missing, unknown or of another shape.
+    """
+    if not isinstance(average, Mapping) or not all(isinstance(value, Tensor) for value in average.values()):
+        raise InputError(f"--ckpt_path: got an EMA average {_kind(average)}, want names and tensors")
+    parameters = dict(model.named_parameters())
+    wanted = {name: value for name, value in parameters.items() if name in average or (for_fit and value.requires_grad)}
+    if faults := name_faults(average, wanted):
+        raise InputError(f"--ckpt_path: got the EMA average of another model: {faults}")
+
+
+def _names(model: nn.Module, parameters: Sequence[Tensor]) -> list[str]:
+    names = {id(value): name for name, value in model.named_parameters()}
+    return [names[id(value)] for value in parameters]
+
+
+def _shape_faults(values: Mapping[str, Mapping[str, Any]], parameters: Mapping[str, Tensor]) -> list[str]:
+    """Return which entries are of another shape than their parameter.
+
+    An entry of as many axes as its parameter holds a number for each of its elements (Adam's moments) or, where an axis
+    has size 1, for all along it (Adafactor's factors). Others are counters, in shapes of their own.
+    """
+    faults = []
+    for name, entries in values.items():
+        if name not in parameters:
+            faults.append(f"{name} is no parameter that trains")
+            continue
+        shape = parameters[name].shape
+        for key, value in entries.items():
+            if not isinstance(value, Tensor) or value.ndim != len(shape):
+                continue
+            if any(size not in (1, full) for size, full in zip(value.shape, shape, strict=True)):
+                faults.append(f"{name}'s {key} {tuple(value.shape)} for {tuple(shape)}")
+    return faults
+
+
+def _steps_done(loops: Mapping[str, Any]) -> int | None:
+    """Return how many optimizer steps the loops of a checkpoint counted; None where they do not say."""
+    try:
+        progress = loops["fit_loop"]["epoch_loop.automatic_optimization.optim_progress"]
+        return int(progress["optimizer"]["step"]["total"]["completed"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _kind(value: Any) -> str:
+    return "missing" if value is None else f"of kind {type(value).__name__}"

@@ -1,0 +1,70 @@
+"""The callbacks that every run has, beside those of its configuration."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ProgressBar
+
+from mvt4g.callbacks.finite_steps import FiniteSteps
+from mvt4g.callbacks.fresh_metrics import FreshMetrics
+from mvt4g.callbacks.progress_lines import ProgressLines, in_a_terminal
+from mvt4g.callbacks.run_record import RunRecord
+from mvt4g.callbacks.score_tables import ScoreTables
+from mvt4g.callbacks.step_checkpoints import StepCheckpoints
+from mvt4g.types import InputError
+
+
+def callbacks_of_a_run(command: str, settings: Any, record: RunRecord) -> list[Callback]:
+    """Return the callbacks of a command.
+
+    Args:
+        command: fit, validate, test or predict.
+        settings: What the command line says.
+        record: Of the run.
+    """
+    run = Path(settings.run)
+    callbacks: list[Callback] = [record]
+    if command == "fit":
+        callbacks.append(FreshMetrics())
+        # What is not finite stops a fit before it is saved.
+        callbacks.append(FiniteSteps(run, settings.on_nan))
+        callbacks.append(StepCheckpoints(run, settings.checkpoint_every, settings.keep_checkpoints))
+    if command == "test":
+        callbacks.append(ScoreTables())
+    if command == "predict":
+        from mvt4g.callbacks.prediction_writer import PredictionWriter  # needs PyAV, which training does without
+
+        callbacks.append(PredictionWriter())
+    return callbacks
+
+
+def show_progress(trainer_config: dict[str, Any], callbacks: list[Callback]) -> None:
+    """Let lines tell of progress in the place of bars, where nobody watches a terminal.
+
+    ``enable_progress_bar: false`` leaves out both.
+
+    Args:
+        trainer_config: Arguments of the trainer, changed in place.
+        callbacks: Of the run, to which the lines are added.
+    """
+    if in_a_terminal() or trainer_config.get("enable_progress_bar") is False:
+        return
+    given = trainer_config.get("callbacks") or []
+    given = given if isinstance(given, list) else [given]
+    trainer_config["callbacks"] = [callback for callback in given if not isinstance(callback, ProgressBar)]
+    trainer_config["enable_progress_bar"] = False
+    callbacks.append(ProgressLines())
+
+
+def check_one_file(strategy: Any) -> None:
+    """Check that a strategy's checkpoints are one file, which any number of ranks can go on from.
+
+    Raises:
+        InputError: If every rank would write a part of its own.
+    """
+    if getattr(strategy, "_save_distributed_checkpoint", False):
+        want = "want false: a checkpoint is one file, written whole, that any number of ranks reads"
+        raise InputError(f"trainer.strategy.save_distributed_checkpoint: got true, {want}")
+    if getattr(strategy, "_state_dict_type", "full") == "sharded":
+        raise InputError("trainer.strategy.state_dict_type: got sharded, want full: a checkpoint is one file")
