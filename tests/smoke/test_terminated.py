@@ -28,7 +28,7 @@ class Stop(lightning.Callback):
                                                      (signal.SIGINT, 130, "interrupted")])  # fmt: skip
 def test_a_stopped_fit(mvt4g, tmp_path, monkeypatch, capsys, signum, code, how):
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    command = ("fit", "-c", "configs/debug.yaml", "--run", tmp_path, "--ckpt_path", "last", *QUICK)
+    command = ("fit", "-c", "configs/debug.yaml", "--run", tmp_path, "--ckpt_path", "last", "--trust", "tests", *QUICK)
     monkeypatch.setenv("STOP_AFTER_STEP", "2")
     monkeypatch.setenv("STOP_BY", str(int(signum)))
     assert mvt4g(*command) == code
