@@ -51,10 +51,11 @@ class QueryChoice:
         return QueryChoice(kind, int(count) if count else _DEFAULT_COUNTS[kind])
 
 
-def grid_queries(side: int, height: int, width: int) -> Float[Tensor, "q 4"]:
-    """Return the centres of a grid of cells over frame 0, ``side`` a row and column."""
+def grid_queries(side: int, framing: Framing) -> Float[Tensor, "q 4"]:
+    """Return the centres of a grid of cells over what frame 0 shows, ``side`` a row and column; none on black bars."""
     unit = rearrange(pixel_centres(side, side, stride=1 / side), "row column xy -> (row column) xy")
-    return _at_frame(0, unit * unit.new_tensor([width, height]))
+    left, top, right, bottom = framing.shown_xyxy
+    return _at_frame(0, unit * unit.new_tensor([right - left, bottom - top]) + unit.new_tensor([left, top]))
 
 
 def mask_queries(masks: Bool[Tensor, "t h w"], count: int, name: str) -> Float[Tensor, "q 4"]:

@@ -132,7 +132,7 @@ class RealClips(Dataset[RealClip | InputError]):
             queries, rows = file_queries(choice.path, [QueriedView(source.num_frames, kept, framing)])
             return queries, rows, describe_file_queries(choice.path, len(rows))
         if choice.kind == "grid":
-            queries = grid_queries(choice.count, *framing.size)
+            queries = grid_queries(choice.count, framing)
             return queries, torch.arange(len(queries)), f"{len(queries)} query points on a grid over frame 0"
         masks = instances if instances is not None else source.read_masks(kept[:1], framing)
         if masks is None:

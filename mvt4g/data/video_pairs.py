@@ -119,7 +119,7 @@ class VideoPair(Dataset[RealClip | InputError]):
     def _queries(self, framings: Sequence[Framing]) -> tuple[Float[Tensor, "q 4"], Int[Tensor, " q"], str]:
         path = self.query_choice.path
         if path is None:
-            queries = grid_queries(self.query_choice.count, *framings[0].size)
+            queries = grid_queries(self.query_choice.count, framings[0])
             described = f"{len(queries)} query points on a grid over frame 0 of the reference"
             return queries, torch.arange(len(queries)), described
         views = [

@@ -56,6 +56,13 @@ class Framing:
         left, top = self.window.left + self.corner[1] / scale_x, self.window.top + self.corner[0] / scale_y
         return left, top, left + self.size[1] / scale_x, top + self.size[0] / scale_y
 
+    @property
+    def shown_xyxy(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom edge of what is no padding, in pixels of the result."""
+        left, top = max(-self.corner[1], 0), max(-self.corner[0], 0)
+        right, bottom = self.resized[1] - self.corner[1], self.resized[0] - self.corner[0]
+        return left, top, min(right, self.size[1]), min(bottom, self.size[0])
+
     def video(self, video: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c H W"]:
         """Resize bilinearly and anti-aliased (pixel centres stay at i + 0.5); what is padded is black."""
         part = self._windowed(video)

@@ -33,8 +33,14 @@ def test_other_choices_are_named(text: str) -> None:
 
 
 def test_a_grid_lies_on_cell_centres() -> None:
-    queries = grid_queries(2, 8, 16)
+    queries = grid_queries(2, FitSpec().framing((8, 16), (8, 16)))
     assert queries.tolist() == [[0, 0, 4, 2], [0, 0, 12, 2], [0, 0, 4, 6], [0, 0, 12, 6]]
+
+
+def test_a_grid_lies_on_the_picture_not_on_its_black_bars() -> None:
+    """20x10 (w x h) letterboxed to 20x20: rows 5 to 14."""
+    queries = grid_queries(2, FitSpec("letterbox").framing((10, 20), (20, 20)))
+    assert queries[:, 2:].tolist() == [[5, 7.5], [15, 7.5], [5, 12.5], [15, 12.5]]
 
 
 def test_mask_points_spread_inside_the_first_mask_there_is() -> None:

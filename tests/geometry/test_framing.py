@@ -171,6 +171,9 @@ def test_every_fit_takes_pixels_points_cameras_and_the_box_along(fit: dict, sour
     assert bool(outside.any()) == (framing.resized[0] < size[0] or framing.resized[1] < size[1])
     flags = framing.nearest(torch.ones(1, *source, dtype=torch.bool))[0]
     assert torch.equal(flags, ~outside)
+    shown = torch.zeros_like(flags)
+    shown[framing.shown_xyxy[1] : framing.shown_xyxy[3], framing.shown_xyxy[0] : framing.shown_xyxy[2]] = True
+    assert torch.equal(flags, shown)
 
     back = torch.stack([source_x, source_y], dim=-1)
     framed, inside = framing.points(back)
