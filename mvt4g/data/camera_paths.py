@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -61,11 +62,13 @@ class KeptFrames(NamedTuple):
 
     Attributes:
         numbers: Of the source.
+        times_s: When these are shown, seconds from the source's first frame.
         lengths: How many frames of the source a file may be about: all of it, or of a pair the part that both have.
         place: What messages call the source.
     """
 
     numbers: Sequence[int]
+    times_s: Sequence[float]
     lengths: Sequence[int]
     place: Path
 
@@ -134,8 +137,10 @@ def for_a_video(camera: CameraAssumption) -> CameraAssumption:
 def fit_path(path: Trajectory, kept: KeptFrames, camera: CameraAssumption, what: str) -> Trajectory:
     """Return a path with a pose for every frame kept.
 
-    A path of one pose is a camera that stands still. A path with a pose for each frame kept is taken as it is, one with
-    a pose for each frame of the source gives those of the frames kept; any other is resampled by ``camera.resample``.
+    A path of one pose is a camera that stands still. A path that says when its poses were taken is taken at the times
+    of the frames kept, between two poses if need be (rotations by slerp, centres by ``camera.centres``). Else a path
+    with a pose for each frame kept is taken as it is, one with a pose for each frame of the source gives those of the
+    frames kept; any other is resampled by ``camera.resample``.
 
     Args:
         path: Of one view.
@@ -144,11 +149,14 @@ def fit_path(path: Trajectory, kept: KeptFrames, camera: CameraAssumption, what:
         what: The file, for messages.
 
     Raises:
-        InputError: If the path is of another length and ``camera.resample`` is null.
+        InputError: If the path is of another length and ``camera.resample`` is null, or a frame is shown before or
+            after all poses.
     """
     count, wanted = len(path.world_from_cam), len(kept.numbers)
     if count == 1:
         return pick_frames(path, [0] * wanted)
+    if path.times_s is not None:
+        return _at_places(path, _places_in_time(path.times_s, kept, what), camera.centres)
     if count == wanted:
         return path
     if count in kept.lengths and max(kept.numbers) < count:
@@ -156,11 +164,25 @@ def fit_path(path: Trajectory, kept: KeptFrames, camera: CameraAssumption, what:
     if camera.resample is None:
         want = f"{wanted}, one per frame kept, or {kept.lengths[0]}, one per frame of {kept.place}"
         raise InputError(f"{what}: got {count} poses, want {want} (or --data.init_args.camera.resample time)")
-    places = resampling_places(path.world_from_cam, wanted, camera.resample)
+    return _at_places(path, resampling_places(path.world_from_cam, wanted, camera.resample), camera.centres)
+
+
+def _places_in_time(times_s: Sequence[float], kept: KeptFrames, what: str) -> Float[Tensor, " t"]:
+    """Return the (fractional) pose number of every frame kept; a pose stands for half a step before and after it."""
+    reach = 0.5 * (times_s[-1] - times_s[0]) / (len(times_s) - 1)
+    shown = min(kept.times_s), max(kept.times_s)
+    if shown[0] < times_s[0] - reach or shown[1] > times_s[-1] + reach:
+        want = f"from {shown[0]:.3f} to {shown[1]:.3f} s as the frames kept of {kept.place}"
+        raise InputError(f"{what}: times_s: got poses from {times_s[0]:.3f} to {times_s[-1]:.3f} s, want them {want}")
+    return torch.from_numpy(np.interp(kept.times_s, times_s, np.arange(len(times_s))))
+
+
+def _at_places(path: Trajectory, places: Float[Tensor, " t"], centres: str) -> Trajectory:
     return replace(
         path,
-        world_from_cam=resample_path(path.world_from_cam, places, camera.centres),
+        world_from_cam=resample_path(path.world_from_cam, places, centres),
         intrinsics=None if path.intrinsics is None else resample_intrinsics(path.intrinsics, places),
+        times_s=None,
     )
 
 
@@ -169,6 +191,8 @@ def describe_fit(path: Trajectory, kept: KeptFrames, camera: CameraAssumption) -
     count, wanted = len(path.world_from_cam), len(kept.numbers)
     if count == 1:
         return ", standing still"
+    if path.times_s is not None:
+        return f", {count} poses taken at the frames' times (rotations by slerp, centres {camera.centres})"
     if count == wanted or (count in kept.lengths and max(kept.numbers) < count):
         return ""
     rule = "arc length" if camera.resample == "arc_length" else "time"
@@ -178,7 +202,7 @@ def describe_fit(path: Trajectory, kept: KeptFrames, camera: CameraAssumption) -
 def pick_frames(path: Trajectory, frames: Sequence[int]) -> Trajectory:
     """Return the path at some of its frames."""
     intrinsics = None if path.intrinsics is None else path.intrinsics[list(frames)]
-    return replace(path, world_from_cam=path.world_from_cam[list(frames)], intrinsics=intrinsics)
+    return replace(path, world_from_cam=path.world_from_cam[list(frames)], intrinsics=intrinsics, times_s=None)
 
 
 def framed_cameras(

@@ -143,4 +143,5 @@ class RealClips(Dataset[RealClip | InputError]):
 
 
 def _kept_frames(source: FrameSource, kept: Sequence[int]) -> KeptFrames:
-    return KeptFrames(kept, (source.num_frames,), source.place)
+    times = [source.times_s[frame] for frame in kept]
+    return KeptFrames(kept, times, (source.num_frames,), source.place)

@@ -65,6 +65,7 @@ class VideoPair(Dataset[RealClip | InputError]):
             raise InputError("queries: got 'mask' for a pair of videos, want 'grid:N' or a file")
         if self.query_choice.path is not None:
             read_queries(self.query_choice.path)
+        self._target_start_s = target_start_s
         times = [np.asarray(videos[0].times_s), np.asarray(videos[1].times_s) + target_start_s]
         self.kept, self._slower = _matched(videos, times, size)
         self._apart_s = float(np.abs(times[0][list(self.kept[0])] - times[1][list(self.kept[1])]).max())
@@ -113,6 +114,8 @@ class VideoPair(Dataset[RealClip | InputError]):
             for name, kept, video in zip(names, self.kept, self.videos, strict=True)
         ]
         said += [f"{name}: {video.note}" for name, video in zip(names, self.videos, strict=True) if video.note]
+        if self._target_start_s:
+            said.append(f"the target begins at {self._target_start_s:g} s of the reference")
         other = names[1 - self._slower]
         return [*said, f"{other} frames nearest in time, at most {1000 * self._apart_s:.1f} ms off"]
 
@@ -152,7 +155,7 @@ class VideoPair(Dataset[RealClip | InputError]):
     def _kept_frames(self) -> list[KeptFrames]:
         shorter = min(video.num_frames for video in self.videos)
         return [
-            KeptFrames(kept, (video.num_frames, shorter), video.place)
+            KeptFrames(kept, [video.times_s[frame] for frame in kept], (video.num_frames, shorter), video.place)
             for video, kept in zip(self.videos, self.kept, strict=True)
         ]
 

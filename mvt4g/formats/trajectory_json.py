@@ -7,9 +7,11 @@ Ours holds one path, or the paths of named views::
 
 ``intrinsics`` (one 3x3, or one per frame, pixels) may be left out; ``image_size`` [height, width] says of which image.
 One pose is a camera that stands still; beside it may stand intrinsics of every frame, of a lens that zooms. Without a
-reference, the world is the reference camera of frame 0.
+reference, the world is the reference camera of frame 0. ``times_s`` (one a pose, of the file or of a view) says when a
+pose was taken, in seconds from the video's first frame; then poses and frames are matched by time.
 """
 
+import itertools
 import json
 import re
 from dataclasses import dataclass, replace
@@ -37,11 +39,13 @@ class Trajectory:
         world_from_cam: OpenCV axes, scene units.
         intrinsics: K, in pixels of an image of ``image_size``; None where unknown.
         image_size: (height, width) of that image.
+        times_s: When each pose was taken, seconds from the video's first frame, increasing; None where unknown.
     """
 
     world_from_cam: Float[Tensor, "t 4 4"]
     intrinsics: Float[Tensor, "t 3 3"] | None = None
     image_size: tuple[int, int] | None = None
+    times_s: tuple[float, ...] | None = None
 
     def of_length(self, num_frames: int | None) -> "Trajectory":
         """Return a path of one pose, a camera that stands still, as one of ``num_frames``; others as they are."""
@@ -105,9 +109,12 @@ def read_views(path: Path, camera: str | None = None, same_length: bool = True) 
     if not isinstance(views, dict) or TARGET_VIEW not in views or set(views) - {TARGET_VIEW, REFERENCE_VIEW}:
         raise InputError(f"{path}: got views {list(views)}, want {TARGET_VIEW!r} and perhaps {REFERENCE_VIEW!r}")
     size = _read_size(path, content.get("image_size"))
-    trajectories = {
-        name: _read_view(path, name if "views" in content else "", view, size) for name, view in views.items()
-    }
+    trajectories = {}
+    for name, view in views.items():
+        trajectory = _read_view(path, name if "views" in content else "", view, size)
+        told = view.get("times_s", content.get("times_s"))
+        times = None if told is None else _read_times(f"{path}: times_s", told, len(trajectory.world_from_cam))
+        trajectories[name] = replace(trajectory, times_s=times)
     lengths = {name: len(trajectory.world_from_cam) for name, trajectory in trajectories.items()}
     if same_length and len(set(lengths.values()) - {1}) > 1:
         raise InputError(f"{path}: got different numbers of poses {lengths}, want one number")
@@ -189,6 +196,13 @@ def _matrices(what: str, numbers: Any, rank: int) -> Float[Tensor, "t rank rank"
     if matrices.ndim != 3 or matrices.shape[1:] != (rank, rank) or not len(matrices):
         raise InputError(f"{what}: got shape {tuple(matrices.shape)}, want one {rank}x{rank} matrix per frame")
     return matrices
+
+
+def _read_times(what: str, times: Any, count: int) -> tuple[float, ...]:
+    numbers = isinstance(times, list) and all(isinstance(time, int | float) for time in times)
+    if not numbers or len(times) != count or any(after <= before for before, after in itertools.pairwise(times)):
+        raise InputError(f"{what}: got {times}, want {count} increasing numbers, one a pose")
+    return tuple(float(time) for time in times)
 
 
 def _read_size(path: Path, size: Any) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from mvt4g.geometry.path_resampling import resample_path, resampling_places
 from mvt4g.geometry.trajectories import benchmark_trajectory, preset_trajectory
 from mvt4g.types import InputError
 
-FRAMES = KeptFrames((0, 4, 8), (9,), Path("walk.mp4"))
+FRAMES = KeptFrames((0, 4, 8), (0.0, 0.5, 1.0), (9,), Path("walk.mp4"))
 PLAIN = CameraAssumption()
 
 
@@ -141,3 +141,35 @@ def test_half_of_a_motion_a_frame_is_half_the_way():
     target = CameraChoice.parse("cam01").paths(FRAMES, CameraAssumption(speed="per_frame", strength=0.5))[1]
     turned = torch.atan2(target.world_from_cam[-1, 0, 2], target.world_from_cam[-1, 2, 2])
     assert math.degrees(turned) == pytest.approx(0.5 * 2 * 20 / 80.5, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("times_s", "places"),
+    [
+        ([0.0, 0.25, 0.5, 0.75, 1.0], [0, 2, 4]),  # 4 a second
+        ([0.0, 0.5, 1.0], [0, 1, 2]),
+        ([-1.0, 0.0, 1.0], [1, 1.5, 2]),  # as many poses as frames kept, yet of other times
+        ([0.0, 0.1, 0.4, 1.0], [0, 2 + 1 / 6, 3]),
+        ([0.2, 0.8], [0, 0.5, 1]),  # ends stand for 0.3 s before and after
+    ],
+)
+def test_poses_with_times_are_matched_by_time(tmp_path, times_s, places):
+    path = preset_trajectory("zoom_in", 81)[[0, 11, 32, 43, 80]][: len(times_s)]
+    view = {"world_from_cam": path.tolist(), "intrinsics": lenses(*range(10, 10 + len(times_s))), "times_s": times_s}
+    choice = CameraChoice.parse(write(tmp_path / "a.json", target=view))
+    _, target = choice.paths(FRAMES, PLAIN)
+    torch.testing.assert_close(target.world_from_cam, resample_path(path, torch.tensor(places).double()))
+    assert target.intrinsics is not None
+    assert target.intrinsics[:, 0, 0].tolist() == pytest.approx([10 + place for place in places], rel=1e-5)
+    assert f"{len(times_s)} poses taken at the frames' times" in choice.sentence(FRAMES, PLAIN)
+
+
+def test_times_that_miss_a_frame_or_a_pose_are_named(tmp_path):
+    view = {"world_from_cam": poses("zoom_in", 3), "times_s": [0.0, 0.1, 0.2]}
+    choice = CameraChoice.parse(write(tmp_path / "a.json", target=view))
+    want = "got poses from 0.000 to 0.200 s, want them from 0.000 to 1.000 s as the frames kept of walk"
+    with pytest.raises(InputError, match=want):
+        choice.paths(FRAMES, PLAIN)
+    for wrong in ([0.0, 0.1], [0.0, 0.2, 0.1], "soon"):
+        with pytest.raises(InputError, match=r"a\.json: times_s: got .*, want 3 increasing numbers"):
+            CameraChoice.parse(write(tmp_path / "a.json", target={**view, "times_s": wrong}))
