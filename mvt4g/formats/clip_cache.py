@@ -6,6 +6,7 @@ stays float32: float16 would move a surface by 1/2000 of its depth, and a cached
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import torch
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
-from mvt4g.formats.npz import read_arrays
+from mvt4g.formats.npz import read_array_headers, read_arrays
+from mvt4g.formats.parsing.array_headers import ArrayHeader
+from mvt4g.formats.parsing.json_files import parse_json
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 _VERSION = 1
@@ -61,14 +64,24 @@ def read_clip(path: Path) -> MultiViewClip:
     Raises:
         InputError: If the file is missing, cut short, no clip file, or a field is missing or of a wrong shape or type.
     """
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, check=lambda headers: _check_layout(path, headers))
     header = _read_header(path, arrays.pop(_HEADER, None))
-    _check_layout(path, arrays)
     tensors = {name: _unpacked(name, array) for name, array in arrays.items()}
     cameras = Cameras(tensors.pop("cam_from_world"), tensors.pop("intrinsics"))
     fps = header.get("fps")
     optional: dict[str, Any] = {"caption": header.get("caption"), "fps": None if fps is None else float(fps), **tensors}
     return MultiViewClip(cameras=cameras, name=header.get("name", ""), **optional)
+
+
+def clip_size(path: Path) -> tuple[int, int]:
+    """Return how many views and frames a clip has; its numbers are not read.
+
+    Raises:
+        InputError: As ``read_clip``, but for faults of the numbers.
+    """
+    headers = read_array_headers(path)
+    _check_layout(path, headers)
+    return headers["video"].shape[0], headers["video"].shape[1]
 
 
 def _tensors(clip: MultiViewClip) -> dict[str, Tensor | None]:
@@ -96,19 +109,29 @@ def _unpacked(name: str, array: np.ndarray) -> Tensor:
 
 
 def _read_header(path: Path, header: np.ndarray | None) -> dict[str, Any]:
-    try:
-        content = json.loads(header.tobytes()) if header is not None else {}
-    except ValueError as error:
-        raise InputError(f"{path}: {_HEADER}: got no JSON ({error}), want a clip file from write_clip") from error
-    if content.get("version") != _VERSION:
-        raise InputError(f"{path}: {_HEADER}: got version {content.get('version')}, want {_VERSION}")
+    where, want = f"{path}: {_HEADER}", "a clip file from write_clip"
+    content = {} if header is None else parse_json(header.tobytes(), where, want)
+    if not isinstance(content, dict) or content.get("version") != _VERSION:
+        got = content.get("version") if isinstance(content, dict) else type(content).__name__
+        raise InputError(f"{where}: got version {got!r:.40}, want {_VERSION}")
+    fps = content.get("fps")
+    is_rate = fps is None or (isinstance(fps, int | float) and not isinstance(fps, bool) and fps > 0)
+    good = {
+        "name": isinstance(content.get("name", ""), str),
+        "caption": isinstance(content.get("caption"), str | None),
+        "fps": is_rate,
+    }
+    for key, is_good in good.items():
+        if not is_good:
+            raise InputError(f"{where}: {key}: got {content[key]!r:.60}, want what write_clip writes")
     return content
 
 
-def _check_layout(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    missing, unknown = set(_REQUIRED) - set(arrays), set(arrays) - set(_LAYOUT)
+def _check_layout(path: Path, arrays: Mapping[str, ArrayHeader]) -> None:
+    missing, unknown = set(_REQUIRED) - set(arrays), set(arrays) - {*_LAYOUT, _HEADER}
     if missing or unknown:
-        raise InputError(f"{path}: got fields {sorted(arrays)}, want {list(_REQUIRED)} and no others than {[*_LAYOUT]}")
+        got = sorted(set(arrays) - {_HEADER})
+        raise InputError(f"{path}: got fields {got}, want {list(_REQUIRED)} and no others than {[*_LAYOUT]}")
     sizes: dict[str, int] = {}
     for name, (axes, kind) in _LAYOUT.items():
         if name not in arrays:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mvt4g.formats.parsing.json_files import read_json
 from mvt4g.types import InputError
 
 HEADER = "clip.json"
@@ -70,12 +71,7 @@ def read_header(folder: Path) -> ClipHeader:
             the folder are refused.
     """
     path = folder / HEADER
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file, want a clip folder with one") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}), want a clip's header") from error
+    content = read_json(path, "the header of a clip folder")
     if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
         got = (content.get("format"), content.get("version")) if isinstance(content, dict) else type(content).__name__
         raise InputError(f"{path}: format, version: got {got}, want {(FORMAT, VERSION)}")

@@ -1,5 +1,7 @@
 """Image files: folders of frames, and masks of object ids."""
 
+import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +13,17 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from mvt4g.formats.frame_numbers import check_numbers, natural_key
+from mvt4g.formats.parsing.files import check_regular
+from mvt4g.formats.parsing.limits import file_limits, size_text, too_large
 from mvt4g.types import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 VOID = -1
 """Id of mask pixels that belong to nothing on purpose: 255 in palette masks."""
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+"""What a file may be, whatever its name says; for others Pillow runs programs (Ghostscript for EPS)."""
+_BYTES_A_PIXEL = 12
+"""Of three float32 channels."""
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
@@ -48,18 +56,26 @@ def read_images(paths: Sequence[Path]) -> Float[Tensor, "t 3 h w"]:
     """Read images of one size as RGB in [0, 1], turned upright as their EXIF says; transparency is dropped.
 
     Raises:
-        InputError: If ``paths`` is empty, a file is missing, broken or of more than 8 bits, or sizes differ.
+        InputError: If ``paths`` is empty, a file is missing, broken or of more than 8 bits, sizes differ, or all
+            together would take more memory than one file may.
     """
     if not paths:
         raise InputError("images: got an empty list of files, want at least one")
-    frames: list[np.ndarray] = []
-    for path in paths:
-        pixels = np.asarray(_upright_rgb(path))
-        if frames and pixels.shape != frames[0].shape:
-            size, first = _size(pixels), _size(frames[0])
-            raise InputError(f"{path}: got a frame of {size}, want {first} as {paths[0].name} before it")
-        frames.append(pixels)
-    return rearrange(torch.from_numpy(np.stack(frames)), "t h w c -> t c h w").float().div_(255)
+    first = np.asarray(_upright_rgb(paths[0]))
+    height, width, _ = first.shape
+    limits, total = file_limits(), len(paths) * height * width * _BYTES_A_PIXEL
+    if total > limits.memory:
+        got = f"{len(paths)} frames of {width}x{height}, {size_text(total)},"
+        raise too_large(str(paths[0].parent), got, size_text(limits.memory))
+    frames = torch.empty(len(paths), 3, height, width)
+    for index, path in enumerate(paths):
+        pixels = np.asarray(_upright_rgb(path)) if index else first
+        if pixels.shape != first.shape:
+            raise InputError(
+                f"{path}: got a frame of {_size(pixels)}, want {_size(first)} as {paths[0].name} before it"
+            )
+        frames[index] = rearrange(torch.from_numpy(pixels.copy()), "h w c -> c h w").float().div_(255)
+    return frames
 
 
 def read_mask(path: Path) -> Int[Tensor, "h w"]:
@@ -70,7 +86,7 @@ def read_mask(path: Path) -> Int[Tensor, "h w"]:
     Raises:
         InputError: If the file is missing, broken, or neither a palette mask nor one of these grey ones.
     """
-    image = _loaded(path)
+    image = load_image(path)
     if image.mode == "P":
         ids = np.asarray(image).astype(np.int64)
         return torch.from_numpy(np.where(ids == 255, VOID, ids))
@@ -92,25 +108,50 @@ def read_mask(path: Path) -> Int[Tensor, "h w"]:
 
 
 def _upright_rgb(path: Path) -> Image.Image:
-    image = _loaded(path)
+    image = load_image(path)
     if image.mode not in _EIGHT_BIT_MODES:
         raise InputError(f"{path}: got pixels of mode {image.mode}, want 8 bits a channel")
-    return ImageOps.exif_transpose(image).convert("RGB")
-
-
-def _loaded(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want an image")
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({_first_line(error)}), want a whole one") from error
+        return ImageOps.exif_transpose(image).convert("RGB")
+    except Exception as error:  # what Pillow stumbles over in a damaged EXIF is of a dozen kinds
+        raise InputError(f"{path}: cannot be turned upright ({_first_line(error)}), want whole EXIF or none") from error
+
+
+def load_image(source: Path | bytes, where: str = "") -> Image.Image:
+    """Decode a JPEG, PNG, WebP, BMP or TIFF, told by its content; its size is checked before its pixels are read.
+
+    Args:
+        source: The file, or its content.
+        where: Of content: where it was found, for messages.
+
+    Raises:
+        InputError: If it is missing, broken, of another kind, or has more pixels than one image may.
+    """
+    if isinstance(source, Path):
+        check_regular(source, "an image")
+        where = str(source)
+    most = file_limits().image_pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of a size that our limit may allow, and of odd metadata
+            pillows, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours stands in for Pillow's own limit
+            try:
+                image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
+            finally:
+                Image.MAX_IMAGE_PIXELS = pillows
+            with image:
+                if image.width * image.height > most:
+                    raise too_large(where, f"an image of {image.width}x{image.height}", f"{most:,} pixels")
+                image.load()
+                return image
+    except InputError:
+        raise
+    except Exception as error:  # of a damaged file Pillow raises a dozen kinds
+        raise InputError(f"{where}: cannot be read as an image ({_first_line(error)}), want a whole one") from error
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
 def _size(pixels: np.ndarray) -> str:

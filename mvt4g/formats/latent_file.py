@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.parsing.files import check_regular
+from mvt4g.formats.parsing.json_files import parse_json
 from mvt4g.types import Cameras, InputError, LatentClip
 
 FILE = "latents.safetensors"
@@ -140,8 +142,7 @@ def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
 
 
 def _opened(path: Path) -> Any:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want one from mvt4g precompute")
+    check_regular(path, "one from mvt4g precompute")
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
@@ -154,12 +155,11 @@ def _opened(path: Path) -> Any:
 
 def _load(path: Path, views: Sequence[int] | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with _opened(path) as file:
-        try:
-            header = json.loads((file.metadata() or {})[_HEADER])
-        except (KeyError, ValueError) as error:
-            raise InputError(
-                f"{path}: got no header of ours, want what mvt4g precompute or encode-prompts wrote"
-            ) from error
+        told = (file.metadata() or {}).get(_HEADER)
+        want = "what mvt4g precompute or encode-prompts wrote"
+        if told is None:
+            raise InputError(f"{path}: got no header of ours, want {want}")
+        header = parse_json(told, f"{path}: header", want)
         if not isinstance(header, dict) or header.get("version") != _VERSION:
             raise InputError(f"{path}: got version {header!r:.60}, want {_VERSION}")
         tensors = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.checksums import sha256_of
+from mvt4g.formats.parsing.json_files import read_json
 from mvt4g.types import InputError
 
 MANIFEST = "manifest.json"
@@ -50,10 +51,7 @@ def read_manifest(root: Path) -> Manifest:
         InputError: If there is none, it is of another kind, or it names a file outside the folder.
     """
     path = root / MANIFEST
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}), want a manifest of clips") from error
+    content = read_json(path, "a manifest of clips")
     if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
         raise InputError(f"{path}: format, version: got others than {(FORMAT, VERSION)}, want a manifest of clips")
     made_by, splits, clips = (content.get(key) for key in ("made_by", "splits", "clips"))

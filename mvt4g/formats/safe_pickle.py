@@ -4,32 +4,35 @@ A pickle is a program: it may name any function and have it called. Here it may 
 scalars, and even these are rebuilt by code of ours rather than by NumPy's ``__setstate__``, which trusts its input.
 """
 
-import ast
 import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from mvt4g.formats.parsing.array_headers import BROKEN, read_array_header
+from mvt4g.formats.parsing.files import check_regular
+from mvt4g.formats.parsing.limits import file_limits, size_text, too_large
 from mvt4g.types import InputError
 
 _KINDS = "biufcSUO"
 _WANT = "want arrays, numbers, text, lists and dicts alone"
-_BROKEN = (
-    pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError, ImportError,
-    MemoryError, OverflowError, RecursionError,
-)  # fmt: skip
-_MAX_HEADER = 10_000
+_BROKEN = (*BROKEN, pickle.UnpicklingError, ImportError)
+_MEMO_WRITES = ("PUT", "BINPUT", "LONG_BINPUT")
+_STEP_BYTES = 100
+"""Memory that a step of a pickle may take beside the text or bytes that it brings."""
 
 
 def read_pickle(path: Path) -> Any:
     """Read a pickle of arrays, numbers, text, lists, tuples and dicts.
 
     Raises:
-        InputError: If the file is missing or broken, or names anything else; it is named, and nothing of it is run.
+        InputError: If the file is missing, broken or too large, or names anything else; it is named, and nothing of it
+            is run.
     """
-    with _opened(path) as file:
+    with _opened(path, "a pickle of arrays") as file:
         return _load(path, file)
 
 
@@ -39,10 +42,14 @@ def read_npy(path: Path) -> Any:
     Raises:
         InputError: As ``read_pickle``.
     """
-    with _opened(path) as file:
+    with _opened(path, "an .npy") as file:
         if not _holds_objects(path, file):
             file.seek(0)
             try:
+                header = read_array_header(file)
+                if (left := path.stat().st_size - file.tell()) != header.nbytes:
+                    raise ValueError(f"{left} bytes for {header.dtype} of shape {header.shape}")
+                file.seek(0)
                 return np.lib.format.read_array(file, allow_pickle=False)
             except _BROKEN as error:
                 raise _broken(path, "a whole .npy", error) from error
@@ -52,27 +59,31 @@ def read_npy(path: Path) -> Any:
     return array.item() if array.ndim == 0 else array
 
 
-def _opened(path: Path) -> BinaryIO:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    return path.open("rb")
+def _opened(path: Path, want: str) -> BinaryIO:
+    length, most = check_regular(path, want), file_limits().stored
+    if length > most:
+        raise too_large(str(path), f"a file of {size_text(length)}", size_text(most))
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), want {want}") from error
 
 
 def _holds_objects(path: Path, file: BinaryIO) -> bool:
     """Read the header of an ``.npy`` and say whether a pickle follows."""
     try:
-        major, _ = np.lib.format.read_magic(file)
-        length = int.from_bytes(file.read(2 if major == 1 else 4), "little")
-        if length > _MAX_HEADER:
-            raise ValueError(f"a header of {length} bytes")
-        header = ast.literal_eval(file.read(length).decode("latin1"))
-        return "O" in str(header["descr"])
-    except (*_BROKEN, SyntaxError) as error:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return bool(read(file)[2].hasobject)
+    except _BROKEN as error:
         raise _broken(path, "a whole .npy", error) from error
 
 
 def _load(path: Path, file: BinaryIO) -> Any:
     try:
+        start = file.tell()
+        _check_steps(path, file)
+        file.seek(start)
         return _plain(_Reader(file, path).load(), {})
     except InputError:
         raise
@@ -80,10 +91,23 @@ def _load(path: Path, file: BinaryIO) -> Any:
         raise _broken(path, "a whole pickle", error) from error
 
 
+def _check_steps(path: Path, file: BinaryIO) -> None:
+    """Look through a pickle's steps without carrying them out.
+
+    The unpickler makes a table as long as the largest number under which something is to be remembered: ten bytes of a
+    pickle could ask for gigabytes. Honest picklers count these numbers up from 0.
+    """
+    most, steps = file_limits().stored // _STEP_BYTES, 0
+    for steps, (step, argument, _) in enumerate(pickletools.genops(file)):
+        if step.name in _MEMO_WRITES and argument > steps:
+            raise ValueError(f"remembers something as number {argument} at step {steps}")
+        if steps > most:
+            raise too_large(str(path), "a pickle of more steps", str(most))
+
+
 def _broken(path: Path, want: str, error: BaseException) -> InputError:
-    return InputError(
-        f"{path}: cannot be read ({str(error).partition(chr(10))[0] or type(error).__name__}), want {want}"
-    )
+    reason = str(error).partition(chr(10))[0][:200] or type(error).__name__
+    return InputError(f"{path}: cannot be read ({reason}), want {want}")
 
 
 class _Reader(pickle.Unpickler):

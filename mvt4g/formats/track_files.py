@@ -1,6 +1,5 @@
 """Point tracks and query points in files."""
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.npz import read_arrays
+from mvt4g.formats.parsing.json_files import read_json, read_json_object
+from mvt4g.formats.parsing.rows import read_table
 from mvt4g.types import InputError
 
 _QUERY_COLUMNS = ("view", "frame", "x", "y")
@@ -26,6 +27,7 @@ CONVENTIONS = {
     "views": "0 = reference, 1 = target; frame t of all views is one moment",
 }
 """What the fields mean, kept in every file."""
+_JSON_TYPES = {"visible": np.bool_, "image_size": np.int64}
 _PIXEL_DIGITS, _SHARE_DIGITS = 4, 6
 """Decimals of positions and of confidences in JSON."""
 
@@ -113,49 +115,53 @@ def _as_json(arrays: Mapping[str, np.ndarray], image_size: tuple[int, int]) -> d
 
 
 def _json_arrays(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want tracks")
-    try:
-        content = json.loads(path.read_text())
-        if not isinstance(content, Mapping):
-            raise ValueError(f"a {type(content).__name__}")
-        known = {
-            name: content[name]
-            for name in ("tracks", "visible", "queries", "image_size", "confidence")
-            if name in content
-        }
-        types = {"visible": np.bool_, "image_size": np.int64}
-        arrays: dict[str, np.ndarray] = {
-            name: np.array(value, types.get(name, np.float64)) for name, value in known.items()
-        }
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}), want tracks") from error
+    content = read_json_object(path, "tracks")
+    arrays: dict[str, np.ndarray] = {}
+    for name in ("tracks", "visible", "queries", "image_size", "confidence"):
+        if name in content:
+            arrays[name] = _json_array(f"{path}: {name}", content[name], _JSON_TYPES.get(name, np.float64))
     for name, length in (("tracks", 2), ("queries", 4)):
         if name in arrays and not arrays[name].size:  # lists of no point do not show the last axis
             arrays[name] = arrays[name].reshape(*arrays[name].shape, length)
     return arrays
 
 
+def _json_array(where: str, value: Any, kind: type) -> np.ndarray:
+    """Return lists as an array, null as NaN; what would have to be turned into another kind of value is refused.
+
+    Raises:
+        InputError: If the lists are ragged or hold something else.
+    """
+    try:
+        found = np.array(value)
+        if found.dtype == object:  # with null, which stands for a number that is not finite
+            found = np.array(value, np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{where}: got no table of one kind of values ({error}), want an array") from error
+    wanted = {np.bool_: "b", np.int64: "i", np.float64: "fi"}[kind]
+    if found.size and found.dtype.kind not in wanted:
+        raise InputError(f"{where}: got entries of type {found.dtype}, want {np.dtype(kind)}")
+    return found.astype(kind)
+
+
 def read_queries(path: Path) -> Float[Tensor, "q 4"]:
     """Read query points (view, frame, x, y) in pixels, centres at i + 0.5.
 
     Args:
-        path: ``.csv`` with a header, ``.json`` (a list of lists, or that under "queries") or ``.npz`` ("queries"). Rows
-            are view, frame, x, y; without the view they are of view 0.
+        path: ``.csv`` with a header (columns in any order), ``.json`` (a list of lists, or that under "queries") or
+            ``.npz`` ("queries"). Rows are view, frame, x, y; without the view they are of view 0.
 
     Raises:
         InputError: If the file is missing, broken or empty, or a query is not finite, negative or has a fraction of a
-            view or frame; the message names the query.
+            view or frame; the message names the query, and of a CSV the line.
     """
     readers = {".csv": _queries_csv, ".json": _queries_json, ".npz": _queries_npz}
     if path.suffix.lower() not in readers:
         raise InputError(f"{path}: got suffix {path.suffix!r}, want query points in one of {', '.join(readers)}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want query points")
     table = readers[path.suffix.lower()](path)
     try:
         queries = torch.tensor(table, dtype=torch.float64)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise InputError(f"{path}: got no table of numbers ({error}), want rows of frame, x, y") from error
     if queries.ndim != 2 or queries.shape[1] not in (3, 4) or not len(queries):
         raise InputError(f"{path}: got queries of shape {tuple(queries.shape)}, want rows (view,) frame, x, y")
@@ -185,29 +191,14 @@ def check_queries(
 
 
 def _queries_csv(path: Path) -> list[list[float]]:
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file, skipinitialspace=True))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}), want a header and query points") from error
-    columns = [name for name in _QUERY_COLUMNS if rows and name in rows[0]]
-    if columns[-3:] != ["frame", "x", "y"]:
-        header = list(rows[0]) if rows else "no rows"
-        raise InputError(f"{path}: got header {header}, want view,frame,x,y or frame,x,y and a query a line")
-    table = []
-    for index, row in enumerate(rows):
-        try:
-            table.append([float(row[name]) for name in columns])
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{path}: query {index}: got {list(row.values())}, want numbers") from error
-    return table
+    view, *required = _QUERY_COLUMNS
+    rows = read_table(path, required, (view,), "query")
+    columns = _QUERY_COLUMNS if view in rows[0].fields else required
+    return [[row.number(column) for column in columns] for row in rows]
 
 
 def _queries_json(path: Path) -> Any:
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}), want query points") from error
+    content = read_json(path, "query points")
     return content.get("queries") if isinstance(content, Mapping) else content
 
 

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.parsing.json_files import read_json_object
 from mvt4g.geometry.pose import check_poses, invert_pose, relative_to
 from mvt4g.types import Cameras, InputError
 
@@ -78,7 +79,7 @@ def read_recammaster_world(path: Path) -> dict[str, Float[Tensor, "t 4 4"]]:
     Raises:
         InputError: As ``read_views``.
     """
-    content = _read_json(path)
+    content = read_json_object(path, "a trajectory with world_from_cam", nan=True)
     cameras = content.get("frame0")
     if not isinstance(cameras, dict) or not cameras:
         raise InputError(f"{path}: frame0: got {type(cameras).__name__}, want a matrix for each camera")
@@ -97,7 +98,7 @@ def read_views(path: Path, camera: str | None = None, same_length: bool = True) 
         InputError: If the file is missing, no JSON, of another form or convention, or a pose holds a NaN or no
             rotation; the message names file, view and frame.
     """
-    content = _read_json(path)
+    content = read_json_object(path, "a trajectory with world_from_cam", nan=True)
     if "frame0" in content:
         return {TARGET_VIEW: _read_recammaster(path, content, camera)}
     if camera is not None:
@@ -152,18 +153,6 @@ def _to_json(cameras: Cameras) -> dict[str, Any]:
     }
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want a trajectory JSON")
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}), want a trajectory") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: got a JSON {type(content).__name__}, want an object with world_from_cam")
-    return content
-
-
 def _read_view(path: Path, name: str, view: Any, size: tuple[int, int] | None) -> Trajectory:
     prefix = f"{path}: {name}." if name else f"{path}: "
     if not isinstance(view, dict) or "world_from_cam" not in view:
@@ -189,7 +178,7 @@ def _read_view(path: Path, name: str, view: Any, size: tuple[int, int] | None) -
 def _matrices(what: str, numbers: Any, rank: int) -> Float[Tensor, "t rank rank"]:
     try:
         matrices = torch.tensor(numbers, dtype=torch.float64).float()
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise InputError(f"{what}: got no table of numbers ({error}), want {rank}x{rank} matrices") from error
     if matrices.ndim == 2:
         matrices = matrices[None]

@@ -1,6 +1,5 @@
 """Files of weights, whoever wrote them: safetensors, whole or in shards, and pickles of tensors; none is run."""
 
-import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -10,6 +9,8 @@ from typing import Any
 import torch
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.parsing.files import check_regular
+from mvt4g.formats.parsing.json_files import read_json
 from mvt4g.types import InputError
 
 INDEX_SUFFIX = ".safetensors.index.json"
@@ -32,8 +33,7 @@ def read_weights(path: Path) -> Any:
     Raises:
         InputError: Naming the file: missing, cut short, of another kind, or a pickle that names code.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file of weights")
+    check_regular(path, "a file of weights")
     if path.name.endswith(INDEX_SUFFIX):
         return _read_shards(path)
     return _read_safetensors(path) if path.suffix == ".safetensors" else read_pickle(path, mmap=True)
@@ -49,8 +49,12 @@ def read_pickle(path: Path, mmap: bool = False) -> Any:
     Raises:
         InputError: Naming the file and why it cannot be read, or the code that it names.
     """
+    check_regular(path, "a file of tensors")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
+        _check_archive(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
+        _check_storage(content)
+        return content
     except Exception as error:  # torch raises five kinds for what is no file of tensors
         if refused := _REFUSED.search(str(error)):
             raise InputError(
@@ -118,11 +122,49 @@ def first_names(names: list[str]) -> str:
     return ", ".join(names[:SHOWN_NAMES]) + more
 
 
+def _check_archive(path: Path) -> None:
+    """Refuse a checkpoint whose parts are compressed: torch writes none, and one could unpack to any size.
+
+    Raises:
+        RuntimeError: Saying which part.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.infolist():
+            if part.compress_type != zipfile.ZIP_STORED:
+                raise RuntimeError(f"the compressed part {part.filename!r:.60}")
+
+
+def _check_storage(content: Any) -> None:
+    """Refuse tensors that are larger than the numbers behind them: a few bytes could stand for any number of entries.
+
+    Raises:
+        RuntimeError: Saying how large.
+    """
+    waiting, seen = [content], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, torch.Tensor):
+            if part.layout != torch.strided or part.device.type != "cpu":
+                raise RuntimeError(f"a tensor of layout {part.layout} on {part.device.type}")
+            if part.numel() * part.element_size() > part.untyped_storage().nbytes():
+                stored = part.untyped_storage().nbytes() // part.element_size()
+                raise RuntimeError(f"a tensor of shape {tuple(part.shape)} over {stored} numbers")
+        elif isinstance(part, Mapping):
+            waiting += [*part.keys(), *part.values()]
+        elif isinstance(part, list | tuple | set):
+            waiting += part
+
+
 def _read_shards(path: Path) -> dict[str, Any]:
     try:
-        shards = json.loads(path.read_text())["weight_map"]
+        shards = read_json(path, "the index of a sharded .safetensors")["weight_map"]
         names = sorted(set(shards.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: got no weight_map, want the index of a sharded .safetensors") from error
     tensors: dict[str, Any] = {}
     for name in names:
@@ -137,11 +179,10 @@ def _read_shards(path: Path) -> dict[str, Any]:
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ModuleNotFoundError as error:
         raise InputError(f"{path}: safetensors is not installed, want `pip install safetensors`") from error
     try:
         return load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"{path}: got {error}, want a whole .safetensors file") from error
+    except Exception as error:  # SafetensorError of what is cut short, others of dtypes that torch has not
+        raise InputError(f"{path}: got {str(error)[:200]}, want a whole .safetensors file") from error

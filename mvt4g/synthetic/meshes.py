@@ -14,6 +14,8 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 from PIL import Image
 
+from mvt4g.formats.parsing.files import read_bytes
+from mvt4g.formats.parsing.limits import file_limits
 from mvt4g.types import InputError
 
 SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
@@ -134,7 +136,7 @@ def _texture(
 @contextmanager
 def _triangulated(path: Path) -> Iterator[Path]:
     """Give an OBJ whose polygons are cut into fans, since Open3D leaves out all but triangles; others as they are."""
-    lines = path.read_text(errors="replace").splitlines() if path.suffix.lower() == ".obj" else []
+    lines = _lines(path) if path.suffix.lower() == ".obj" else []
     if all(len(line.split()) <= 4 for line in lines if line.startswith("f ")):
         yield path
         return
@@ -144,7 +146,7 @@ def _triangulated(path: Path) -> Iterator[Path]:
                 (Path(folder) / beside.name).symlink_to(beside)
         cut = [part for line in lines for part in (_fan(line) if line.startswith("f ") else [line])]
         place = Path(folder) / path.name
-        place.write_text("\n".join(cut) + "\n")
+        place.write_text("\n".join(cut) + "\n", encoding="latin-1")
         yield place
 
 
@@ -155,13 +157,19 @@ def _fan(face: str) -> list[str]:
 
 def _check_references(path: Path) -> None:
     """Refuse an OBJ whose material or texture files lie outside the folder it is in."""
-    for line in path.read_text(errors="replace").splitlines():
+    for line in _lines(path):
         if line.startswith("mtllib "):
             materials = path.parent / line.split(maxsplit=1)[1].strip()
             _check_inside(materials, path.parent)
-            for entry in materials.read_text(errors="replace").splitlines() if materials.is_file() else ():
+            for entry in _lines(materials) if materials.is_file() else ():
                 if entry.strip().startswith("map_"):
                     _check_inside(materials.parent / entry.split()[-1], path.parent)
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of an OBJ or MTL, whose encoding nobody says: names come out byte for byte as they went in."""
+    content = read_bytes(path, "a mesh", file_limits().row_bytes)
+    return content.decode("latin-1").replace("\r\n", "\n").split("\n")
 
 
 def _check_inside(path: Path, root: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8, UInt64
 from numpy import ndarray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from mvt4g.formats.images import load_image
 from mvt4g.synthetic.bitmaps import pack
 from mvt4g.types import InputError
 
@@ -40,15 +41,10 @@ def read_photo(path: str, texels: int) -> UInt64[ndarray, "s s"]:
     Raises:
         InputError: If the file is missing or no image that can be read.
     """
-    try:
-        with Image.open(path) as image:
-            square = min(image.size)
-            left, top = (image.width - square) // 2, (image.height - square) // 2
-            cut = image.convert("RGB").crop((left, top, left + square, top + square))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
-        raise InputError(
-            f"{path}: got no image that can be read ({error}), want one of {', '.join(SUFFIXES)}"
-        ) from error
+    image = load_image(Path(path))
+    square = min(image.size)
+    left, top = (image.width - square) // 2, (image.height - square) // 2
+    cut = image.convert("RGB").crop((left, top, left + square, top + square))
     return _packed(cut, texels)
 
 

@@ -38,12 +38,12 @@ def test_more_columns_and_a_row_twice_are_no_matter(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", r"got header no rows, want file_name,text"),
-        ("file_name,text\n", r"got header no rows"),
-        ("file,caption\na.mp4,b\n", r"got header \['file', 'caption'\], want file_name,text"),
-        ("file_name,text\na.mp4,\n", r"row 0: got .*want a file name and a text"),
-        ("file_name,text\na.mp4,b\nc.mp4\n", r"row 1: got .*want a file name and a text"),
-        ("file_name,text\na.mp4,b\na.mp4,c\n", r"row 1: got another text of a\.mp4, want one a video"),
+        ("", r"got an empty file, want a header file_name,text"),
+        ("file_name,text\n", r"got no row below the header"),
+        ("file,caption\na.mp4,b\n", r"line 1: got header \['file', 'caption'\], want a header file_name,text"),
+        ("file_name,text\na.mp4,\n", r"line 2: got .*want a file name and a text"),
+        ("file_name,text\na.mp4,b\nc.mp4\n", r"line 3: got 1 fields, want 2"),
+        ("file_name,text\na.mp4,b\na.mp4,c\n", r"line 3: got another text of a\.mp4, want one a video"),
     ],
 )
 def test_bad_files_are_named(write, content, message):
@@ -52,8 +52,8 @@ def test_bad_files_are_named(write, content, message):
 
 
 def test_what_is_no_csv_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"none\.csv: no such file, want a CSV of file_name,text"):
+    with pytest.raises(InputError, match=r"none\.csv: no such file, want CSV with a header file_name,text"):
         read_captions(tmp_path / "none.csv")
     (tmp_path / "odd.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"odd\.csv: cannot be read as CSV"):
+    with pytest.raises(InputError, match=r"odd\.csv: got text in UTF-16, want UTF-8"):
         read_captions(tmp_path / "odd.csv")

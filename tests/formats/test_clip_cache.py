@@ -145,7 +145,7 @@ def test_one_flipped_byte_is_noticed(tmp_path: Path) -> None:
         ({"intrinsics": None}, "got fields .* want .*intrinsics"),
         ({"colour": np.zeros(3)}, "got fields .*colour"),
         ({"header": None}, "header: got version None, want 1"),
-        ({"header": np.frombuffer(b"{", np.uint8)}, "header: got no JSON"),
+        ({"header": np.frombuffer(b"{", np.uint8)}, "header: cannot be read as JSON"),
         ({"video": np.zeros((2, 3, 3, 6, 10), np.float32)}, "video: got dtype float32, want unsigned integers"),
         ({"tracks": np.zeros((2, 3, 7, 2), np.float64)}, "tracks: got dtype float64, want float32"),
         ({"visible": np.zeros((2, 3, 8), bool)}, r"visible: got shape \(2, 3, 8\), want \(v t n\)"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mvt4g.formats.clip_cache import read_clip
+from mvt4g.formats.clip_cache import clip_size, read_clip
 from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.readers.folders import DEPTH
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
@@ -35,9 +35,8 @@ def list_clips(root: Path) -> list[Path]:
 
 
 def count(clip: Path) -> tuple[int, int]:
-    """Return how many views and frames a clip has; it is read for that."""
-    num_views, num_frames = read_clip(clip).video.shape[:2]
-    return num_views, num_frames
+    """Return how many views and frames a clip has."""
+    return clip_size(clip)
 
 
 def read(clip: Path, selection: Selection = EVERYTHING) -> MultiViewClip:

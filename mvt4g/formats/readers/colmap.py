@@ -5,6 +5,8 @@ Pixel centres lie at i + 0.5, as here.
 Source: https://colmap.github.io/format.html; colmap/colmap (BSD-3), ``scripts/python/read_write_model.py``.
 """
 
+import math
+import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.formats.frame_numbers import natural_key
+from mvt4g.formats.parsing.files import read_bytes
+from mvt4g.formats.parsing.limits import file_limits
+from mvt4g.formats.parsing.rows import Line, finite_number, read_lines, whole_number
 from mvt4g.formats.readers.pose_files import FilePoses, checked, pinhole_matrices
 from mvt4g.geometry.pose import invert_pose, pose_from, rotation_from_quaternion
 from mvt4g.types import InputError
@@ -24,7 +29,9 @@ NUM_PARAMETERS = (3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12, 16, 4, 5, 3, 4, 6, 2)
 """Of COLMAP 4.2's camera models by their number."""
 PINHOLES = {0: "SIMPLE_PINHOLE", 1: "PINHOLE"}
 """f, cx, cy and fx, fy, cx, cy; all other models bend rays, so that no K describes them."""
-
+_PARAMETERS_OF = {"SIMPLE_PINHOLE": 3, "PINHOLE": 4}
+"""Of the models that a K is made of; others are told from them by name alone."""
+_POINT_WORD = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.ASCII | re.IGNORECASE)
 
 UNIT_TOLERANCE = 1e-2
 """Deviation of a quaternion's length from 1, which the reader removes."""
@@ -112,14 +119,16 @@ def _intrinsics(path: Path, cameras: Sequence[_Camera | None]) -> Float[Tensor, 
     return pinhole_matrices(str(path), rows)
 
 
-def _read(path: Path, binary: Callable[[bytes], list[Any]], text: Callable[[str], list[Any]]) -> list[Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want a COLMAP model (images and cameras, .bin or .txt)")
+def _read(path: Path, binary: Callable[[bytes], list[Any]], text: Callable[[Sequence[Line]], list[Any]]) -> list[Any]:
+    want = "a COLMAP model (images and cameras, .bin or .txt)"
+    if path.suffix != ".bin":
+        return text(read_lines(path, want))
+    content = read_bytes(path, want, file_limits().json_bytes)
     try:
-        return binary(path.read_bytes()) if path.suffix == ".bin" else text(path.read_text())
+        return binary(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (struct.error, ValueError) as error:
+    except (struct.error, ValueError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read ({error}), want a whole COLMAP file") from error
 
 
@@ -135,7 +144,13 @@ def _images_binary(content: bytes) -> list[_Image]:
         if place > len(content):
             raise InputError(f"{name}: got {len(content)} bytes, want at least {place}")
         images.append(_Image(name, camera, tuple(pose[:4]), tuple(pose[4:])))
+    _check_end(content, place)
     return images
+
+
+def _check_end(content: bytes, place: int) -> None:
+    if place != len(content):
+        raise InputError(f"got {len(content) - place} bytes after the last entry that it counts, want none")
 
 
 def _cameras_binary(content: bytes) -> list[tuple[int, _Camera]]:
@@ -148,37 +163,81 @@ def _cameras_binary(content: bytes) -> list[tuple[int, _Camera]]:
         parameters = struct.unpack_from(f"<{NUM_PARAMETERS[model]}d", content, place + 24)
         cameras.append((number, _Camera(PINHOLES.get(model, "bent"), (height, width), parameters)))
         place += 24 + 8 * NUM_PARAMETERS[model]
+    _check_end(content, place)
     return cameras
 
 
-def _images_text(content: str) -> list[_Image]:
-    """Read two lines an image, the second (its points, which may be empty) unread."""
-    lines = [(number, line) for number, line in enumerate(content.split("\n"), 1) if not line.startswith("#")]
-    images = []
-    for number, line in lines[::2]:
-        if not line.strip():
+def _images_text(lines: Sequence[Line]) -> list[_Image]:
+    """Read two lines an image, the second (its points, which may be empty) checked but not kept.
+
+    An editor that takes out empty lines would make every other image pass for the points of the one before: the second
+    line must be empty or points, and a count in COLMAP's own head must be right.
+    """
+    content = [line for line in lines if not line.text.startswith("#")]
+    images: list[_Image] = []
+    place = 0
+    while place < len(content):
+        line = content[place]
+        if not line.text.strip():
+            place += 1  # between images, an empty line means nothing
             continue
-        words = line.split(maxsplit=9)
-        try:
-            pose = [float(word) for word in words[1:8]]
-            images.append(_Image(words[9].strip(), int(words[8]), tuple(pose[:4]), tuple(pose[4:])))
-        except (ValueError, IndexError) as error:
+        images.append(_image_of(line))
+        if place + 1 < len(content) and not _is_points(content[place + 1].text):
+            after = content[place + 1]
             raise InputError(
-                f"line {number}: got {line[:60]!r}, want IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME"
-            ) from error
+                f"{after.where}: got {after.text[:60]!r}, want the points of the image above it (X Y POINT3D_ID) or "
+                "an empty line"
+            )
+        place += 2
+    _check_count(lines, "images", len(images))
     return images
 
 
-def _cameras_text(content: str) -> list[tuple[int, _Camera]]:
-    cameras = []
-    for number, line in enumerate(content.split("\n"), 1):
-        words = line.split()
-        if not words or line.startswith("#"):
+def _image_of(line: Line) -> _Image:
+    words = line.text.split(maxsplit=9)
+    if len(words) < 10:
+        raise InputError(f"{line.where}: got {line.text[:60]!r}, want IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME")
+    whole_number(words[0], f"{line.where}: IMAGE_ID")
+    names = ("QW", "QX", "QY", "QZ", "TX", "TY", "TZ")
+    pose = []
+    for name, word in zip(names, words[1:8], strict=True):
+        is_nan = word.lower() in ("nan", "-nan")  # of an image that got no pose
+        pose.append(math.nan if is_nan else finite_number(word, f"{line.where}: {name}"))
+    camera = whole_number(words[8], f"{line.where}: CAMERA_ID")
+    return _Image(words[9].strip(), camera, tuple(pose[:4]), tuple(pose[4:]))
+
+
+def _is_points(text: str) -> bool:
+    words = text.split()
+    return len(words) % 3 == 0 and all(_POINT_WORD.fullmatch(word) for word in words)
+
+
+def _check_count(lines: Sequence[Line], noun: str, found: int) -> None:
+    """Hold what was read against the count that COLMAP writes above: "# Number of images: 12, mean ..."."""
+    for line in lines:
+        told = re.match(rf"#\s*Number of {noun}:\s*(\d+)", line.text)
+        if told is not None and int(told[1]) != found:
+            raise InputError(f"{line.where}: got {found} {noun} below it, want {told[1]} as it says")
+
+
+def _cameras_text(lines: Sequence[Line]) -> list[tuple[int, _Camera]]:
+    cameras: dict[int, _Camera] = {}
+    for line in lines:
+        words = line.text.split()
+        if not words or line.text.startswith("#"):
             continue
-        try:
-            size = (int(words[3]), int(words[2]))
-            camera = _Camera(words[1], size, tuple(float(word) for word in words[4:]))
-            cameras.append((int(words[0]), camera))
-        except (ValueError, IndexError) as error:
-            raise InputError(f"line {number}: got {line[:60]!r}, want CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]") from error
-    return cameras
+        if len(words) < 4:
+            raise InputError(f"{line.where}: got {line.text[:60]!r}, want CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]")
+        number, width, height = (
+            whole_number(words[column], f"{line.where}: {name}")
+            for column, name in ((0, "CAMERA_ID"), (2, "WIDTH"), (3, "HEIGHT"))
+        )
+        parameters = tuple(finite_number(word, f"{line.where}: PARAMS") for word in words[4:])
+        want = _PARAMETERS_OF.get(words[1], len(parameters))
+        if len(parameters) != want:
+            raise InputError(f"{line.where}: got {len(parameters)} parameters, want {want} of a {words[1]}")
+        if number in cameras:
+            raise InputError(f"{line.where}: got camera {number} again, want each once")
+        cameras[number] = _Camera(words[1], (height, width), parameters)
+    _check_count(lines, "cameras", len(cameras))
+    return list(cameras.items())

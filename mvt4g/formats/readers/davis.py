@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.images import frame_paths
+from mvt4g.formats.parsing.rows import read_lines
 from mvt4g.types import InputError
 
 _RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
@@ -78,9 +79,20 @@ def _expand(root: Path, resolution: str, name: str, there: Sequence[str]) -> lis
 
 
 def _sequences_of_set(path: Path) -> list[str]:
-    """Read a set: a line is a name, or (2016) an image's path, whose folder is the name."""
-    first_words = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
-    return list(dict.fromkeys(Path(word).parent.name if "/" in word else word for word in first_words))
+    """Read a set: a line is a name, or (2016) paths of image and mask and flags, and the image's folder is the name.
+
+    Raises:
+        InputError: Naming file and line: several words that are no paths. Part of a name would pass for all of it.
+    """
+    names: list[str] = []
+    for line in read_lines(path, "a set of DAVIS: a name a line"):
+        words = line.text.split()
+        if not words:
+            continue
+        if len(words) > 1 and "/" not in words[0]:
+            raise InputError(f"{line.where}: got {line.text[:60]!r}, want one name, or the paths of image and mask")
+        names.append(Path(words[0]).parent.name if "/" in words[0] else words[0])
+    return list(dict.fromkeys(names))
 
 
 def _sequence(root: Path, resolution: str, name: str) -> DavisSequence:

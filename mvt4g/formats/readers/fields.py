@@ -1,12 +1,12 @@
 """Fields of foreign files, checked as they are read: every fault names file and field."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from mvt4g.formats.parsing import json_files
 from mvt4g.types import InputError
 
 _KINDS = {"number": "fiu", "whole": "iu", "bool": "b"}
@@ -14,20 +14,12 @@ Kind = Literal["number", "whole", "bool"]
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file whose top is an object.
+    """Read a data set's JSON file whose top is an object; NaN in fields that nobody looks at is let pass.
 
     Raises:
         InputError: If it is missing, no JSON or something else.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want JSON")
-    try:
-        content = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: got a JSON {type(content).__name__}, want an object")
-    return content
+    return json_files.read_json_object(path, "a data set's fields", nan=True)
 
 
 def field(what: str, content: Any, name: str) -> Any:

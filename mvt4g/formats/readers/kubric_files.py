@@ -16,10 +16,9 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from PIL import Image
 from torch import Tensor
 
-from mvt4g.formats.images import read_mask
+from mvt4g.formats.images import load_image, read_mask
 from mvt4g.formats.readers.fields import array, field, finite
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.pose import invert_pose, pose_from, rotation_from_quaternion
@@ -162,13 +161,8 @@ def _per_frame(what: str, value: Any, num_frames: int) -> Float[ndarray, " t"]:
 
 
 def _read_distance(path: Path, image_size: tuple[int, int]) -> Float[Tensor, "h w"]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, want a TIFF of distances")
-    try:
-        with Image.open(path) as image:
-            mode, values = image.mode, np.array(image)
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({str(error).partition(chr(10))[0]})") from error
+    image = load_image(path)
+    mode, values = image.mode, np.array(image)
     if mode != "F" or values.shape != image_size:
         got = f"mode {mode} and shape {values.shape}"
         raise InputError(f"{path}: got an image of {got}, want one float32 channel of {_size(image_size)}")

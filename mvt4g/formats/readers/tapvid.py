@@ -13,7 +13,6 @@ A pickle can only be read whole: listing its clips reads it, and the last one re
 Source: google-deepmind/tapnet (Apache-2.0), ``tapnet/tapvid/evaluation_datasets.py``, ``tapnet/tapvid/README.md``.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,10 +22,10 @@ import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
-from PIL import Image
 from torch import Tensor
 
 from mvt4g.formats.frame_numbers import natural_key
+from mvt4g.formats.images import load_image
 from mvt4g.formats.readers.fields import field, member
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.formats.readers.track_fields import track_fields, unknown_cameras
@@ -208,8 +207,4 @@ def _decoded(what: str, picture: Any) -> np.ndarray:
             return np.asarray(picture)
         except ValueError as error:
             raise InputError(f"{what}: got a frame of ragged lists, want uint8 (h, w, 3)") from error
-    try:
-        with Image.open(io.BytesIO(picture)) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{what}: got a frame that is no whole JPEG ({str(error).partition(chr(10))[0]})") from error
+    return np.array(load_image(picture, what).convert("RGB"))

@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -22,9 +21,10 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from mvt4g.formats.npz import read_arrays
+from mvt4g.formats.parsing.files import check_regular
 from mvt4g.metrics.providers.musiq_patches import PatchRule, multiscale_patches
 from mvt4g.metrics.providers.weights import check_sha256, load_strict, read_state_dict
-from mvt4g.types import InputError
 
 
 @dataclass(frozen=True)
@@ -233,15 +233,10 @@ NPZ_NAMES = (
 
 def _read_npz(path: Path, sha256: str | None) -> dict[str, Tensor]:
     """Read google's file: the weights below ``opt/target``, renamed and turned to torch's layout."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file of weights")
+    check_regular(path, "an .npz of weights")
     if sha256 is not None:
         check_sha256(path, sha256)
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files if name.startswith(NPZ_ROOT)}
-    except (BadZipFile, ValueError, OSError) as error:
-        raise InputError(f"{path}: got {error}, want an .npz of arrays") from error
+    found = read_arrays(path, lambda name: name.startswith(NPZ_ROOT))
     state_dict = {}
     for name, array in found.items():
         renamed = name.removeprefix(NPZ_ROOT)

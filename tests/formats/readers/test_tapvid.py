@@ -123,7 +123,7 @@ def _spoilt(clip, **changes):
         ({"points": np.full((128, 3, 2), np.nan)}, "goat: points: got no finite position for point"),
         ({"points": np.zeros((0, 3, 2)), "occluded": np.zeros((0, 3), bool)}, "goat: points: got no point"),
         ({"occluded": np.zeros((128, 3))}, "goat: occluded: got entries of type float64"),
-        ({"video": [b"no JPEG"] * 3}, "goat: video: got a frame that is no whole JPEG"),
+        ({"video": [b"no JPEG"] * 3}, "goat: video: cannot be read as an image"),
         ({"video": np.zeros((3, 36, 48), np.uint8)}, "goat: video: got frames of uint8 and shapes"),
         ({"video": np.zeros((3, 36, 48, 3))}, "goat: video: got frames of float64"),
     ],
