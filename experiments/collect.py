@@ -26,12 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from experiments.launch import is_finished
 from experiments.plots import dot_plot
+from experiments.run_files import read_metrics, read_times
 from experiments.sweep_file import Run, SweepFile
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.types import InputError
 
 BETTER = ("higher", "lower", "neither")
@@ -158,7 +158,7 @@ def run_metrics(run: Run) -> dict[str, float]:
     for step in run.steps:
         if step.verb == "test":
             prefix = "" if step.folder == run.folder else f"{step.name}/"
-            read = json.loads((step.folder / "test" / "metrics.json").read_text())
+            read = read_metrics(step.folder / "test" / "metrics.json")
             found |= {prefix + key: math.nan if value is None else value for key, value in read.items()}
     return {**{tag: curve[-1][1] for tag, curve in curves(run).items()}, **found}
 
@@ -217,8 +217,8 @@ def _why_missing(results: Results, score: Score) -> list[str]:
 
 def cpu_minutes(results: Results) -> float:
     """Return the processor time that the runs took, in minutes, as far as it was kept."""
-    times = [json.loads(path.read_text()) for run in results.runs if (path := run.folder / "times.json").exists()]
-    return sum(step["cpu_s"] for run in times for step in run.values()) / 60
+    paths = [path for run in results.runs if (path := run.folder / "times.json").exists()]
+    return sum(step.get("cpu_s", 0.0) for path in paths for step in read_times(path).values()) / 60
 
 
 def write_csv(path: Path, results: Results) -> None:
@@ -242,7 +242,7 @@ def used_options(run: Run, options: Sequence[str]) -> dict[str, str | int | floa
     """
     first = next((step for step in run.steps if step.verb), run.steps[0])
     path = first.folder / "config.yaml" if first.verb == "fit" else first.folder / first.verb / "config.yaml"
-    kept = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = read_yaml(path, "the configuration of a run") if path.is_file() else {}
     return {
         option: _text(run.options[option]) if option in run.options else _text(_entry(kept, option))
         for option in options

@@ -16,8 +16,10 @@ from typing import Any, Protocol, TextIO
 
 import yaml
 
+from experiments.run_files import read_times
 from experiments.sweep_file import Run, Step, filled
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.types import InputError
 
 RECORD, LOG, TIMES = "run.yaml", "log.txt", "times.json"
@@ -80,7 +82,7 @@ def is_finished(run: Run) -> bool:
 
 def record(run: Run) -> dict[str, Any]:
     """Return what is kept of a run: what it is called, and the options and configurations of its steps."""
-    configs = {config: yaml.safe_load(Path(config).read_text()) for step in run.steps for config in step.configs}
+    configs = {config: read_yaml(Path(config), "a configuration") for step in run.steps for config in step.configs}
     steps = {
         step.name: {
             "program": list(step.program),
@@ -104,7 +106,9 @@ def check_record(run: Run) -> None:
         return  # what failed before it did anything can be mended and run anew
     from mvt4g.callbacks.run_record import flat_items
 
-    found, wanted = yaml.safe_load(path.read_text()), record(run)
+    found, wanted = read_yaml(path, "the record of a run"), record(run)
+    if not isinstance(found, dict) or not isinstance(found.get("steps"), dict):
+        raise InputError(f"{path}: got no steps, want the record of a run")
     common = found["steps"].keys() & wanted["steps"].keys()
     before, now = (
         {
@@ -298,7 +302,7 @@ _AT_WORK: dict[int, subprocess.Popen[bytes]] = {}
 
 def _add_times(run: Run, step: Step, times: Mapping[str, float]) -> None:
     path = run.folder / TIMES
-    known = json.loads(path.read_text()) if path.exists() else {}
+    known = read_times(path) if path.exists() else {}
     before = known.get(step.name, {})
     known[step.name] = {key: round(before.get(key, 0) + value, 1) for key, value in times.items()}
     with appearing(path) as temporary:

@@ -66,7 +66,7 @@ def page(results: Results) -> str:
             *_pictures(results, pattern),
             "</div>",
         ]
-    parts += ["<h2>What was run</h2>", f"<pre>{html.escape(results.sweep.path.read_text())}</pre>"]
+    parts += ["<h2>What was run</h2>", f"<pre>{html.escape(results.sweep.text)}</pre>"]
     body = "\n".join(parts)
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'

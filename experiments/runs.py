@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from experiments import run_files
 from mvt4g.callbacks.checkpoints import last_checkpoint
 from mvt4g.callbacks.run_record import fit_marker
+from mvt4g.formats.parsing.yaml_files import read_yaml
 
 Metrics = dict[str, float | None]
 
@@ -41,12 +41,12 @@ def predict(config: str, run: Path, checkpoint: Path, *flags: str) -> None:
 
 def read_metrics(run: Path) -> Metrics:
     """Return a finished test's metrics."""
-    return json.loads((run / "test" / "metrics.json").read_text())
+    return run_files.read_metrics(run / "test" / "metrics.json")
 
 
 def recipe_hash(run: Path) -> str:
     """Return a hash of all that decides what a test measures: data, seeds, and the evaluation spec."""
-    config = yaml.safe_load((run / "test" / "config.yaml").read_text())
+    config = read_yaml(run / "test" / "config.yaml", "the configuration of a test")
     data = {
         key: value
         for key, value in config["data"]["init_args"].items()

@@ -27,6 +27,9 @@ from typing import Any
 
 import yaml
 
+from mvt4g.formats.parsing.files import read_text
+from mvt4g.formats.parsing.limits import file_limits
+from mvt4g.formats.parsing.yaml_files import parse_yaml_nodes
 from mvt4g.types import InputError
 
 KEYS = ("folder", "configs", "seeds", "seed_options", "set", "variants", "grid", "commands", "table")
@@ -103,19 +106,14 @@ class SweepFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.text = read_text(path, "a sweep file", file_limits().yaml_bytes)
         try:
-            text = path.read_text(encoding="utf-8")
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            node, content = parse_yaml_nodes(self.text, str(path), "a sweep file")
             self.lines = dict(_lines(node, ()))
-            content = yaml.safe_load(text)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}), want a sweep file") from error
+        except InputError as error:
+            raise InputError(re.sub(r": line (\d+): ", r":\1: ", str(error), count=1)) from error
         except _KeyError as error:
             raise InputError(f"{path}:{error.line}: {error}") from error
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = 1 if mark is None else mark.line + 1
-            raise InputError(f"{path}:{line}: {getattr(error, 'problem', error)}, want YAML") from error
         if not isinstance(content, dict):
             raise InputError(f"{path}:1: got {type(content).__name__}, want entries {', '.join(KEYS)}")
         for key in content.keys() - set(KEYS):

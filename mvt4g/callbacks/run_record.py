@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mvt4g.callbacks.checkpoints import last_checkpoint, say
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.parsing.yaml_files import parse_yaml, read_yaml
 from mvt4g.types import InputError
 
 
@@ -46,12 +46,12 @@ class RunRecord(Callback):
         path = self.run / "config.yaml"
         if self.command != "fit" or not path.exists():
             return
-        wanted = dict(flat_items(yaml.safe_load(self.config)))
+        wanted = dict(flat_items(parse_yaml(self.config, "config", "options")))
         if not wanted.get("ckpt_path"):
             raise InputError(
                 f"--run: {path} holds a fit already; want --ckpt_path last to resume it, or another folder"
             )
-        found = dict(flat_items(yaml.safe_load(path.read_text(encoding="utf-8"))))
+        found = dict(flat_items(read_yaml(path, "the configuration of a run")))
         missing = object()
         differing = sorted(
             key

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mvt4g.commands.parsing.messages import unwrapped
 from mvt4g.commands.parsing.parser import OneLineParser, parse
+from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.types import InputError
 
 COMMANDS = {
@@ -82,10 +81,8 @@ def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
             return args, kind()
         raise InputError(f"{flag}: got {value}, want a YAML file or one of {', '.join(RECIPES)}")
     try:
-        content = yaml.safe_load(Path(value).read_text())
+        content = read_yaml(Path(value), "a YAML file of a scene")
         scene = content["data"]["init_args"][argument] if "data" in content else content
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise InputError(
-            f"{value}: cannot be read ({' '.join(str(error).split())}), want a YAML file of a scene"
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{value}: got no data.init_args.{argument} in it, want a YAML file of a scene") from error
     return [*split[: place + 1], json.dumps(scene), *split[place + 2 :]], kind()

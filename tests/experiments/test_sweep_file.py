@@ -135,7 +135,7 @@ BAD = {
         5,
         "weight_cor",
     ),
-    "not YAML": ("seeds: [0, 1]", "seeds: [0, 1", 4, "want YAML"),
+    "not YAML": ("seeds: [0, 1]", "seeds: [0, 1", 4, "cannot be read as YAML"),
 }  # fmt: skip
 
 
@@ -170,5 +170,5 @@ def test_weights_that_another_sweep_makes_name_that_sweep(tmp_path, capsys):
         (tmp_path / name / "sweep.yaml").write_text(text)
     assert main([str(tmp_path / "ablation" / "sweep.yaml"), "--dry-run"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{weights}: no such file of weights" in line
+    assert f"{weights}: no such file, want a file of weights" in line
     assert line.endswith(f"; `python -m experiments.sweep {tmp_path}/bases/sweep.yaml` makes it")

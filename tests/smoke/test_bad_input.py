@@ -138,7 +138,7 @@ def test_config_file(refused, bad, name, says):
 def test_options_of_other_commands(mvt4g, tmp_path, capfd):
     codec = ("--codec", "mvt4g.models.wan_codec.WanCodec", "--codec.weights", tmp_path / "none.pth")
     assert mvt4g("precompute", "--out", tmp_path / "cache", *codec) == 2
-    assert capfd.readouterr().err == f"mvt4g: {tmp_path / 'none.pth'}: no such file of weights\n"
+    assert capfd.readouterr().err == f"mvt4g: {tmp_path / 'none.pth'}: no such file, want a file of weights\n"
 
 
 def test_size_that_no_tokens_cover(mvt4g, bad, tmp_path, capfd):

@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from mvt4g.commands.parsing.class_changes import recording, without_defaults_of_others
 from mvt4g.commands.parsing.messages import innermost
+from mvt4g.commands.parsing.safe_yaml import read_options, read_safely
 from mvt4g.commands.parsing.trust import check_classes
 from mvt4g.types import InputError
 
@@ -28,6 +29,7 @@ def _path_text(path: Path) -> str:
 
 
 register_type(Path, _path_text, Path)
+read_safely()
 
 
 class OneLineParser(LightningArgumentParser):
@@ -58,8 +60,11 @@ class OneLineParser(LightningArgumentParser):
         """Parse a configuration file.
 
         Raises:
-            InputError: Naming the file, which jsonargparse's own messages do not.
+            InputError: Naming the file, which jsonargparse's own messages do not; also of a pipe or device, a file that
+                is too long or nested too deeply, and a key that stands twice.
         """
+        if str(path) != "-":
+            read_options(str(path))
         try:
             return super().parse_path(path, *args, **kwargs)
         except InputError as error:
