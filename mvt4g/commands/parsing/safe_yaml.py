@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from jsonargparse import Path as ConfigPath
-from jsonargparse import get_loader, set_loader
+from jsonargparse import _loaders_dumpers, get_loader, set_loader
 
 from mvt4g.formats.parsing.yaml_files import parse_yaml, read_yaml_text
 from mvt4g.types import InputError
@@ -31,8 +31,13 @@ def read_options(path: str | pathlib.Path) -> str:
 
 
 def read_safely() -> None:
-    """Have jsonargparse read so, from now on and in every parser."""
+    """Have jsonargparse read so, from now on and in every parser.
+
+    It calls its own loader past the one that can be set where an option takes anything; libyaml ends the process there
+    on 100,000 brackets.
+    """
     set_loader("yaml", _load, (yaml.YAMLError,))
+    vars(_loaders_dumpers).update(yaml_load=_load)
     setattr(ConfigPath, _READ, _read)
 
 
