@@ -26,6 +26,7 @@ from mvt4g.callbacks.notes import Notes
 from mvt4g.callbacks.of_a_run import callbacks_of_a_run, check_one_file, show_progress
 from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.callbacks.signals import watched_signals
+from mvt4g.commands.parsing.file_memory import allowing_file_memory, take_file_memory
 from mvt4g.commands.parsing.messages import one_line, unwrapped
 from mvt4g.commands.parsing.parser import OneLineParser, parse
 from mvt4g.commands.parsing.trust import OPTION, VARIABLE, take_trust, trusting
@@ -191,7 +192,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(args: Sequence[str]) -> Any:
     given, trusted = take_trust(args)
-    with trusting(trusted):
+    given, file_memory = take_file_memory(given)
+    with trusting(trusted), allowing_file_memory(file_memory):
         return run_command(given[0], given[1:]) if given and given[0] in COMMANDS else start(given)
 
 
@@ -258,7 +260,8 @@ def _other_commands() -> str:
     told = ", ".join(f"{verb} ({about})" for verb, (_, _, about) in COMMANDS.items())
     return (
         f"Commands beside these, each with its own --help: {told}. {OPTION} MODULE (or the environment variable "
-        f"{VARIABLE}) lets a configuration name classes of a module that is not of this project."
+        f"{VARIABLE}) lets a configuration name classes of a module that is not of this project. "
+        "--file-memory GIB raises what one input file may take."
     )
 
 

@@ -99,7 +99,7 @@ def _check_steps(path: Path, file: BinaryIO) -> None:
     """
     most, steps = file_limits().stored // _STEP_BYTES, 0
     for steps, (step, argument, _) in enumerate(pickletools.genops(file)):
-        if step.name in _MEMO_WRITES and argument > steps:
+        if step.name in _MEMO_WRITES and int(argument or 0) > steps:
             raise ValueError(f"remembers something as number {argument} at step {steps}")
         if steps > most:
             raise too_large(str(path), "a pickle of more steps", str(most))

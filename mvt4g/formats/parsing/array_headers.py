@@ -58,6 +58,8 @@ def read_array_header(file: Any) -> ArrayHeader:
     shape, _, dtype = read(file)
     if dtype.kind not in _KINDS:
         raise ValueError("Python objects" if dtype.kind == "O" else f"entries of type {dtype}")
-    if any(size < 0 for size in shape) or (dtype.itemsize == 0 and math.prod(shape)):
-        raise ValueError(f"an array of shape {shape} and entries of {dtype.itemsize} bytes")
-    return ArrayHeader(dtype, tuple(int(size) for size in shape))
+    header = ArrayHeader(dtype, tuple(int(size) for size in shape))
+    is_empty = 0 in header.shape
+    if any(size < 0 for size in header.shape) or (dtype.itemsize == 0 and not is_empty):
+        raise ValueError(f"an array of shape {header.shape} and entries of {dtype.itemsize} bytes")
+    return header
