@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mvt4g.formats.clip_cache import read_clip, write_clip
-from mvt4g.types import Cameras, InputError, MultiViewClip
+from mvt4g.types import Cameras, InputError, MultiViewClip, RunStopped
 
 
 def _clip(views: int = 2, frames: int = 3, size: tuple[int, int] = (6, 10), points: int = 7) -> MultiViewClip:
@@ -100,7 +100,7 @@ def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", fail)
-    with pytest.raises(InputError, match=r"clip.npz: cannot be written \(No space left"):
+    with pytest.raises(RunStopped, match=r"clip.npz: cannot be written \(No space left"):
         write_clip(path, _clip(points=3))
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["clip.npz"]
