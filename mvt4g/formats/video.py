@@ -4,6 +4,7 @@ docs/video.md states the rules: which stream and frames count, when they are sho
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
-from mvt4g.formats.video_colour import BT709, RGB, SRGB, guessed_matrix, planes_from_rgb
+from mvt4g.formats.video_colour import BT601, BT709, RGB, SRGB, planes_from_rgb
 from mvt4g.formats.video_decoding import FramePainter, decoded_frames, opened_video, packet_stamps, stated_rate
 from mvt4g.formats.video_times import rate_of, shown_times
 from mvt4g.types import InputError
@@ -120,32 +121,11 @@ def iterate_video(path: Path, frames: Sequence[int] | None = None) -> Iterator[S
         InputError: As ``read_video``.
     """
     timeline = _timeline(path)
-    times = timeline.info.times_s
-    wanted = frozenset(range(len(times)) if frames is None else frames)
-    last = max(wanted, default=-1)
-    if last >= len(times):
-        raise InputError(f"{path}: got {len(times)} frames, want frames up to {last}")
-    size: tuple[int, int] | None = None
-    with opened_video(path) as (container, stream):
-        painter = FramePainter(path, stream)
-        index = -1
-        for index, frame in enumerate(decoded_frames(path, container, stream)):
-            if frame.pts != (timeline.stamps[index] if index < len(times) else None):
-                break
-            if index in wanted:
-                rgb = painter.rgb(frame)
-                size = size or (rgb.shape[1], rgb.shape[2])
-                if (rgb.shape[1], rgb.shape[2]) != size:
-                    sizes = [list(size), [*rgb.shape[1:]]]
-                    raise InputError(f"{path}: got frames of sizes {sizes}, want one size")
-                yield ShownFrame(index, times[index], rgb)
-            if index == last:
-                return
-    if last >= 0:
-        raise InputError(
-            f"{path}: got {max(index, 0)} frames that are shown when their packets say, want {len(times)} "
-            "(ffmpeg -i IN -c:v libx264 -crf 10 OUT.mp4 writes a file that is whole)"
-        )
+    wanted = range(timeline.info.num_frames) if frames is None else frames
+    for number, paint in _painters(path, timeline, wanted):
+        rgb = torch.empty(3, *timeline.info.image_size)
+        paint(rgb)
+        yield ShownFrame(number, timeline.info.times_s[number], rgb)
 
 
 def read_video(
@@ -172,30 +152,60 @@ def read_video(
         InputError: If the file is missing, no video, cut short, damaged, without a frame, of changing size, HDR, turned
             by other than quarter turns, or shorter than ``frames`` asks.
     """
-    info = probe_video(path)
+    timeline = _timeline(path)
+    info = timeline.info
     kept = list(range(info.num_frames) if frames is None else frames)[:max_frames]
     if not kept:
         raise InputError(f"{path}: got no frame to read, want at least one")
-    video: Tensor | None = None
-    for number, frame in enumerate(iterate_video(path, kept)):
-        rgb = frame.rgb if change is None else change(frame.rgb[None])[0]
-        if video is None:
+    source = torch.empty(3, *info.image_size)  # reused: what a change gives is copied at once
+    video = torch.empty(0)
+    for index, (_, paint) in enumerate(_painters(path, timeline, kept)):
+        paint(source)
+        rgb = source if change is None else change(source[None])[0]
+        if index == 0:
             video = rgb.new_empty(len(kept), *rgb.shape)
-        video[number] = rgb
-    assert video is not None, "there is a frame, and iterate_video gives it or raises"
+        video[index] = rgb
     return video, info.rate(kept)
+
+
+def _painters(path: Path, timeline: _Timeline, frames: Sequence[int]) -> Iterator[tuple[int, Callable[[Tensor], None]]]:
+    """Yield the number of each frame wanted (increasing ones), and what writes it to a tensor (3 h w)."""
+    info, wanted, last = timeline.info, frozenset(frames), max(frames, default=-1)
+    if any(after <= before for before, after in itertools.pairwise([-1, *frames])):
+        raise InputError(f"{path}: got frame numbers {list(frames)}, want increasing ones from 0")
+    if last >= info.num_frames:
+        raise InputError(f"{path}: got {info.num_frames} frames, want frames up to {last}")
+    number = 0
+    with opened_video(path) as (container, stream):
+        painter = FramePainter(path, stream)
+        for number, frame in enumerate(decoded_frames(path, container, stream)):
+            if number > last:
+                return
+            if frame.pts != timeline.stamps[number]:
+                break
+            if number in wanted:
+                size = painter.size(frame)
+                if size != info.image_size:
+                    raise InputError(f"{path}: got frames of sizes {sorted({size, info.image_size})}, want one size")
+                yield number, functools.partial(painter.paint, frame)
+                if number == last:
+                    return
+    raise InputError(
+        f"{path}: got {number} frames shown at the times of their packets, want {info.num_frames} "
+        "(ffmpeg -i IN -c:v libx264 -crf 10 OUT.mp4 writes a file that can be read)"
+    )
 
 
 def _timeline(path: Path) -> _Timeline:
     if not path.is_file():
         raise InputError(f"{path}: no such file, want a video file")
     status = path.stat()
-    return _read_timeline(path, status.st_size, status.st_mtime_ns)
+    return _read_timeline(path, (status.st_ino, status.st_size, status.st_mtime_ns))
 
 
 @functools.lru_cache(maxsize=256)
-def _read_timeline(path: Path, size: int, modified_ns: int) -> _Timeline:
-    """Find out which frames are shown; the size and date make a file that has changed another one."""
+def _read_timeline(path: Path, state: tuple[int, int, int]) -> _Timeline:
+    """Find out which frames are shown; ``state`` differs once the file has changed."""
     with opened_video(path) as (container, stream):
         stamps: list[int | None] | None = packet_stamps(container, stream)  # type: ignore[assignment]
     with opened_video(path) as (container, stream):
@@ -273,7 +283,7 @@ def _encode(path: Path, pixels: np.ndarray, fps: float | int, encoding: _Encodin
         stream.options = {**encoding.options}
         stream.thread_count = threads
         is_rgb = encoding.pixel_format == "bgr0"
-        matrix = RGB if is_rgb else guessed_matrix(*pixels.shape[1:3])  # what a player that reads no tags takes
+        matrix = RGB if is_rgb else BT601  # what programs that read no tags take, at any size
         context = stream.codec_context
         context.colorspace, context.color_range = matrix, 2 if is_rgb else 1
         context.color_primaries, context.color_trc = BT709, SRGB

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from mvt4g.formats.video_colour import ColourTags, rgb_from_planes, screen_rgb
+from mvt4g.formats.video_colour import ColourTags, rgb_from_planes, to_screen
 from mvt4g.formats.video_times import FALLBACK_FPS
 from mvt4g.formats.video_whole import check_whole
 from mvt4g.types import InputError
@@ -92,7 +92,7 @@ def _without_previews(path: Path, videos: list[VideoStream]) -> list[VideoStream
 def packet_stamps(container: InputContainer, stream: VideoStream) -> list[int] | None:
     """Return the time stamps of the frames, in order, from the packets alone; None where only decoding can tell."""
     codecs = [_ONE_FRAME_A_PACKET[name] for name in container.format.name.split(",") if name in _ONE_FRAME_A_PACKET]
-    if not codecs or stream.codec_context.codec.name not in codecs[0]:
+    if not codecs or stream.codec_context.codec.canonical_name not in codecs[0]:
         return None
     stamps: list[int] = []
     for packet in container.demux(stream):
@@ -149,23 +149,30 @@ class FramePainter:
         height, width = self._stretched(frame)
         return (width, height) if self._turn(frame)[0] else (height, width)
 
-    def rgb(self, frame: VideoFrame) -> Float[Tensor, "3 h w"]:
-        """Return the frame as a screen shows it: in [0, 1], pixels made square, then turned.
+    def paint(self, frame: VideoFrame, out: Float[Tensor, "3 h w"]) -> None:
+        """Write the frame as a screen shows it: in [0, 1], pixels made square, then turned.
 
         Pixels that are not square are made so by stretching the side that is too short.
+
+        Args:
+            frame: A decoded one.
+            out: Of its ``size``.
 
         Raises:
             InputError: If the colours are none of a screen (HDR), or the frame is turned by other than quarters.
         """
-        rgb = self._colours(frame)
-        size = self._stretched(frame)
-        if size != (frame.height, frame.width):
-            rgb = F.interpolate(rgb[None], size, mode="bilinear", align_corners=False)[0]
         transposed, mirrored_x, mirrored_y = self._turn(frame)
+        stored, size = (frame.height, frame.width), self._stretched(frame)
+        if stored == size and not (transposed or mirrored_x or mirrored_y):
+            self._colours(frame, out)
+            return
+        rgb = out.new_empty(3, *stored)
+        self._colours(frame, rgb)
+        if stored != size:
+            rgb = F.interpolate(rgb[None], size, mode="bilinear", align_corners=False)[0]
         if transposed:
             rgb = rgb.transpose(1, 2)
-        flips = [axis for axis, mirrored in ((2, mirrored_x), (1, mirrored_y)) if mirrored]
-        return rgb.flip(flips) if flips else rgb.contiguous()
+        out.copy_(rgb.flip([axis for axis, mirrored in ((2, mirrored_x), (1, mirrored_y)) if mirrored]))
 
     def _stretched(self, frame: VideoFrame) -> tuple[int, int]:
         if self._aspect >= 1:
@@ -186,20 +193,20 @@ class FramePainter:
         degrees = float(np.degrees(np.arctan2(y_from_x, x_from_x)))
         raise InputError(f"{self._path}: got frames that are turned by {degrees:.1f} degrees, want quarter turns")
 
-    def _colours(self, frame: VideoFrame) -> Float[Tensor, "3 h w"]:
+    def _colours(self, frame: VideoFrame, out: Float[Tensor, "3 h w"]) -> None:
         tags = self._tags(frame)
         tags.check(str(self._path))
         pixels = frame.format
         deep = max(component.bits for component in pixels.components) > 8
         if pixels.is_rgb or pixels.has_palette:
             levels = frame.to_ndarray(format="rgb48le" if deep else "rgb24")
-            rgb = torch.from_numpy(levels.astype(np.float32)).permute(2, 0, 1).div(65535 if deep else 255)
-            return screen_rgb(rgb.contiguous(), tags)
+            out.copy_(torch.from_numpy(levels.astype(np.float32)).permute(2, 0, 1)).div_(65535 if deep else 255)
+            to_screen(out, tags)
+            return
         frame = _planar(frame, deep)
         luma, *chroma = (_levels(plane, deep) for plane in frame.planes[:3])
-        if len(chroma) < 2:  # grey, perhaps with alpha
-            return rgb_from_planes(luma, None, frame.format.components[0].bits, tags)
-        return rgb_from_planes(luma, (chroma[0], chroma[1]), frame.format.components[0].bits, tags)
+        pair = (chroma[0], chroma[1]) if len(chroma) == 2 else None  # grey has none, perhaps alpha
+        rgb_from_planes(luma, pair, frame.format.components[0].bits, tags, out)
 
     def _tags(self, frame: VideoFrame) -> ColourTags:
         full_range = {1: False, 2: True}.get(int(frame.color_range))

@@ -2,8 +2,9 @@
 
 FFmpeg plays what is there of a file that was cut short, and says nothing. These checks read the containers' own
 structure: MP4's boxes (and the index at the end of a fragmented one), Matroska's segment, the RIFF size of AVI and
-WebP, FLV's tags and stated length, the trailer of GIF and PNG, Ogg's last page, IVF's frame count, ASF's file size and
-the packets of MPEG-TS. Raw streams and MPEG-PS state nothing.
+WebP, FLV's tags and stated length, the trailer of GIF and PNG, Ogg's last page, IVF's frame count, ASF's file size,
+MXF's footer, the packets of MPEG-TS and the frames of YUV4MPEG2. Raw streams, NUT, MPEG-PS, live Matroska and the
+packets that are missing after a whole one of MPEG-TS cannot be told.
 """
 
 import re
@@ -250,6 +251,35 @@ def _ts_fault(file: BinaryIO, size: int) -> str | None:
     return None
 
 
+def _y4m_fault(file: BinaryIO, size: int) -> str | None:
+    """All frames of a YUV4MPEG2 file have the same length: a line, then the planes."""
+    file.seek(0)
+    words = file.readline(1000).split()
+    start, stated = file.tell(), {word[:1]: word[1:].decode("latin1") for word in words[1:]}
+    line = file.readline(1000)
+    kind = stated.get(b"C", "420")
+    width, height = int(stated[b"W"]), int(stated[b"H"])
+    half_width, half_height = -(-width // 2), -(-height // 2)
+    chroma = {"420": half_width * half_height, "422": half_width * height, "411": -(-width // 4) * height}
+    samples = width * height + 2 * chroma.get(kind[:3], 0 if kind.startswith("mono") else width * height)
+    samples += width * height if "alpha" in kind else 0
+    deep = re.search(r"(?:p|mono)(9|1[0-6])", kind)
+    length = len(line) + samples * (2 if deep else 1)
+    rest = (size - start) % length
+    return f"{rest} bytes of the last frame of {length}" if rest else None
+
+
+def _mxf_fault(file: BinaryIO, size: int) -> str | None:
+    """The header of a finished MXF file says where its footer begins."""
+    file.seek(0)
+    head = file.read(65536 + 64)
+    at = head.find(bytes.fromhex("060e2b34020501010d010201"))
+    long_form = head[at + 16] & 0x80
+    fields = at + 17 + (head[at + 16] & 0x7F if long_form else 0)
+    footer = int.from_bytes(head[fields + 24 : fields + 32], "big")
+    return f"{size} bytes of a video of more than {footer}" if at >= 0 and footer >= size else None
+
+
 _FAULTS: dict[str, Callable[[BinaryIO, int], str | None]] = {
     "mp4": _mp4_fault,
     "matroska": _matroska_fault,
@@ -262,4 +292,6 @@ _FAULTS: dict[str, Callable[[BinaryIO, int], str | None]] = {
     "ivf": _ivf_fault,
     "asf": _asf_fault,
     "mpegts": _ts_fault,
+    "yuv4mpegpipe": _y4m_fault,
+    "mxf": _mxf_fault,
 }
