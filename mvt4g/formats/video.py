@@ -42,7 +42,7 @@ class _Encoding:
 
 
 _ARCHIVE: dict[ArchiveQuality, _Encoding] = {
-    "lossless": _Encoding("matroska", "ffv1", "bgr0", {"level": "3", "slicecrc": "1", "slices": "1", "g": "1"}),
+    "lossless": _Encoding("matroska", "ffv1", "bgr0", {"level": "3", "slicecrc": "1", "g": "1"}),
     "visually_lossless": _Encoding("matroska", "libx264", "yuv444p", {"crf": "10"}),
 }
 
@@ -225,7 +225,8 @@ def _read_timeline(path: Path, state: tuple[int, int, int]) -> _Timeline:
 def write_video(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int, crf: int = 18) -> None:
     """Write an H.264 4:2:0 file that plays everywhere; it appears whole or not at all.
 
-    4:2:0 needs even sizes: an odd height or width is made even by repeating the last row or column.
+    4:2:0 needs even sizes: an odd height or width is made even by repeating the last row or column. Colours are stored
+    by BT.601 in video range at any size, and the file says so, with BT.709's primaries and sRGB's transfer.
 
     Args:
         path: Ends in .mp4.
@@ -254,7 +255,7 @@ def write_archive_video(
         video: RGB; values outside [0, 1] are clamped, others rounded to the nearest of 256 levels.
         fps: Frames a second, over 0.
         quality: "lossless" is FFV1 of RGB, every frame by itself: the 256 levels come back exactly.
-            "visually_lossless" is H.264 at full colour resolution: about an eighth of the size, at 45 dB (levels
+            "visually_lossless" is H.264 at full colour resolution, its colours stored as ``write_video`` does: about an eighth of the size, at 45 dB (levels
             are off by one in the mean, by up to 30 at edges).
 
     Raises:
@@ -279,8 +280,11 @@ def _encode(path: Path, pixels: np.ndarray, fps: float | int, encoding: _Encodin
     with appearing(path) as temporary, av.open(temporary, "w", encoding.container, options=bitexact) as container:
         stream = container.add_stream(encoding.codec, rate=Fraction(fps).limit_denominator(10_000))
         assert isinstance(stream, VideoStream)
-        stream.height, stream.width, stream.pix_fmt = pixels.shape[1], pixels.shape[2], encoding.pixel_format
+        height, width = pixels.shape[1:3]
+        stream.height, stream.width, stream.pix_fmt = height, width, encoding.pixel_format
         stream.options = {**encoding.options}
+        if encoding.codec == "ffv1":  # its encoder wants at least 4 slices of what is larger
+            stream.options["slices"] = "1" if height <= 288 and width <= 352 else "4"
         stream.thread_count = threads
         is_rgb = encoding.pixel_format == "bgr0"
         matrix = RGB if is_rgb else BT601  # what programs that read no tags take, at any size
