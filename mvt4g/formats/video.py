@@ -255,8 +255,8 @@ def write_archive_video(
         video: RGB; values outside [0, 1] are clamped, others rounded to the nearest of 256 levels.
         fps: Frames a second, over 0.
         quality: "lossless" is FFV1 of RGB, every frame by itself: the 256 levels come back exactly.
-            "visually_lossless" is H.264 at full colour resolution, its colours stored as ``write_video`` does: about an eighth of the size, at 45 dB (levels
-            are off by one in the mean, by up to 30 at edges).
+            "visually_lossless" is H.264 at full colour resolution, its colours stored as ``write_video`` does: about an
+            eighth of the size, at 45 dB (levels are off by one in the mean, by up to 30 at edges).
 
     Raises:
         InputError: As ``write_video``.
