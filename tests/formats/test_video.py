@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mvt4g.formats.video import VideoInfo, probe_video, read_video, write_video
-from mvt4g.types import InputError
+from mvt4g.types import InputError, RunStopped
 
 
 def _scene(frames: int = 6, height: int = 48, width: int = 64) -> torch.Tensor:
@@ -150,7 +150,7 @@ def test_a_write_that_fails_midway_leaves_the_older_file(tmp_path: Path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(InputError, match=r"a.mp4: cannot be written \(No space left"):
+    with pytest.raises(RunStopped, match=r"a.mp4: cannot be written \(No space left"):
         write_video(path, _scene(2), fps=24)
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["a.mp4"]
