@@ -1,7 +1,8 @@
 """Runs every run of a sweep file: ``python -m experiments.sweep FILE.yaml [--jobs 2]``.
 
 Finished runs are skipped, killed ones resume, failures are listed with their log while the others go on. What the file
-may say is told in ``experiments.sweep_file``. Exit code 0: all finished; 1: some failed; 2: bad input, nothing started.
+may say is told in ``experiments.sweep_file``. Exit code 0: all finished; 2: some failed,
+or bad input and nothing started; 130 and 143: Ctrl-C and SIGTERM, which its runs get too.
 """
 
 import argparse
@@ -30,9 +31,9 @@ from experiments.launch import (
 from experiments.sweep_file import Run, SweepFile
 from mvt4g.commands.parsing.messages import one_line
 from mvt4g.commands.parsing.trust import trusting
-from mvt4g.types import InputError
+from mvt4g.types import InputError, Interrupted
 
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED = EXIT_BAD_INPUT = 2
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -70,9 +71,11 @@ def _run(options: argparse.Namespace) -> int:
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         failed = carry_out_all(runs, launcher, options.jobs)
-    except KeyboardInterrupt:
-        sys.stderr.write("sweep: interrupted; the same command goes on\n")
-        return EXIT_INTERRUPTED
+    except (Interrupted, KeyboardInterrupt) as end:
+        signum = end.signum if isinstance(end, Interrupted) else signal.SIGINT
+        how = "interrupted" if signum == signal.SIGINT else "terminated"
+        sys.stderr.write(f"sweep: {how}; the same command goes on\n")
+        return 128 + signum
     finally:
         signal.signal(signal.SIGTERM, before)
     for line in failed:
@@ -161,8 +164,8 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _interrupt(signum: int, frame: object) -> None:
+    raise Interrupted(signum)
 
 
 if __name__ == "__main__":

@@ -158,17 +158,20 @@ def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
 def first_not_finite(content: Any) -> str | None:
     """Return the name of the first tensor in nested mappings and lists that is not finite, or None.
 
-    One value a tensor is looked at, its largest size, and all of them together: one wait for the device.
+    One value a tensor is looked at, its largest size, and all of a device together: one wait for it.
     """
-    names, largest = [], []
+    names: dict[torch.device, list[str]] = {}
+    largest: dict[torch.device, list[torch.Tensor]] = {}
     for name, tensor in _tensors(content):
         if tensor.is_floating_point() and tensor.numel():
-            names.append(name)
-            largest.append(torch.linalg.vector_norm(tensor, ord=float("inf")).float().cpu())
-    if not names:
-        return None
-    bad = (~torch.isfinite(torch.stack(largest))).nonzero().flatten().tolist()
-    return names[bad[0]] if bad else None
+            names.setdefault(tensor.device, []).append(name)
+            # NaN and infinity go through a maximum, and unlike a sum it cannot overflow.
+            largest.setdefault(tensor.device, []).append(torch.linalg.vector_norm(tensor, ord=float("inf")).float())
+    for device, values in largest.items():
+        bad = (~torch.isfinite(torch.stack(values))).nonzero().flatten().tolist()
+        if bad:
+            return names[device][bad[0]]
+    return None
 
 
 def is_first_process() -> bool:

@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.optim import Optimizer
 
 from mvt4g.callbacks.checkpoints import last_checkpoint, warn
+from mvt4g.callbacks.ranks import make_highest, of_all_ranks
 from mvt4g.types import Cameras, RunStopped
 
 OnNaN = Literal["stop", "skip_step"]
@@ -95,8 +96,7 @@ class FiniteSteps(Callback):
         if getattr(trainer.precision_plugin, "scaler", None) is None:
             values.append(_gradient_norm(optimizer).to(values[0].device))
         self._bad = (~torch.isfinite(torch.stack(values))).any().float()
-        if _ranks() > 1:
-            distributed.all_reduce(self._bad, distributed.ReduceOp.MAX)
+        make_highest(self._bad)
         if self.on_nan == "skip_step" and bool(self._bad):
             optimizer.zero_grad(set_to_none=True)
 
@@ -154,8 +154,8 @@ class FiniteSteps(Callback):
             self.in_a_row = 0
             return
         fault = next(filter(None, (micro_batch.fault() for micro_batch in micro_batches)), None)
-        told = _of_any_rank(fault) or "the gradient's norm"
-        told = told if fault or " is " in told else f"{told} is not finite"
+        of_any = next(filter(None, of_all_ranks(fault)), None)
+        told = of_any or "the gradient's norm is not finite"
         if self.on_nan == "stop":
             last = last_checkpoint(self.run)
             left = "there is no checkpoint" if last is None else f"the last checkpoint is {last.name}"
@@ -203,17 +203,3 @@ def _sums(batch: Any) -> dict[str, Tensor]:
         for name, value in tensors.items()
         if isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 1
     }
-
-
-def _ranks() -> int:
-    here = distributed.is_available() and distributed.is_initialized()
-    return distributed.get_world_size() if here else 1
-
-
-def _of_any_rank(fault: str | None) -> str | None:
-    """Return the first rank's fault that has one; all ranks call it."""
-    if _ranks() == 1:
-        return fault
-    faults: list[str | None] = [None] * _ranks()
-    distributed.all_gather_object(faults, fault)
-    return next(filter(None, faults), None)

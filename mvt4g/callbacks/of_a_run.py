@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from mvt4g.callbacks.finite_steps import FiniteSteps
 from mvt4g.callbacks.fresh_metrics import FreshMetrics
 from mvt4g.callbacks.progress_lines import ProgressLines, in_a_terminal
+from mvt4g.callbacks.ranks import RanksEndTogether
 from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.callbacks.score_tables import ScoreTables
 from mvt4g.callbacks.step_checkpoints import StepCheckpoints
@@ -24,12 +25,12 @@ def callbacks_of_a_run(command: str, settings: Any, record: RunRecord) -> list[C
         record: Of the run.
     """
     run = Path(settings.run)
-    callbacks: list[Callback] = [record]
+    callbacks: list[Callback] = [record, RanksEndTogether()]
     if command == "fit":
-        callbacks.append(FreshMetrics())
-        # What is not finite stops a fit before it is saved.
-        callbacks.append(FiniteSteps(run, settings.on_nan))
-        callbacks.append(StepCheckpoints(run, settings.checkpoint_every, settings.keep_checkpoints))
+        # A step that is not finite is none: it stops a fit before it is recorded as begun, and before it is saved.
+        finite = FiniteSteps(run, settings.on_nan)
+        saves = StepCheckpoints(run, settings.checkpoint_every, settings.keep_checkpoints)
+        callbacks = [FreshMetrics(), finite, *callbacks, saves]
     if command == "test":
         callbacks.append(ScoreTables())
     if command == "predict":

@@ -28,6 +28,7 @@ class SignalWatch:
     def __init__(self) -> None:
         self.received: int | None = None
         self.waiting = False
+        self._ended = False
         self._owner = os.getpid()
 
     def install(self) -> None:
@@ -46,7 +47,12 @@ class SignalWatch:
             Interrupted: If a signal came.
         """
         if self.received is not None:
-            raise Interrupted(self.received)
+            raise self.end(self.received)
+
+    def end(self, signum: int, note: str = "") -> Interrupted:
+        """Return what to raise, and ignore signals from now on."""
+        self._ended = True
+        return Interrupted(signum, note)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() != self._owner:
@@ -57,8 +63,9 @@ class SignalWatch:
         first = self.received is None
         if first:
             self.received = signum
-        if not self.waiting or (signum == signal.SIGINT and not first):
-            raise Interrupted(signum)
+        at_once = not self.waiting if first else signum == signal.SIGINT
+        if at_once and not self._ended:  # what cleans up is not interrupted again
+            raise self.end(signum)
         if first and sys.stderr.isatty():
             sys.stderr.write("mvt4g: stopping at the end of this step, with a checkpoint (Ctrl-C again: at once)\n")
 

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from torch import distributed
 from torch.optim import Optimizer
 
 from mvt4g.callbacks.checkpoint_content import check_optimizer
@@ -19,8 +17,9 @@ from mvt4g.callbacks.checkpoints import (
 )
 from mvt4g.callbacks.ema import EMA
 from mvt4g.callbacks.event_files import event_files, rewind_events, written_events
+from mvt4g.callbacks.ranks import highest_of_ranks, of_all_ranks
 from mvt4g.callbacks.signals import SignalWatch, current_watch
-from mvt4g.types import InputError, Interrupted, RunStopped
+from mvt4g.types import InputError, RunStopped
 
 
 class StepCheckpoints(Checkpoint):
@@ -93,13 +92,14 @@ class StepCheckpoints(Checkpoint):
             return
         if trainer.global_step == self.began_at:
             self._begin(trainer)
-        signum = self._signal_of_any_rank()
+        signum = highest_of_ranks(self.watch.received or 0)
         new = trainer.global_step > max(self.saved_step, self.began_at or 0)
         if new and (signum or trainer.global_step % self.every == 0):
             self.save(trainer)
         if signum:
             last = last_checkpoint(self.run)
-            raise Interrupted(signum, f"at step {trainer.global_step}; {'no checkpoint' if last is None else last}")
+            left = "there is no checkpoint" if last is None else last
+            raise self.watch.end(signum, f"at step {trainer.global_step}; {left}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the last step's state, whatever the interval."""
@@ -109,12 +109,8 @@ class StepCheckpoints(Checkpoint):
             self.save(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """End this fit's other ranks, unless all of them stop for the same reason."""
+        """Leave signals to the rest of the command."""
         self.watch.waiting = False
-        launcher = trainer.strategy.launcher
-        agreed = isinstance(exception, Interrupted) and exception.note
-        if launcher is not None and not agreed:
-            launcher.kill(9)
 
     def save(self, trainer: Trainer) -> None:
         """Save the state after the last optimizer step, and remove what need not be kept.
@@ -176,16 +172,6 @@ class StepCheckpoints(Checkpoint):
         path = trainer.ckpt_path
         return path is not None and Path(path).resolve().parent == (self.run / "checkpoints").resolve()
 
-    def _signal_of_any_rank(self) -> int:
-        """Return the number of a signal that came to any rank, 0 for none; all ranks get the same."""
-        received = self.watch.received or 0
-        if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
-            return received
-        device = "cpu" if distributed.get_backend() == "gloo" else torch.cuda.current_device()
-        highest = torch.tensor([received], device=device)
-        distributed.all_reduce(highest, distributed.ReduceOp.MAX)
-        return int(highest.item())
-
     def _check_finite(self, trainer: Trainer) -> None:
         states = [optimizer.state for optimizer in trainer.optimizers]
         averages = [callback.average for callback in getattr(trainer, "callbacks", ()) if isinstance(callback, EMA)]
@@ -195,11 +181,7 @@ class StepCheckpoints(Checkpoint):
             "optimizer": [[{k: _local(v) for k, v in entry.items()} for entry in state.values()] for state in states],
         }
         name = first_not_finite(local)
-        names = [name]
-        if distributed.is_available() and distributed.is_initialized():
-            names = [None] * distributed.get_world_size()
-            distributed.all_gather_object(names, name)
-        if bad := next(filter(None, names), None):
+        if bad := next(filter(None, of_all_ranks(name)), None):
             last = last_checkpoint(self.run)
             left = "there is no checkpoint" if last is None else f"the last checkpoint stays {last}"
             raise RunStopped(f"step {trainer.global_step}: {bad} is not finite, so nothing was saved; {left}")

@@ -69,7 +69,7 @@ def test_one_run_in_trouble_is_not_that_of_the_others(tmp_path, monkeypatch, cap
         return plain(run, *rest)
 
     monkeypatch.setattr(launch, "_call", call)
-    assert main([str(counting(tmp_path, (2,)))]) == 1
+    assert main([str(counting(tmp_path, (2,)))]) == 2
     assert "failed: goal=2-0 (RuntimeError: made up)" in capsys.readouterr().out
     assert contents(tmp_path, "result").keys() == {"goal=2-1"}
 

@@ -29,14 +29,14 @@ def wait_for(folder: Path, pattern: str, count: int, timeout_s: float = 120) -> 
 
 def test_jobs_of_submitit(tmp_path, capsys):
     path = counting(tmp_path, (2, 4))
-    assert main([str(path), "--launcher", "submitit-local", "--only", "*-1"]) == 1
+    assert main([str(path), "--launcher", "submitit-local", "--only", "*-1"]) == 2
     assert "failed: goal=4-1 (count: exit 1)" in capsys.readouterr().out
     assert contents(tmp_path, "result") == {"goal=2-1": "counted to 2"}
 
 
 def test_failures_are_listed_and_the_others_go_on(tmp_path, capsys):
     path = counting(tmp_path, (2, 4))
-    assert main([str(path), "--jobs", "2"]) == 1
+    assert main([str(path), "--jobs", "2"]) == 2
     out = capsys.readouterr().out
     assert "[2/4 done, 2 failed]" in out
     for seed in (0, 1):
@@ -87,7 +87,7 @@ def test_a_sweep_that_is_told_to_stop_stops_its_runs(tmp_path):
     process = start_sweep(path, "--jobs", "2")
     wait_for(tmp_path, "runs/*/state", 2)
     process.terminate()
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=60) == 143
     there = contents(tmp_path, "state")
     time.sleep(0.5)
     assert contents(tmp_path, "state") == there

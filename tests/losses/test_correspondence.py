@@ -240,7 +240,7 @@ def test_what_cannot_be_read_is_refused():
     tap, batch = make_tap(0), make_batch()
     broken = tap.query.detach().clone()
     broken[0, 0, 0, 0, 0, 0, 0] = math.inf
-    with pytest.raises(InputError, match="tap of layer 0: got queries or keys that are not finite"):
+    with torch.no_grad(), pytest.raises(InputError, match="tap of layer 0: got queries or keys that are not finite"):
         loss_of(CorrespondenceLoss(), {0: replace(tap, query=broken)}, *batch)
     queries = batch[0].clone()
     queries[0, 0, 0] = -1

@@ -84,7 +84,7 @@ def test_logits_beyond_all_numbers_end_in_no_error():
 
 def test_values_that_are_not_finite_are_refused():
     tap = make_tap()
-    with pytest.raises(InputError, match="tap of layer 0: got queries or keys that are not finite"):
+    with torch.no_grad(), pytest.raises(InputError, match="tap of layer 0: got queries or keys that are not finite"):
         read_attention(replace(tap, key=torch.full_like(tap.key, torch.nan)), make_queries(tap))
 
 
