@@ -1,7 +1,7 @@
 """L_corr: the attention map itself is taught where each query point is, as a classification of each frame's cells."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,10 +9,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from mvt4g.losses.noise_gate import NoiseGate
+from mvt4g.losses.objective import LossTerms, TapContext, TapObjective, Taps
+from mvt4g.losses.step_gate import StepGate
 from mvt4g.matching.labels import LabelKind, cell_labels, label_log_probability
 from mvt4g.matching.pairs import VIEW_PAIRS, CountRule, ViewPair, entries_of, of_pairs, view_pairs
 from mvt4g.matching.rows import MAX_LOGITS, check_readable, gather_queries
-from mvt4g.types import AttentionTap, InputError, PointTruth
+from mvt4g.types import AttentionTap, Cameras, InputError, PointTruth
 
 
 @dataclass(frozen=True)
@@ -37,23 +40,6 @@ class TermRule:
         """
         if not self.pairs or not set(self.pairs) <= set(VIEW_PAIRS):
             raise InputError(f"terms.pairs: got {self.pairs}, want some of {VIEW_PAIRS}")
-
-
-@dataclass(frozen=True)
-class CorrespondenceTerms:
-    """L_corr of every clip.
-
-    Attributes:
-        total: Mean negative log-likelihood (nats) over the clip's valid terms, exactly 0 where there are none.
-        pairs: The same by (query view, key view), 0 where the clip has no such term; detached.
-        counts: How many terms each entry of ``pairs`` is the mean of.
-        empty: True where the clip has no valid term.
-    """
-
-    total: Float[Tensor, " b"]
-    pairs: dict[str, Float[Tensor, " b"]]
-    counts: dict[str, Float[Tensor, " b"]]
-    empty: Bool[Tensor, " b"]
 
 
 class CorrespondenceLoss(nn.Module):
@@ -102,8 +88,8 @@ class CorrespondenceLoss(nn.Module):
         self.head_reduction, self.label, self.label_sigma = head_reduction, label, label_sigma
         self.terms, self.max_logits = terms, max_logits
 
-    def forward(self, taps: Mapping[int, AttentionTap], truth: PointTruth) -> CorrespondenceTerms:
-        """Return the loss of every clip.
+    def forward(self, taps: Taps, truth: PointTruth) -> LossTerms:
+        """Return the loss of every clip: its mean negative log-likelihood (nats), and that of each pair of views.
 
         Args:
             taps: By layer.
@@ -122,7 +108,7 @@ class CorrespondenceLoss(nn.Module):
         count = valid.sum(dim=(1, 2, 3))
         total = nll.sum(dim=(1, 2, 3)) / count.clamp(min=1)
         pairs, counts = _by_pair(nll.detach(), valid, truth.queries[..., 0])
-        return CorrespondenceTerms(total, pairs, counts, count == 0)
+        return LossTerms(total, pairs, counts, count == 0)
 
     def _layer_nll(
         self, tap: AttentionTap, truth: PointTruth, valid: Bool[Tensor, "b v f q"]
@@ -152,6 +138,47 @@ class CorrespondenceLoss(nn.Module):
         if set(self.terms.pairs) != set(VIEW_PAIRS):
             valid = valid & of_pairs(view_pairs(truth.queries[..., 0], tracks.shape[1]), self.terms.pairs)
         return valid
+
+
+class CorrespondenceObjective(TapObjective):
+    """L_corr as a trained system's objective; its parts are the pairs of views.
+
+    Args:
+        context: The system's.
+        weight: Of the loss.
+        layers: 0-based; None = the head's, or without a head that which the system reads.
+        gate: By noise level.
+        steps: By optimizer step.
+        loss: What is supervised, and by what labels; None = ``CorrespondenceLoss()``.
+
+    Raises:
+        InputError: If no layer is named and there is none to default to.
+    """
+
+    name = "corr"
+
+    def __init__(
+        self,
+        context: TapContext,
+        weight: float = 0.01,
+        layers: Sequence[int] | None = None,
+        gate: NoiseGate = NoiseGate(),
+        steps: StepGate = StepGate(),
+        loss: CorrespondenceLoss | None = None,
+    ) -> None:
+        loss = CorrespondenceLoss() if loss is None else loss
+        layers = loss.layers if layers is None else layers
+        if layers is None:
+            if context.layer is None:
+                raise InputError("objectives.corr.layers: got null without a tracking head, want a list of layers")
+            layers = (context.layer,)
+        super().__init__(layers, weight, gate, steps)
+        self.loss = loss
+
+    def __call__(self, taps: Taps, truth: PointTruth, cameras: Cameras) -> LossTerms:
+        """Return the loss of every clip; cameras play no part."""
+        terms: LossTerms = self.loss({layer: taps[layer] for layer in self.layers}, truth)
+        return terms
 
 
 def _only_heads(tap: AttentionTap, heads: Sequence[int]) -> AttentionTap:

@@ -8,7 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mvt4g.types import PointTruth, TrackPrediction
+from mvt4g.losses.noise_gate import NoiseGate
+from mvt4g.losses.objective import LossTerms, TapContext, TapObjective, Taps
+from mvt4g.losses.step_gate import StepGate
+from mvt4g.types import Cameras, InputError, PointTruth, TrackPrediction
 
 REFERENCE_WIDTH = 512
 """Width in pixels of the images that the constants below belong to."""
@@ -80,6 +83,41 @@ class TrackLoss(nn.Module):
         confidence = _clip_mean(confidence_entropy, real).mean(dim=0)
         total = position + occluded + visibility + confidence
         return TrackTerms(total, position, occluded, visibility, confidence, ~truth.valid.any(dim=-1))
+
+
+class TrackObjective(TapObjective):
+    """L_track as a trained system's objective, by the model's own tracking head; its parts are the four terms.
+
+    Args:
+        context: The system's; it must have a head.
+        weight: Of the loss.
+        gate: By noise level.
+        steps: By optimizer step.
+
+    Raises:
+        InputError: If there is no head.
+    """
+
+    name = "track"
+
+    def __init__(
+        self,
+        context: TapContext,
+        weight: float = 0.01,
+        gate: NoiseGate = NoiseGate(),
+        steps: StepGate = StepGate(),
+    ) -> None:
+        if context.track is None or context.track_layer is None:
+            raise InputError("objectives: got a TrackObjective without tracking_head, want one, or no such objective")
+        super().__init__((context.track_layer,), weight, gate, steps)
+        self.track, self.rotated, self.loss = context.track, context.track_rotated, TrackLoss()
+
+    def __call__(self, taps: Taps, truth: PointTruth, cameras: Cameras) -> LossTerms:
+        """Return the loss of every clip; one without a valid point counts in the means of the parts, as 0."""
+        terms: TrackTerms = self.loss(self.track(taps, truth.queries, cameras), truth)
+        names = ("position", "occluded_position", "visibility", "confidence")
+        parts = {name: getattr(terms, name).detach() for name in names}
+        return LossTerms(terms.total, parts, {name: torch.ones_like(part) for name, part in parts.items()}, terms.empty)
 
 
 def _near_image(tracks: Float[Tensor, "b v f q 2"], image_width: int) -> Bool[Tensor, "b v f q"]:

@@ -111,11 +111,14 @@ class NovelViewModel(nn.Module):
         sigma: Float[Tensor, " b"],
         noise: Float[Tensor, "b c f h w"],
         tap_layers: Sequence[int],
+        text: Float[Tensor, "b l text_d"] | None = None,
+        image: Float[Tensor, "b i image_d"] | None = None,
+        drop_text: Bool[Tensor, " b"] | None = None,
     ) -> dict[int, AttentionTap]:
-        """Return the taps of ``noisy_pass`` with the null text, at the cost of the blocks up to the last of them."""
+        """Return the taps of ``noisy_pass``, at the cost of the blocks up to the last of them."""
         noisy, told = self.flow.add_noise(latents[:, TARGET], noise, sigma), self.flow.timestep(sigma)
         taps: dict[int, AttentionTap] = self.backbone(
-            noisy, latents[:, REFERENCE], told, cameras, tap_layers=tap_layers, predict=False
+            noisy, latents[:, REFERENCE], told, cameras, text, tap_layers, None, image, drop_text, predict=False
         ).taps
         return taps
 
@@ -170,7 +173,7 @@ class NovelViewModel(nn.Module):
         return Generation(sample(velocity, noise, sigmas, unconditional, guidance_scale), taps)
 
     def track(
-        self, taps: dict[int, AttentionTap], queries: Float[Tensor, "b q 4"], cameras: Cameras
+        self, taps: Mapping[int, AttentionTap], queries: Float[Tensor, "b q 4"], cameras: Cameras
     ) -> TrackPrediction:
         """Track query points (view, frame, x, y) in pixels on the tap of the head's layer.
 

@@ -1,9 +1,13 @@
 """What a training step and an evaluation do, as values that a config file states."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
-from mvt4g.losses.noise_gate import NoiseGate
-from mvt4g.losses.step_gate import StepGate
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
 from mvt4g.models.condition_dropout import ConditionDropout
 from mvt4g.models.layers.lora import LoRASpec
 from mvt4g.systems.guidance import GuidanceSpec
@@ -12,19 +16,12 @@ from mvt4g.types import InputError
 
 
 @dataclass(frozen=True)
-class TrainingSpec:
-    """What one training step draws and how its terms are weighed.
+class StepSpec:
+    """What a training step of any trained system draws, and what it trains.
 
     Attributes:
-        weight_track: Weight of L_track; 0 leaves the tracking head out of the step.
-        weight_corr: Weight of L_corr; 0 leaves it out of the step.
-        track_gate: How much L_track counts at each noise level, besides its weight; logged losses are not gated.
-        corr_gate: The same of L_corr.
-        track_steps: How much L_track counts over the optimizer steps, besides its weight. A step where a loss counts 0
-            leaves it out, as a weight of 0 does: neither computed nor logged; the head's parameters then have no
-            gradient, which DDP takes with ``find_unused_parameters`` alone.
-        corr_steps: The same of L_corr.
         num_queries: Query points drawn a clip.
+        optimizer: Builds the optimizer from the parameters that train.
         warmup_steps: Optimizer steps over which the learning rate rises linearly from 0.
         decay_steps: Step at which a cosine brings the learning rate to 0; None keeps it constant.
         trainable: Parts of the names of the parameters that train (``*`` for any characters), the rest being frozen;
@@ -34,13 +31,11 @@ class TrainingSpec:
         seed: Of every draw in ``training_step``, together with step, micro-batch and rank.
     """
 
-    weight_track: float = 0.01
-    weight_corr: float = 0.01
-    track_gate: NoiseGate = NoiseGate()
-    corr_gate: NoiseGate = NoiseGate()
-    track_steps: StepGate = StepGate()
-    corr_steps: StepGate = StepGate()
+    option: ClassVar[str] = "training"
+    """What the spec is called where it is given."""
+
     num_queries: int = 32
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = torch.optim.AdamW
     warmup_steps: int = 0
     decay_steps: int | None = None
     trainable: tuple[str, ...] | None = None
@@ -54,15 +49,45 @@ class TrainingSpec:
         Raises:
             InputError: If a value is out of range.
         """
-        for name, least in (("weight_track", 0), ("weight_corr", 0), ("num_queries", 1), ("warmup_steps", 0)):
+        for name, least in (("num_queries", 1), ("warmup_steps", 0)):
             if getattr(self, name) < least:
-                raise InputError(f"training.{name}: got {getattr(self, name)}, want at least {least}")
+                raise InputError(f"{self.option}.{name}: got {getattr(self, name)}, want at least {least}")
         if self.decay_steps is not None and self.decay_steps <= self.warmup_steps:
-            raise InputError(
-                f"training.decay_steps: got {self.decay_steps}, want more than warmup_steps = {self.warmup_steps}"
-            )
+            want = f"more than warmup_steps = {self.warmup_steps}"
+            raise InputError(f"{self.option}.decay_steps: got {self.decay_steps}, want {want}")
         if self.lora is not None and self.trainable is None:
-            raise InputError("training.trainable: got null with lora, want what trains, such as [lora_, tracking_head]")
+            want = "what trains, such as [lora_, tracking_head]"
+            raise InputError(f"{self.option}.trainable: got null with lora, want {want}")
+
+
+@dataclass(frozen=True)
+class TrainingSpec(StepSpec):
+    """What a step of joint training draws and trains: as ``StepSpec``."""
+
+
+@dataclass(frozen=True)
+class TrackerTraining(StepSpec):
+    """What a step of the tracker's training draws and trains: as ``StepSpec``, at low noise.
+
+    Attributes:
+        sigmas: Lowest and highest noise level; each clip's is drawn evenly between them.
+    """
+
+    option: ClassVar[str] = "tracker_training"
+
+    num_queries: int = 64
+    sigmas: tuple[float, float] = (0.0, 0.25)
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        super().__post_init__()
+        low, high = self.sigmas
+        if not 0 <= low <= high <= 1:
+            raise InputError(f"tracker_training.sigmas: got {self.sigmas}, want [lowest, highest] in [0, 1]")
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,19 @@ def source_means(
         names: Of the clips, ``<source>/<clip>``; a name without a source counts nowhere.
         counted: True where a clip has the term; None = all have.
     """
+    chosen = source_masks(names, counted, per_clip.device)
+    return {source: per_clip[mask].mean() for source, mask in chosen.items()}
+
+
+def source_masks(
+    names: Sequence[str], counted: Bool[Tensor, " b"] | None, device: torch.device
+) -> dict[str, Bool[Tensor, " b"]]:
+    """Return which clips of each source have a term, for the sources of which any has; arguments as above."""
     sources = [source_of(name) for name in names]
-    means = {}
+    masks = {}
     for source in sorted({*sources} - {""}):
-        chosen = torch.tensor([other == source for other in sources], device=per_clip.device)
-        chosen = chosen if counted is None else chosen & counted
-        if chosen.any():
-            means[source] = per_clip[chosen].mean()
-    return means
+        mask = torch.tensor([other == source for other in sources], device=device)
+        mask = mask if counted is None else mask & counted
+        if mask.any():
+            masks[source] = mask
+    return masks

@@ -12,9 +12,10 @@ from mvt4g.matching.soft_matches import soft_matches
 from mvt4g.matching.tokens import interpolate_frames
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.systems.draws import clip_noise
+from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.video_tracks import SeenRule, VideoTracks, at_video_frames
 from mvt4g.systems.windows import track_in_windows, windows_over
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, MultiViewClip
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, LatentClip, MultiViewClip
 
 
 @dataclass(frozen=True)
@@ -102,25 +103,26 @@ class Tracker:
             model.codec.grid.latent_frames(spec.window)
 
     @torch.no_grad()
-    def __call__(self, clip: MultiViewClip, queries: Float[Tensor, "b q 4"]) -> VideoTracks:
+    def __call__(self, clip: MultiViewClip | LatentClip, queries: Float[Tensor, "b q 4"]) -> VideoTracks:
         """Track in a batch of clips.
 
         Args:
-            clip: Both views' videos and cameras.
+            clip: Both views' videos, or their latents, and cameras; windows see what latents are decoded to.
             queries: (view, video frame, x, y), pixels; either view, any frame.
 
         Raises:
             InputError: If there is no query, or one of a view or frame that is not there.
         """
-        spec, num_frames = self.spec, clip.video.shape[2]
-        _check_moments(queries, clip.video.shape[1], num_frames)
+        spec, (views, num_frames) = self.spec, clip.cameras.cam_from_world.shape[1:3]
+        _check_moments(queries, views, num_frames)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
         if spec.window is None or num_frames <= spec.window:
             return self._track(clip, names, range(num_frames), queries)
         windows = windows_over(num_frames, spec.window, spec.shared)
+        video = seen(self.model.codec, clip).video
 
         def one_clip(i: int) -> VideoTracks:
-            alone = MultiViewClip(video=clip.video[i : i + 1], cameras=clip.cameras[i : i + 1])
+            alone = MultiViewClip(video=video[i : i + 1], cameras=clip.cameras[i : i + 1])
             return track_in_windows(
                 lambda window, asked: self._track(alone, names[i : i + 1], window, asked), queries[i : i + 1], windows
             )
@@ -132,14 +134,22 @@ class Tracker:
             confidence=torch.cat([part.confidence for part in found]),
         )
 
-    def _track(self, clip: MultiViewClip, names: tuple[str, ...], window: range, queries: Tensor) -> VideoTracks:
-        """Track in some frames of the clips, from which the frames of ``queries`` count too."""
+    def _track(
+        self,
+        clip: MultiViewClip | LatentClip,
+        names: tuple[str, ...],
+        window: range,
+        queries: Float[Tensor, "b q 4"],
+    ) -> VideoTracks:
+        """Track in some frames of the clips, from which the frames of ``queries`` count too; latents are of all."""
         frames = slice(window.start, window.stop)
-        latents = self.model.codec.encode(clip.video[:, :, frames])
         cameras = clip.cameras[:, :, frames]
+        if isinstance(clip, MultiViewClip):
+            clip = MultiViewClip(video=clip.video[:, :, frames], cameras=cameras)
+        latents, text, image = encoded(self.model.codec, clip)
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         sigma = torch.full((len(latents),), self.spec.sigma, device=latents.device)
-        taps = self.model.noisy_taps(latents, cameras, sigma, noise, [self.layer])
+        taps = self.model.noisy_taps(latents, cameras, sigma, noise, [self.layer], text, image)
         if self.spec.method == "head":
             return at_video_frames(self.model.track(taps, queries, cameras), len(window), self.spec.seen)
         return self._zero_shot(taps[self.layer], queries, len(window))

@@ -1,0 +1,69 @@
+"""What is logged of an objective in a training step: total, parts, noise levels and sources, alike for every one."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mvt4g.losses.objective import LossTerms
+from mvt4g.systems.source_means import source_masks
+
+NOISE_BINS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Edges of the noise levels by which losses are logged."""
+
+
+class Logged(NamedTuple):
+    """A mean, and over how many clips of the batch it is: what adds up over ranks and steps."""
+
+    value: Float[Tensor, ""]
+    clips: int
+
+
+def objective_logs(
+    name: str, terms: LossTerms, sigma: Float[Tensor, " b"], clip_names: Sequence[str]
+) -> dict[str, Logged]:
+    """Return an objective's log entries, without gates and weights; a mean that no clip has is left out.
+
+    Args:
+        name: Of the objective.
+        terms: What it says.
+        sigma: Noise level of each clip.
+        clip_names: ``<source>/<clip>``, or names without a source.
+    """
+    total, size = terms.total.detach(), len(sigma)
+    there = {part: count > 0 for part, count in terms.counts.items()}
+    values = dict(terms.parts)
+    for low, high in pairwise(NOISE_BINS):
+        of_bin = f"sigma_{low:.2f}_{high:.2f}"
+        values[of_bin], there[of_bin] = total, (sigma > low) & (sigma <= high) & ~terms.empty
+    parts = _means(values, there)
+    sources = source_logs(name, total, clip_names, ~terms.empty)
+    return {
+        f"train/loss_{name}": Logged(total.mean(), size),
+        f"train/empty_{name}": Logged(terms.empty.float().mean(), size),
+        **{f"train/loss_{name}/{part}": mean for part, mean in parts.items()},
+        **sources,
+    }
+
+
+def source_logs(
+    name: str, per_clip: Float[Tensor, " b"], clip_names: Sequence[str], counted: Bool[Tensor, " b"] | None = None
+) -> dict[str, Logged]:
+    """Return a loss's means by source, over the clips that have it, under their log keys."""
+    values, masks = per_clip.detach(), source_masks(clip_names, counted, per_clip.device)
+    return {
+        f"train/loss_{name}/{source}": Logged(values[mask].mean(), int(mask.sum())) for source, mask in masks.items()
+    }
+
+
+def _means(per_clip: Mapping[str, Float[Tensor, " b"]], there: Mapping[str, Bool[Tensor, " b"]]) -> dict[str, Logged]:
+    """Return the mean of each entry over the clips that have it, for the entries that any clip has."""
+    clips = torch.stack([there[name].sum() for name in per_clip]).tolist()  # one wait for the device
+    return {
+        name: Logged(torch.where(there[name], value, 0).sum() / there[name].sum(), count)
+        for (name, value), count in zip(per_clip.items(), clips, strict=True)
+        if count
+    }

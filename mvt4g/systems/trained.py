@@ -1,0 +1,202 @@
+"""What every trained system does: build a model, supervise its taps by objectives, optimise, save and load."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from mvt4g.data.real_clips import RealClip
+from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.losses.objective import MakeObjective, TapContext, TapObjective
+from mvt4g.models.backbones import Backbone
+from mvt4g.models.codec import Codec
+from mvt4g.models.layers.lora import add_lora
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.models.trainable import count_groups, freeze_others, trainable_table
+from mvt4g.systems.draws import generator_for
+from mvt4g.systems.latents import encoded
+from mvt4g.systems.loading import check_weights
+from mvt4g.systems.objective_logs import Logged, objective_logs
+from mvt4g.systems.queries import draw_queries
+from mvt4g.systems.schedule import warmup_cosine
+from mvt4g.systems.settings import StepSpec
+from mvt4g.systems.sharding import renumbered, shard
+from mvt4g.systems.shown import shown
+from mvt4g.types import AttentionTap, InputError, LatentClip, MultiViewClip, TapShape
+
+DROPOUT_STREAM = 1
+"""Fifth part of the random seeds that say what is hidden from a step."""
+
+
+class StepInput(NamedTuple):
+    """What a training step starts from.
+
+    Attributes:
+        latents: Of both views, as the network is shown them.
+        text: None = the learned null text.
+        image: Tokens of the reference's first frame.
+        drop_text: Clips that get the null text all the same.
+        generator: Of the step's further draws.
+    """
+
+    latents: Float[Tensor, "b v c f h w"]
+    text: Float[Tensor, "b l text_d"] | None
+    image: Float[Tensor, "b i image_d"] | None
+    drop_text: Bool[Tensor, " b"] | None
+    generator: torch.Generator
+
+
+class TrainedSystem(LightningModule):
+    """A novel-view model with objectives on its attention; what a step does beside them is the subclass's.
+
+    Args:
+        backbone: The camera-controlled video DiT.
+        codec: Turns video into the latents that the backbone works on; never trained.
+        flow: The diffusion process.
+        tracking_head: Builds the head from the shape of the backbone's taps; None = no head.
+        training: Draws of a step and what it trains.
+
+    Raises:
+        InputError: If codec and backbone disagree on the latents, or a layer does not exist.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        codec: Codec,
+        flow: FlowMatching,
+        tracking_head: Callable[[TapShape], TrackingHead] | None,
+        training: StepSpec,
+    ) -> None:
+        super().__init__()
+        head = None if tracking_head is None else tracking_head(backbone.tap_shape)
+        if training.lora is not None:
+            add_lora(backbone, training.lora)
+        self.model = NovelViewModel(backbone, codec, flow, head)
+        if training.trainable is not None:
+            freeze_others(self, training.trainable, f"{training.option}.trainable")
+        self.training_spec = training
+        self.objectives: tuple[TapObjective, ...] = ()
+
+    def supervise(self, objectives: Sequence[MakeObjective], layer: int | None = None) -> None:
+        """Build the objectives.
+
+        Args:
+            objectives: Told of the model.
+            layer: Where those look that name no layer, if there is no head.
+
+        Raises:
+            InputError: If two have one name, or one looks at a layer that does not exist.
+        """
+        head = self.model.tracking_head
+        context = TapContext(layer)
+        if head is not None:
+            context = TapContext(head.layer, self.model.track, head.layer, head.spec.rotated)
+        self.objectives = tuple(make(context) for make in objectives)
+        names = [objective.name for objective in self.objectives]
+        if len(set(names)) < len(names):
+            raise InputError(f"objectives: got {names}, want no name twice: they are logged by it")
+        for objective in self.objectives:
+            self.model.check_layers(f"objectives.{objective.name}.layers", objective.layers)
+
+    @property
+    def data_rank(self) -> int:
+        """Which of a step's batches this process sees; ranks that share a sequence see the same one."""
+        return self.global_rank if self.device_mesh is None else self.device_mesh["data_parallel"].get_local_rank()
+
+    def configure_model(self) -> None:
+        """Slice the parameters over the ranks where the strategy is ``ModelParallelStrategy``, Lightning's FSDP2."""
+        if self.device_mesh is not None:
+            shard(self.model, self.device_mesh)
+
+    def on_fit_start(self) -> None:
+        """Say what trains, where not all does."""
+        if self.training_spec.trainable is not None:
+            self.print(trainable_table(count_groups(self)))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build the optimizer over the trainable parameters, and its warm-up counted in steps."""
+        spec = self.training_spec
+        optimizer = spec.optimizer([value for value in self.parameters() if value.requires_grad])
+        if not spec.warmup_steps and spec.decay_steps is None:
+            return optimizer
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(spec.warmup_steps, spec.decay_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Number the optimizer's parameters as FSDP2 would, so that its ranks can go on from here."""
+        if self.device_mesh is None and "optimizer_states" in checkpoint:
+            numbers = [number for number, value in enumerate(self.parameters()) if value.requires_grad]
+            checkpoint["optimizer_states"] = [renumbered(state, numbers) for state in checkpoint["optimizer_states"]]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that a checkpoint's weights are those of this model.
+
+        Raises:
+            InputError: As ``check_weights``.
+        """
+        if "state_dict" not in checkpoint:
+            return  # ModelParallelStrategy has loaded it already, strictly
+        check_weights(checkpoint["state_dict"], self.state_dict())
+
+    def step_input(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> StepInput:
+        """Encode a batch, or take what was encoded; every draw follows (seed, global step, micro-batch, rank)."""
+        spec = self.training_spec
+        micro_batch = batch_idx % self.trainer.accumulate_grad_batches
+        key = (spec.seed, self.global_step, micro_batch, self.data_rank)
+        clean = encoded(self.model.codec, batch)
+        dropout = generator_for(*key, DROPOUT_STREAM)
+        latents, drop_text = shown(clean.latents, spec.condition_dropout, self.model.flow, dropout)
+        return StepInput(latents, clean.text, clean.image, drop_text, generator_for(*key))
+
+    def active_objectives(self) -> list[TapObjective]:
+        """Return the objectives that count at this step."""
+        return [objective for objective in self.objectives if objective.weight_at(self.global_step)]
+
+    def supervised_layers(self) -> tuple[int, ...]:
+        """Return the layers that this step's objectives look at."""
+        return tuple(sorted({layer for objective in self.active_objectives() for layer in objective.layers}))
+
+    def supervision(
+        self,
+        taps: Mapping[int, AttentionTap],
+        batch: MultiViewClip | LatentClip,
+        sigma: Float[Tensor, " b"],
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """Return the weighed and gated sum of this step's objectives, and log each.
+
+        Clips without tracks pass the head too, whose gradients are exact zeros then: all ranks must run the same.
+        """
+        truth = draw_queries(batch, self.model.codec.grid, self.training_spec.num_queries, generator)
+        total = sigma.new_zeros(())
+        for objective in self.active_objectives():
+            terms = objective(taps, truth, batch.cameras)
+            self.log_means(objective_logs(objective.name, terms, sigma, clip_names(batch)))
+            total = total + objective.weight_at(self.global_step) * (objective.gate(sigma) * terms.total).mean()
+        return total
+
+    def log_means(self, means: Mapping[str, Logged]) -> None:
+        """Log means with the number of clips that each is of."""
+        for key, mean in means.items():
+            self.log(key, mean.value, batch_size=mean.clips)
+
+
+def clip_names(batch: MultiViewClip | LatentClip) -> tuple[str, ...]:
+    """Return the names of a batch's clips."""
+    return (batch.name,) if isinstance(batch.name, str) else batch.name
+
+
+def check_tracks(batch: MultiViewClip | LatentClip | RealClip) -> None:
+    """Check that the tracks of a batch are known.
+
+    Raises:
+        InputError: If they are not.
+    """
+    if isinstance(batch, RealClip) or batch.tracks is None or batch.visible is None:
+        raise InputError("data: got clips without tracks, want some whose tracks are known")
