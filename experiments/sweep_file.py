@@ -5,10 +5,10 @@
     seeds: [0, 1, 2]
     set: {trainer.max_steps: 250}              # options of every run, by dotted path
     variants:                                  # arms by name
-      none: {model.init_args.training.weight_corr: 0}
+      none: {model.init_args.objectives: []}
       corr: {}
     grid:                                      # and every combination of these
-      model.init_args.optimizer.init_args.lr: [0.001, 0.003]
+      model.init_args.training.optimizer.init_args.lr: [0.001, 0.003]
     commands: [fit, test]                      # see ``Step``
     table: {control: none, scores: {"PSNR, dB": [test/psnr, higher]}}        # see ``experiments.collect``
 

@@ -33,7 +33,8 @@ from mvt4g.data.loading import LoaderSpec
 from mvt4g.data.samples import SamplingSpec
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.formats.clip_folder import write_clip_folder
-from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.losses.correspondence import CorrespondenceObjective
+from mvt4g.losses.track import TrackObjective
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.plucker import PluckerConditioning
@@ -74,9 +75,8 @@ def tiny_system() -> NovelViewSystem:
         codec,
         FlowMatching(shift=3.0),
         tracking_head=lambda shape: TrackingHead(shape, layer=3),
-        correspondence_loss=CorrespondenceLoss(),
-        optimizer=partial(torch.optim.AdamW, lr=3e-3),
-        training=TrainingSpec(weight_corr=1.0, num_queries=32, warmup_steps=50),
+        objectives=[TrackObjective, partial(CorrespondenceObjective, weight=1.0)],
+        training=TrainingSpec(optimizer=partial(torch.optim.AdamW, lr=3e-3), num_queries=32, warmup_steps=50),
     )
 
 

@@ -24,10 +24,10 @@ FOLDER = Path("runs/tracking")
 BASE = "runs/bases/nano-{seed}/checkpoints/step-00001200.ckpt"
 FIT = ("configs/experiment/demo.yaml", "-c", "experiments/tracking/nano.yaml")
 TEST = ("-c", "configs/experiment/tracking.yaml", "-c", "experiments/tracking/nano_tracker.yaml")
-WITHOUT = ("--model.init_args.tracking_head=null", "--model.init_args.correspondence_loss=null")
+WITHOUT = ("--model.init_args.tracking_head=null", "--model.init_args.objectives=[]")
 ARMS: dict[str, tuple[str, ...]] = {
     "supervised": (),
-    "unsupervised": (*WITHOUT, "--model.init_args.training.weight_track=0", "--model.init_args.training.weight_corr=0"),
+    "unsupervised": WITHOUT,
 }
 TAPPED, LAYERS = 2, range(4)
 KINDS = ("ref", "tgt", "cross", "ref_dynamic", "tgt_dynamic", "cross_dynamic")

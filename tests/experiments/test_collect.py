@@ -53,7 +53,7 @@ folder: {folder}/runs
 configs: [configs/debug.yaml]
 seeds: [0, 1, 2]
 variants:
-  plain: {{model.init_args.training.weight_corr: 0}}
+  plain: {{model.init_args.training.warmup_steps: 0}}
   extra: {{}}
 table:
   title: Made <up>
@@ -149,7 +149,7 @@ def test_rows_of_runs(tmp_path, capsys):
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
     third = dict(zip(("PSNR", "error", "best layer", "last loss"), ("14.0", "", "3.0", "12.0"), strict=True))
-    option = {"model.init_args.training.weight_corr": "0"}
+    option = {"model.init_args.training.warmup_steps": "0"}
     assert rows[2] == {"arm": "plain", "seed": "2", **option, **third}
 
 
@@ -162,15 +162,15 @@ def test_hparams_of_every_run(tmp_path, capsys):
     events.Reload()
     assert {tag: events.Scalars(tag)[0].value for tag in ("PSNR", "best layer")} == {"PSNR": 12.0, "best layer": 2.0}
     content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
-    for text in (b"arm", b"plain", b"seed", b"weight_corr"):
+    for text in (b"arm", b"plain", b"seed", b"warmup_steps"):
         assert text in content
 
 
 def test_an_arm_that_keeps_a_default_shows_it_and_one_without_the_option_says_so(tmp_path, capsys):
     sweep = sweep_of(tmp_path, [*SCORES])
-    for name, training in (("extra-0", "{weight_corr: 0.125}"), ("extra-1", "null")):
+    for name, training in (("extra-0", "{warmup_steps: 0.125}"), ("extra-1", "null")):
         (tmp_path / "runs" / name / "config.yaml").write_text(f"model: {{init_args: {{training: {training}}}}}\n")
-    option = "model.init_args.training.weight_corr"
+    option = "model.init_args.training.warmup_steps"
     shown = {run.name: used_options(run, [option])[option] for run in sweep.runs()}
     assert shown["plain-0"] == 0
     assert shown["extra-0"] == 0.125

@@ -111,7 +111,7 @@ configs: [configs/debug.yaml]
 seeds: [0, 1, 2]
 set: {{trainer.max_steps: 8, trainer.limit_val_batches: 0}}
 variants:
-  without: {{model.init_args.training.weight_corr: 0}}
+  without: {{model.init_args.objectives: []}}
   with: {{}}
 table:
   scores: {{PSNR: [test/psnr, higher], loss: [train/loss, lower]}}

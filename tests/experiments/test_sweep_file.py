@@ -71,13 +71,13 @@ commands:
 BAD = {
     "misspelt option": ("set: {trainer.max_steps: 2}", "set:\n  trainer.max_stepz: 2", 5, "max_stepz"),
     "misspelt option of a variant": (
-        "  head: {}", "  head:\n    model.init_args.training.weight_cor: 1", 8, "weight_cor",
+        "  head: {}", "  head:\n    model.init_args.training.num_querie: 1", 8, "num_querie",
     ),
     "unknown layer": (
         "  head: {}", "  head:\n    model.init_args.tracking_head.init_args.layer: 2", 8, "layer",
     ),
     "unknown layer in the grid": (
-        "  head: {}", "  head: {}\ngrid:\n  model.init_args.correspondence_loss.init_args.layers: [[0], [5]]", 9, "5",
+        "  head: {}", "  head: {}\ngrid:\n  model.init_args.evaluation.attention_layers: [[0], [5]]", 9, "5",
     ),
     "options of the trainer that contradict each other": (
         "  head: {}",

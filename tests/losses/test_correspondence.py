@@ -77,7 +77,7 @@ def test_equals_the_slow_twin(option, max_logits):
     totals, pairs = twin(tap, *batch, **its)
     np.testing.assert_allclose(terms.total.detach(), totals, rtol=1e-6)
     for name in VIEW_PAIRS:
-        np.testing.assert_allclose(terms.pairs[name], [pair[name] for pair in pairs], rtol=1e-6)
+        np.testing.assert_allclose(terms.parts[name], [pair[name] for pair in pairs], rtol=1e-6)
     assert terms.empty.tolist() == [False, False, option not in {"own frame", "hidden points"}]
     assert min(totals[:2]) > 0.5
 
@@ -106,7 +106,7 @@ def test_gradients_equal_differences_of_the_slow_twin(option, max_logits):
 
 def test_pairs_and_counts_make_up_the_total():
     terms = loss_of(CorrespondenceLoss(), {0: make_tap(0)}, *make_batch())
-    weighted = sum(terms.pairs[name] * terms.counts[name] for name in VIEW_PAIRS)
+    weighted = sum(terms.parts[name] * terms.counts[name] for name in VIEW_PAIRS)
     count = sum(terms.counts.values())
     torch.testing.assert_close(weighted / count.clamp(min=1), terms.total.detach())
     assert count[-1] == 0

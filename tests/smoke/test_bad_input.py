@@ -15,6 +15,7 @@ from PIL import Image
 from mvt4g.formats.video import write_video
 
 CONFIG = "configs/debug.yaml"
+CORR = "mvt4g.losses.correspondence.CorrespondenceObjective"
 SIZE = "--data.init_args.size={height: 32, width: 32, num_frames: 3, temporal_stride: 1}"
 PREDICT = ("predict", "-c", CONFIG, "-c", "configs/data/davis.yaml", SIZE)
 
@@ -155,7 +156,10 @@ def test_top_level_key(refused, bad):
     ("flag", "says"),
     [
         ("model.init_args.tracking_head.init_args.layer=2", "tracking_head.layer: got layer 2, want 0 to 1"),
-        ("model.init_args.correspondence_loss.init_args.layers=[0, 9]", "layers: got layer 9, want 0 to 1"),
+        (
+            f"model.init_args.objectives=[{{class_path: {CORR}, init_args: {{layers: [0, 9]}}}}]",
+            "layers: got layer 9, want 0 to 1",
+        ),
         ("model.init_args.evaluation.attention_layers=[-1]", "attention_layers: got layer -1, want 0 to 1"),
         ("model.init_args.tracking_head.init_args.laier=1", "model.tracking_head: got option 'laier', want"),
         ("model.init_args.training={num_querys: 3}", "model.training: got option 'num_querys', want"),
@@ -231,7 +235,7 @@ def test_checkpoint_of_another_size(refused, trained_run, tmp_path, command, sli
 def test_checkpoint_of_another_depth(refused, trained_run):
     checkpoint = trained_run / "checkpoints" / "step-00000004.ckpt"
     line = refused("test", "-c", CONFIG, "--model.init_args.tracking_head=null", "--ckpt_path", checkpoint,
-                   "--model.init_args.correspondence_loss.init_args.layers=[1]")  # fmt: skip
+                   f"--model.init_args.objectives=[{{class_path: {CORR}, init_args: {{layers: [1]}}}}]")  # fmt: skip
     assert " unexpected: model.tracking_head.role_embedding, " in line
 
 
@@ -241,9 +245,9 @@ def test_fit_in_the_folder_of_another_fit(refused, trained_run):
 
 
 def test_resumed_fit_with_another_setting(refused, trained_run):
-    line = refused("fit", "-c", CONFIG, "--model.init_args.optimizer.init_args.lr=1e-2", "--ckpt_path", "last",
+    line = refused("fit", "-c", CONFIG, "--model.init_args.training.optimizer.init_args.lr=1e-2", "--ckpt_path", "last",
                    run=trained_run)  # fmt: skip
-    assert "differing: model.init_args.optimizer.init_args.lr (was 0.001, got 0.01)" in line
+    assert "differing: model.init_args.training.optimizer.init_args.lr (was 0.001, got 0.01)" in line
 
 
 @pytest.mark.parametrize("workers", [0, 1])

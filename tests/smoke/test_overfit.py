@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mvt4g.diffusion.flow_matching import FlowMatching
-from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.losses.correspondence import CorrespondenceObjective
+from mvt4g.losses.track import TrackObjective
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.plucker import PluckerConditioning
@@ -35,9 +36,13 @@ def test_one_scene_is_learned():
         codec,
         FlowMatching(shift=3.0),
         tracking_head=partial(TrackingHead, layer=2),
-        correspondence_loss=CorrespondenceLoss(),
-        optimizer=partial(torch.optim.AdamW, lr=3e-3, betas=(0.9, 0.95)),
-        training=TrainingSpec(weight_track=1.0, weight_corr=0.1, num_queries=64, warmup_steps=20, decay_steps=STEPS),
+        objectives=[partial(TrackObjective, weight=1.0), partial(CorrespondenceObjective, weight=0.1)],
+        training=TrainingSpec(
+            num_queries=64,
+            optimizer=partial(torch.optim.AdamW, lr=3e-3, betas=(0.9, 0.95)),
+            warmup_steps=20,
+            decay_steps=STEPS,
+        ),
         evaluation=EvaluationSpec(noise_levels=(0.5,), sample_steps=8),
     )
     untrained = evaluate(system, clip)

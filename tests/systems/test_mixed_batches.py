@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 import lightning
 import numpy as np
@@ -11,9 +12,10 @@ from torch.utils.data import DataLoader
 
 from mvt4g.data.mixture import alike, named_after
 from mvt4g.data.points import take_points
-from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.losses.correspondence import CorrespondenceObjective
 from mvt4g.losses.noise_gate import NoiseGate
 from mvt4g.losses.step_gate import StepGate
+from mvt4g.losses.track import TrackObjective
 from mvt4g.matching.pairs import VIEW_PAIRS
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
@@ -55,7 +57,10 @@ class Gradients(lightning.Callback):
         self.found = {name: None if value.grad is None else value.grad.clone() for name, value in named}
 
 
-def step(*clips, weight_track=BOTH, weight_corr=BOTH, **gates):
+def step(
+    *clips, weight_track=BOTH, weight_corr=BOTH, track_gate=NoiseGate(), corr_gate=NoiseGate(),
+    track_steps=StepGate(), corr_steps=StepGate(),
+):  # fmt: skip
     """Train one step; return what was logged and the gradients."""
     torch.manual_seed(0)
     codec = PatchCodec()
@@ -63,8 +68,11 @@ def step(*clips, weight_track=BOTH, weight_corr=BOTH, **gates):
     system = NovelViewSystem(
         ReCamMaster(sizes, codec.grid), codec,
         tracking_head=lambda shape: TrackingHead(shape, layer=1),
-        correspondence_loss=CorrespondenceLoss(),
-        training=TrainingSpec(weight_track=weight_track, weight_corr=weight_corr, num_queries=8, **gates),
+        objectives=[
+            partial(TrackObjective, weight=weight_track, gate=track_gate, steps=track_steps),
+            partial(CorrespondenceObjective, weight=weight_corr, gate=corr_gate, steps=corr_steps),
+        ],
+        training=TrainingSpec(num_queries=8),
     )  # fmt: skip
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     gradients = Gradients()

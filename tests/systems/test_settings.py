@@ -10,8 +10,6 @@ from mvt4g.types import InputError
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"weight_track": -0.1}, "weight_track: got -0.1, want at least 0"),
-        ({"weight_corr": -1.0}, "weight_corr: got -1.0, want at least 0"),
         ({"num_queries": 0}, "num_queries: got 0, want at least 1"),
         ({"warmup_steps": -1}, "warmup_steps: got -1, want at least 0"),
         ({"warmup_steps": 10, "decay_steps": 10}, "decay_steps: got 10, want more than warmup_steps = 10"),
@@ -41,5 +39,5 @@ def test_evaluation(values, says):
 
 
 def test_what_switches_parts_off_is_allowed():
-    TrainingSpec(weight_track=0.0, weight_corr=0.0, warmup_steps=0, decay_steps=1)
+    TrainingSpec(warmup_steps=0, decay_steps=1)
     EvaluationSpec(noise_levels=(0.5,), sample_steps=0)

@@ -1,6 +1,7 @@
 """The tracker as a system: what it scores, and what it refuses."""
 
 from dataclasses import replace
+from functools import partial
 
 import lightning
 import pytest
@@ -8,13 +9,15 @@ import torch
 from torch.utils.data import DataLoader
 
 from mvt4g.diffusion.flow_matching import FlowMatching
-from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.losses.correspondence import CorrespondenceObjective
+from mvt4g.losses.track import TrackObjective
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.systems.settings import TrackerTraining
 from mvt4g.systems.tracker import TrackerSpec
-from mvt4g.systems.tracking import MultiViewTracking, TrackerTraining
+from mvt4g.systems.tracking import MultiViewTracking
 from mvt4g.types import InputError, TapShape
 from tests.models.small_backbones import make_loud
 from tests.systems.wall import wall_batch
@@ -55,20 +58,22 @@ def test_clips_without_tracks_are_refused():
 
 def test_there_must_be_something_to_train():
     zero_shot = system(tracker=TrackerSpec(method="argmax", layer=0))
-    with pytest.raises(InputError, match="tracking_head: got none, and no L_corr"):
+    with pytest.raises(InputError, match="objectives: got none that counts"):
         zero_shot.on_fit_start()
-    supervised = system(tracker=TrackerSpec(method="argmax", layer=0), correspondence_loss=CorrespondenceLoss())
+    supervised = system(tracker=TrackerSpec(method="argmax", layer=0), objectives=[CorrespondenceObjective])
     supervised.on_fit_start()
-    assert supervised.corr_layers == (0,)
+    assert supervised.objectives[0].layers == (0,)
 
 
 @pytest.mark.parametrize(("layers", "wanted"), [(None, (1,)), ((0, 1), (0, 1))])
 def test_attention_is_supervised_where_the_head_reads_it(layers, wanted):
     """Whatever layer a zero-shot method reads in test."""
     tracked = system(
-        head, tracker=TrackerSpec(method="argmax", layer=0), correspondence_loss=CorrespondenceLoss(layers=layers)
+        head,
+        tracker=TrackerSpec(method="argmax", layer=0),
+        objectives=[partial(CorrespondenceObjective, layers=layers)],
     )
-    assert tracked.corr_layers == wanted
+    assert tracked.objectives[0].layers == wanted
 
 
 def test_the_backbone_is_told_of_noise_as_its_flow_says():
@@ -80,13 +85,13 @@ def test_the_backbone_is_told_of_noise_as_its_flow_says():
     assert not torch.equal(*found)
 
 
-@pytest.mark.parametrize("corr", [None, CorrespondenceLoss(), CorrespondenceLoss(layers=[0, 2])])
+@pytest.mark.parametrize("corr", [None, CorrespondenceObjective, partial(CorrespondenceObjective, layers=[0, 2])])
 @pytest.mark.parametrize("trainable", [None, ("tracking_head",), ("self_attn", "tracking_head")])
 def test_every_parameter_that_trains_is_reached_by_a_step(corr, trainable):
     """Else two ranks of DDP stop with an error; what lies beyond the last layer that is looked at is frozen."""
     tracked = system(
-        head, num_layers=4, correspondence_loss=corr,
-        tracker_training=TrackerTraining(trainable=trainable, weight_corr=1.0),
+        head, num_layers=4, objectives=[TrackObjective, *([] if corr is None else [corr])],
+        tracker_training=TrackerTraining(trainable=trainable),
     )  # fmt: skip
     reached = set()
     for name, value in tracked.named_parameters():

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import lightning
@@ -13,7 +14,8 @@ from torch.utils.data import DataLoader
 
 from mvt4g.callbacks.checkpoints import CheckpointFiles
 from mvt4g.callbacks.ema import EMA
-from mvt4g.losses.correspondence import CorrespondenceLoss
+from mvt4g.losses.correspondence import CorrespondenceObjective
+from mvt4g.losses.track import TrackObjective
 from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.plucker import PluckerConditioning, packed_channels
@@ -92,10 +94,9 @@ def build(kind=NovelViewSystem, redirector=False):
     return kind(
         make_loud(make(sizes, codec.grid, [PluckerConditioning()])), codec,
         tracking_head=lambda shape: TrackingHead(shape, layer=1),
-        correspondence_loss=CorrespondenceLoss(),
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-2),
+        objectives=[partial(TrackObjective, weight=1.0), partial(CorrespondenceObjective, weight=1.0)],
         training=TrainingSpec(
-            weight_track=1.0, weight_corr=1.0, num_queries=8, warmup_steps=2,
+            optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-2), num_queries=8, warmup_steps=2,
             trainable=("self_attn", *own, "plucker", "tracking_head"),
         ),
     )  # fmt: skip

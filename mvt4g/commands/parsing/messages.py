@@ -22,6 +22,18 @@ _UNKNOWN = re.compile(
     r"(?:Group '(?P<group>[^']*)' does not accept option|does not accept option|Option) '(?P<option>[^']*)'"
     r"|unrecognized arguments: (?P<arguments>.*)"
 )
+_OBJECTIVE = "objectives: a list of {class_path: mvt4g.losses.%s, init_args: {weight: ..., %s}}"
+_CORR = _OBJECTIVE % ("correspondence.CorrespondenceObjective", "layers, gate, steps, loss")
+_TRACK = _OBJECTIVE % ("track.TrackObjective", "gate, steps")
+MOVED = {
+    "correspondence_loss": _CORR,
+    "weight_corr": _CORR,
+    "corr_gate": _CORR,
+    "weight_track": _TRACK,
+    "track_gate": _TRACK,
+    "optimizer": "training.optimizer (of the tracker: tracker_training.optimizer)",
+}
+"""What to write instead of an option that earlier versions had, as saved runs may hold it."""
 _YAML_ERROR = "Problems parsing config:"
 
 LONGEST, CUT = 380, " ... "
@@ -53,7 +65,9 @@ def innermost(message: str) -> str:
         _, where, what = next(entry for entry in denied if entry[-1])
     elif option := _UNKNOWN.search(what):
         where = ".".join(filter(None, (where, option["group"])))
-        what = f"got option {option['option'] or option['arguments']!r}, want one that exists"
+        name = option["option"] or option["arguments"]
+        moved = next((told for old, told in MOVED.items() if old in re.split(r"[-.=\s]", name)), None)
+        what = f"got option {name!r}, want {'one that exists' if moved is None else moved}"
     elif what.startswith("Expected a") and (given := _GIVEN.findall(message)):
         wanted = [text.removeprefix("Expected a ").partition(". Got value")[0] for _, at, text in found if at == where]
         value = _NESTED.sub(r"\1", given[-1])
