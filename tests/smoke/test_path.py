@@ -102,10 +102,12 @@ def test_predict_from_the_runs_own_config(mvt4g, trained_run, tmp_path):
     [((0, 0), set()), ((0.01, 0), {"track"}), ((0, 0.01), {"corr"}), ((0.01, 0.01), {"track", "corr"})],
 )
 def test_each_term_is_a_matter_of_a_flag(mvt4g, tmp_path, weights, logged):
-    flags = [
-        f"--model.init_args.training.weight_{name}={value}"
-        for name, value in zip(("track", "corr"), weights, strict=True)
+    classes = "mvt4g.losses.track.TrackObjective", "mvt4g.losses.correspondence.CorrespondenceObjective"
+    entries = [
+        f"{{class_path: {kind}, init_args: {{weight: {weight}}}}}"
+        for kind, weight in zip(classes, weights, strict=True)
     ]
+    flags = [f"--model.init_args.objectives=[{', '.join(entries)}]"]
     length = ["--trainer.max_steps", "1", "--trainer.limit_val_batches", "0"]
     assert mvt4g("fit", "-c", CONFIG, "--run", tmp_path, *flags, *length) == 0
     events = EventAccumulator(str(tmp_path))

@@ -18,7 +18,7 @@ from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.settings import TrackerTraining
 from mvt4g.systems.tracker import TrackerSpec
 from mvt4g.systems.tracking import MultiViewTracking
-from mvt4g.types import InputError, TapShape
+from mvt4g.types import InputError, LatentClip, TapShape
 from tests.models.small_backbones import make_loud
 from tests.systems.wall import wall_batch
 
@@ -104,6 +104,34 @@ def test_every_parameter_that_trains_is_reached_by_a_step(corr, trainable):
     trainer.fit(tracked, DataLoader([wall_batch(0)], batch_size=None))
     assert reached == {name for name, value in tracked.named_parameters() if value.requires_grad}
     assert any(name.startswith("model.backbone") for name in reached) == (trainable != ("tracking_head",))
+
+
+def first_losses(batch) -> dict[str, float]:
+    """Return what a first step logs."""
+    tracked = system(head, objectives=[TrackObjective, CorrespondenceObjective])
+    trainer = lightning.Trainer(
+        accelerator="cpu", max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(tracked, DataLoader([batch], batch_size=None))
+    return {key: float(value) for key, value in trainer.callback_metrics.items()}
+
+
+def test_latents_that_were_encoded_before_train_and_score_as_their_videos():
+    clip, codec = wall_batch(0, 1), PatchCodec()
+    cached = LatentClip(
+        latents=codec.encode(clip.video), cameras=clip.cameras, codec=(codec.identity,) * 2, name=clip.name,
+        tracks=clip.tracks, visible=clip.visible, point_valid=clip.point_valid,
+    )  # fmt: skip
+    losses = first_losses(clip)
+    assert losses["train/loss_track"] > 0
+    assert first_losses(cached) == losses
+    tracked, scores = system(head), []
+    for batch in (clip, cached):
+        tracked.scores["test"].reset()
+        tracked._score(batch, "test")
+        scores.append({key: float(value) for key, value in tracked.scores["test"].scores().items()})
+    assert {key: scores[0][key] for key in scores[1]} == pytest.approx(scores[1], nan_ok=True)
 
 
 @pytest.mark.parametrize(
