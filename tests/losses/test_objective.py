@@ -21,7 +21,7 @@ def test_layers_default_to_the_context_s():
     assert made().layers == (3,)
     assert made(layers=[1, 2]).layers == (1, 2)
     assert made(loss=CorrespondenceLoss(layers=[4])).layers == (4,)
-    with pytest.raises(InputError, match="objectives.corr.layers: got null without a tracking head"):
+    with pytest.raises(InputError, match=r"objectives\.corr\.layers: got null without a tracking head"):
         CorrespondenceObjective(TapContext())
 
 
@@ -56,7 +56,7 @@ def test_logs_by_hand():
     terms = LossTerms(
         total=torch.tensor([1.0, 3.0, 0.0]),
         parts={"near": torch.tensor([2.0, 4.0, 0.0]), "far": torch.zeros(3)},
-        counts={"near": torch.tensor([5, 1, 0]), "far": torch.zeros(3)},
+        counts={"near": torch.tensor([5.0, 1.0, 0.0]), "far": torch.zeros(3)},
         empty=torch.tensor([False, False, True]),
     )
     found = objective_logs("x", terms, torch.tensor([0.1, 0.9, 0.9]), ("a/0", "b/0", "a/1"))
