@@ -65,7 +65,8 @@ class TapObjective(ABC):
         layers: 0-based blocks whose taps it looks at.
         weight: Of the loss; 0 leaves it out: it is neither computed nor logged.
         gate: How much it counts at each noise level, besides its weight; logged losses are not gated.
-        steps: How much it counts over the optimizer steps, besides its weight; where that is 0 it is left out.
+        steps: How much it counts over the optimizer steps, besides its weight. Where that is 0 it is left out; what it
+            alone trains then has no gradient, which DDP takes with ``find_unused_parameters`` alone.
         rotated: It looks at queries and keys after rotary embedding, as attention does.
     """
 
