@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 CONFIG = "configs/debug.yaml"
-PARTS = "model.init_args.optimizer"
+PARTS = "model.init_args.training.optimizer"
 
 
 @pytest.fixture
@@ -39,11 +39,13 @@ def test_optimizer(parsed, tmp_path, name, own, form):
     """AdamW's weight_decay 0.01 and eps 1e-8 were written by nobody; lr 1e-3 was, and stays where no other is given."""
     if form == "file":
         spec = {"class_path": f"torch.optim.{name}", "init_args": {"lr": 0.1}}
-        (tmp_path / "other.yaml").write_text(yaml.safe_dump({"model": {"init_args": {"optimizer": spec}}}))
+        (tmp_path / "other.yaml").write_text(
+            yaml.safe_dump({"model": {"init_args": {"training": {"optimizer": spec}}}})
+        )
         config, said = parsed("-c", tmp_path / "other.yaml")
     else:
         config, said = parsed(f"--{PARTS}=torch.optim.{name}")
-    optimizer = config["model"]["init_args"]["optimizer"]
+    optimizer = config["model"]["init_args"]["training"]["optimizer"]
     assert optimizer["class_path"] == f"torch.optim.{name}"
     expected = {"lr": 0.1 if form == "file" else 1e-3} | own
     assert {key: optimizer["init_args"][key] for key in expected} == expected
@@ -53,12 +55,12 @@ def test_optimizer(parsed, tmp_path, name, own, form):
 def test_what_was_written_and_is_dropped_is_said(parsed):
     config, said = parsed(f"--{PARTS}.betas=[0.8, 0.9]", f"--{PARTS}.eps=1e-6", f"--{PARTS}=torch.optim.SGD")
     assert said == "mvt4g: SGD in place of AdamW: dropped betas, eps, no arguments of SGD\n"
-    assert config["model"]["init_args"]["optimizer"]["init_args"]["lr"] == 1e-3
+    assert config["model"]["init_args"]["training"]["optimizer"]["init_args"]["lr"] == 1e-3
 
 
 def test_what_is_written_after_the_change_is_kept(parsed):
     config, said = parsed(f"--{PARTS}=torch.optim.Adagrad", f"--{PARTS}.eps=1e-6")
-    assert config["model"]["init_args"]["optimizer"]["init_args"]["eps"] == 1e-6
+    assert config["model"]["init_args"]["training"]["optimizer"]["init_args"]["eps"] == 1e-6
     assert said == ""
 
 
@@ -66,7 +68,7 @@ def test_there_and_back(parsed):
     """What a class in between could not take is gone, and was said; defaults are the last class's own."""
     words = (f"--{PARTS}.betas=[0.8, 0.9]", f"--{PARTS}=torch.optim.SGD", f"--{PARTS}=torch.optim.AdamW")
     config, said = parsed(*words)
-    found = config["model"]["init_args"]["optimizer"]["init_args"]
+    found = config["model"]["init_args"]["training"]["optimizer"]["init_args"]
     assert (found["lr"], found["betas"], found["weight_decay"]) == (1e-3, [0.9, 0.999], 0.01)
     assert "dropped betas" in said
 

@@ -28,14 +28,14 @@ OPTIONS = (
     "model.init_args.backbone",
     "model.init_args.backbone.init_args.extra_conditioning",
     "model.init_args.tracking_head",
-    "model.init_args.correspondence_loss",
-    "model.init_args.optimizer",
+    "model.init_args.objectives",
+    "model.init_args.training.optimizer",
     "data",
     "data.init_args.scene.cameras",
     "data.init_args.scene.objects",
 )
 """Options that take a class, or a list of classes, or a function that makes one."""
-LISTS = ("trainer.callbacks", "model.init_args.backbone.init_args.extra_conditioning")
+LISTS = ("trainer.callbacks", "model.init_args.objectives", "model.init_args.backbone.init_args.extra_conditioning")
 
 
 @pytest.fixture
@@ -104,13 +104,13 @@ def test_no_option_imports_what_it_names(refused, tmp_path, option, form):
 @pytest.mark.parametrize(
     "words",
     [
-        ("--model.init_args.optimizer", "planted.make"),
-        ("--model.init_args.optimizer", "os.system"),
+        ("--model.init_args.training.optimizer", "planted.make"),
+        ("--model.init_args.training.optimizer", "os.system"),
         ("--model.init_args.tracking_head", "os.system"),
-        ("--model.init_args.optimizer", "{class_path: os.system, init_args: {command: 'touch MARKER'}}"),
+        ("--model.init_args.training.optimizer", "{class_path: os.system, init_args: {command: 'touch MARKER'}}"),
         ("--model.init_args.tracking_head", "{class_path: subprocess.Popen, init_args: {args: [touch, MARKER]}}"),
-        ("--model.init_args.optimizer", "mvt4g.formats.atomic.os.system"),
-        ("--model.init_args.optimizer", "mvt4g.types.planted.make"),
+        ("--model.init_args.training.optimizer", "mvt4g.formats.atomic.os.system"),
+        ("--model.init_args.training.optimizer", "mvt4g.types.planted.make"),
         ("--data.help", "planted.make"),
         ("--model.help", "planted.make"),
         ("--trainer.callbacks.help", "planted.make"),
@@ -124,11 +124,11 @@ def test_no_command_runs_what_an_option_names(refused, planted, command, words):
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
-        ("model.init_args.optimizer", "mvt4g.systems.schedule.warmup_cosine", "want"),
-        ("model.init_args.optimizer", "mvt4g.cli.main", "want a class of mvt4g"),
+        ("model.init_args.training.optimizer", "mvt4g.systems.schedule.warmup_cosine", "want"),
+        ("model.init_args.training.optimizer", "mvt4g.cli.main", "want a class of mvt4g"),
         ("model.init_args.tracking_head", "mvt4g.systems.schedule.warmup_cosine", "TrackingHead"),
         ("model.init_args.codec", "mvt4g.models.backbones.ReCamMaster", "Codec"),
-        ("model.init_args.optimizer", "mvt4g.models.codec.PatchCodec", "Optimizer"),
+        ("model.init_args.training.optimizer", "mvt4g.models.codec.PatchCodec", "Optimizer"),
         ("trainer.logger", "lightning.pytorch.loggers.WandbLogger", "--trust lightning.pytorch.loggers.wandb"),
         ("trainer.callbacks+", "lightning.pytorch.callbacks.LambdaCallback", "lambda_function"),
     ],
@@ -149,7 +149,9 @@ def test_functions_are_no_values(refused, value):
     "content", ["trust: planted", "trust: [planted]", "fit: {trust: planted}", "MVT4G_TRUST: planted"]
 )
 def test_no_file_can_trust(refused, tmp_path, content):
-    (tmp_path / "stranger.yaml").write_text(f"{content}\nmodel: {{init_args: {{optimizer: planted.Optimizer}}}}\n")
+    (tmp_path / "stranger.yaml").write_text(
+        f"{content}\nmodel: {{init_args: {{training: {{optimizer: planted.Optimizer}}}}}}\n"
+    )
     refused(*COMMANDS["fit"], "-c", tmp_path / "stranger.yaml")
 
 
@@ -164,7 +166,7 @@ def test_what_a_variable_says_is_held_to_the_same_rule(refused, monkeypatch):
     monkeypatch.setenv("JSONARGPARSE_DEFAULT_ENV", "true")
     monkeypatch.setenv("MVT4G_FIT__MODEL__INIT_ARGS__OPTIMIZER", "planted.make")
     monkeypatch.setenv("PYTEST_FIT__MODEL", "planted.make")
-    refused(*COMMANDS["fit"], "--model.init_args.optimizer=planted.make")
+    refused(*COMMANDS["fit"], "--model.init_args.training.optimizer=planted.make")
 
 
 @pytest.mark.parametrize("way", ["option", "two words", "variable", "after", "of a part"])
@@ -177,19 +179,19 @@ def test_a_trusted_module_is_used(mvt4g, planted, capfd, tmp_path, monkeypatch, 
     if way == "variable":
         monkeypatch.setenv("MVT4G_TRUST", "other,planted")
     after = ("--trust", "planted") if way == "after" else ()
-    config = ("-c", CONFIG, "--model.init_args.optimizer=planted.Optimizer", "--run", tmp_path / "run")
+    config = ("-c", CONFIG, "--model.init_args.training.optimizer=planted.Optimizer", "--run", tmp_path / "run")
     with pytest.raises(SystemExit) as left:
         mvt4g("fit", *words, *config, "--print_config", *after)
     assert left.value.code == 0
     assert planted.exists()
     config = yaml.safe_load(capfd.readouterr().out)
-    assert config["model"]["init_args"]["optimizer"]["class_path"] == "planted.Optimizer"
+    assert config["model"]["init_args"]["training"]["optimizer"]["class_path"] == "planted.Optimizer"
 
 
 def test_trust_ends_with_its_command(mvt4g, planted, tmp_path, capfd):
     """The words of one command say nothing of the next in the same process, nor does the configuration of a run."""
     run = tmp_path / "run"
-    args = (*COMMANDS["fit"], "--model.init_args.optimizer=planted.Optimizer", "--trainer.max_steps=1")
+    args = (*COMMANDS["fit"], "--model.init_args.training.optimizer=planted.Optimizer", "--trainer.max_steps=1")
     assert mvt4g(*args, "--run", run, "--trust", "planted") == 0
     assert mvt4g("test", "-c", run / "config.yaml", "--run", run, "--ckpt_path", "last") == 2
     assert "a module that you trust needs --trust planted" in capfd.readouterr().err
@@ -209,7 +211,7 @@ def test_a_package_beside_the_user_is_found_by_the_console_script(planted, tmp_p
     script = "import sys; sys.path.remove('') if '' in sys.path else None; from mvt4g.cli import main; sys.exit(main())"
     root = Path(__file__).parents[2]
     args = [str(root / word) if word.startswith("configs/") else word for word in COMMANDS["fit"]]
-    words = ["--model.init_args.optimizer=planted.Optimizer", "--trainer.max_steps=1", "--run", "run"]
+    words = ["--model.init_args.training.optimizer=planted.Optimizer", "--trainer.max_steps=1", "--run", "run"]
     workers = ["--data.init_args.loader.num_workers=2", "--trust", "planted"]
     command = [sys.executable, "-P", "-c", script, *args, *words, *workers]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root), "PATH": ""}, check=False)
