@@ -26,8 +26,8 @@ def check_content(content: Mapping[str, Any], path: str, command: str) -> None:
     version = content.get(VERSION)
     found = re.match(r"(\d+)\.\d+", version) if isinstance(version, str) else None
     newest = int(lightning.__version__.partition(".")[0])
-    if found is None or not 1 <= int(found[1]) <= newest:
-        raise InputError(f"{where}: got {VERSION} {version!r}, want that of a fit by Lightning {newest} or before")
+    if found is None or not 2 <= int(found[1]) <= newest:
+        raise InputError(f"{where}: got {VERSION} {version!r}, want that of a fit by Lightning 2 to {newest}")
     step, weights = content["global_step"], content["state_dict"]
     if not isinstance(step, int) or isinstance(step, bool) or step < 0:
         raise InputError(f"{where}: got global_step {step!r}, want a number of steps")

@@ -182,6 +182,8 @@ def _read(source: OpenSource, index: int, views: Sequence[int], frames: range | 
     for name, values in (("cam_from_world", clip.cameras.cam_from_world), ("intrinsics", clip.cameras.intrinsics)):
         if not bool(values.isfinite().all()):
             raise InputError(f"{source.where(index)}: {name}: got NaN or infinity, want cameras that are known")
+    if not bool(clip.video.sum().isfinite()):  # a sum of values in [0, 1] overflows nowhere, and makes no mask as large
+        raise InputError(f"{source.where(index)}: video: got NaN or infinity, want values in [0, 1]")
     return named_after(source.name, clip if frames is None else at_stride(clip, frames.step))
 
 

@@ -124,6 +124,7 @@ def test_first_not_finite_names_it():
         ({"pytorch-lightning_version": "three"}, "'three'"),
         ({"pytorch-lightning_version": 2.6}, "2.6"),
         ({"pytorch-lightning_version": "99.0"}, "'99.0'"),
+        ({"pytorch-lightning_version": "1.9.0"}, "'1.9.0'"),
         ({"global_step": -1}, "got global_step -1"),
         ({"global_step": "3"}, "got global_step '3'"),
         ({"global_step": 4}, "got global_step 4, but its loops did 3 steps"),

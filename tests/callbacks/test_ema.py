@@ -5,6 +5,7 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn, TrainerState
 
 from mvt4g.callbacks.ema import EMA
 from mvt4g.types import InputError
@@ -67,6 +68,33 @@ def test_state_survives_a_checkpoint(running):
     other.load_state_dict(ema.state_dict())
     assert other.num_updates == 1
     assert torch.equal(other.average["weight"], ema.average["weight"])
+
+
+def loaded(checkpoint, command: str) -> None:
+    trainer = MagicMock(spec=Trainer, state=TrainerState(fn=TrainerFn(command)))
+    EMA().on_load_checkpoint(trainer, Two(), {"callbacks": checkpoint})
+
+
+@pytest.mark.parametrize(("command", "says"), [("fit", "starts anew"), ("test", "the training weights are used")])
+def test_a_checkpoint_without_an_average_is_told_of(capsys, command, says):
+    loaded({}, command)
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ({"average": {}, "num_updates": 3}, "1 missing: weight"),
+        ({"average": {"weight": torch.zeros(2)}, "num_updates": 3}, "1 mis-shaped: weight"),
+        ({"average": {"weight": torch.zeros(1)}}, "without num_updates"),
+        ({"num_updates": 3}, "average missing"),
+        ([], "without num_updates"),
+    ],
+)
+def test_an_average_of_another_model_is_refused(state, says):
+    loaded({"EMA": {"average": {"weight": torch.zeros(1)}, "num_updates": 3}}, "fit")
+    with pytest.raises(InputError, match=says):
+        loaded({"EMA": state}, "fit")
 
 
 def test_decay_must_be_below_one():

@@ -223,8 +223,9 @@ def test_what_is_not_asked_for_is_not_read():
         (moving_clip(frames=2), SamplingSpec(frames=FrameSpec(3)), "got 2 frames, want at least 3"),
         (moving_clip(), SamplingSpec(views=ViewSpec((4,))), r"got 2 views, want .*sampling\.views"),
         (unknown_intrinsics(), SamplingSpec(), "intrinsics: got NaN or infinity"),
+        (replace(moving_clip(), video=moving_clip().video * torch.inf), SamplingSpec(), "video: got NaN or infinity"),
     ],
-    ids=["views", "frames", "choice of views", "cameras"],
+    ids=["views", "frames", "choice of views", "cameras", "video"],
 )
 def test_a_bad_clip_comes_back_as_an_error_that_names_it(clip, spec, says, tmp_path):
     source = OpenSource("bad", Listed([clip]), root=tmp_path)
