@@ -61,8 +61,8 @@ class FiniteSteps(Callback):
     """Stops a fit, or skips the step, when a loss or the norm of the gradient is not finite on any rank.
 
     ``stop`` ends the fit with ``RunStopped``, which names step, term and clips. On a GPU the values of a step are
-    looked at while the next one runs, so that nothing waits for them; on a CPU at once. No checkpoint is written of
-    such a step, since ``StepCheckpoints`` looks at every weight first.
+    looked at while the next one runs, so that nothing waits for them. They are looked at once on a CPU, in the first
+    step, and before a validation or a save: no checkpoint is written of a step that is not finite.
 
     ``skip_step`` looks before the optimizer's step, which costs one wait for the device, and takes its gradients away:
     weights, optimizer and schedule go on as if its gradient were empty. ``train/skipped_steps`` counts them over all
@@ -79,6 +79,7 @@ class FiniteSteps(Callback):
         super().__init__()
         self.run, self.on_nan = run, on_nan
         self.skipped = self.in_a_row = 0
+        self._first = True  # of this start: a fit whose first step is not finite leaves nothing behind
         self._loss: Tensor | None = None
         self._micro_batches: list[_MicroBatch] = []
         self._bad: Tensor | None = None
@@ -118,8 +119,9 @@ class FiniteSteps(Callback):
         self.settle()
         self._waiting = (trainer.global_step, self._bad, self._micro_batches)
         self._bad, self._micro_batches = None, []
-        if self._waiting[1].device.type == "cpu" or self.on_nan == "skip_step":
+        if self._first or self._looks_at_once(self._waiting[1]):
             self.settle()
+        self._first = False
         if self.on_nan == "skip_step":
             pl_module.log("train/skipped_steps", float(self.skipped), batch_size=1)
 
@@ -173,6 +175,9 @@ class FiniteSteps(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the counts of a checkpoint."""
         self.skipped, self.in_a_row = state_dict["skipped"], state_dict["in_a_row"]
+
+    def _looks_at_once(self, bad: Tensor) -> bool:
+        return bad.device.type == "cpu" or self.on_nan == "skip_step"
 
 
 def _gradient_norm(optimizer: Optimizer) -> Tensor:

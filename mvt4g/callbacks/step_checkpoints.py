@@ -17,6 +17,7 @@ from mvt4g.callbacks.checkpoints import (
 )
 from mvt4g.callbacks.ema import EMA
 from mvt4g.callbacks.event_files import event_files, rewind_events, written_events
+from mvt4g.callbacks.finite_steps import FiniteSteps
 from mvt4g.callbacks.ranks import highest_of_ranks, of_all_ranks
 from mvt4g.callbacks.signals import SignalWatch, current_watch
 from mvt4g.types import InputError, RunStopped
@@ -173,8 +174,12 @@ class StepCheckpoints(Checkpoint):
         return path is not None and Path(path).resolve().parent == (self.run / "checkpoints").resolve()
 
     def _check_finite(self, trainer: Trainer) -> None:
+        callbacks = getattr(trainer, "callbacks", ())
+        for callback in callbacks:
+            if isinstance(callback, FiniteSteps):
+                callback.settle()  # what it waits for would explain weights that are not finite
         states = [optimizer.state for optimizer in trainer.optimizers]
-        averages = [callback.average for callback in getattr(trainer, "callbacks", ()) if isinstance(callback, EMA)]
+        averages = [callback.average for callback in callbacks if isinstance(callback, EMA)]
         local = {
             "weights": {name: _local(value) for name, value in trainer.lightning_module.named_parameters()},
             "average": [{name: _local(value) for name, value in average.items()} for average in averages],

@@ -57,14 +57,21 @@ class Line(LightningModule):
         return torch.optim.AdamW(self.parameters(), lr=self.lr)
 
 
-def fit(run, batches, model=None, on_nan="stop", accumulate=1, precision="32-true", **options):
+class AsOnAGPU(FiniteSteps):
+    """Looks at a step while the next one runs."""
+
+    def _looks_at_once(self, bad: Tensor) -> bool:
+        return False
+
+
+def fit(run, batches, model=None, on_nan="stop", accumulate=1, precision="32-true", every=1, kind=FiniteSteps):
     seed_everything(0, verbose=False)
     model = Line() if model is None else model
-    finite = FiniteSteps(run, on_nan)
+    finite = kind(run, on_nan)
     trainer = Trainer(
-        max_steps=len(batches) // accumulate, callbacks=[FreshMetrics(), finite, StepCheckpoints(run, 1)],
+        max_steps=len(batches) // accumulate, callbacks=[FreshMetrics(), finite, StepCheckpoints(run, every)],
         accumulate_grad_batches=accumulate, precision=precision, logger=False, accelerator="cpu", devices=1,
-        enable_progress_bar=False, enable_model_summary=False, default_root_dir=run, gradient_clip_val=1.0, **options,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=run, gradient_clip_val=1.0,
     )  # fmt: skip
     trainer.fit(model, DataLoader(batches, batch_size=None))
     return model, finite
@@ -87,6 +94,13 @@ def test_data_that_are_not_finite_are_named(tmp_path, accumulate, precision):
     assert line.startswith(f"step {step}: train/loss_diff is nan, for data that is not finite: clip 4 b (video); ")
     assert f"the last checkpoint is step-{step - 1:08d}.ckpt" in line
     assert [*step_checkpoints(tmp_path)] == [step - 2, step - 1][-min(2, step - 1) :]
+
+
+@pytest.mark.parametrize(("spoilt", "every", "kept"), [(4, 1, 4), (4, 3, 3), (0, 1, None), (7, 100, None)])
+def test_a_step_that_is_looked_at_late_is_named_and_not_saved(tmp_path, spoilt, every, kept):
+    line = stopped(tmp_path, samples(8, {spoilt: NAN}), every=every, kind=AsOnAGPU)
+    assert line.startswith(f"step {spoilt + 1}: train/loss_diff is nan, for data that is not finite: clip {spoilt} b ")
+    assert max(step_checkpoints(tmp_path), default=None) == kept
 
 
 def test_values_too_large_to_square_name_the_clips(tmp_path):
