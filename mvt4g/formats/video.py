@@ -214,6 +214,7 @@ def _read_timeline(path: Path, state: tuple[int, int, int]) -> _Timeline:
         first = next(decoded, None)
         if first is None:
             raise InputError(f"{path}: got a video stream without a frame, want at least one")
+        painter.check_colours(first)
         image_size = painter.size(first)
         if stamps is None:
             stamps = [first.pts, *(frame.pts for frame in decoded)]

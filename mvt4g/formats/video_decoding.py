@@ -149,6 +149,14 @@ class FramePainter:
         height, width = self._stretched(frame)
         return (width, height) if self._turn(frame)[0] else (height, width)
 
+    def check_colours(self, frame: VideoFrame) -> None:
+        """Refuse a frame whose colours are none of a screen.
+
+        Raises:
+            InputError: Naming the tag.
+        """
+        self._tags(frame).check(str(self._path))
+
     def paint(self, frame: VideoFrame, out: Float[Tensor, "3 h w"]) -> None:
         """Write the frame as a screen shows it: in [0, 1], pixels made square, then turned.
 
@@ -194,8 +202,8 @@ class FramePainter:
         raise InputError(f"{self._path}: got frames that are turned by {degrees:.1f} degrees, want quarter turns")
 
     def _colours(self, frame: VideoFrame, out: Float[Tensor, "3 h w"]) -> None:
+        self.check_colours(frame)
         tags = self._tags(frame)
-        tags.check(str(self._path))
         pixels = frame.format
         deep = max(component.bits for component in pixels.components) > 8
         if pixels.is_rgb or pixels.has_palette:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from av.video.frame import VideoFrame
 
-from mvt4g.formats.video import read_video, write_archive_video, write_video
+from mvt4g.formats.video import probe_video, read_video, write_archive_video, write_video
 from mvt4g.formats.video_colour import ColourTags, guessed_matrix, planes_from_rgb, rgb_from_planes
 from mvt4g.types import InputError
 from tests.reference.video_colour import rgb_slow, stored_slow
@@ -96,6 +96,8 @@ def test_colours_that_are_none_of_a_screen_are_refused_by_name(
     write_stored(tmp_path / "a.mkv", (100, 120, 150), tags=tags)
     with pytest.raises(InputError, match=rf"a.mkv: got colours of {what}, want SDR video"):
         read_video(tmp_path / "a.mkv")
+    with pytest.raises(InputError, match=what):
+        probe_video(tmp_path / "a.mkv")
 
 
 @pytest.mark.parametrize(
