@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, distributed
 
+from mvt4g.callbacks.signals import current_watch
 from mvt4g.types import InputError, Interrupted, RunStopped
 
 T = TypeVar("T")
@@ -58,6 +59,18 @@ class RanksEndTogether(Callback):
     def __init__(self) -> None:
         super().__init__()
         self._parent = os.getppid()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take signals from Lightning, whose handler calls a collective wherever it comes."""
+        current_watch().install()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take signals from Lightning."""
+        current_watch().install()
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take signals from Lightning."""
+        current_watch().install()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """End the other ranks, unless all of them stop for the same reason.

@@ -32,11 +32,11 @@ class SignalWatch:
         self._owner = os.getpid()
 
     def install(self) -> None:
-        """Take the signals, in the main thread alone: others cannot. Lightning's own handlers are replaced.
+        """Take the signals while a command runs, in the main thread alone: others cannot. Lightning's go.
 
         Lightning's handler calls a collective wherever it comes, which hangs ranks that are in another one.
         """
-        if threading.current_thread() is threading.main_thread():
+        if self in _watches and threading.current_thread() is threading.main_thread():
             for signum in STOPPING:
                 signal.signal(signum, self._handle)
 
@@ -84,8 +84,8 @@ def watched_signals() -> Iterator[SignalWatch]:
     watch = SignalWatch()
     in_main_thread = threading.current_thread() is threading.main_thread()
     before = {signum: signal.getsignal(signum) for signum in STOPPING} if in_main_thread else {}
-    watch.install()
     _watches.append(watch)
+    watch.install()
     try:
         yield watch
     finally:

@@ -140,7 +140,8 @@ class StepCheckpoints(Checkpoint):
         """
         if self._saving:
             fit = checkpoint["loops"]["fit_loop"]
-            between_batches(fit["epoch_loop.batch_progress"], fit["epoch_progress"])
+            done = trainer.global_step * trainer.accumulate_grad_batches
+            between_batches(fit["epoch_loop.batch_progress"], fit["epoch_progress"], done)
             fit["epoch_loop.state_dict"]["_batches_that_stepped"] = trainer.global_step
             checkpoint["epoch"] = fit["epoch_progress"]["current"]["processed"]
 
@@ -204,10 +205,16 @@ def tidy(run: Path, step: int, keep: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def between_batches(batches: dict[str, Any], epochs: dict[str, Any]) -> None:
-    """Make counts of batches and epochs those of a fit between two batches of its first and endless epoch."""
+def between_batches(batches: dict[str, Any], epochs: dict[str, Any], done: int) -> None:
+    """Make counts of batches and epochs those of a fit between two steps of its first and endless epoch.
+
+    Args:
+        batches: Counts of micro-batches, changed in place.
+        epochs: Counts of epochs, changed in place.
+        done: Micro-batches of whole steps. A fit that a time limit ends in the middle of a step begins it anew.
+    """
     for counts in (batches["total"], batches["current"]):
-        counts.update(ready=counts["completed"], started=counts["completed"], processed=counts["completed"])
+        counts.update(ready=done, started=done, processed=done, completed=done)
     batches["is_last_batch"] = False
     for counts in (epochs["total"], epochs["current"]):
         done = max(0, counts["ready"] - 1)
