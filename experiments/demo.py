@@ -49,7 +49,7 @@ def main() -> None:
     print(f"\n32 held-out scenes, evaluation recipe {recipe}, attention and tracks at sigma 0.5\n")
     print(runs.table(["untrained", "trained"], rows))
     print(f"\npictures     {FOLDER}/fit/test/media/  (reference | target | generated, attention matches)")
-    print(f"novel view   {FOLDER}/fit/predict/example/  (generated.mp4, overlay.mp4, tracks.npz, cameras.json)")
+    print(f"novel view   {FOLDER}/fit/predict/example/arc_left-s0/  (overlay.mp4, generated.mp4, tracks.npz ...)")
     print("TensorBoard  make tensorboard")
     print(f"time         {time.monotonic() - start:.0f} s after set-up")
 

@@ -24,6 +24,7 @@ from mvt4g.callbacks.checkpoints import CheckpointFiles, is_first_process, read_
 from mvt4g.callbacks.finite_steps import OnNaN
 from mvt4g.callbacks.notes import Notes
 from mvt4g.callbacks.of_a_run import callbacks_of_a_run, check_one_file, show_progress
+from mvt4g.callbacks.outcome import Outcome
 from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.callbacks.signals import watched_signals
 from mvt4g.commands.parsing.file_memory import allowing_file_memory, take_file_memory
@@ -117,7 +118,8 @@ class SuiteCLI(LightningCLI):
         run = Path(settings.run)
         record = RunRecord(run, command, self._recorded(command), MAY_CHANGE_ON_RESUME)
         record.check_resume()
-        callbacks = [*callbacks_of_a_run(command, settings, record), Notes(self.notes)]
+        self.outcome = Outcome(run, command)
+        callbacks = [*callbacks_of_a_run(command, settings, record, self.outcome), Notes(self.notes)]
         trainer_config = dict(self._get(self.config_init, "trainer", default={}))
         if trainer_config.get("logger") in (None, True):
             logger = TensorBoardLogger(run, name="", version="" if command == "fit" else command)
@@ -136,6 +138,18 @@ class SuiteCLI(LightningCLI):
             raise
         except ValueError as error:
             raise InputError(f"trainer: {error}") from error
+
+    def after_test(self) -> None:
+        """Tell of the items that failed, after all others.
+
+        Raises:
+            InputError: If any did.
+        """
+        error = self.outcome.error()
+        if error is not None:
+            raise error
+
+    after_predict = after_test
 
     def _parse_ckpt_path(self) -> None:
         """Take the run folder, then find the checkpoint; hyperparameters inside it never override the command line."""
@@ -278,5 +292,6 @@ def _quieten_lightning() -> None:
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
         "It is recommended to use `self.log\\(.*sync_dist=True",  # metrics add the ranks up themselves
         "FSDP2-wrapped module .* returned a view",  # nobody writes into a tap
+        "Total length of `\\w+` across ranks is zero",  # all that predict was asked for is there
     ):
         warnings.filterwarnings("ignore", message=f".*{meant}.*")

@@ -23,6 +23,8 @@ class InputError(ValueError):
     other exception is a bug of ours.
     """
 
+    item: str = ""  # name of the item of a list that is bad, where only that is
+
 
 class RunStopped(RuntimeError):
     """A run cannot go on though its input is good: a loss is not finite, the disk is full, another fit has the folder.

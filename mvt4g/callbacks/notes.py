@@ -5,6 +5,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mvt4g.types import InputError
+
 
 class Notes(Callback):
     """Prints lines once, when the first batch has come: a command that fails before it says its error alone.
@@ -31,13 +33,15 @@ class Notes(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Print, once."""
-        self._print(trainer)
+        if not isinstance(batch, InputError):
+            self._print(trainer)
 
     def on_predict_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Print, once."""
-        self._print(trainer)
+        if not isinstance(batch, InputError):
+            self._print(trainer)
 
     def _print(self, trainer: Trainer) -> None:
         lines, self.lines = self.lines, []

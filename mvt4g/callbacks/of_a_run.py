@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import ProgressBar
 
 from mvt4g.callbacks.finite_steps import FiniteSteps
 from mvt4g.callbacks.fresh_metrics import FreshMetrics
+from mvt4g.callbacks.outcome import Outcome
 from mvt4g.callbacks.progress_lines import ProgressLines, in_a_terminal
 from mvt4g.callbacks.ranks import RanksEndTogether
 from mvt4g.callbacks.run_record import RunRecord
@@ -16,13 +17,14 @@ from mvt4g.callbacks.step_checkpoints import StepCheckpoints
 from mvt4g.types import InputError
 
 
-def callbacks_of_a_run(command: str, settings: Any, record: RunRecord) -> list[Callback]:
+def callbacks_of_a_run(command: str, settings: Any, record: RunRecord, outcome: Outcome) -> list[Callback]:
     """Return the callbacks of a command.
 
     Args:
         command: fit, validate, test or predict.
         settings: What the command line says.
         record: Of the run.
+        outcome: Takes what becomes of the items of a list, and tells of it at the end.
     """
     run = Path(settings.run)
     callbacks: list[Callback] = [record, RanksEndTogether()]
@@ -32,12 +34,13 @@ def callbacks_of_a_run(command: str, settings: Any, record: RunRecord) -> list[C
         saves = StepCheckpoints(run, settings.checkpoint_every, settings.keep_checkpoints)
         callbacks = [FreshMetrics(), finite, *callbacks, saves]
     if command == "test":
-        callbacks.append(ScoreTables())
+        callbacks.append(ScoreTables(outcome))
     if command == "predict":
         from mvt4g.callbacks.prediction_writer import PredictionWriter  # needs PyAV, which training does without
+        from mvt4g.callbacks.provenance import RunFacts
 
-        callbacks.append(PredictionWriter())
-    return callbacks
+        callbacks.append(PredictionWriter(outcome, RunFacts(run, record.config, settings.ckpt_path)))
+    return [*callbacks, outcome]
 
 
 def show_progress(trainer_config: dict[str, Any], callbacks: list[Callback]) -> None:

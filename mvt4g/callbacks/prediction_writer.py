@@ -1,5 +1,7 @@
-"""The files that ``predict`` leaves for every video."""
+"""The files that ``predict`` leaves for every video and camera, skipped where they are there and whole."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,47 +9,132 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from mvt4g.callbacks.checkpoints import say
+from mvt4g.callbacks.outcome import Outcome
+from mvt4g.callbacks.provenance import (
+    RunFacts,
+    UnaskedRequest,
+    camera_name,
+    provenance,
+    source_cameras,
+    source_tracks,
+)
+from mvt4g.data.given_videos import GivesRequests, Request
 from mvt4g.data.real_clips import RealClip
+from mvt4g.formats.result_records import ResultPlace
 from mvt4g.formats.track_files import TrackFile, write_tracks
 from mvt4g.formats.trajectory_json import write_trajectory
 from mvt4g.formats.video import write_video
 from mvt4g.systems.real_video import NovelView
 from mvt4g.systems.tracking import PairTracks
-from mvt4g.types import REFERENCE
+from mvt4g.types import REFERENCE, InputError
 from mvt4g.viz.canvas import magnification, magnify
 from mvt4g.viz.tiles import tile_videos
 from mvt4g.viz.tracks import draw_track_views
 
 DEFAULT_FPS = 8.0
 """Of a source that states none."""
+PROVENANCE = "provenance.json"
 
 
 class PredictionWriter(Callback):
-    """Writes ``<run>/predict/<clip>/{generated.mp4, reference.mp4, tracks.npz, overlay.mp4, cameras.json}``.
+    """Writes ``<run>/predict/<clip>/<camera>-s<seed>/``, of every video from every camera.
 
-    ``overlay.mp4`` shows both videos side by side with the tracks; ``tracks.npz``, and ``tracks.json`` beside it, are
-    missing without a tracking head. Of two given videos there is ``target.mp4`` in place of ``generated.mp4``, and no
-    ``cameras.json``.
+    The files are ``generated.mp4``, ``reference.mp4``, ``overlay.mp4`` (both side by side with the tracks),
+    ``tracks.npz`` and ``tracks.json`` (missing without a tracking head), ``cameras.json`` and ``provenance.json``. Of
+    two given videos the folder is ``<reference>/<target>-s<seed>``, and there is ``target.mp4`` in place of
+    ``generated.mp4``, and no ``cameras.json``.
+
+    A folder appears whole or not at all. One whose record tells of the same inputs, settings and checkpoint, and whose
+    files are all there as they were written, is skipped; damaged files are made anew; one of other inputs, settings or
+    checkpoint is never written over: its item fails.
+
+    Args:
+        outcome: Takes what became of every item.
+        facts: What results depend on beside the data, the run folder among it.
     """
+
+    def __init__(self, outcome: Outcome, facts: RunFacts) -> None:
+        super().__init__()
+        self.outcome, self.facts = outcome, facts
+        self.requests: dict[tuple[str, str], Request] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave out what is done, before a frame of it is read."""
+        datamodule = getattr(trainer, "datamodule", None)
+        if stage != "predict" or not isinstance(datamodule, GivesRequests):
+            return
+        requests = datamodule.requests()
+        self.requests = {(request.clip, request.camera): request for request in requests}
+        self.outcome.several = len(requests) > 1
+        wanted = []
+        for number, request in enumerate(requests):
+            place = self._place(request.clip, request.camera, pl_module)
+            try:
+                done = place.is_done(lambda request=request: self._inputs(request, pl_module))  # type: ignore[misc]
+            except InputError as error:
+                error.item = f"{request.clip}/{request.camera}"
+                self.outcome.fail(error, tell=trainer.is_global_zero)
+                continue
+            if done:
+                self.outcome.skipped += 1
+                trainer.print(f"there and whole: {place.folder}")
+                continue
+            wanted.append(number)
+            if trainer.is_global_zero:
+                place.remove_leftovers()
+        datamodule.keep(wanted)
 
     def on_predict_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Say what was done to make the video fit."""
         if isinstance(batch, RealClip):
-            trainer.print(batch.rule)
+            say(batch.rule)
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         """Write the files of one video."""
-        if isinstance(outputs, NovelView | PairTracks):
-            folder = Path(trainer.default_root_dir) / "predict" / str(outputs.real.clip.name[0])
-            if isinstance(outputs, NovelView):
-                write_prediction(folder, outputs)
-            else:
-                write_pair(folder, outputs)
-            trainer.print(f"wrote {folder}")
+        if not isinstance(outputs, NovelView | PairTracks):
+            return
+        real = outputs.real
+        name, camera = str(real.clip.name[0]), camera_name(real)
+        place = self._place(name, camera, pl_module)
+        try:
+            inputs = self._inputs(self.requests.get((name, camera), UnaskedRequest(real)), pl_module)
+            if (name, camera) not in self.requests:
+                place.is_done(lambda: inputs)  # it was not looked at in ``setup``
+            told = provenance(real, inputs, self.facts, pl_module)
+            place.write(inputs, lambda folder: write_result(folder, outputs, told))
+        except InputError as error:
+            error.item = error.item or f"{name}/{camera}"
+            self.outcome.fail(error)
+            return
+        self.outcome.made += 1
+        say(f"wrote {place.folder}")
+
+    def _place(self, clip: str, camera: str, pl_module: LightningModule) -> ResultPlace:
+        return ResultPlace(self.facts.run, "predict", f"{clip}/{camera}-s{self.facts.seed(pl_module)}")
+
+    def _inputs(self, request: Request, pl_module: LightningModule) -> dict[str, Any]:
+        return {**request.inputs(), **self.facts.inputs(pl_module)}
+
+
+def write_result(folder: Path, made: NovelView | PairTracks, told: Mapping[str, Any]) -> None:
+    """Write the files of one item.
+
+    Args:
+        folder: Empty.
+        made: What was generated or tracked.
+        told: Content of ``provenance.json``.
+    """
+    if isinstance(made, NovelView):
+        write_prediction(folder, made)
+    else:
+        write_pair(folder, made)
+    text = json.dumps(told, indent=1, allow_nan=False)
+    (folder / PROVENANCE).write_text(text + "\n", encoding="utf-8")
 
 
 def write_prediction(folder: Path, made: NovelView) -> None:
@@ -58,7 +145,8 @@ def write_prediction(folder: Path, made: NovelView) -> None:
     write_video(folder / "reference.mp4", reference, fps)
     write_video(folder / "generated.mp4", generated, fps)
     height, width = generated.shape[-2:]
-    write_trajectory(folder / "cameras.json", clip.cameras[0].to("cpu"), (height, width))
+    cameras = clip.cameras[0].to("cpu")
+    write_trajectory(folder / "cameras.json", cameras, (height, width), source_cameras(made.real, cameras))
     videos, captions = torch.stack([reference, generated.to(reference.dtype)]), ["reference", "generated"]
     if made.tracks is not None and made.visible is not None:
         _write_tracks(folder, made.real, made.tracks, made.visible, made.confidence)
@@ -80,7 +168,8 @@ def write_pair(folder: Path, found: PairTracks) -> None:
 
 def _write_tracks(folder: Path, real: RealClip, tracks: Tensor, visible: Tensor, confidence: Tensor | None) -> None:
     height, width = real.clip.video.shape[-2:]
-    content = TrackFile(tracks, visible, real.queries[0], (height, width), confidence)
+    told = source_tracks(real, tracks.cpu())
+    content = TrackFile(tracks, visible, real.queries[0], (height, width), confidence, told)
     for name in ("tracks.npz", "tracks.json"):
         write_tracks(folder / name, content)
 

@@ -84,13 +84,15 @@ class RunRecord(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Write the configuration, once."""
-        self._start(trainer)
+        if not isinstance(batch, InputError):  # of a list of which an item is bad
+            self._start(trainer)
 
     def on_predict_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Write the configuration, once."""
-        self._start(trainer)
+        if not isinstance(batch, InputError):  # of a list of which an item is bad
+            self._start(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take away what Lightning's logger opened, if no step was done (of other commands, if no batch came)."""

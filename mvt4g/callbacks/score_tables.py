@@ -1,4 +1,4 @@
-"""The scores of every generated video, and their means with intervals, as files that a spreadsheet opens."""
+"""The scores of every video of a test, and their means with intervals, as files that a spreadsheet opens."""
 
 import csv
 import math
@@ -8,15 +8,17 @@ from typing import Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mvt4g.callbacks.outcome import Outcome
 from mvt4g.formats.atomic import appearing
-from mvt4g.metrics.novel_view import NovelViewMetrics, ScoreTable
+from mvt4g.metrics.novel_view import ScoreTable
 
 
 @runtime_checkable
 class ScoresVideos(Protocol):
-    """A system that scores generated videos in test."""
+    """A system that scores videos in test."""
 
-    video_metrics: NovelViewMetrics
+    def score_table(self) -> tuple[ScoreTable, dict[str, str]]:
+        """Return the scores of every video of all ranks, and what is to be said of them, by the beginning of a key."""
 
 
 class ScoreTables(Callback):
@@ -24,18 +26,29 @@ class ScoreTables(Callback):
 
     ``scores.csv`` has the mean over videos, its 95 % bootstrap interval, how many videos have the score and how many do
     not, and what was not known of these; metrics of the protocol that did not run are there too, with what they need.
-    ``videos.csv`` ends with a note on each video, such as why it has no cameras.
+    ``videos.csv`` ends with a note on each video, such as why it has no cameras. A video that could not be read or
+    scored at all is there too, with the reason, and counts as missing.
+
+    Args:
+        outcome: Knows which videos failed.
     """
+
+    def __init__(self, outcome: Outcome | None = None) -> None:
+        super().__init__()
+        self.outcome = outcome
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather the table from all ranks and write it."""
         if not isinstance(pl_module, ScoresVideos):
             return
-        table = pl_module.video_metrics.table()
+        table, remarks = pl_module.score_table()
+        if self.outcome is not None:
+            table = table.with_failed(self.outcome.failed_everywhere(trainer))
+            self.outcome.remarks = remarks
         if trainer.is_global_zero and table.names:
             folder = Path(trainer.default_root_dir) / "test"
             write_videos(folder / "videos.csv", table)
-            write_scores(folder / "scores.csv", table, pl_module.video_metrics.remarks())
+            write_scores(folder / "scores.csv", table, remarks)
 
 
 def write_videos(path: Path, table: ScoreTable) -> None:

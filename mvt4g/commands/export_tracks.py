@@ -17,7 +17,7 @@ def export_tracks(folder: Path, format: Literal["tapvid", "cotracker"] = "tapvid
     """Write the tracks of one predicted clip, with its videos, for TAP-Vid's evaluation or CoTracker's training.
 
     Args:
-        folder: ``<run>/predict/<clip>``.
+        folder: ``<run>/predict/<clip>/<camera>-s<seed>``.
         format: "tapvid" = a pickle with an entry for each view; "cotracker" = a sequence folder for each view.
         out: File or folder to write; null = ``tapvid.pkl`` or ``cotracker/`` in the folder.
 
@@ -29,7 +29,8 @@ def export_tracks(folder: Path, format: Literal["tapvid", "cotracker"] = "tapvid
     """
     content = read_tracks(folder / "tracks.npz")
     names = ("reference", "target" if (folder / "target.mp4").is_file() else "generated")
-    videos = {f"{folder.resolve().name}_{name}": read_video(folder / f"{name}.mp4")[0] for name in names}
+    place = folder.resolve()
+    videos = {f"{place.parent.name}_{place.name}_{name}": read_video(folder / f"{name}.mp4")[0] for name in names}
     out = out or folder / ("tapvid.pkl" if format == "tapvid" else "cotracker")
     if out.exists() and format == "tapvid":
         raise InputError(f"--out: got {out}, which is there already, want a file that is not")

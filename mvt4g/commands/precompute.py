@@ -40,6 +40,7 @@ from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
 from mvt4g.synthetic.spec import SceneSpec
 from mvt4g.types import REFERENCE, InputError, LatentClip, MultiViewClip
 
+EXIT_BAD_ITEMS = 2
 SPLIT = "clips"
 """The one split that the manifest of a cache has."""
 TRAIN = "train/"
@@ -103,6 +104,8 @@ def precompute(
 ) -> int:
     """Encode clips into a folder to train from. A run that was stopped goes on when the same command is given again.
 
+    A clip that is broken or does not fit the codec is left out and listed; the others are encoded.
+
     Latents, cameras, tracks and image tokens of all views are kept, so that any pair of views can be drawn later.
     Captions are encoded after the videos, each once, so that the text encoder is never in memory beside the codec.
 
@@ -120,11 +123,11 @@ def precompute(
             captions; a clip of several videos has the text of the first row below it.
 
     Returns:
-        The exit code, 0.
+        The exit code: 0, or 2 if clips were left out; then stderr has one line for each, with its reason.
 
     Raises:
-        InputError: If a clip is broken, without a caption where there are captions, or of a size that the codec does
-            not take, or the folder holds other things.
+        InputError: If all clips are left out, one is without a caption where there are captions, or the
+            folder holds other things.
     """
     codec = codec or PatchCodec()
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -136,13 +139,28 @@ def precompute(
         manifest = _begun(out, made_by, len(indices))
         encoder = None if image_encoder is None else ImageEncoder(image_encoder, "bfloat16").to(device)
         encoders = _Encoders(codec.to(device), encoder, texts)
-        made = _encode_missing(out, manifest, clips, indices, encoders, cache, workers)
+        made, bad = _encode_missing(out, manifest, clips, indices, encoders, cache, workers)
         del encoder, encoders
         codec.cpu()
         if text is not None:
             _encode_captions(out, text, device, DTYPES[cache.dtype])
-    sys.stdout.write(f"{out}: {len(indices)} clips, {made} of them encoded now\n")
-    return 0
+    return _report(out, len(indices), made, bad)
+
+
+def _report(out: Path, count: int, made: int, bad: Mapping[str, str]) -> int:
+    """Say what was encoded and what was not, and return the exit code.
+
+    Raises:
+        InputError: If nothing could be encoded, of the first clip.
+    """
+    told = f", {len(bad)} failed" if bad else ""
+    sys.stdout.write(f"{out}: {count} clips, {made} of them encoded now{told}; {MANIFEST} lists them\n")
+    if bad and len(bad) == count:
+        more = f"; {count - 1} more clips failed likewise, and no other is there" if count > 1 else ""
+        raise InputError(f"{next(iter(bad.values()))}{more}")
+    for name, reason in bad.items():
+        sys.stderr.write(f"mvt4g: {name}: {reason}\n")
+    return EXIT_BAD_ITEMS if bad else 0
 
 
 @dataclass(frozen=True)
@@ -260,19 +278,30 @@ def _encode_missing(
     encoders: _Encoders,
     cache: CacheSpec,
     workers: int,
-) -> int:
-    """Encode what is not there, keep the manifest up to date whatever happens, and return how many were encoded."""
+) -> tuple[int, dict[str, str]]:
+    """Encode what is not there and keep the manifest up to date whatever happens.
+
+    Returns:
+        How many were encoded, and why others could not be, by name.
+    """
     done, names, saved = dict(manifest.clips), clips.sources[0].clips.names, time.monotonic()
-    missing = [
-        index
-        for index in indices
-        if names[index] not in done or not sizes_agree(out / names[index], done[names[index]])
-    ]
+    missing, bad = [], {}
+    for index in indices:
+        folder = out / names[index]
+        if names[index] not in done and (folder / FILE).is_file():
+            done[names[index]] = record_files(folder)  # it appeared whole, after the manifest was last written
+        if names[index] not in done or not sizes_agree(folder, done[names[index]]):
+            missing.append(index)
     try:
         with clip_progress(len(indices), len(indices) - len(missing)) as progress:
             for index, clip in zip(missing, _read(clips, missing, workers, cache.backwards), strict=True):
                 folder = out / names[index]
-                write_latents(folder / FILE, encoders(names[index], clip), DTYPES[cache.dtype])
+                try:
+                    latents = encoders(names[index], raise_if_error(clip))
+                except InputError as error:
+                    bad[names[index]] = " ".join(str(error).split())
+                    continue
+                write_latents(folder / FILE, latents, DTYPES[cache.dtype])
                 done[names[index]] = record_files(folder)
                 progress.advance(progress.task_ids[0])
                 if time.monotonic() - saved > SAVE_EVERY_S:
@@ -280,19 +309,22 @@ def _encode_missing(
                     saved = time.monotonic()
     finally:
         write_manifest(out, replace(manifest, clips=done))
-    return len(missing)
+    return len(missing) - len(bad), bad
 
 
-def _read(clips: HeldOutClips, indices: list[int], workers: int, backwards: bool) -> Iterator[MultiViewClip]:
-    """Yield clips in order, read ahead by ``workers`` processes, and played backwards where that is asked for.
+def _read(
+    clips: HeldOutClips, indices: list[int], workers: int, backwards: bool
+) -> Iterator[MultiViewClip | InputError]:
+    """Yield clips in order, or what is wrong with them, read ahead by ``workers`` processes.
 
-    Raises:
-        InputError: If one is broken.
+    Args:
+        clips: All.
+        indices: Which.
+        workers: Processes.
+        backwards: Play them backwards.
     """
-    loader = DataLoader(Subset(clips, indices), batch_size=None, num_workers=workers)
-    for item in loader:
-        clip = raise_if_error(item)
-        yield played_backwards(clip) if backwards else clip
+    for clip in DataLoader(Subset(clips, indices), batch_size=None, num_workers=workers):
+        yield played_backwards(clip) if backwards and not isinstance(clip, InputError) else clip
 
 
 def _encode_captions(out: Path, text: TextEncoderSpec, device: str, dtype: torch.dtype) -> None:

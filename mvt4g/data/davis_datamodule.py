@@ -1,6 +1,6 @@
-"""DAVIS, a video file or a folder of frames, for test and predict."""
+"""DAVIS, video files or folders of frames, for test and predict."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,13 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from mvt4g.data.camera_paths import CameraAssumption
-from mvt4g.data.loading import LoaderSpec, raise_if_error
-from mvt4g.data.real_clips import RealClip, RealClips
+from mvt4g.data.given_videos import GivenVideos, ViewRequest, ViewSettings
+from mvt4g.data.loading import LoaderSpec, goes_on, raise_if_error
+from mvt4g.data.real_clips import RealClip
+from mvt4g.data.shares import share_of
 from mvt4g.data.sources import DAVIS_FPS, FolderSource, FrameSource
+from mvt4g.data.target_cameras import target_cameras
+from mvt4g.data.video_places import find_videos
 from mvt4g.data.video_size import VideoSize
 from mvt4g.data.video_source import open_video
 from mvt4g.formats.readers.davis import list_sequences
@@ -28,7 +32,7 @@ class DAVISDataModule(LightningDataModule):
         self,
         root: Path | None = None,
         video: Path | None = None,
-        trajectory: str = "arc_left",
+        trajectory: list[str] | str = "arc_left",
         queries: str = "grid:8",
         size: VideoSize = VideoSize(),
         camera: CameraAssumption = CameraAssumption(),
@@ -39,8 +43,10 @@ class DAVISDataModule(LightningDataModule):
 
         Args:
             root: Holds JPEGImages, and perhaps Annotations and ImageSets, of DAVIS 2016 or 2017.
-            video: A video file or a folder of frames, instead of ``root``.
-            trajectory: "cam01" to "cam10", a preset's name, a JSON path, or "camera_extrinsics.json:cam03".
+            video: Instead of ``root``: a video file, a folder of frames; or many of these by a folder that holds them,
+                a pattern ("videos/*.mp4") or a list (.txt, one a line).
+            trajectory: "cam01" to "cam10", a preset's name, a JSON path, or "camera_extrinsics.json:cam03"; or a list
+                of these, from each of which every video is seen.
             queries: Points to track: "mask", "mask:16", "grid:8", or the path of a .json, .csv or .npz file.
             size: What the model takes: which frames (``size.frames``), and how pictures are fitted (``size.fit``).
             camera: What a video does not say of its camera, and what becomes of a path of another length.
@@ -50,7 +56,7 @@ class DAVISDataModule(LightningDataModule):
         super().__init__()
         self.root, self.video, self.sequences = root, video, sequences
         self.trajectory, self.queries, self.size, self.camera, self.loader = trajectory, queries, size, camera, loader
-        self.clips: RealClips | None = None
+        self.clips: GivenVideos | None = None
 
     def setup(self, stage: str) -> None:
         """Find the videos and check all that needs no frame.
@@ -63,35 +69,50 @@ class DAVISDataModule(LightningDataModule):
                 f"data: got DAVISDataModule for {stage}, want KubricDataModule: real videos have no true target"
             )
         if self.clips is None:
-            sources = _open_sources(self.root, self.video, self.sequences, self.size.frames.folder_fps)
-            self.clips = RealClips(sources, self.size, self.trajectory, self.queries, self.camera)
+            sources = _find_sources(self.root, self.video, self.sequences, self.size.frames.folder_fps)
+            cameras, settings = target_cameras(self.trajectory), ViewSettings(self.size, self.queries, self.camera)
+            several = len(cameras) > 1
+            self.clips = GivenVideos(
+                [ViewRequest(source, target, settings, several) for source in sources for target in cameras]
+            )
+
+    def requests(self) -> Sequence[ViewRequest]:
+        """Return all items, once ``setup`` has run."""
+        assert self.clips is not None, "setup comes first"
+        return self.clips.requests
+
+    def keep(self, places: Iterable[int]) -> None:
+        """Leave out all items but these."""
+        assert self.clips is not None, "setup comes first"
+        self.clips = self.clips.only(places)
 
     def test_dataloader(self) -> DataLoader[RealClip | InputError]:
-        """Return the videos in order."""
+        """Return the videos in order, each to one rank."""
         return self._loader()
 
     def predict_dataloader(self) -> DataLoader[RealClip | InputError]:
-        """Return the videos in order."""
+        """Return the videos in order, each to one rank."""
         return self._loader()
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Raise here, in the main process, what a worker found wrong.
+        """Hand on what a worker found wrong, after which test and predict go on.
 
         Raises:
-            InputError: The worker's.
+            InputError: The worker's, where there is no trainer to go on.
         """
-        return raise_if_error(batch)
+        return batch if goes_on(self.trainer) else raise_if_error(batch)
 
     def _loader(self) -> DataLoader[RealClip | InputError]:
         assert self.clips is not None, "Lightning calls setup first"
-        options: dict[str, Any] = {**self.loader.worker_options()}
-        return DataLoader(self.clips, batch_size=1, shuffle=False, collate_fn=RealClip.batch_of_one, **options)
+        options: dict[str, Any] = {**self.loader.worker_options(), "collate_fn": RealClip.batch_of_one}
+        sampler = share_of(self.clips, 1, self.trainer)
+        return DataLoader(self.clips, batch_size=1, shuffle=False, sampler=sampler, **options)
 
 
-def _open_sources(
+def _find_sources(
     root: Path | None, video: Path | None, sequences: Sequence[str] = (), folder_fps: float | None = None
-) -> tuple[FrameSource, ...]:
-    """Open the sequences of a DAVIS root, or one video file or folder of frames, without reading a frame.
+) -> Sequence[FrameSource | Path]:
+    """Find the sequences of a DAVIS root or the videos that ``video`` means; only a single one is opened here.
 
     Raises:
         InputError: If not exactly one of ``root`` and ``video`` is given, or what is given is not there.
@@ -105,4 +126,5 @@ def _open_sources(
     assert video is not None, "one of them is given"
     if sequences:
         raise InputError(f"data.sequences: got {list(sequences)} with data.video, want them with data.root only")
-    return (open_video(video, folder_fps),)
+    found = find_videos(video)
+    return [open_video(found[0], folder_fps)] if len(found) == 1 else found

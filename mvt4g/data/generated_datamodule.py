@@ -7,7 +7,8 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from mvt4g.data.loading import LoaderSpec, raise_if_error
+from mvt4g.data.loading import LoaderSpec, goes_on, raise_if_error
+from mvt4g.data.shares import share_of
 from mvt4g.formats.generated_folder import generated_folders, read_generated
 from mvt4g.types import GeneratedVideos, InputError
 
@@ -24,6 +25,7 @@ class GeneratedFolders(Dataset[GeneratedVideos | InputError]):
 
     def __init__(self, root: Path) -> None:
         self.folders = tuple(generated_folders(root))
+        self.names = tuple(folder.relative_to(root).as_posix() for folder in self.folders)
 
     def __len__(self) -> int:
         """Return the number of folders."""
@@ -32,8 +34,9 @@ class GeneratedFolders(Dataset[GeneratedVideos | InputError]):
     def __getitem__(self, index: int) -> GeneratedVideos | InputError:
         """Return a video, or what is wrong with its folder."""
         try:
-            return read_generated(self.folders[index])
+            return read_generated(self.folders[index], self.names[index])
         except InputError as error:
+            error.item = self.names[index]
             return error
 
 
@@ -65,15 +68,16 @@ class GeneratedVideosDataModule(LightningDataModule):
         """Return the videos in order."""
         assert self.videos is not None, "Lightning calls setup first"
         options: dict[str, Any] = {**self.loader.worker_options()}
-        return DataLoader(self.videos, batch_size=1, shuffle=False, collate_fn=_only, **options)
+        sampler = share_of(self.videos, 1, self.trainer)
+        return DataLoader(self.videos, batch_size=1, shuffle=False, sampler=sampler, collate_fn=_only, **options)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Raise here, in the main process, what a worker found wrong.
+        """Hand on what a worker found wrong, after which a test goes on.
 
         Raises:
-            InputError: The worker's.
+            InputError: The worker's, where there is no trainer to go on.
         """
-        return raise_if_error(batch)
+        return batch if goes_on(self.trainer) else raise_if_error(batch)
 
 
 def _only(items: Sequence[GeneratedVideos | InputError]) -> GeneratedVideos | InputError:

@@ -143,10 +143,11 @@ class HeldOutLatents(Dataset[LatentClip | InputError]):
         """Return a clip, or what is wrong with it."""
         if not 0 <= index < self.count:
             raise IndexError(index)
+        what = f"{self.clips.root}: clip {index}"
         try:
-            what = f"{self.clips.root}: clip {index}"
             return self.clips.read(index, self.views.pairs(self.clips.num_views(index), what)[0])
         except InputError as error:
+            error.item = what
             return error
 
 

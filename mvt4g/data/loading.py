@@ -59,6 +59,45 @@ def collate(items: Sequence[Clip | InputError]) -> Clip | InputError:
         return error
 
 
+@dataclass(frozen=True)
+class Survivors:
+    """A batch of the clips of a list that could be read, and what is wrong with those that could not.
+
+    Attributes:
+        batch: None where there is none.
+        errors: At least one.
+    """
+
+    batch: MultiViewClip | LatentClip | None
+    errors: tuple[InputError, ...]
+
+
+def collate_survivors(items: Sequence[Clip | InputError]) -> Clip | InputError | Survivors:
+    """Stack the clips among some items; what is wrong with the others goes with them."""
+    errors: list[InputError] = []
+    whole: list[Clip] = []
+    for item in items:
+        if isinstance(item, InputError):
+            errors.append(item)
+        else:
+            whole.append(item)
+    if not errors:
+        return collate(items)
+    batch = collate(whole) if whole else None
+    if isinstance(batch, InputError):
+        return Survivors(None, (*errors, batch))
+    return Survivors(batch, tuple(errors))
+
+
+def goes_on(trainer: Any) -> bool:
+    """Say whether a command goes on after a bad item of its list and lists it at its end: test and predict do.
+
+    Args:
+        trainer: None where a loader is read without one.
+    """
+    return trainer is not None and bool(trainer.testing or trainer.predicting)
+
+
 def raise_if_error(batch: T | InputError) -> T:
     """Return the batch, or raise the error that came in its place; call it in the main process.
 

@@ -19,6 +19,7 @@ from mvt4g.data.query_points import (
 )
 from mvt4g.data.source_record import SourceRecord
 from mvt4g.data.sources import FrameSource
+from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.track_files import read_queries
 from mvt4g.geometry.framing import Framing
@@ -37,6 +38,8 @@ class RealClip(_TensorFields):
         query_rows: Row of each query in the file it came from, else its own number.
         sources: What each view that has a video was taken from.
         rule: What was done to make the source fit the model, in words for people.
+        camera: Which target cameras were asked for; None where a target video is given.
+        item: What lists and tables call it; "" = as the clip.
     """
 
     clip: MultiViewClip
@@ -44,6 +47,8 @@ class RealClip(_TensorFields):
     query_rows: Int[Tensor, "*b q"]
     sources: tuple[SourceRecord, ...]
     rule: str
+    camera: TargetCamera | None = None
+    item: str = ""
 
     @staticmethod
     def batch_of_one(items: "Sequence[RealClip | InputError]") -> "RealClip | InputError":

@@ -153,9 +153,11 @@ class HeldOutClips(Dataset[MultiViewClip | InputError]):
         """Return a clip, or what is wrong with it."""
         if not 0 <= number < len(self.items):
             raise IndexError(number)  # what ends iteration over a sequence
+        source, index = self.items[number]
         try:
-            return self._clip(*self.items[number])
+            return self._clip(source, index)
         except InputError as error:
+            error.item = source.where(index)
             return error
 
     def _clip(self, source: OpenSource, index: int) -> MultiViewClip:

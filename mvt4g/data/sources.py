@@ -38,6 +38,11 @@ class FrameSource(ABC):
         """Frames it has."""
         return len(self.times_s)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it is read from."""
+        return (self.place,)
+
     @abstractmethod
     def frames(self, numbers: Sequence[int]) -> Iterator[Float[Tensor, "3 h w"]]:
         """Read the frames of these (increasing) numbers one by one, in [0, 1], of one size.
@@ -106,6 +111,11 @@ class FolderSource(FrameSource):
         note = f"{missing} of {self._places[-1] + 1} frame numbers are not there" if missing else ""
         super().__init__(name, frames[0].parent, [place / fps for place in self._places], fps, note)
         self._frames, self._masks = tuple(frames), tuple(masks) or (None,) * len(frames)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its frames and masks."""
+        return self._frames + tuple(path for path in self._masks if path is not None)
 
     def frames(self, numbers: Sequence[int]) -> Iterator[Float[Tensor, "3 h w"]]:
         """Read images."""

@@ -1,19 +1,63 @@
 """Two given videos of one scene, for predict with the tracker."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from mvt4g.data.camera_paths import CameraAssumption
-from mvt4g.data.loading import LoaderSpec, raise_if_error
+from mvt4g.data.given_videos import Request, digest_or_none
+from mvt4g.data.loading import LoaderSpec, goes_on, raise_if_error
+from mvt4g.data.query_points import QueryChoice
 from mvt4g.data.real_clips import RealClip
+from mvt4g.data.shares import share_of
 from mvt4g.data.sources import FrameSource
 from mvt4g.data.video_pairs import VideoPair
 from mvt4g.data.video_size import VideoSize
 from mvt4g.data.video_source import open_video
+from mvt4g.formats.checksums import sha256_of_all
 from mvt4g.types import InputError
+
+
+@dataclass(frozen=True)
+class PairRequest:
+    """The pair as an item of a list of one.
+
+    Attributes:
+        pair: The videos.
+        queries: Points to track, as the option gives them.
+        target_start_s: When the target's first frame was taken, in seconds of the reference.
+    """
+
+    pair: VideoPair
+    queries: str
+    target_start_s: float
+
+    @property
+    def clip(self) -> str:
+        """Name of the reference."""
+        return self.pair.videos[0].name
+
+    @property
+    def camera(self) -> str:
+        """Name of the target."""
+        return self.pair.videos[1].name
+
+    def inputs(self) -> dict[str, Any]:
+        """Return all of the data that the result depends on."""
+        reference, target = (sha256_of_all(video.files) for video in self.pair.videos)
+        queries, cameras = QueryChoice.parse(self.queries).path, self.pair.cameras_file
+        return {
+            "source": {"sha256": reference, "name": self.clip},
+            "target": {"sha256": target, "start_s": self.target_start_s},
+            "camera": {"file": None if cameras is None else str(cameras), "sha256": digest_or_none(cameras)},
+            "queries": {"choice": "file" if queries else self.queries, "sha256": digest_or_none(queries)},
+            "size": asdict(self.pair.size),
+            "assumed": asdict(self.pair.camera),
+        }
 
 
 class VideoPairDataModule(LightningDataModule):
@@ -47,6 +91,16 @@ class VideoPairDataModule(LightningDataModule):
         self.reference, self.target, self.cameras, self.queries = reference, target, cameras, queries
         self.size, self.camera, self.loader, self.target_start_s = size, camera, loader, target_start_s
         self.pair: VideoPair | None = None
+        self._wanted = True
+
+    def requests(self) -> Sequence[Request]:
+        """Return the pair, once ``setup`` has run."""
+        assert self.pair is not None, "setup comes first"
+        return (PairRequest(self.pair, self.queries, self.target_start_s),) if self._wanted else ()
+
+    def keep(self, places: Iterable[int]) -> None:
+        """Leave the pair out, unless it is among the places."""
+        self._wanted = bool(list(places))
 
     def setup(self, stage: str) -> None:
         """Open the videos and check all that needs no frame.
@@ -62,16 +116,17 @@ class VideoPairDataModule(LightningDataModule):
     def predict_dataloader(self) -> DataLoader[RealClip | InputError]:
         """Return the pair."""
         assert self.pair is not None, "Lightning calls setup first"
-        options: dict[str, Any] = {**self.loader.worker_options()}
-        return DataLoader(self.pair, batch_size=1, shuffle=False, collate_fn=RealClip.batch_of_one, **options)
+        options: dict[str, Any] = {**self.loader.worker_options(), "collate_fn": RealClip.batch_of_one}
+        pairs = Subset(self.pair, [0] if self._wanted else [])
+        return DataLoader(pairs, batch_size=1, shuffle=False, sampler=share_of(pairs, 1, self.trainer), **options)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Raise here, in the main process, what a worker found wrong.
+        """Hand on what a worker found wrong, which predict reports at its end.
 
         Raises:
-            InputError: The worker's.
+            InputError: The worker's, where there is no trainer to go on.
         """
-        return raise_if_error(batch)
+        return batch if goes_on(self.trainer) else raise_if_error(batch)
 
 
 def _opened_pair(reference: Path, target: Path, folder_fps: float | None) -> tuple[FrameSource, FrameSource]:

@@ -1,6 +1,7 @@
 """SHA-256 of files."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from mvt4g.types import InputError
@@ -19,6 +20,19 @@ def sha256_of(path: Path) -> str:
         raise InputError(f"{path}: no such file, want one") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}), want a readable file") from error
+
+
+def sha256_of_all(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of one file, or of several: that of what ``sha256sum NAME...`` prints for them in this order.
+
+    Raises:
+        InputError: If one cannot be read.
+    """
+    digests = [sha256_of(path) for path in paths]
+    if len(digests) == 1:
+        return digests[0]
+    lines = [f"{digest}  {path.name}\n" for digest, path in zip(digests, paths, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def check_sha256(path: Path, digest: str) -> None:

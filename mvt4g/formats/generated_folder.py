@@ -1,4 +1,4 @@
-"""Folders of generated videos that anyone can fill: one folder a clip, one file for each thing that is known.
+"""Folders of generated videos that anyone can fill: one folder a video, one file for each thing that is known.
 
     <clip>/generated.mp4     the generated view; like the other videos also a folder of frames of that name
     <clip>/target.mp4        what it should be
@@ -8,7 +8,8 @@
     <clip>/dynamic.npz       what moves, arrays target and reference (t h w), 0 = static
     <clip>/mask.npz          which pixels masked metrics look at, array target (t h w), 0 = not these
 
-Only the generated video must be there. ``mvt4g predict`` writes such folders. Cameras that a program estimated from the
+Only the generated video must be there. ``mvt4g predict`` writes such folders, ``<clip>/<camera>-s<seed>``: a root may
+hold them one or two levels down. Cameras that a program estimated from the
 generated videos are read by ``metrics.providers.poses_from_files``.
 """
 
@@ -31,21 +32,28 @@ VIEWS = (TARGET_VIEW, REFERENCE_VIEW)
 
 
 def generated_folders(root: Path) -> list[Path]:
-    """Return the clip folders under a root, by name.
+    """Return the folders of generated videos in a root, or in the folders in it, by name.
 
     Raises:
         InputError: If there is none.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder, want one that holds a folder for each generated video")
-    found = sorted(folder for folder in root.iterdir() if folder.is_dir() and _video_path(folder, GENERATED))
+    found = []
+    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        below = [] if _video_path(folder, GENERATED) else sorted(path for path in folder.iterdir() if path.is_dir())
+        found += [place for place in below or [folder] if _video_path(place, GENERATED)]
     if not found:
         raise InputError(f"{root}: got no folder with a {GENERATED}.mp4 or {GENERATED}/ in it, want at least one")
     return found
 
 
-def read_generated(folder: Path) -> GeneratedVideos:
+def read_generated(folder: Path, called: str | None = None) -> GeneratedVideos:
     """Read all that one folder knows, as a batch of one.
+
+    Args:
+        folder: Of one generated video.
+        called: What tables call it; None = as the folder.
 
     Raises:
         InputError: Naming the file that is broken or does not fit the generated video.
@@ -64,7 +72,7 @@ def read_generated(folder: Path) -> GeneratedVideos:
         known["mask"] = maps != 0
     batched = {name: None if value is None else value[None] for name, value in (known | cameras).items()}
     rate = None if fps is None else torch.tensor([fps])
-    return GeneratedVideos((folder.name,), video[None], fps=rate, **batched)
+    return GeneratedVideos((folder.name if called is None else called,), video[None], fps=rate, **batched)
 
 
 def _video_path(folder: Path, name: str) -> Path | None:

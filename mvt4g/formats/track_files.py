@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
@@ -25,11 +25,35 @@ CONVENTIONS = {
     "queries": "(point, 4): view, frame, x, y that each point was asked for at",
     "image_size": "(height, width) of the videos in pixels",
     "views": "0 = reference, 1 = target; frame t of all views is one moment",
+    "source_tracks": "as tracks, in pixels of each view's source video; a generated view has the reference's",
+    "source_queries": "as queries, in pixels and frame numbers of the view's source video",
+    "source_frames": "(view, frame): frame number in the source video, from 0",
+    "source_times_s": "(view, frame): when that frame is shown, seconds from the source's first",
+    "source_size": "(view, 2): (height, width) of the source video in pixels",
 }
 """What the fields mean, kept in every file."""
 _JSON_TYPES = {"visible": np.bool_, "image_size": np.int64}
 _PIXEL_DIGITS, _SHARE_DIGITS = 4, 6
 """Decimals of positions and of confidences in JSON."""
+
+
+@dataclass(frozen=True)
+class SourceTracks:
+    """The same tracks told of the videos that the views were taken from.
+
+    Attributes:
+        tracks: Pixels (x, y) of each view's source.
+        queries: (view, frame, x, y) in frames and pixels of the view's source.
+        frames: Frame numbers in the source, from 0.
+        times_s: When these are shown, seconds from the source's first frame.
+        size: (height, width) of each view's source.
+    """
+
+    tracks: Float[Tensor, "v t n 2"]
+    queries: Float[Tensor, "n 4"]
+    frames: Int[Tensor, "v t"]
+    times_s: Float[Tensor, "v t"]
+    size: Int[Tensor, "v 2"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,7 @@ class TrackFile:
         queries: (view, frame, x, y) of each point, pixels.
         image_size: (height, width) of the videos.
         confidence: In [0, 1]; None where nobody said.
+        source: The same told of the source videos; None where they are not known.
     """
 
     tracks: Float[Tensor, "v t n 2"]
@@ -49,6 +74,7 @@ class TrackFile:
     queries: Float[Tensor, "n 4"]
     image_size: tuple[int, int]
     confidence: Float[Tensor, "v t n"] | None = None
+    source: SourceTracks | None = None
 
 
 def write_tracks(path: Path, content: TrackFile) -> None:
@@ -60,12 +86,14 @@ def write_tracks(path: Path, content: TrackFile) -> None:
     if path.suffix not in (".npz", ".json"):
         raise InputError(f"{path}: got suffix {path.suffix!r}, want .npz or .json")
     fields = {name: getattr(content, name) for name in ("tracks", "visible", "queries", "confidence")}
+    if content.source is not None:
+        fields |= {f"source_{name}": value for name, value in vars(content.source).items()}
     arrays = {name: value.detach().cpu().numpy() for name, value in fields.items() if value is not None}
     with appearing(path) as temporary:
         if path.suffix == ".json":
             temporary.write_text(json.dumps(_as_json(arrays, content.image_size), allow_nan=False) + "\n")
             return
-        told = np.array([f"{name}: {meaning}" for name, meaning in CONVENTIONS.items()])
+        told = np.array([f"{name}: {meaning}" for name, meaning in _conventions(arrays).items()])
         with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, image_size=np.array(content.image_size), conventions=told, **arrays)
 
@@ -102,6 +130,7 @@ def read_tracks(path: Path) -> TrackFile:
 
 def _as_json(arrays: Mapping[str, np.ndarray], image_size: tuple[int, int]) -> dict[str, Any]:
     digits = {"tracks": _PIXEL_DIGITS, "queries": _PIXEL_DIGITS, "confidence": _SHARE_DIGITS}
+    digits |= {"source_tracks": _PIXEL_DIGITS, "source_queries": _PIXEL_DIGITS, "source_times_s": _SHARE_DIGITS}
 
     def plain(name: str, array: np.ndarray) -> Any:
         if name not in digits:
@@ -111,7 +140,12 @@ def _as_json(arrays: Mapping[str, np.ndarray], image_size: tuple[int, int]) -> d
         return rounded.tolist()
 
     fields = {name: plain(name, array) for name, array in arrays.items()}
-    return {"conventions": CONVENTIONS, "image_size": list(image_size), **fields}
+    return {"conventions": _conventions(arrays), "image_size": list(image_size), **fields}
+
+
+def _conventions(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Return what the fields of a file mean; those of sources are told of where they are."""
+    return {name: told for name, told in CONVENTIONS.items() if name in arrays or not name.startswith("source_")}
 
 
 def _json_arrays(path: Path) -> dict[str, np.ndarray]:

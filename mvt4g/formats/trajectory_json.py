@@ -8,12 +8,15 @@ Ours holds one path, or the paths of named views::
 ``intrinsics`` (one 3x3, or one per frame, pixels) may be left out; ``image_size`` [height, width] says of which image.
 One pose is a camera that stands still; beside it may stand intrinsics of every frame, of a lens that zooms. Without a
 reference, the world is the reference camera of frame 0. ``times_s`` (one a pose, of the file or of a view) says when a
-pose was taken, in seconds from the video's first frame; then poses and frames are matched by time.
+pose was taken, in seconds from the video's first frame; then poses and frames are matched by time. ``predict`` adds
+``source``: the intrinsics of both views for the ``image_size`` of the source video, and its ``frames`` and ``times_s``
+that the poses belong to.
 """
 
 import itertools
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,13 +125,16 @@ def read_views(path: Path, camera: str | None = None, same_length: bool = True) 
     return trajectories
 
 
-def write_trajectory(path: Path, cameras: Cameras, image_size: tuple[int, int]) -> None:
+def write_trajectory(
+    path: Path, cameras: Cameras, image_size: tuple[int, int], source: Mapping[str, Any] | None = None
+) -> None:
     """Write the cameras (t) of one path, or (v=2, t) of reference and target; the file appears whole or not at all.
 
     Args:
         path: Ends in .json.
         cameras: One per frame.
         image_size: (height, width) of the image that the intrinsics belong to.
+        source: What is known of the source video, as JSON holds it; readers of cameras leave it aside.
 
     Raises:
         InputError: If the cameras have other axes, a pose is not finite or no rotation, or the place is not writable.
@@ -142,6 +148,8 @@ def write_trajectory(path: Path, cameras: Cameras, image_size: tuple[int, int]) 
     else:
         shape = tuple(cameras.cam_from_world.shape)
         raise InputError(f"{path}: got cameras of shape {shape} to write, want (t 4 4) or (2 t 4 4)")
+    if source is not None:
+        content["source"] = dict(source)
     with appearing(path) as temporary:
         temporary.write_text(json.dumps(content) + "\n")
 

@@ -227,7 +227,8 @@ def write_video(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int, c
     """Write an H.264 4:2:0 file that plays everywhere; it appears whole or not at all.
 
     4:2:0 needs even sizes: an odd height or width is made even by repeating the last row or column. Colours are stored
-    by BT.601 in video range at any size, and the file says so, with BT.709's primaries and sRGB's transfer.
+    by BT.601 in video range at any size, and the file says so, with BT.709's primaries and sRGB's transfer. Equal
+    videos give equal bytes: x264 works on one thread, since its files were seen to differ on a busy machine.
 
     Args:
         path: Ends in .mp4.
@@ -243,7 +244,7 @@ def write_video(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int, c
     pixels = _levels(path, video, fps)
     height, width = pixels.shape[1:3]
     pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    _encode(path, pixels, fps, _Encoding("mp4", "libx264", "yuv420p", {"crf": str(crf)}))
+    _encode(path, pixels, fps, _Encoding("mp4", "libx264", "yuv420p", {"crf": str(crf)}), threads=1)
 
 
 def write_archive_video(

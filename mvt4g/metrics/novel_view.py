@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -57,6 +57,14 @@ class ScoreTable:
     scores: dict[str, Float[Tensor, " videos"]]
     notes: tuple[str, ...]
     of_the_set: dict[str, float] = field(default_factory=dict)
+
+    def with_failed(self, failed: Mapping[str, str]) -> "ScoreTable":
+        """Return the table with a row more for each video that has no score at all, and why, by name."""
+        if not failed:
+            return self
+        missing = torch.full((len(failed),), torch.nan, dtype=torch.float64)
+        scores = {key: torch.cat([values.double(), missing]) for key, values in self.scores.items()}
+        return replace(self, names=(*self.names, *failed), scores=scores, notes=(*self.notes, *failed.values()))
 
     def summary(self) -> dict[str, ScoreSummary]:
         """Return mean and spread of every score, by key; what only counts is left out."""
@@ -122,22 +130,7 @@ class NovelViewMetrics(MetricCollection):
 
     def table(self) -> ScoreTable:
         """Return the scores of every video of all ranks; all ranks must call it."""
-        names, notes, rows = self._videos()
-        columns: dict[str, Tensor] = {}
-        of_the_set: dict[str, float] = {}
-        for member, metric in self.items(keep_base=True, copy_state=False):
-            if isinstance(metric, PerVideoMetric):
-                with metric.sync_context(dist_sync_fn=metric.dist_sync_fn), metric.only_rows(rows):
-                    columns |= {score_key(member, name): value.cpu() for name, value in metric.table().items()}
-            elif not isinstance(metric, VideoNames):
-                of_the_set |= {key: float(value) for key, value in _by_key(member, metric.compute()).items()}
-        kept = rows.tolist()
-        return ScoreTable(
-            tuple(names[row] for row in kept),
-            columns,
-            tuple(notes[row] for row in kept),
-            {key: value for key, value in of_the_set.items() if not is_count(key)},
-        )
+        return score_table(dict(self.items(keep_base=True, copy_state=False)))
 
     def remarks(self) -> dict[str, str]:
         """Return why members have no value, or not of every video (of this rank), by member."""
@@ -154,10 +147,41 @@ class NovelViewMetrics(MetricCollection):
 
     def _videos(self) -> tuple[list[str], list[str], Int[Tensor, " videos"]]:
         """Return the names and notes of all ranks, and where each video comes first; all ranks must call it."""
-        metric = dict(self.items(keep_base=True, copy_state=False))[NAMES]
-        assert isinstance(metric, VideoNames)
-        with metric.sync_context(dist_sync_fn=metric.dist_sync_fn):
-            return metric.names(), metric.notes(), torch.tensor(metric.first_rows(), dtype=torch.int64)
+        return _videos(dict(self.items(keep_base=True, copy_state=False)))
+
+
+def score_table(members: Mapping[str, Metric]) -> ScoreTable:
+    """Return what some metrics say of every video of all ranks, by name; all ranks must call it.
+
+    Args:
+        members: By name; NAMES has the names, the others as many videos, or scores of the set.
+    """
+    names, notes, rows = _videos(members)
+    columns: dict[str, Tensor] = {}
+    of_the_set: dict[str, float] = {}
+    for member, metric in members.items():
+        if isinstance(metric, PerVideoMetric):
+            with metric.sync_context(dist_sync_fn=metric.dist_sync_fn), metric.only_rows(rows):
+                columns |= {score_key(member, name): value.cpu() for name, value in metric.table().items()}
+        elif not isinstance(metric, VideoNames):
+            of_the_set |= {key: float(value) for key, value in _by_key(member, metric.compute()).items()}
+    kept = rows.tolist()
+    return ScoreTable(
+        tuple(names[row] for row in kept),
+        columns,
+        tuple(notes[row] for row in kept),
+        {key: value for key, value in of_the_set.items() if not is_count(key)},
+    )
+
+
+def _videos(members: Mapping[str, Metric]) -> tuple[list[str], list[str], Int[Tensor, " videos"]]:
+    """Return the names and notes of all ranks, and where each video comes first, by name; all ranks must call it."""
+    metric = members[NAMES]
+    assert isinstance(metric, VideoNames)
+    with metric.sync_context(dist_sync_fn=metric.dist_sync_fn):
+        names = metric.names()
+        rows = sorted(metric.first_rows(), key=lambda row: names[row])
+        return names, metric.notes(), torch.tensor(rows, dtype=torch.int64)
 
 
 def required_inputs(metric: Metric) -> set[str]:

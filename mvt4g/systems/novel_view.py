@@ -9,10 +9,11 @@ from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.diffusion import DiffusionLoss
 from mvt4g.losses.objective import MakeObjective
-from mvt4g.metrics.novel_view import NovelViewMetrics
+from mvt4g.metrics.novel_view import NovelViewMetrics, ScoreTable
 from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.systems.bad_items import going_on
 from mvt4g.systems.objective_logs import source_logs
 from mvt4g.systems.real_video import NovelView, RealVideoPass, RealVideoScores
 from mvt4g.systems.scores import NovelViewScores
@@ -72,6 +73,12 @@ class NovelViewSystem(TrainedSystem):
         """The metrics of the videos generated in test."""
         return self._scores("test").videos
 
+    def score_table(self) -> tuple[ScoreTable, dict[str, str]]:
+        """Return the scores of every video of a test, and what is to be said of them; all ranks must call it."""
+        if self.real_scores.update_called:
+            return self.real_scores.table(), {}
+        return self.video_metrics.table(), self.video_metrics.remarks()
+
     def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Tensor:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
         given = self.step_input(batch, batch_idx)
@@ -114,9 +121,8 @@ class NovelViewSystem(TrainedSystem):
         self._scores("test").reset()
         self.real_scores.reset()
 
-    def test_step(  # type: ignore[override]  # as validation_step
-        self, batch: MultiViewClip | LatentClip | RealClip, batch_idx: int
-    ) -> EvaluationOutput | NovelView:
+    @going_on
+    def test_step(self, batch: MultiViewClip | LatentClip | RealClip, batch_idx: int) -> EvaluationOutput | NovelView:
         """Score one batch; of a real video, what needs no true target view."""
         if isinstance(batch, RealClip):
             return self.real_pass(batch, self.real_scores)
@@ -127,6 +133,7 @@ class NovelViewSystem(TrainedSystem):
         self._log_scores("test")
         self.log_dict({f"test/{key}": value.float() for key, value in self.real_scores.scores().items()})
 
+    @going_on
     def predict_step(self, batch: RealClip, batch_idx: int) -> NovelView:
         """Generate the target view of one real video and track its query points in both."""
         return self.real_pass(batch)

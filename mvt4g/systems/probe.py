@@ -20,6 +20,7 @@ from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import merge_lora
 from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.systems.bad_items import going_on
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.loading import check_weights
@@ -161,6 +162,7 @@ class CorrespondenceProbe(LightningModule):
         for metric in (self.scores, self.head_scores, self.same_place, self.clips):
             metric.reset()
 
+    @going_on
     @torch.no_grad()
     def test_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> None:
         """Read the attention on one batch.

@@ -6,12 +6,14 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
-from torchmetrics.image import PeakSignalNoiseRatio
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.geometry.sampling import bilinear_sample
 from mvt4g.matching.rows import argmax_matches, cycle_consistent
+from mvt4g.metrics.novel_view import NAMES, ScoreTable, score_table
+from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.metrics.video_names import VideoNames
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.guidance import Guidance
@@ -39,33 +41,72 @@ class NovelView:
     confidence: Float[Tensor, "v t q"] | None = None
 
 
-class RealVideoScores(nn.Module):
-    """Scores that need no true target view.
+KEYS = {"codec": "psnr_codec", "cycle": "cycle_consistency@sampled", "in_mask": "track_in_mask"}
+"""Key of each score, by the name of its column."""
 
-    ``psnr_codec``: the codec's own ceiling on the reference, dB. ``cycle_consistency@sampled``: share of query points
-    whose best match in the other view matches back to within 1.5 cells. ``track_in_mask``: share of points queried on
-    an annotated object that the head says it sees in the reference and that then lie on an annotated object.
+
+class _RealVideoMetric(PerVideoMetric):
+    """Keeps the scores of every video."""
+
+    def __init__(self) -> None:
+        super().__init__([*KEYS])
+
+    def update(self, **values: Tensor) -> None:
+        """Append one video."""
+        self.add_videos(**{name: value.reshape(1) for name, value in values.items()})
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the means over videos, NaN where no video has the score."""
+        return {name: self.mean(name) for name in self.columns}
+
+
+class RealVideoScores(nn.Module):
+    """Scores that need no true target view, one of each a video, and their means over the videos that have it.
+
+    ``psnr_codec``: the codec's own ceiling on the reference, dB, a mean over frames. ``cycle_consistency@sampled``:
+    share of query points whose best match in the other view matches back to within 1.5 cells. ``track_in_mask``: share
+    of points queried on an annotated object that the head says it sees in the reference and that then lie on an
+    annotated object.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.psnr_codec = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
-        self.cycle_consistency = MeanMetric()
-        self.track_in_mask = MeanMetric()
+        self.videos = _RealVideoMetric()
+        self.names = VideoNames()
+
+    @property
+    def update_called(self) -> bool:
+        """True once a video was added."""
+        return self.names.update_called
+
+    def add(self, name: str, scores: dict[str, Tensor]) -> None:
+        """Add a video.
+
+        Args:
+            name: What tables call it.
+            scores: By column, those that it has.
+        """
+        unknown = torch.full((), torch.nan, dtype=torch.float64, device=self.videos.device)
+        self.names.update([name])
+        self.videos.update(**{column: scores.get(column, unknown) for column in KEYS})
 
     def scores(self) -> dict[str, Tensor]:
-        """Return every score that anything was added to."""
-        named: dict[str, Metric] = {
-            "psnr_codec": self.psnr_codec,
-            "cycle_consistency@sampled": self.cycle_consistency,
-            "track_in_mask": self.track_in_mask,
-        }
-        return {key: metric.compute() for key, metric in named.items() if metric.update_called}
+        """Return the mean of every score that any video has."""
+        if not self.update_called:
+            return {}
+        means = self.videos.compute()
+        return {KEYS[column]: mean for column, mean in means.items() if not mean.isnan()}
+
+    def table(self) -> ScoreTable:
+        """Return the scores of every video of all ranks; all ranks must call it."""
+        table = score_table({"": self.videos, NAMES: self.names})
+        scores = {key: table.scores[f"/{column}"] for column, key in KEYS.items()}
+        return ScoreTable(table.names, scores, table.notes)
 
     def reset(self) -> None:
         """Forget everything added."""
-        for metric in (self.psnr_codec, self.cycle_consistency, self.track_in_mask):
-            metric.reset()
+        self.videos.reset()
+        self.names.reset()
 
 
 class RealVideoPass:
@@ -107,29 +148,28 @@ class RealVideoPass:
             found = at_video_frames(self.model.track(made.taps, real.queries, clip.cameras), clip.video.shape[2])
             tracks, visible, confidence = found.tracks[0], found.visible[0], found.confidence[0]
         if scores is not None:
-            codec = self.model.codec.decode(latents)
-            scores.psnr_codec.update(codec.flatten(0, 1), clip.video[:, REFERENCE].flatten(0, 1).float())
-            self._score(made.taps, real, tracks, visible, scores)
+            codec, truth = self.model.codec.decode(latents).flatten(0, 1), clip.video[:, REFERENCE].flatten(0, 1)
+            known = self._scores(made.taps, real, tracks, visible)
+            known["codec"] = peak_signal_noise_ratio(codec, truth.float(), 1.0, dim=(1, 2, 3))
+            scores.add(real.item or names[0], known)
         return NovelView(real, video[0], tracks, visible, confidence)
 
-    def _score(
-        self,
-        taps: dict[int, AttentionTap],
-        real: RealClip,
-        tracks: Tensor | None,
-        visible: Tensor | None,
-        scores: RealVideoScores,
-    ) -> None:
+    def _scores(
+        self, taps: dict[int, AttentionTap], real: RealClip, tracks: Tensor | None, visible: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Return the scores of matches and tracks, by column, that the video has."""
+        found: dict[str, Tensor] = {}
         if self.layer is not None:
             matches = argmax_matches(taps[self.layer], real.queries)
             home = cycle_consistent(taps[self.layer], real.queries, matches)
-            scores.cycle_consistency.update(home[:, TARGET].float())
+            found["cycle"] = home[:, TARGET].double().mean()
         if tracks is None or visible is None or real.clip.dynamic is None:
-            return
+            return found
         mask = rearrange(real.clip.dynamic[0, REFERENCE].float(), "t h w -> t 1 h w")
         inside = bilinear_sample(mask, tracks[REFERENCE])[..., 0] > 0.5
         frame = real.queries[0, :, 1].long()
         start = bilinear_sample(mask[frame], rearrange(real.queries[0, :, 2:], "q xy -> q 1 xy"))[:, 0, 0] > 0.5
         counted = visible[REFERENCE] & start
         if counted.any():
-            scores.track_in_mask.update(inside[counted].float())
+            found["in_mask"] = inside[counted].double().mean()
+        return found

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch.utils.data import DistributedSampler
 
+from mvt4g.data.shares import ShareSampler
 from mvt4g.types import InputError
 
 
@@ -20,8 +21,8 @@ def check_shares(loaders: Any) -> None:
     """
     for loader in loaders if isinstance(loaders, list | tuple) else [loaders]:
         sampler = getattr(loader, "sampler", None)
-        if not isinstance(sampler, DistributedSampler):
-            continue
+        if not isinstance(sampler, DistributedSampler) or isinstance(sampler, ShareSampler):
+            continue  # our own datamodules' repeats nothing that counts
         got, ranks = len(sampler.dataset), sampler.num_replicas  # type: ignore[arg-type]  # what is sampled has a length
         if got % ranks:
             raise InputError(

@@ -1,5 +1,7 @@
 """PCK and TAP-Vid's scores of tracks, by pair of views, static and dynamic points apart."""
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
@@ -8,12 +10,16 @@ from torchmetrics import Metric
 
 from mvt4g.matching.pairs import KINDS, seen_by_kind
 from mvt4g.metrics.functional.tracks import TAPVID_SIZE
+from mvt4g.metrics.novel_view import NAMES, ScoreTable, score_table
 from mvt4g.metrics.pck import PCK
 from mvt4g.metrics.tapvid import HEADLINES, TAPVid
+from mvt4g.metrics.video_names import VideoNames
 from mvt4g.systems.video_tracks import VideoTracks
 from mvt4g.types import REFERENCE, TARGET, PointTruth
 
 MOTIONS = ("static", "dynamic")
+VIEWS = ((REFERENCE, "reference", "ref"), (TARGET, "target", "tgt"))
+"""Place, name, and kind of the scores of points queried in it, of each view."""
 
 
 class TrackScores(nn.Module):
@@ -36,13 +42,15 @@ class TrackScores(nn.Module):
             {kind: TAPVid((TAPVID_SIZE, TAPVID_SIZE), "strided", ("all", *MOTIONS)) for kind in KINDS}
         )
         self.pooled = TAPVid((TAPVID_SIZE, TAPVID_SIZE), "strided", ("all",), pooled_views=2)
+        self.names = VideoNames()
 
-    def add(self, found: VideoTracks, truth: PointTruth) -> None:
+    def add(self, found: VideoTracks, truth: PointTruth, names: Sequence[str] = ()) -> None:
         """Add the tracks of a batch; static and dynamic points are told apart where the truth knows them.
 
         Args:
             found: Predicted.
             truth: Of the same queries.
+            names: Of the clips, by which ``table`` calls them.
         """
         for kind, mask in seen_by_kind(truth).items():
             self._pck(kind).update(found.tracks, truth.tracks, mask)
@@ -52,12 +60,14 @@ class TrackScores(nn.Module):
                 self._pck(f"{kind}_dynamic").update(found.tracks, truth.tracks, mask & dynamic)
         height, width = truth.image_size
         scale = truth.tracks.new_tensor([TAPVID_SIZE / width, TAPVID_SIZE / height])
-        for view, own in ((REFERENCE, "ref"), (TARGET, "tgt")):
+        for view, name, own in VIEWS:
+            self.names.update([f"{clip}/{name}" for clip in names] or [""] * len(truth.queries))
+            for _, _, other in VIEWS:
+                if other != own:  # a row of each metric stands for the same view of the same clip
+                    self._tapvid(other).add_missing(len(truth.queries))
             queried_here = truth.queries[..., 0] == view
             for kind, chosen in ((own, queried_here), ("cross", ~queried_here)):
-                metric = self.tapvid[kind]
-                assert isinstance(metric, TAPVid)
-                metric.update(
+                self._tapvid(kind).update(
                     truth.queries[..., 1:],
                     truth.tracks[:, view] * scale,
                     truth.visible[:, view],
@@ -105,11 +115,34 @@ class TrackScores(nn.Module):
             found |= {f"tapvid/pooled/{score}": values[f"pooled_{score}"] for score in HEADLINES}
         return found
 
+    def table(self) -> ScoreTable:
+        """Return TAP-Vid's scores of either view of every clip, the others of all clips; all ranks must call it.
+
+        A clip's rows are ``<clip>/reference`` and ``<clip>/target``.
+        """
+        together = {key: float(value) for key, value in self.scores().items()}
+        members = {f"tapvid/{kind}": self._tapvid(kind) for kind in self.tapvid}
+        rows = score_table({**members, NAMES: self.names})
+        scores = {}
+        for key, values in rows.scores.items():
+            place, _, score = key.rpartition("/")
+            motion, _, rest = score.partition("_")
+            called = f"{place}_{motion}/{rest}" if motion in MOTIONS else key
+            if called in together:
+                scores[called] = values
+        of_the_set = {key: value for key, value in together.items() if key not in scores}
+        return ScoreTable(rows.names, scores, rows.notes, of_the_set)
+
     def reset(self) -> None:
         """Forget everything added."""
-        for metric in (*self.pck.values(), *self.tapvid.values(), self.pooled):
+        for metric in (*self.pck.values(), *self.tapvid.values(), self.pooled, self.names):
             assert isinstance(metric, Metric)
             metric.reset()
+
+    def _tapvid(self, kind: str) -> TAPVid:
+        metric = self.tapvid[kind]
+        assert isinstance(metric, TAPVid)
+        return metric
 
     def _pck(self, name: str) -> PCK:
         metric = self.pck[name]

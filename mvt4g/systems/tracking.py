@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.objective import MakeObjective
+from mvt4g.metrics.novel_view import ScoreTable
 from mvt4g.models.backbones import Backbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
+from mvt4g.systems.bad_items import going_on
 from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.systems.scores import level_name
 from mvt4g.systems.settings import TrackerTraining
@@ -128,6 +130,7 @@ class MultiViewTracking(TrainedSystem):
         check_shares(self.trainer.test_dataloaders)
         self._scores("test").reset()
 
+    @going_on
     def test_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> None:
         """Track a batch's query points and score them."""
         self._score(batch, "test")
@@ -136,6 +139,11 @@ class MultiViewTracking(TrainedSystem):
         """Log the split's scores."""
         self._log_scores("test")
 
+    def score_table(self) -> tuple[ScoreTable, dict[str, str]]:
+        """Return the scores of either view of every clip of a test; all ranks must call it."""
+        return self._scores("test").table(), {}
+
+    @going_on
     def predict_step(self, batch: RealClip, batch_idx: int) -> PairTracks:
         """Track the query points of one pair of videos."""
         check_pair(batch.clip)
@@ -147,7 +155,7 @@ class MultiViewTracking(TrainedSystem):
         spec, grid = self.evaluation, self.model.codec.grid
         truth = draw_queries_by_name(batch, clip_names(batch), grid, spec.num_queries, spec.seed)
         found = self.tracker(batch, truth.queries)
-        self._scores(split).add(found, truth)
+        self._scores(split).add(found, truth, clip_names(batch))
 
     def _log_scores(self, split: str) -> None:
         level = level_name(self.spec.sigma)

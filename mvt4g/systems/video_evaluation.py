@@ -2,7 +2,8 @@
 
 from lightning.pytorch import LightningModule
 
-from mvt4g.metrics.novel_view import NovelViewMetrics
+from mvt4g.metrics.novel_view import NovelViewMetrics, ScoreTable
+from mvt4g.systems.bad_items import going_on
 from mvt4g.systems.video_metrics import VideoMetricsSpec, with_poses
 from mvt4g.types import GeneratedVideos
 
@@ -26,6 +27,11 @@ class VideoEvaluation(LightningModule):
         """Start anew."""
         self.video_metrics.reset()
 
+    def score_table(self) -> tuple[ScoreTable, dict[str, str]]:
+        """Return the scores of every video, and what is to be said of them; all ranks must call it."""
+        return self.video_metrics.table(), self.video_metrics.remarks()
+
+    @going_on
     def test_step(self, batch: GeneratedVideos, batch_idx: int) -> None:
         """Score a batch."""
         self.video_metrics.update(with_poses(batch, self.poses))

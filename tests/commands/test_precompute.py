@@ -12,7 +12,7 @@ from mvt4g.data.latent_clips import CachedClips
 from mvt4g.data.views import ViewSpec
 from mvt4g.formats.clip_cache import write_clip
 from mvt4g.formats.latent_file import FILE, num_views, prompt_path, read_latents, read_prompt
-from mvt4g.formats.manifest import file_faults, read_manifest
+from mvt4g.formats.manifest import file_faults, read_manifest, write_manifest
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.image_tokens import ImageEncoder
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
@@ -217,3 +217,33 @@ def test_files_that_are_none_of_ours_are_named(clips, tmp_path):
         read_prompt(file)
     with pytest.raises(InputError, match="no such file, want one from mvt4g precompute"):
         read_latents(tmp_path / "absent.safetensors")
+
+
+def test_a_broken_clip_is_left_out_and_the_others_are_encoded(clips, tmp_path, capsys):
+    whole = (clips / "1.npz").read_bytes()
+    (clips / "1.npz").write_bytes(whole[:200])
+    out = tmp_path / "cache"
+    assert run(clips, out) == 2
+    told = capsys.readouterr()
+    assert "3 clips, 2 of them encoded now, 1 failed" in told.out
+    (line,) = told.err.splitlines()
+    assert line.startswith(f"mvt4g: 1.npz: {clips / '1.npz'}")
+    assert sorted(read_manifest(out).clips) == ["0.npz", "2.npz"]
+    (clips / "1.npz").write_bytes(whole)
+    assert run(clips, out) == 0
+    assert "3 clips, 1 of them encoded now\n" not in capsys.readouterr().err
+    assert sorted(read_manifest(out).clips) == ["0.npz", "1.npz", "2.npz"]
+
+
+def test_a_clip_that_a_killed_run_wrote_after_its_manifest_is_not_encoded_again(clips, tmp_path, capsys):
+    out = tmp_path / "cache"
+    assert run(clips, out) == 0
+    before = contents(out)
+    manifest = read_manifest(out)
+    write_manifest(
+        out, replace(manifest, clips={name: files for name, files in manifest.clips.items() if name != "1.npz"})
+    )
+    capsys.readouterr()
+    assert run(clips, out) == 0
+    assert "3 clips, 0 of them encoded now" in capsys.readouterr().out
+    assert contents(out) == before

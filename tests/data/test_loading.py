@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mvt4g.data.loading import LoaderSpec, collate, raise_if_error
+from mvt4g.data.loading import LoaderSpec, Survivors, collate, collate_survivors, raise_if_error
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 
@@ -40,3 +40,13 @@ def test_bad_settings_are_named(field):
 def test_settings_that_need_workers_are_left_out_without():
     assert set(LoaderSpec().worker_options()) == {"num_workers", "pin_memory"}
     assert set(LoaderSpec(num_workers=2).worker_options()) > {"prefetch_factor", "persistent_workers"}
+
+
+def test_clips_of_a_list_survive_bad_ones():
+    first, second = InputError("first"), InputError("second")
+    assert collate_survivors([clip("a"), clip("b")]).name == ("a", "b")
+    found = collate_survivors([first, clip("a"), second, clip("b")])
+    assert isinstance(found, Survivors)
+    assert found.batch is not None
+    assert (found.batch.name, found.errors) == (("a", "b"), (first, second))
+    assert collate_survivors([first, second]) == Survivors(None, (first, second))

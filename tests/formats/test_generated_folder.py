@@ -125,3 +125,12 @@ def test_maps_that_do_not_fit_are_refused(folder, file, name, shape):
     message = rf"{file}\.npz: got {name} of shape \({shape[0]}, {shape[1]}, "
     with pytest.raises(InputError, match=message):
         read_generated(folder)
+
+
+def test_what_predict_writes_is_found_one_level_down(tmp_path):
+    for name in ("dog/arc_left-s0", "dog/pan_left-s0", "cat", ".hidden/x-s0", "notes"):
+        (tmp_path / name).mkdir(parents=True)
+        if name != "notes":
+            (tmp_path / name / "generated.mp4").touch()
+    found = [folder.relative_to(tmp_path).as_posix() for folder in generated_folders(tmp_path)]
+    assert found == ["cat", "dog/arc_left-s0", "dog/pan_left-s0"]

@@ -90,9 +90,9 @@ def test_predict_from_the_runs_own_config(mvt4g, trained_run, tmp_path):
     args = ["predict", "-c", trained_run / "config.yaml", "-c", "configs/data/davis.yaml", "--ckpt_path", "last"]
     size = "--data.init_args.size={height: 32, width: 32, num_frames: 3, temporal_stride: 1}"
     assert mvt4g(*args, size, "--data.init_args.video", video, "--data.init_args.queries", "grid:2") == 0
-    folder = trained_run / "predict" / "clip"
+    folder = trained_run / "predict" / "clip" / "arc_left-s0"
     files = {"generated.mp4", "reference.mp4", "tracks.npz", "tracks.json", "overlay.mp4", "cameras.json"}
-    assert {path.name for path in folder.iterdir()} == files
+    assert {path.name for path in folder.iterdir()} == {*files, "provenance.json"}
     assert read_video(folder / "generated.mp4")[0].shape == (3, 3, 32, 32)
     assert read_tracks(folder / "tracks.npz").tracks.shape == (2, 3, 4, 2)
 

@@ -1,5 +1,6 @@
 """The tracker on its own, as its users call it: a joint run's checkpoint scored, and read in two given videos."""
 
+import csv
 import json
 
 import pytest
@@ -48,6 +49,13 @@ def test_a_joint_runs_checkpoint_is_scored(mvt4g, trained_run, tmp_path, method)
     for kind in ("ref", "tgt", "cross", "cross_static"):
         assert 0 <= metrics[f"test/tapvid/{kind}/delta_avg@0.10"] <= 1
         assert 0 <= metrics[f"test/track_pck_2px/{kind}@0.10"] <= 1
+    with (run / "test" / "videos.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["video"].endswith(("/reference", "/target")) for row in rows)
+    with (run / "test" / "scores.csv").open(newline="") as file:
+        means = {row["score"]: row["mean"] for row in csv.DictReader(file)}
+    for key in ("tapvid/cross/delta_avg", "track_pck_2px/cross"):
+        assert float(means[key]) == pytest.approx(metrics[f"test/{key}@0.10"], abs=1e-6)
 
 
 def test_two_videos_are_tracked_in_windows_and_exported(mvt4g, trained_run, tmp_path, videos, capfd):
@@ -60,9 +68,9 @@ def test_two_videos_are_tracked_in_windows_and_exported(mvt4g, trained_run, tmp_
         "--model.init_args.tracker.window=3",
     ]
     assert mvt4g("predict", *joint(trained_run), *PAIR, "--run", tmp_path / "run", *flags) == 0
-    assert "all 7 frames; reference 32x32 as it is; target 32x32 as it is; cameras unknown" in capfd.readouterr().out
-    folder = tmp_path / "run" / "predict" / "left"
-    files = {"reference.mp4", "target.mp4", "tracks.npz", "tracks.json", "overlay.mp4"}
+    assert "reference 32x32 as it is; target 32x32 as it is; cameras unknown" in capfd.readouterr().out
+    folder = tmp_path / "run" / "predict" / "left" / "right-s0"
+    files = {"reference.mp4", "target.mp4", "tracks.npz", "tracks.json", "overlay.mp4", "provenance.json"}
     assert {path.name for path in folder.iterdir()} == files
     tracks = read_tracks(folder / "tracks.npz")
     assert tracks.tracks.shape == (2, 7, 4, 2)
@@ -73,7 +81,7 @@ def test_two_videos_are_tracked_in_windows_and_exported(mvt4g, trained_run, tmp_
     assert mvt4g("export-tracks", folder) == 0
     assert mvt4g("export-tracks", folder, "--format", "cotracker", "--out", tmp_path / "co") == 0
     for source in (open_source(folder / "tapvid.pkl"), open_source(tmp_path / "co")):
-        assert [name.rpartition("/")[2] for name in source.names] == ["left_reference", "left_target"]
+        assert [name.rpartition("/")[2] for name in source.names] == ["left_right-s0_reference", "left_right-s0_target"]
         torch.testing.assert_close(source[1].tracks[0], tracks.tracks[1], rtol=0, atol=1e-3)
 
 

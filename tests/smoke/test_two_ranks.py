@@ -1,5 +1,6 @@
 """The command line on two ranks: scores of validation are those of one process, checkpoints are read by one."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mvt4g.formats.video import write_video
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "configs/debug.yaml"
@@ -21,6 +24,13 @@ def last_values(folder):
     return {tag: events.Scalars(tag)[-1].value for tag in events.Tags()["scalars"] if tag.startswith("val/")}
 
 
+def command(*args: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, which starts its other ranks."""
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-m", "mvt4g", *map(str, args)]
+    return subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_fit(mvt4g, tmp_path, strategy):
@@ -28,10 +38,7 @@ def test_fit(mvt4g, tmp_path, strategy):
     ranks = {"devices": 2, "strategy": FSDP2 if strategy == "fsdp" else "ddp"}
     (tmp_path / "ranks.yaml").write_text(yaml.safe_dump({"trainer": ranks}))
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "mvt4g", "fit", "-c", CONFIG, "-c", tmp_path / "ranks.yaml", "--run", run]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
-    )
+    done = command("fit", "-c", CONFIG, "-c", tmp_path / "ranks.yaml", "--run", run)
     assert done.returncode == 0, done.stderr
     found = last_values(run)
     assert mvt4g("validate", "-c", CONFIG, "--run", run, "--ckpt_path", "last") == 0
@@ -40,3 +47,43 @@ def test_fit(mvt4g, tmp_path, strategy):
     for key in found.keys() & wanted.keys():
         assert found[key] == pytest.approx(wanted[key], rel=1e-4, abs=1e-5, nan_ok=True), key
     assert torch.load(run / "checkpoints" / "step-00000004.ckpt", weights_only=True)["global_step"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clips", [1, 3])
+def test_scores_of_any_number_of_clips_are_those_of_one_process(mvt4g, trained_run, tmp_path, clips):
+    """Three batches of one clip on two ranks, and one clip, of which the second rank has none."""
+    words = ["test", "-c", CONFIG, "--ckpt_path", trained_run, f"--data.init_args.num_test={clips}"]
+    words += ["--data.init_args.loader.batch_size=1"]
+    done = command(*words, "--run", tmp_path / "two", "--trainer.devices=2", "--trainer.strategy=ddp")
+    assert done.returncode == 0, done.stderr
+    assert mvt4g(*words, "--run", tmp_path / "one") == 0
+    found, wanted = (json.loads((tmp_path / run / "test" / "metrics.json").read_text()) for run in ("two", "one"))
+    assert found.keys() == wanted.keys()
+    for key, value in wanted.items():
+        assert found[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
+    tables = [[row.split(",") for row in (tmp_path / run / "test" / "scores.csv").read_text().splitlines()]
+              for run in ("two", "one")]  # fmt: skip
+    for two, one in zip(*tables, strict=True):
+        assert two[0] == one[0]
+        for left, right in zip(two[1:6], one[1:6], strict=True):
+            assert left == right or float(left) == pytest.approx(float(right), rel=1e-4, abs=1e-6), one[0]
+    names = [[row.partition(",")[0] for row in (tmp_path / run / "test" / "videos.csv").read_text().splitlines()]
+             for run in ("two", "one")]  # fmt: skip
+    assert names[0] == names[1]
+    assert len(names[0]) == 1 + clips
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 3])
+def test_predict_makes_every_video_once(trained_run, tmp_path, count):
+    (tmp_path / "videos").mkdir()
+    for number in range(count):
+        write_video(tmp_path / "videos" / f"clip{number}.mp4", torch.rand(3, 3, 32, 32), fps=8)
+    size = "--data.init_args.size={height: 32, width: 32, num_frames: 3, temporal_stride: 1}"
+    words = ["predict", "-c", CONFIG, "-c", "configs/data/davis.yaml", "--ckpt_path", trained_run, size]
+    words += ["--data.init_args.video", tmp_path / "videos", "--run", tmp_path / "run"]
+    done = command(*words, "--trainer.devices=2", "--trainer.strategy=ddp")
+    assert done.returncode == 0, done.stderr
+    assert f"predict: {count} made" in done.stdout
+    assert len(list((tmp_path / "run").glob("predict/*/arc_left-s0/provenance.json"))) == count

@@ -73,14 +73,27 @@ def test_without_a_head_there_are_no_tracks(real):
     assert set(scores.scores()) == {"psnr_codec"}
 
 
+def test_every_video_has_a_row_and_means_are_over_the_videos_that_have_the_score():
+    scores = RealVideoScores()
+    scores.add("b", {"codec": torch.tensor(30.0), "cycle": torch.tensor(0.5)})
+    scores.add("a", {"codec": torch.tensor(20.0)})
+    assert scores.scores() == {"psnr_codec": 25.0, "cycle_consistency@sampled": 0.5}
+    table = scores.table()
+    assert table.names == ("a", "b"), "by name, whatever the order and the rank they came in"
+    assert table.scores["psnr_codec"].tolist() == [20.0, 30.0]
+    assert table.scores["cycle_consistency@sampled"].isnan().tolist() == [True, False]
+    scores.reset()
+    assert scores.scores() == {}
+
+
 @pytest.mark.parametrize(("x", "share"), [(8.0, 1.0), (24.0, 0.0)])
 def test_track_in_mask_counts_points_that_started_on_the_object(real, x, share):
-    passing, scores = RealVideoPass(build(head=True), SPEC, layer=None), RealVideoScores()
+    passing = RealVideoPass(build(head=True), SPEC, layer=None)
     tracks = torch.full((2, FRAMES, 2, 2), 16.0)
     tracks[..., 0] = x
-    passing._score({}, real, tracks, torch.ones(2, FRAMES, 2, dtype=torch.bool), scores)
-    assert scores.scores()["track_in_mask"] == share
-    assert scores.track_in_mask.weight == FRAMES, "the query beside the object does not count, nor does the other view"
+    found = passing._scores({}, real, tracks, torch.ones(2, FRAMES, 2, dtype=torch.bool))
+    assert set(found) == {"in_mask"}
+    assert found["in_mask"] == share, "the query beside the object does not count, nor does the other view"
 
 
 def test_no_sampling_steps_is_an_error(real):

@@ -142,3 +142,19 @@ def _twice(first, second):
         for name, value in vars(first).items()
     }
     return type(first)(**values)
+
+
+def test_the_table_has_a_row_for_either_view_of_every_clip(found, truth):
+    scores = TrackScores(threshold_px=2.0)
+    for name in ("b", "a"):
+        scores.add(found, truth, [name])
+    table, means = scores.table(), scores.scores()
+    assert table.names == ("a/reference", "a/target", "b/reference", "b/target")
+    nan = float("nan")
+    delta = {key.split("/")[1]: values.tolist() for key, values in table.scores.items() if key.endswith("delta_avg")}
+    assert delta["ref"] == pytest.approx([1.0, nan] * 2, nan_ok=True)
+    assert delta["tgt"] == pytest.approx([nan, 0.2] * 2, nan_ok=True)
+    assert delta["cross"] == pytest.approx([0.6, 1.0] * 2)
+    for key, values in table.scores.items():
+        assert float(values.nanmean()) == pytest.approx(float(means[key]), nan_ok=True), key
+    assert table.of_the_set["track_pck_2px/cross"] == float(means["track_pck_2px/cross"])

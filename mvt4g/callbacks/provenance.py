@@ -1,0 +1,243 @@
+"""Where a result comes from: what ``provenance.json`` says, and what a result's record compares."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from mvt4g import __version__
+from mvt4g.data.given_videos import digest_or_none
+from mvt4g.data.real_clips import RealClip
+from mvt4g.data.source_record import SourceRecord
+from mvt4g.formats.checksums import sha256_of, sha256_of_all
+from mvt4g.formats.images import frame_paths
+from mvt4g.formats.track_files import SourceTracks
+from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW
+from mvt4g.types import Cameras
+
+VERSION = 1
+HASHED_BYTES = 64 * 2**20
+"""A file that a configuration names is told by its SHA-256 up to this size, by its size beyond: encoders have 11 GB."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the results of a run depend on beside the data.
+
+    Attributes:
+        run: The run folder.
+        config: The whole configuration as YAML.
+        ckpt_path: File of the checkpoint; None = no checkpoint.
+    """
+
+    run: Path
+    config: str
+    ckpt_path: str | None = None
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The model's options, precision and ``seed_everything``, and what the files hold that the options name.
+
+        A file is told by its SHA-256, or by its size beyond HASHED_BYTES.
+        """
+        content = yaml.safe_load(self.config) or {}
+        trainer, model = content.get("trainer") or {}, content.get("model")
+        files = {key: _told(Path(text)) for key, text in _texts(model, "") if _is_file(text)}
+        return {
+            "model": model,
+            "files": files,
+            "precision": str(trainer.get("precision")),
+            "seed_everything": content.get("seed_everything"),
+        }
+
+    @cached_property
+    def checkpoint(self) -> dict[str, str | None]:
+        """Path and SHA-256 of the checkpoint, or of the weights that the model starts from; None for neither.
+
+        ``last`` is the file that it means.
+        """
+        path = Path(self.ckpt_path) if self.ckpt_path is not None else self._weights()
+        return {"path": None if path is None else str(path), "fingerprint": None if path is None else sha256_of(path)}
+
+    def seed(self, pl_module: LightningModule) -> int:
+        """Return the seed of the draws."""
+        return int(getattr(getattr(pl_module, "evaluation", None), "seed", 0))
+
+    def sampling(self, pl_module: LightningModule) -> dict[str, Any]:
+        """Return name of the sampler and number of steps; None for a tracker, which samples nothing."""
+        evaluation = getattr(pl_module, "evaluation", None)
+        steps = getattr(evaluation, "sample_steps", None)
+        sampler = getattr(evaluation, "sampler", None)
+        name = "EulerSampler" if sampler is None else type(sampler).__name__
+        return {"sampler": None if steps is None else name, "steps": steps}
+
+    def inputs(self, pl_module: LightningModule) -> dict[str, Any]:
+        """Return all of this that results depend on, as JSON holds it."""
+        return {
+            "checkpoint": self.checkpoint["fingerprint"],
+            "settings": self.settings,
+            "seed": self.seed(pl_module),
+        }
+
+    def _weights(self) -> Path | None:
+        model = self.settings["model"] or {}
+        backbone = (model.get("init_args") or {}).get("backbone") or {}
+        weights = (backbone.get("init_args") or {}).get("weights")
+        first = weights[-1] if isinstance(weights, list) and weights else weights
+        return Path(first) if isinstance(first, str) and Path(first).is_file() else None
+
+
+@dataclass(frozen=True)
+class UnaskedRequest:
+    """What is known of a clip whose datamodule does not tell its items beforehand.
+
+    Attributes:
+        real: The clip, with a batch axis of 1.
+    """
+
+    real: RealClip
+
+    @property
+    def clip(self) -> str:
+        """Name of the video."""
+        return str(self.real.clip.name[0])
+
+    @property
+    def camera(self) -> str:
+        """Name of the target cameras."""
+        return camera_name(self.real)
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what the result depends on, as far as the clip tells."""
+        sources, camera = self.real.sources, self.real.camera
+        file = None if camera is None or camera.file is None else camera.file
+        told = {"source": {"sha256": _digest(sources[0])}, "rule": self.real.rule}
+        told["camera"] = {"file": None if file is None else str(file), "sha256": digest_or_none(file)}
+        return told if len(sources) == 1 else {**told, "target": {"sha256": _digest(sources[1])}}
+
+
+def _digest(record: SourceRecord) -> str:
+    return sha256_of_all(frame_paths(record.path) if record.path.is_dir() else [record.path])
+
+
+def provenance(
+    real: RealClip, inputs: Mapping[str, Any], facts: RunFacts, pl_module: LightningModule
+) -> dict[str, Any]:
+    """Return what ``provenance.json`` holds: DESIGN's keys, and of two given videos ``target`` beside them.
+
+    Args:
+        real: The video or videos, with a batch axis of 1.
+        inputs: Of the record, whose digests are taken over.
+        facts: Of the run.
+        pl_module: Of the run.
+    """
+    record = real.sources[0]
+    camera = real.camera
+    told = {
+        "version": VERSION,
+        **_source(record, inputs["source"]["sha256"]),
+        "camera": {
+            "name": camera_name(real),
+            "file": None if camera is None or camera.file is None else str(camera.file),
+            "sha256": inputs["camera"]["sha256"],
+        },
+        "rule": real.rule,
+        "queries": source_queries(real).tolist(),
+        "query_rows": real.query_rows[0].tolist(),
+        "checkpoint": facts.checkpoint,
+        "seed": facts.seed(pl_module),
+        **facts.sampling(pl_module),
+        "versions": {"mvt4g": __version__, "torch": torch.__version__},
+    }
+    if len(real.sources) > 1:
+        told["target"] = _source(real.sources[1], inputs["target"]["sha256"])
+        told["camera"]["file"] = inputs["camera"]["file"]
+    return told
+
+
+def camera_name(real: RealClip) -> str:
+    """Return what the second view is called: the target cameras, or the target video."""
+    if real.camera is not None:
+        return real.camera.name
+    path = real.sources[-1].path
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def source_queries(real: RealClip) -> Tensor:
+    """Return the queries (q 4) of a clip in frames and pixels of the source of their view."""
+    told = real.queries[0].cpu().double().clone()
+    for query in told:
+        record = _record(real, int(query[0]))
+        query[1] = record.frames[int(query[1])]
+        query[2:] = record.pixels(query[2:])
+    return told
+
+
+def source_tracks(real: RealClip, tracks: Tensor) -> SourceTracks:
+    """Return tracks (v t n 2) and queries told of the sources; a generated view is told as the reference's picture."""
+    records = [_record(real, view) for view in range(len(tracks))]
+    return SourceTracks(
+        tracks=torch.stack([record.pixels(view) for record, view in zip(records, tracks, strict=True)]),
+        queries=source_queries(real).float(),
+        frames=torch.tensor([record.frames for record in records]),
+        times_s=torch.tensor([record.times_s for record in records], dtype=torch.float64),
+        size=torch.tensor([record.size for record in records]),
+    )
+
+
+def source_cameras(real: RealClip, cameras: Cameras) -> dict[str, Any]:
+    """Return what ``cameras.json`` says of the source: K of both views (v=2 t) in its pixels, its frames and times."""
+    record = real.sources[0]
+    views = zip((REFERENCE_VIEW, TARGET_VIEW), cameras.intrinsics, strict=True)
+    return {
+        "image_size": list(record.size),
+        "frames": list(record.frames),
+        "times_s": list(record.times_s),
+        "views": {name: {"intrinsics": record.intrinsics(intrinsics).tolist()} for name, intrinsics in views},
+    }
+
+
+def _record(real: RealClip, view: int) -> SourceRecord:
+    return real.sources[min(view, len(real.sources) - 1)]
+
+
+def _source(record: SourceRecord, sha256: str) -> dict[str, Any]:
+    return {
+        "source": {
+            "path": str(record.path),
+            "sha256": sha256,
+            "size": list(record.size),
+            "fps": record.fps,
+            "frames": list(record.frames),
+            "times_s": list(record.times_s),
+        },
+        "crop_xyxy": list(record.crop_xyxy),
+        "scale_xy": list(record.scale_xy),
+    }
+
+
+def _texts(tree: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield (dotted key, text) of every text in nested mappings and lists."""
+    entries = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in entries:
+        if isinstance(value, str):
+            yield f"{prefix}{key}", value
+        yield from _texts(value, f"{prefix}{key}.")
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a prompt is no name that a file could have
+        return False
+
+
+def _told(path: Path) -> str:
+    size = path.stat().st_size
+    return f"sha256 {sha256_of_all([path])}" if size <= HASHED_BYTES else f"{size} bytes"

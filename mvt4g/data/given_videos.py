@@ -1,0 +1,191 @@
+"""A list of given videos, each from one or several target cameras: what test and predict go through."""
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from torch.utils.data import Dataset
+
+from mvt4g.data.camera_paths import CameraAssumption
+from mvt4g.data.query_points import QueryChoice
+from mvt4g.data.real_clips import RealClip, RealClips
+from mvt4g.data.sources import FrameSource
+from mvt4g.data.target_cameras import TargetCamera
+from mvt4g.data.video_places import video_name
+from mvt4g.data.video_size import VideoSize
+from mvt4g.data.video_source import open_video
+from mvt4g.formats.checksums import sha256_of_all
+from mvt4g.formats.images import frame_paths
+from mvt4g.types import InputError
+
+
+@runtime_checkable
+class Request(Protocol):
+    """One item of a list that ``predict`` leaves a folder of results for."""
+
+    @property
+    def clip(self) -> str:
+        """Name of the video."""
+
+    @property
+    def camera(self) -> str:
+        """Name of the target cameras."""
+
+    def inputs(self) -> dict[str, Any]:
+        """Return all of the data that the result depends on, as JSON holds it, files by their SHA-256.
+
+        Raises:
+            InputError: If a file cannot be read.
+        """
+
+
+@runtime_checkable
+class GivesRequests(Protocol):
+    """A datamodule whose items can be known, and left out, before they are read."""
+
+    def requests(self) -> Sequence[Request]:
+        """Return all items, once ``setup`` has run."""
+
+    def keep(self, places: Iterable[int]) -> None:
+        """Leave out all items but these."""
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """What is the same of every item.
+
+    Attributes:
+        size: What the model takes.
+        queries: Points to track, as the option gives them.
+        camera: What the videos do not say.
+    """
+
+    size: VideoSize
+    queries: str
+    camera: CameraAssumption
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """One video to be seen from one camera path.
+
+    Attributes:
+        source: The video, or its place where it is opened when its turn comes.
+        target: The camera path.
+        settings: What is the same of every item.
+        several: True where other items see the same video from other cameras.
+    """
+
+    source: FrameSource | Path
+    target: TargetCamera
+    settings: ViewSettings
+    several: bool = False
+
+    @property
+    def clip(self) -> str:
+        """Name of the video."""
+        return self.source.name if isinstance(self.source, FrameSource) else video_name(self.source)
+
+    @property
+    def camera(self) -> str:
+        """Name of the camera path."""
+        return self.target.name
+
+    @property
+    def item(self) -> str:
+        """What lists and tables call it."""
+        return f"{self.clip}/{self.camera}" if self.several else self.clip
+
+    def clips(self) -> RealClips:
+        """Open the video, without reading a frame.
+
+        Raises:
+            InputError: As ``RealClips``.
+        """
+        source, settings = self.source, self.settings
+        if not isinstance(source, FrameSource):
+            source = open_video(source, settings.size.frames.folder_fps)
+        return RealClips((source,), settings.size, self.target.text, settings.queries, settings.camera)
+
+    def read(self) -> RealClip | InputError:
+        """Return the clip, or what is wrong with it."""
+        try:
+            clip = self.clips()[0]
+        except InputError as error:
+            clip = error
+        if isinstance(clip, InputError):
+            clip.item = self.item
+            return clip
+        return replace(clip, camera=self.target, item=self.item)
+
+    def inputs(self) -> dict[str, Any]:
+        """Return all of the data that the result depends on."""
+        settings, queries = self.settings, QueryChoice.parse(self.settings.queries).path
+        return {
+            "source": {"sha256": sha256_of_all(self._files()), "name": self.clip},
+            "camera": {"trajectory": self.target.name, "sha256": digest_or_none(self.target.file)},
+            "queries": {"choice": "file" if queries else settings.queries, "sha256": digest_or_none(queries)},
+            "size": asdict(settings.size),
+            "assumed": asdict(settings.camera),
+        }
+
+    def _files(self) -> Sequence[Path]:
+        if isinstance(self.source, FrameSource):
+            return self.source.files
+        return frame_paths(self.source) if self.source.is_dir() else [self.source]
+
+
+class GivenVideos(Dataset[RealClip | InputError]):
+    """Requests in order: every video from every camera, video by video.
+
+    What is wrong with one comes back as an ``InputError`` item that names it, so that the others go on. What is wrong
+    with all of them, or with the only one, is found at construction as far as no frame need be read for it.
+
+    Args:
+        requests: At least one.
+
+    Raises:
+        InputError: If the trajectories, the queries or the only video is bad.
+    """
+
+    def __init__(self, requests: Sequence[ViewRequest]) -> None:
+        self.requests = tuple(requests)
+        self._check(self.requests)
+
+    def only(self, places: Iterable[int]) -> "GivenVideos":
+        """Return some of the requests, perhaps none, which were looked at before."""
+        some = copy.copy(self)
+        some.requests = tuple(self.requests[place] for place in places)
+        return some
+
+    @staticmethod
+    def _check(requests: Sequence[ViewRequest]) -> None:
+        for target, settings in dict.fromkeys((request.target, request.settings) for request in requests):
+            RealClips((), settings.size, target.text, settings.queries, settings.camera)
+        opened = [request for request in requests if isinstance(request.source, FrameSource) or len(requests) == 1]
+        faults = [fault for request in opened if (fault := _fault(request))]
+        if faults and len(faults) == len(requests):
+            raise faults[0]
+
+    def __len__(self) -> int:
+        """Return the number of requests."""
+        return len(self.requests)
+
+    def __getitem__(self, index: int) -> RealClip | InputError:
+        """Return a clip, or what is wrong with it."""
+        return self.requests[index].read()
+
+
+def digest_or_none(path: Path | None) -> str | None:
+    """Return the SHA-256 of a file, None for none."""
+    return None if path is None else sha256_of_all([path])
+
+
+def _fault(request: ViewRequest) -> InputError | None:
+    try:
+        request.clips()
+    except InputError as error:
+        return error
+    return None

@@ -1,0 +1,59 @@
+"""How the items of a list are shared out among ranks."""
+
+from collections.abc import Iterator, Sized
+from typing import Any
+
+from torch.utils.data import DistributedSampler
+
+from mvt4g.data.steps import data_ranks
+
+
+class ShareSampler(DistributedSampler[int]):
+    """Every ``world``-th item from this rank's own on; no item counts twice, and a rank may have none of its own.
+
+    All ranks run as many batches, since some wait for one another in each: one that would have a batch less, or none,
+    repeats an item in a last batch that ``is_repeat`` tells apart, and whose result is thrown away. It is a
+    DistributedSampler so that Lightning leaves it in place.
+
+    Args:
+        items: The list.
+        batch_size: Items a batch.
+        rank: This process among ``world``.
+        world: Processes.
+    """
+
+    def __init__(self, items: Sized, batch_size: int, rank: int, world: int) -> None:
+        self.own = range(rank, len(items), world)
+        self.batch_size, self.rank, self.num_replicas = batch_size, rank, world
+        most = -(-len(items) // world)
+        self.repeats = -(-most // batch_size) > -(-len(self.own) // batch_size)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield item numbers."""
+        yield from self.own
+        if self.repeats:
+            yield 0
+
+    def __len__(self) -> int:
+        """Return how many items this rank runs."""
+        return len(self.own) + self.repeats
+
+    def is_repeat(self, batch_idx: int) -> bool:
+        """Say whether a batch only repeats what another rank has; such an item has a batch of its own."""
+        return batch_idx * self.batch_size >= len(self.own)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Do nothing: the order is always the same."""
+
+
+def share_of(items: Sized, batch_size: int, trainer: Any) -> ShareSampler | None:
+    """Return the sampler of this rank's share of a list; None where one process has all of it.
+
+    Args:
+        items: The list.
+        batch_size: Items a batch.
+        trainer: Whose ranks share the list; None = one process.
+    """
+    kwargs: dict[str, Any] | None = None if trainer is None else trainer.distributed_sampler_kwargs
+    ranks = data_ranks(kwargs)
+    return None if ranks["world"] == 1 else ShareSampler(items, batch_size, **ranks)

@@ -1,0 +1,47 @@
+"""Which target cameras were asked for, by the text of an option: a preset's name, or a trajectory file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvt4g.types import InputError
+
+
+@dataclass(frozen=True)
+class TargetCamera:
+    """One target camera path.
+
+    Attributes:
+        text: As the option gives it.
+        name: What results are called by: the preset's, the file's without its suffix, or ``FILE-CAMERA``.
+        file: Of the path; None for a preset.
+    """
+
+    text: str
+    name: str
+    file: Path | None = None
+
+    @staticmethod
+    def parse(text: str) -> "TargetCamera":
+        """Understand "arc_left", "path.json" or ReCamMaster's "camera_extrinsics.json:cam03"."""
+        path, separator, camera = text.rpartition(":")
+        if separator and path.endswith(".json"):
+            return TargetCamera(text, f"{Path(path).stem}-{camera}", Path(path))
+        if text.endswith(".json"):
+            return TargetCamera(text, Path(text).stem, Path(text))
+        return TargetCamera(text, text)
+
+
+def target_cameras(texts: list[str] | str) -> tuple[TargetCamera, ...]:
+    """Understand one text or a list.
+
+    Raises:
+        InputError: If there is none, or two have one name, under which their results would lie.
+    """
+    choices = tuple(TargetCamera.parse(text) for text in ([texts] if isinstance(texts, str) else texts))
+    if not choices:
+        raise InputError("trajectory: got an empty list, want at least one preset or file")
+    names = [choice.name for choice in choices]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InputError(f"trajectory: got two of one name {name!r}, want names that tell results apart")
+    return choices

@@ -1,0 +1,75 @@
+"""Where given videos lie: one file, a folder of frames, or many of them by a folder, a pattern or a list file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mvt4g.formats.frame_numbers import natural_key
+from mvt4g.formats.images import SUFFIXES
+from mvt4g.types import InputError
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv",
+                  ".3gp", ".ogv", ".gif")  # fmt: skip
+LIST_SUFFIX = ".txt"
+
+
+def find_videos(place: Path) -> tuple[Path, ...]:
+    """Return the videos that one option means, each a file or a folder of frames.
+
+    A folder of images is one video; any other folder means the video files in it and the folders of frames in it, by
+    name (2 before 10). A text file (.txt) lists a video a line, from its own folder; blank lines and lines that begin
+    with # are skipped. A name with * ? or [ that is no file is a pattern; ** means folders at any depth.
+
+    Raises:
+        InputError: If the list cannot be read, nothing is found, or two videos have one name, by which results are
+            called and drawn.
+    """
+    found = _meant(place)
+    by_name: dict[str, Path] = {}
+    for path in found:
+        other = by_name.setdefault(video_name(path), path)
+        if other != path:
+            raise InputError(f"{place}: got {other} and {path}, two videos of one name, want names that differ")
+    return tuple(by_name.values())
+
+
+def video_name(path: Path) -> str:
+    """Return what a video's results are called: the file's name without its suffix, or the folder's."""
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def _meant(place: Path) -> Sequence[Path]:
+    if place.is_dir():
+        return [place] if _holds_frames(place) else _in_folder(place)
+    if place.suffix.lower() == LIST_SUFFIX:
+        return _listed(place)
+    if not place.exists() and any(sign in str(place) for sign in "*?["):
+        root, pattern = (Path("/"), str(place)[1:]) if place.is_absolute() else (Path(), str(place))
+        return _some(place, [path for path in root.glob(pattern) if path.is_dir() or path.suffix])
+    return [place]
+
+
+def _in_folder(folder: Path) -> Sequence[Path]:
+    shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    videos = [path for path in shown if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES]
+    return _some(folder, videos + [path for path in shown if path.is_dir() and _holds_frames(path)])
+
+
+def _some(place: Path, found: Sequence[Path]) -> Sequence[Path]:
+    if not found:
+        raise InputError(f"{place}: got no image and no video, want frames or videos")
+    return sorted(found, key=lambda path: natural_key(str(path)))
+
+
+def _holds_frames(folder: Path) -> bool:
+    return any(path.suffix.lower() in SUFFIXES and not path.name.startswith(".") for path in folder.iterdir())
+
+
+def _listed(path: Path) -> Sequence[Path]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}), want a list of videos, one a line") from error
+    names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not names:
+        raise InputError(f"{path}: got no video, want one a line")
+    return [path.parent / name for name in names]

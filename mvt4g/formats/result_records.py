@@ -1,0 +1,116 @@
+"""What a folder of results was made of, and whether it is whole: a record of its inputs and of its files.
+
+The record of ``<run>/predict/<clip>/<camera>-s<seed>`` is ``<run>/records/predict/<clip>/<camera>-s<seed>.json``, apart
+from the results, whose files are a contract with other programs.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mvt4g.formats.atomic import appearing, appearing_folder, is_leftover
+from mvt4g.formats.checksums import sha256_of
+from mvt4g.formats.manifest import first_difference, record_files
+from mvt4g.types import InputError
+
+VERSION = 1
+FOLDER = "records"
+
+
+@dataclass(frozen=True)
+class ResultPlace:
+    """Where one item's results lie.
+
+    Attributes:
+        run: The run folder.
+        command: Whose results these are.
+        name: Of the folder below ``<run>/<command>``.
+    """
+
+    run: Path
+    command: str
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder of results."""
+        return self.run / self.command / self.name
+
+    @property
+    def record(self) -> Path:
+        """The file that tells what made it."""
+        place = self.run / FOLDER / self.command / self.name
+        return place.with_name(f"{place.name}.json")
+
+    def is_done(self, inputs: Callable[[], Mapping[str, Any]]) -> bool:
+        """Say whether results of these inputs are there and whole; files that are damaged or missing make them not so.
+
+        Args:
+            inputs: Tells all that the results depend on, as JSON holds it; asked only where there is a folder.
+
+        Raises:
+            InputError: If the folder holds the results of other inputs, or nothing tells what made it: neither is ever
+                written over.
+        """
+        if not self.folder.exists():
+            return False
+        want = "want another --run, or that folder moved away"
+        if not self.record.is_file():
+            raise InputError(f"{self.folder}: holds results, but {self.record} is missing, which says of what; {want}")
+        found = _read(self.record)
+        if difference := first_difference(_as_json(inputs()), found["inputs"]):
+            raise InputError(f"{self.folder}: holds other results: {difference}; {want}")
+        return all(
+            (self.folder / file).is_file() and sha256_of(self.folder / file) == entry.get("sha256")
+            for file, entry in found["files"].items()
+        )
+
+    def write(self, inputs: Mapping[str, Any], fill: Callable[[Path], None]) -> None:
+        """Make the folder, whole or not at all; of a damaged one of the same inputs the files are replaced.
+
+        Args:
+            inputs: All that the results depend on.
+            fill: Writes the files into an empty folder.
+
+        Raises:
+            InputError: If the place cannot be written to, and what ``fill`` raises.
+        """
+        damaged = self.folder.exists()
+        made = self.folder.with_name(f".{self.folder.name}.made") if damaged else self.folder
+        with appearing_folder(made) as temporary:
+            fill(temporary)
+            content = {"version": VERSION, "inputs": _as_json(inputs), "files": record_files(temporary)}
+            with appearing(self.record) as record:  # before the folder: one without a record would be nobody's
+                record.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            if damaged:  # what else lies there, as an export, stays
+                for file in temporary.iterdir():
+                    os.replace(file, self.folder / file.name)
+        if damaged:
+            made.rmdir()
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed process left of this folder."""
+        for path in self.folder.parent.glob(f".{self.folder.name}.*"):
+            if is_leftover(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _as_json(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(json.dumps(inputs, default=str))
+    return content
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}), want the record of results") from error
+    if not isinstance(content, dict) or content.get("version") != VERSION:
+        raise InputError(f"{path}: got no record of version {VERSION}, want the record of results")
+    if not all(isinstance(content.get(key), dict) for key in ("inputs", "files")):
+        raise InputError(f"{path}: got no inputs and files, want the record of results")
+    return content
