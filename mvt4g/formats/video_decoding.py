@@ -51,11 +51,14 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         container = av.open(path, metadata_errors="replace")  # titles in any encoding, or damaged
     except av.FFmpegError as error:
         raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want a whole video file") from error
-    with container:
-        check_whole(path, container.format.name)
-        stream = _shown_stream(path, container)
-        stream.thread_type = "AUTO"
-        yield container, stream
+    try:
+        with container:
+            check_whole(path, container.format.name)
+            stream = _shown_stream(path, container)
+            stream.thread_type = "AUTO"
+            yield container, stream
+    except av.FFmpegError as error:
+        raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want a whole video file") from error
 
 
 def _shown_stream(path: Path, container: InputContainer) -> VideoStream:
@@ -72,6 +75,8 @@ def _shown_stream(path: Path, container: InputContainer) -> VideoStream:
         raise InputError(f"{path}: got no video stream, want one")
     defaults = [stream for stream in videos if stream.disposition & Disposition.default]
     taken = (defaults or videos)[0]
+    if taken.codec_context is None:
+        raise InputError(f"{path}: got a video stream of no codec that FFmpeg knows, want one that it can decode")
     if len(videos) > 1:
         listed = ", ".join(f"{stream.index} ({stream.width}x{stream.height})" for stream in videos)
         warnings.warn(f"{path}: has the video streams {listed}; stream {taken.index} is read", stacklevel=2)

@@ -125,7 +125,7 @@ def test_query_points(refused, bad, name, says):
     [
         ("none.yaml", "File does not exist"),
         ("unclosed.yaml", "did not find expected ',' or ']'"),
-        ("binary.yaml", "codec can't decode byte 0x80"),
+        ("binary.yaml", "got byte 0x80, which is no UTF-8"),
         ("misspelt.yaml", "model.tracking_head: got option 'laier', want one that exists"),
         ("", "Path is not a file"),
     ],

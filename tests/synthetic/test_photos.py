@@ -38,11 +38,11 @@ def test_the_middle_of_an_image_is_used(tmp_path):
 def test_broken_images_name_the_file(tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8 no jpeg")
-    with pytest.raises(InputError, match=r"broken\.jpg: got no image"):
+    with pytest.raises(InputError, match=r"broken\.jpg: cannot be read as an image"):
         read_photo(str(broken), 8)
     cut = save(tmp_path / "cut.png", (9, 9, 9), (400, 400))
     cut.write_bytes(cut.read_bytes()[:120])
-    with pytest.raises(InputError, match=r"cut\.png: got no image"):
+    with pytest.raises(InputError, match=r"cut\.png: cannot be read as an image"):
         read_photo(str(cut), 8)
     with pytest.raises(InputError, match=r"missing\.png"):
         read_photo(str(tmp_path / "missing.png"), 8)
