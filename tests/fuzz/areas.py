@@ -3,99 +3,42 @@
 import pickle
 import random
 import shutil
-import struct
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from experiments.sweep_file import SweepFile
 from mvt4g.cli import main
 from mvt4g.commands.compare_probes import compare_probes
 from mvt4g.commands.precompute import CacheSpec, precompute
-from mvt4g.data.davis_datamodule import DAVISDataModule
 from mvt4g.data.generated_datamodule import GeneratedFolders
 from mvt4g.data.latent_clips import open_latents
-from mvt4g.data.video_pair_datamodule import VideoPairDataModule
-from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.captions import read_captions
-from mvt4g.formats.images import read_frames, read_mask
 from mvt4g.formats.latent_file import prompt_path, read_prompt, write_prompt
 from mvt4g.formats.readers.colmap import read_colmap_poses
 from mvt4g.formats.readers.pose_files import read_depth_anything_poses, read_vipe_poses
 from mvt4g.formats.track_files import TrackFile, check_queries, read_queries, read_tracks, write_tracks
 from mvt4g.formats.trajectory_json import read_views, write_trajectory
-from mvt4g.formats.video import probe_video, read_video, write_video
+from mvt4g.formats.video import write_video
 from mvt4g.formats.weights import write_weights
 from mvt4g.metrics.providers.weights import load_strict, read_state_dict
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.checkpoints import load_weights
 from mvt4g.synthetic.generate import generate_clip
 from mvt4g.synthetic.spec import PointSpec, SceneSpec
-from mvt4g.types import Cameras, InputError, MultiViewClip
+from mvt4g.types import InputError, MultiViewClip
 from tests.commands.conftest import SCENE
 from tests.formats.layouts.multicamvideo import write_multicamvideo
 from tests.formats.readers.test_colmap import _binary as write_colmap_binary
 from tests.formats.readers.test_colmap import _text as write_colmap_text
 from tests.formats.readers.test_registry import WRITERS
+from tests.fuzz.area import Area, files, moving_video, raised, two_cameras, write_queries
 from tests.fuzz.harness import Case
-from tests.fuzz.mutations import evil_pickles, mutate_bytes, mutate_tree
-from tests.made_up_davis import make_davis
+from tests.fuzz.mutations import mutate_tree
+from tests.fuzz.odd_values import evil_pickles
 from tests.models.small_backbones import GRID, loud_backbone, small_config
-
-Make = Callable[[random.Random, Path, Path, bool], Case]
-
-
-@dataclass(frozen=True)
-class Area:
-    """One kind of input.
-
-    Attributes:
-        name: In the table.
-        cases: Of the long run.
-        prepare: Writes what its cases start from, once.
-        make: Makes a case in an empty folder from what ``prepare`` wrote; a case that is to be valid is left as it is.
-    """
-
-    name: str
-    cases: int
-    prepare: Callable[[Path], Any]
-    make: Make
-
-
-def files(
-    name: str,
-    cases: int,
-    prepare: Callable[[Path], Any],
-    read: Callable[[Path], Any],
-    patterns: tuple[str, ...] = ("*",),
-    special: Callable[[random.Random, Path], str | None] = lambda draw, data: None,
-) -> Area:
-    """Return an area whose cases are copies of files, one of which is broken.
-
-    Args:
-        name: In the table.
-        cases: Of the long run.
-        prepare: Writes the files into a folder.
-        read: Reads them all.
-        patterns: Files that are broken.
-        special: Breaks the files in a way of this area's own, or returns None.
-    """
-
-    def make(draw: random.Random, base: Path, folder: Path, valid: bool) -> Case:
-        data = folder / "data"
-        shutil.copytree(base, data, symlinks=True)
-        if valid:
-            return Case("", lambda: read(data))
-        told = special(draw, data) if draw.random() < 0.3 else None
-        return Case(told or mutate_tree(draw, data, patterns), lambda: read(data))
-
-    return Area(name, cases, prepare, make)
 
 
 def small_clip() -> MultiViewClip:
@@ -104,30 +47,12 @@ def small_clip() -> MultiViewClip:
     return generate_clip(scene, 0, 1)
 
 
-def _moving(seed: int, frames: int = 5, height: int = 32, width: int = 48) -> torch.Tensor:
-    low = torch.rand(frames, 3, 2, 2, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.interpolate(low, (height, width), mode="bilinear", align_corners=False)
-
-
-def _cameras(frames: int = 5) -> Cameras:
-    pose = torch.eye(4).repeat(2, frames, 1, 1)
-    pose[1, :, 0, 3] = torch.arange(frames).float()
-    intrinsics = torch.tensor([[40.0, 0, 24], [0, 40, 16], [0, 0, 1]]).repeat(2, frames, 1, 1)
-    return Cameras(pose, intrinsics)
-
-
-def _raised(item: Any) -> Any:
-    if isinstance(item, InputError):
-        raise item
-    return item
-
-
 # ---- text and tables
 
 
 def _write_trajectories(folder: Path) -> None:
-    write_trajectory(folder / "both.json", _cameras(), (32, 48))
-    write_trajectory(folder / "one.json", _cameras()[0], (32, 48))
+    write_trajectory(folder / "both.json", two_cameras(), (32, 48))
+    write_trajectory(folder / "one.json", two_cameras()[0], (32, 48))
     write_multicamvideo(folder / "f24_aperture5" / "scene", small_clip())
     shutil.rmtree(folder / "f24_aperture5" / "scene" / "videos")
 
@@ -139,12 +64,6 @@ def _read_trajectories(folder: Path) -> None:
         read_views(path, "cam01")
     if not any(folder.rglob("camera_extrinsics.json")):
         raise InputError("camera_extrinsics.json: gone")
-
-
-def _write_queries(folder: Path) -> None:
-    (folder / "q.csv").write_text("view,frame,x,y\n0,0,21.5,2.5\n1,2,23.5,4.25\n0,4,30.0,30.0\n")
-    (folder / "q.json").write_text('{"queries": [[0, 0, 21.5, 2.5], [1, 2, 23.5, 4.25]]}')
-    np.savez(folder / "q.npz", queries=np.array([[0, 1.5, 2.5], [4, 3.5, 4.5]]))
 
 
 def _read_queries(folder: Path) -> None:
@@ -184,115 +103,6 @@ def _read_poses(folder: Path) -> None:
     read_depth_anything_poses(folder / "da3.npz")
 
 
-# ---- pictures and videos
-
-
-def _write_images(folder: Path) -> None:
-    (folder / "frames").mkdir()
-    for number, suffix in enumerate(("png", "jpg", "webp", "bmp")):
-        picture = (_moving(number, 1)[0].permute(1, 2, 0) * 255).byte().numpy()
-        Image.fromarray(picture).save(folder / "frames" / f"{number:03d}.{suffix}")
-    mask = Image.fromarray(np.eye(32, 48, dtype=np.uint8)).convert("P")
-    mask.save(folder / "mask.png")
-
-
-def _read_images(folder: Path) -> None:
-    found = read_frames(folder / "frames")
-    if len(found) != 4:
-        raise InputError("frames: one is gone")
-    read_mask(folder / "mask.png")
-
-
-def _png_of(width: int, height: int) -> bytes:
-    """Return a PNG that says it has this size, and has next to nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
-    )
-
-
-def _odd_image(draw: random.Random, folder: Path) -> str:
-    path = folder / draw.choice(["frames/000.png", "frames/001.jpg", "mask.png"])
-    kinds: dict[str, Callable[[], Any]] = {
-        "PNG of 30000x30000": lambda: path.write_bytes(_png_of(30000, 30000)),
-        "PNG of 2**31 rows": lambda: path.write_bytes(_png_of(4, 2**31 - 1)),
-        "PNG of 0x0": lambda: path.write_bytes(_png_of(0, 0)),
-        "a whole PNG of 12000x12000": lambda: Image.new("1", (12000, 12000)).save(path, "PNG"),
-        "PostScript": lambda: path.write_bytes(
-            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 48 32\n(ran.mark) (w) file closefile\nshowpage\n"
-        ),
-        "GIF": lambda: Image.new("P", (48, 32)).save(path, "GIF"),
-        "16 bits": lambda: Image.fromarray(np.zeros((32, 48), np.uint16)).save(path, "PNG"),
-        "another size": lambda: Image.new("RGB", (8, 8)).save(path, "PNG"),
-    }
-    kind = draw.choice(sorted(kinds))
-    kinds[kind]()
-    return f"{path.name}: {kind}"
-
-
-_VIDEOS = ("a.mp4", "a.mkv", "a.mov", "a.avi", "a.webm")
-
-
-def _write_videos(folder: Path) -> None:
-    import av
-
-    codecs = {"a.mp4": "libx264", "a.mkv": "ffv1", "a.mov": "mpeg4", "a.avi": "mjpeg", "a.webm": "libvpx-vp9"}
-    for name, codec in codecs.items():
-        with av.open(folder / name, "w") as container:
-            stream = container.add_stream(codec, rate=8)
-            stream.width, stream.height = 48, 32
-            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-            stream.thread_count = 1
-            for picture in (_moving(1).permute(0, 2, 3, 1) * 255).byte().numpy():
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
-            container.mux(stream.encode())
-
-
-def _make_video(draw: random.Random, base: Path, folder: Path, valid: bool) -> Case:
-    name = draw.choice(_VIDEOS)
-    path = folder / name
-    shutil.copy(base / name, path)
-    told = "" if valid else f"{name}: {mutate_bytes(draw, path)}"
-    return Case(told, lambda: (probe_video(path), read_video(path)))
-
-
-def _write_davis(folder: Path) -> None:
-    make_davis(folder / "davis", {"bear": (5, 32, 48), "walk": (5, 32, 48)}, palette=True)
-    (folder / "davis" / "ImageSets" / "2017").mkdir(parents=True)
-    (folder / "davis" / "ImageSets" / "2017" / "val.txt").write_text("bear\nwalk\n")
-
-
-def _read_davis(folder: Path) -> None:
-    size = VideoSize(height=32, width=32, num_frames=5)
-    data = DAVISDataModule(root=folder / "davis", queries="mask:4", size=size, sequences=("val",))
-    data.setup("predict")
-    assert data.clips is not None
-    for index in range(len(data.clips)):
-        _raised(data.clips[index])
-
-
-def _write_pair(folder: Path) -> None:
-    write_video(folder / "a.mp4", _moving(1), 8)
-    write_video(folder / "b.mp4", _moving(2), 8)
-    write_trajectory(folder / "cameras.json", _cameras(), (32, 48))
-    _write_queries(folder)
-
-
-def _read_pair(folder: Path) -> None:
-    size = VideoSize(height=32, width=32, num_frames=5)
-    for queries in ("q.csv", "q.json"):
-        data = VideoPairDataModule(
-            folder / "a.mp4", folder / "b.mp4", folder / "cameras.json", str(folder / queries), size
-        )
-        data.setup("predict")
-        assert data.pair is not None
-        _raised(data.pair[0])
-
-
 # ---- clips
 
 
@@ -320,8 +130,8 @@ def _make_cache(draw: random.Random, base: Path, folder: Path, valid: bool) -> C
 def _write_generated(folder: Path) -> None:
     clip = folder / "dog"
     for number, name in enumerate(("generated", "target", "reference")):
-        write_video(clip / f"{name}.mp4", _moving(number), fps=8)
-    write_trajectory(clip / "cameras.json", _cameras(), (32, 48))
+        write_video(clip / f"{name}.mp4", moving_video(number), fps=8)
+    write_trajectory(clip / "cameras.json", two_cameras(), (32, 48))
     depth = np.full((5, 32, 48), 2.0)
     np.savez(clip / "depth.npz", target=depth, reference=depth + 1)
     np.savez_compressed(clip / "dynamic.npz", reference=depth > 1)
@@ -331,7 +141,7 @@ def _write_generated(folder: Path) -> None:
 def _read_generated(folder: Path) -> None:
     videos = GeneratedFolders(folder)
     for index in range(len(videos)):
-        _raised(videos[index])
+        raised(videos[index])
 
 
 def _write_latents(folder: Path) -> None:
@@ -452,14 +262,10 @@ def _read_tapvid(folder: Path) -> int:
 
 FILE_AREAS = (
     files("trajectories", 120, _write_trajectories, _read_trajectories),
-    files("queries", 120, _write_queries, _read_queries),
+    files("queries", 120, write_queries, _read_queries),
     files("captions", 60, _write_captions, lambda folder: read_captions(folder / "metadata.csv")),
     files("tracks", 50, _write_tracks, lambda data: [read_tracks(data / f"tracks.{kind}") for kind in ("npz", "json")]),
     files("poses", 100, _write_poses, _read_poses),
-    files("images", 100, _write_images, _read_images, special=_odd_image),
-    Area("videos", 120, _write_videos, _make_video),
-    files("DAVIS trees", 70, _write_davis, _read_davis),
-    files("pairs", 60, _write_pair, _read_pair),
     Area("clip npz", 80, _write_formats, _make_cache),
     Area("clip folders", 160, _write_formats, _make_format),
     files("pickled frames", 50, _write_tapvid, _read_tapvid),

@@ -17,11 +17,13 @@ from pathlib import Path
 
 import torch
 
-from tests.fuzz.areas import FILE_AREAS, Area
+from tests.fuzz.area import Area
+from tests.fuzz.areas import FILE_AREAS
 from tests.fuzz.command_areas import COMMAND_AREAS, ROOT
 from tests.fuzz.harness import Case, Outcome, carry_out
+from tests.fuzz.media_areas import MEDIA_AREAS
 
-AREAS = (*FILE_AREAS, *COMMAND_AREAS)
+AREAS = (*FILE_AREAS, *MEDIA_AREAS, *COMMAND_AREAS)
 VALID_EVERY = 4
 COLUMNS = (
     "cases",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.areas import Area
+from tests.fuzz.area import Area
 from tests.fuzz.harness import MARK, STRANGER, Case, carry_out
 from tests.fuzz.run import AREAS, ROOT, run_area, table
 
