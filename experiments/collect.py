@@ -164,12 +164,17 @@ def run_metrics(run: Run) -> dict[str, float]:
 
 
 def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
-    """Return the scalars of a run's fit as (step, value), by tag; of a step logged twice the later value."""
+    """Return ``folder_curves`` of a run's fit."""
+    return folder_curves(run.folder)
+
+
+def folder_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return the scalars that a folder's events hold as (step, value), by tag; of a step logged twice the later one."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # takes a second
 
-    if not any(run.folder.glob("events.out.tfevents.*")):
+    if not any(folder.glob("events.out.tfevents.*")):
         return {}
-    events = EventAccumulator(str(run.folder), size_guidance={"scalars": 0})
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     tags = [tag for tag in events.Tags()["scalars"] if "/" in tag]
     return {tag: sorted({event.step: event.value for event in events.Scalars(tag)}.items()) for tag in tags}

@@ -1,13 +1,16 @@
-"""Goes on with the runs of this experiment: ``python -m experiments.steps_to_quality.go_on``, from where they stand.
+"""Goes on with the runs of this experiment, from where they stand; ``go_on.sh`` starts it in the checkout of the runs.
 
 Runs come one by one, in the order in which they answer the question, at the lowest priority and in one thread. Finished
 ones are skipped, one that was killed goes on from its last checkpoint (100 steps at most are lost). A run that fails is
-told of and left for the next call. README.md beside this file says from which checkout to start it.
+told of and left for the next call. Started twice, it does two runs at a time. The sweep files are those beside this
+one, the code is that of the checkout.
 """
 
+import argparse
+import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from experiments import sweep
@@ -17,6 +20,9 @@ from experiments.sweep_file import Run, SweepFile
 
 HERE = Path(__file__).parent
 ARMS, SCHEDULE = HERE / "nano.yaml", HERE / "schedule.yaml"
+PYRAMID = HERE.parent / "tracking" / "pyramid_tiny.yaml"
+PYRAMIDS = ("mvtap", "paper", "tiny")
+BASES = HERE.parent / "bases" / "mixture.yaml"
 CANDIDATES = ("gone300", "gone600")
 """Ends of the names of the arms that let L_corr go, by when they do."""
 LAST_VALIDATIONS = 5
@@ -24,34 +30,66 @@ LAST_VALIDATIONS = 5
 NICENESS = 19
 
 
-def main() -> int:
-    """Carry out what is left; return how many runs failed."""
+def main(args: Sequence[str] | None = None) -> int:
+    """Carry out what is left; return how many runs failed, or the exit code of an interruption, which ends it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", nargs="*", help="such as schedule/corr_gone300-3: these alone, in this order")
+    options = parser.parse_args(args)
     os.nice(NICENESS)
     failed = 0
-    for file, name in order():
-        failed += sweep.main([str(file), "--only", name, "--threads", "1"]) != 0
+    for file, name in map(placed, options.runs) if options.runs else order():
+        if is_at_work(file, name):
+            continue
+        status = sweep.main([str(file), "--only", name, "--threads", "1"])
+        if status == sweep.EXIT_INTERRUPTED:
+            return status
+        failed += status != 0
     return failed
+
+
+def is_at_work(file: Path, name: str) -> bool:
+    """Say whether another process is at work on a run: a second one of this program takes those that are free."""
+    lock = next(run for run in SweepFile(file).runs() if run.name == name).folder / ".lock"
+    if not lock.exists():
+        return False
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def placed(run: str) -> tuple[Path, str]:
+    """Return the sweep file and the name of a run called as in the table of scores."""
+    sweep_name, _, name = run.partition("/")
+    return {SweepFile(file).folder.name: file for file in (ARMS, SCHEDULE, PYRAMID, BASES)}[sweep_name], name
 
 
 def order() -> Iterator[tuple[Path, str]]:
     """Yield (sweep file, run) in the order of their use; the schedule is chosen once its candidates have run."""
-    yield ARMS, "none-0"
-    for candidate in CANDIDATES:
-        yield SCHEDULE, f"corr_{candidate}-3"
+    yield from named(ARMS, ("none", "prior"), [0])
+    yield from named(SCHEDULE, (f"corr_{candidate}" for candidate in CANDIDATES), [3])
     gone = chosen_schedule()
     if gone is None:
         print("go_on: the schedule is open, since a candidate did not finish", file=sys.stderr)
         return
-    for arm in (f"prior_corr_{gone}", f"corr_{gone}", "prior"):
-        yield ARMS, f"{arm}-0"
-    for seed in (1, 2):
-        for arm in ("none", f"prior_corr_{gone}", f"corr_{gone}", "prior"):
-            yield ARMS, f"{arm}-{seed}"
-    for weight in ("track0.1", "track1"):
-        yield SCHEDULE, f"{weight}-3"
-    for seed in (0, 1, 2):
-        for arm in ("prior_corr", "corr"):
-            yield ARMS, f"{arm}-{seed}"
+    let_go = (f"prior_corr_{gone}", f"corr_{gone}")
+    yield from named(ARMS, let_go, [0])
+    yield from named(PYRAMID, PYRAMIDS, [0])
+    yield from named(ARMS, ("none", "prior", *let_go), [1, 2])
+    yield from named(SCHEDULE, ("track0.1", "track1"), [3])
+    yield from named(ARMS, ("prior_corr", "corr"), [0, 1, 2])
+    yield from named(PYRAMID, PYRAMIDS, [1])
+    yield from named(BASES, ("mixture", "mixture_corr"), [0])
+
+
+def named(file: Path, arms: Iterable[str], seeds: Iterable[int]) -> Iterator[tuple[Path, str]]:
+    """Yield (sweep file, run) of every arm and seed, seed by seed."""
+    arms = list(arms)
+    for seed in seeds:
+        for arm in arms:
+            yield file, f"{arm}-{seed}"
 
 
 def chosen_schedule() -> str | None:

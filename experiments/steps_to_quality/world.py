@@ -7,6 +7,7 @@ crosses two cells; and PSNR of copying the reference and of warping it by true d
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -28,16 +29,18 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("recipes", nargs="*", default=["nano", "parallax_nano", "tiny", "parallax"])
     parser.add_argument("--clips", type=int, default=128)
+    parser.add_argument("--cache_dir", type=Path, help="where clips are kept, as the runs keep them")
     options = parser.parse_args(args)
-    rows = {name: list(measure(name, options.clips).values()) for name in options.recipes}
-    columns = list(measure(options.recipes[0], 1))
+    found = {name: measure(name, options.clips, options.cache_dir) for name in options.recipes}
+    columns = list(next(iter(found.values())))
+    rows = {name: list(figures.values()) for name, figures in found.items()}
     print(f"{options.clips} held-out clips of each recipe, seed 0\n")
     print(table(columns, rows))
 
 
-def measure(recipe: str, count: int) -> dict[str, float]:
+def measure(recipe: str, count: int, cache_dir: Path | None = None) -> dict[str, float]:
     """Return the figures of a recipe over its first ``count`` validation clips, as a model is shown them."""
-    source = SyntheticClips(RECIPES[recipe](), "val", count, seed=0)
+    source = SyntheticClips(RECIPES[recipe](), "val", count, seed=0, cache_dir=cache_dir)
     clips = [source.clip(i).select_views((REFERENCE, TARGET)) for i in range(count)]
     across, in_time = same_cell_shares(clips)
     truth = torch.cat([clip.video[TARGET] for clip in clips])

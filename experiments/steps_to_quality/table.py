@@ -1,0 +1,115 @@
+"""The answer so far: ``python -m experiments.steps_to_quality.table [--picture FILE.png]``, from ``scores.csv``.
+
+End quality is the mean of the last three validations of ``none`` of the same seed. An arm's steps to it are those of
+the first crossing, linear between two validations, as a share of the length; never crossing counts as 1.
+"""
+
+import argparse
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from experiments.plots import PAPER, curve_plot
+from experiments.steps_to_quality.keep import HERE, TABLE, read_rows
+
+CONTROL, LENGTH = "none", 3000
+END_VALIDATIONS = 3
+SWEEP = "nano"
+HIGHER = {"psnr": True, "warp_error": False, "warp_error_dyn": False, "loss": False}
+"""Columns of the table, and whether a higher value is better."""
+
+Curve = Sequence[tuple[int, float]]
+Curves = Mapping[str, Mapping[int, Curve]]
+"""Of one column, by arm and seed."""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Print the tables, and draw the curves if a file is named."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--scores", type=Path, default=HERE / TABLE)
+    parser.add_argument("--sweep", default=SWEEP)
+    parser.add_argument("--picture", type=Path)
+    options = parser.parse_args(args)
+    by_column = {column: read_curves(options.scores, options.sweep, column) for column in [*HIGHER, "rotation_deg"]}
+    for column, higher in HIGHER.items():
+        print(f"\n{column}\n")
+        print("\n".join(table(by_column[column], higher)))
+    if options.picture is not None:
+        draw(by_column).save(options.picture, optimize=True)
+
+
+def read_curves(path: Path, sweep: str, column: str) -> Curves:
+    """Return a column of the table as curves of (step, value)."""
+    found: dict[str, dict[int, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+    for row in read_rows(path):
+        of_sweep, _, run = row["run"].partition("/")
+        if of_sweep == sweep and row[column]:
+            arm, _, seed = run.rpartition("-")
+            found[arm][int(seed)].append((int(row["step"]), float(row[column])))
+    return found
+
+
+def end_quality(curve: Curve) -> float | None:
+    """Return the mean of the last validations of a run, None of one that is not at its end."""
+    if not curve or curve[-1][0] < LENGTH:
+        return None
+    return statistics.fmean(value for _, value in curve[-END_VALIDATIONS:])
+
+
+def steps_to(curve: Curve, quality: float, higher: bool) -> float | None:
+    """Return the step at which a curve first has a quality, linear between validations; None if it never has."""
+    sign = 1 if higher else -1
+    before: tuple[int, float] | None = None
+    for step, value in curve:
+        if sign * (value - quality) >= 0:
+            if before is None:
+                return float(step)
+            share = (quality - before[1]) / (value - before[1])
+            return before[0] + share * (step - before[0])
+        before = step, value
+    return None
+
+
+def table(curves: Curves, higher: bool) -> list[str]:
+    """Return a Markdown table: an arm a row, its end and its share of the steps by seed."""
+    ends = {seed: end for seed, curve in curves[CONTROL].items() if (end := end_quality(curve)) is not None}
+    head = ["arm", *(f"end, seed {seed}" for seed in ends), *(f"steps, seed {seed}" for seed in ends), "steps, mean"]
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
+    for arm, by_seed in curves.items():
+        cells, shares = [], []
+        for seed in ends:
+            end = end_quality(by_seed.get(seed, []))
+            cells.append("" if end is None else f"{end:.4g}")
+        for seed, end in ends.items():
+            curve = by_seed.get(seed, [])
+            reached = steps_to(curve, end, higher)
+            finished = end_quality(curve) is not None
+            share = None if reached is None and not finished else min((reached or LENGTH) / LENGTH, 1.0)
+            shares.append(share)
+            cells.append("" if share is None else f"{share:.2f}")
+        known = [share for share in shares if share is not None]
+        cells.append(f"{statistics.fmean(known):.2f}" if known and len(known) == len(ends) else "")
+        lines.append(f"| {arm} | {' | '.join(cells)} |")
+    return lines
+
+
+def draw(by_column: Mapping[str, Curves]) -> Image.Image:
+    """Return the curves of every column, one below the other."""
+    arms = list(dict.fromkeys(arm for curves in by_column.values() for arm in curves))
+    plots = [
+        curve_plot(column, {arm: [list(curve) for curve in curves.get(arm, {}).values()] for arm in arms})
+        for column, curves in by_column.items()
+    ]
+    picture = Image.new("RGB", (max(plot.width for plot in plots), sum(plot.height for plot in plots)), PAPER)
+    top = 0
+    for plot in plots:
+        picture.paste(plot, (0, top))
+        top += plot.height
+    return picture
+
+
+if __name__ == "__main__":
+    main()
