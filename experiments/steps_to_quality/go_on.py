@@ -22,12 +22,13 @@ HERE = Path(__file__).parent
 ARMS, SCHEDULE = HERE / "nano.yaml", HERE / "schedule.yaml"
 PYRAMID = HERE.parent / "tracking" / "pyramid_tiny.yaml"
 PYRAMIDS = ("mvtap", "paper", "tiny")
-BASES = HERE.parent / "bases" / "mixture.yaml"
 CANDIDATES = ("gone300", "gone600")
 """Ends of the names of the arms that let L_corr go, by when they do."""
 LAST_VALIDATIONS = 5
 """Of a candidate, whose mean PSNR decides."""
 NICENESS = 19
+INTERRUPTED = (130, 143)
+"""Exit codes of a sweep that Ctrl-C or SIGTERM ended."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if is_at_work(file, name):
             continue
         status = sweep.main([str(file), "--only", name, "--threads", "1"])
-        if status == sweep.EXIT_INTERRUPTED:
+        if status in INTERRUPTED:
             return status
         failed += status != 0
     return failed
@@ -63,7 +64,7 @@ def is_at_work(file: Path, name: str) -> bool:
 def placed(run: str) -> tuple[Path, str]:
     """Return the sweep file and the name of a run called as in the table of scores."""
     sweep_name, _, name = run.partition("/")
-    return {SweepFile(file).folder.name: file for file in (ARMS, SCHEDULE, PYRAMID, BASES)}[sweep_name], name
+    return {SweepFile(file).folder.name: file for file in (ARMS, SCHEDULE, PYRAMID)}[sweep_name], name
 
 
 def order() -> Iterator[tuple[Path, str]]:
@@ -81,7 +82,6 @@ def order() -> Iterator[tuple[Path, str]]:
     yield from named(SCHEDULE, ("track0.1", "track1"), [3])
     yield from named(ARMS, ("prior_corr", "corr"), [0, 1, 2])
     yield from named(PYRAMID, PYRAMIDS, [1])
-    yield from named(BASES, ("mixture", "mixture_corr"), [0])
 
 
 def named(file: Path, arms: Iterable[str], seeds: Iterable[int]) -> Iterator[tuple[Path, str]]:
