@@ -228,27 +228,22 @@ def _stack_tensors(name: str, clips: Sequence[Any], values: Sequence[Tensor]) ->
 
 @dataclass(frozen=True)
 class GeneratedVideos(_TensorFields):
-    """A batch of generated videos and whatever is known about them, as metrics take them; None = unknown.
+    """A batch of generated videos and what is known about them, as metrics take them; None = unknown.
 
     Attributes:
-        names: One a video, by which tables call it.
+        names: One a video.
         video: The generated view, uint8 or in [0, 1].
         target_video: What it should be.
         reference_video: What it was generated from.
-        valid_frames: False for padding frames.
+        valid_frames: False for padding.
         mask: True on pixels that masked metrics look at, such as those that some input frame sees.
-        target_depth: z-depth of the true target view, scene units.
-        reference_depth: z-depth of the reference view.
-        target_cam_from_world: The cameras asked for.
-        reference_cam_from_world: The cameras of the reference.
-        target_intrinsics: K of the target view, pixels.
-        reference_intrinsics: K of the reference view.
-        target_dynamic: True on what moves in the target view.
-        reference_dynamic: True on what moves in the reference view.
+        target_depth: z-depth of the true target view, scene units; so is ``reference_depth`` of the reference.
+        target_cam_from_world: The cameras asked for; so are ``reference_cam_from_world`` of the reference.
+        target_intrinsics: K of the target view, pixels; so is ``reference_intrinsics`` of the reference.
+        target_dynamic: True on what moves in the target view; so is ``reference_dynamic`` in the reference.
         pred_world_from_cam: Cameras estimated from the generated video.
-        registered: False where the estimator found no pose.
-        fps: Frames a second.
-        notes: What tables tell of each video, such as why it has no pose.
+        registered: False where no pose was found.
+        fps: Frames a second; ``notes``: what tables tell of each video, such as why it has no pose.
     """
 
     names: tuple[str, ...]
@@ -327,9 +322,8 @@ class AttentionTap(_TensorFields):
     """Queries and keys of one self-attention layer, view 0 the reference whatever the token order was.
 
     Attributes:
-        layer: 0-based block index.
-        query: After qk-norm, before rotary embedding.
-        key: As ``query``.
+        layer: 0-based.
+        query: After qk-norm, before rotary embedding; so is ``key``.
         rotary: Angles in radians that the layer rotates each interleaved feature pair by; broadcastable over b and k.
         frame_times: Video frame each latent frame stands for.
         stride: Pixels a token covers on each side; its centre is at (index + 0.5) * stride.
@@ -345,6 +339,38 @@ class AttentionTap(_TensorFields):
 
 TapReader = Callable[[AttentionTap], None]
 """Takes the tap of each layer asked for as soon as that layer has run."""
+
+
+@dataclass(frozen=True)
+class TapRequest:
+    """Which taps a forward is asked for.
+
+    Attributes:
+        layers: 0-based.
+        reader: Takes each tap as soon as its layer has run; none is returned then.
+        stop_after: Nothing runs beyond the last of them, and nothing is predicted.
+    """
+
+    layers: Sequence[int] = ()
+    reader: TapReader | None = None
+    stop_after: bool = False
+
+
+@dataclass(frozen=True)
+class Conditions(_TensorFields):
+    """What a network is told beside latents, noise level and cameras; None = nothing.
+
+    Attributes:
+        text: None = the learned null text.
+        image: Tokens of the reference's first frame, for a network that looks at them.
+        drop_text: Clips that get the null text whatever ``text`` says.
+        channels: More channels of both views' latents (``conditioning.latent_channels``), such as a rendered video's.
+    """
+
+    text: Float[Tensor, "b l text_d"] | None = None
+    image: Float[Tensor, "b i image_d"] | None = None
+    drop_text: Bool[Tensor, " b"] | None = None
+    channels: Float[Tensor, "b v more_c f h w"] | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from collections.abc import Callable
 import torch
 
 from mvt4g.geometry.trajectories import preset_trajectory
-from mvt4g.models.backbones import Backbone, ReCamMaster, ReDirector
+from mvt4g.models.backbone import NovelViewBackbone
+from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.conditioning.plucker import PluckerConditioning, packed_channels
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import Cameras, LatentGrid
@@ -30,7 +31,7 @@ def cases(kind: str, size: str) -> dict[str, Callable[[], object]]:
     """Return what is timed, by name."""
     torch.manual_seed(0)
     sizes, grid, (frames, height, width) = SIZES[size]
-    backbone: Backbone
+    backbone: NovelViewBackbone
     if kind == "ReDirector":
         sizes = VideoDiTConfig(**{**vars(sizes), "control_channels": packed_channels(grid)})
         backbone = ReDirector(sizes, grid, [PluckerConditioning()])

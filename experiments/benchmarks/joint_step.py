@@ -18,6 +18,7 @@ from torch import Tensor
 
 from experiments.measure import alternating_seconds, median_ratio, peak_bytes
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.diffusion.samplers import EulerSampler
 from mvt4g.losses.correspondence import CorrespondenceLoss
 from mvt4g.losses.diffusion import DiffusionLoss
 from mvt4g.losses.track import TrackLoss
@@ -28,7 +29,7 @@ from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.novel_view import NoisyPass, NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.types import REFERENCE, AttentionTap, Cameras, PointTruth
+from mvt4g.types import REFERENCE, AttentionTap, Cameras, PointTruth, TapRequest
 
 FRAMES, SIZE, LAYER = 5, 64, 3
 TIME_BAR, MEMORY_BAR = 1.35, 1.30
@@ -59,7 +60,7 @@ class Step:
 
     def forward(self, layers: tuple[int, ...] = ()) -> NoisyPass:
         """Run the DiT."""
-        return self.model.noisy_pass(self.latents, self.cameras, self.sigma, self.noise, layers)
+        return self.model.noisy_pass(self.latents, self.cameras, self.sigma, self.noise, taps=TapRequest(layers))
 
     def diffusion(self, passed: NoisyPass) -> Tensor:
         """Return L_diff."""
@@ -129,7 +130,7 @@ def inference(step: Step) -> dict[str, Callable[[], Tensor]]:
 
     def sample(model: NovelViewModel) -> Tensor:
         with torch.no_grad():
-            return model.generate(step.latents[:, REFERENCE], step.cameras, step.noise, num_steps=2).latents
+            return model.generate(step.latents[:, REFERENCE], step.cameras, step.noise, EulerSampler(2)).latents
 
     return {"head off": lambda: sample(step.model), "no head": lambda: sample(plain)}
 

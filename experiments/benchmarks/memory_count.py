@@ -32,6 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses import correspondence
 from mvt4g.models import backbones
+from mvt4g.models.backbones.joint_views import JointViews
 from mvt4g.models.codec import Codec
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.layers.lora import LoRASpec, add_lora
@@ -40,7 +41,7 @@ from mvt4g.models.tracking import head
 from mvt4g.models.trainable import count_groups, freeze_others, total_count
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.sharding import shard
-from mvt4g.types import Cameras, LatentGrid, PointTruth
+from mvt4g.types import Cameras, Conditions, LatentGrid, PointTruth, TapRequest
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "backbone"
 RECIPES = {
@@ -159,7 +160,7 @@ def forward(recipe: Recipe, batch: Batch) -> Tensor:
     assert model.tracking_head is not None
     reference, target = batch.latents.unbind(1)
     layers = (model.tracking_head.layer,)
-    output = model.backbone(target, reference, torch.rand(1), batch.cameras, batch.text, layers)
+    output = model.backbone(target, reference, torch.rand(1), batch.cameras, Conditions(batch.text), TapRequest(layers))
     prediction = model.track(output.taps, batch.queries, batch.cameras)
     tracks = prediction.tracks[-1]
     seen, times = torch.ones(tracks.shape[:-1], dtype=torch.bool), torch.arange(tracks.shape[2])
@@ -210,7 +211,7 @@ def count_sampling(recipe: str, frames: int, size: Sequence[int]) -> dict[str, f
         seen.peak = 0
         with torch.autocast("cpu", dtype=torch.bfloat16):
             encoded = backbone.encode_cameras(batch.cameras, *target.shape[2:])
-            backbone(target, reference, torch.rand(1), encoded, batch.text)
+            backbone(target, reference, torch.rand(1), encoded, Conditions(batch.text))
         weights, peak = gib(backbone.parameters()), seen.peak / GIB
     return {"weights": weights, "activations at the peak": peak - weights, "peak": peak}
 
@@ -230,7 +231,7 @@ def count_flops(recipe: str, frames: int, size: Sequence[int]) -> dict[str, floa
     return {"forward": total / TERA, "attention": attention / total, "step": step.get_total_flops() / TERA}
 
 
-def dit_forward(backbone: backbones.Backbone, batch: Batch) -> None:
+def dit_forward(backbone: JointViews, batch: Batch) -> None:
     """Run the network to the end for every frame, as its authors do; ours spares the reference's last block."""
     dit_call = backbone.dit.forward
 
@@ -239,7 +240,7 @@ def dit_forward(backbone: backbones.Backbone, batch: Batch) -> None:
 
     backbone.dit.forward = to_the_end  # type: ignore[method-assign]
     reference, target = batch.latents.unbind(1)
-    backbone(target, reference, torch.rand(1), batch.cameras, batch.text)
+    backbone(target, reference, torch.rand(1), batch.cameras, Conditions(batch.text))
 
 
 def num_tokens(backbone: nn.Module, frames: int, size: Sequence[int]) -> int:

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import torch
 
 from experiments.runs import table
+from mvt4g.diffusion.samplers import EulerSampler
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.probe import CorrespondenceProbe, ProbeSpec
 from mvt4g.systems.queries import draw_queries_by_name
-from mvt4g.types import REFERENCE, AttentionTap, Cameras, MultiViewClip, PointTruth
+from mvt4g.types import REFERENCE, AttentionTap, Cameras, MultiViewClip, PointTruth, TapRequest
 
 BAR = 1.5
 
@@ -77,7 +78,9 @@ class Passes:
 
     def keeping(self) -> None:
         """Run the model and keep the taps of all layers."""
-        self.probe.model.noisy_pass(self.latents, self.clip.cameras, self.sigma, self.noise, self.probe.layers)
+        self.probe.model.noisy_pass(
+            self.latents, self.clip.cameras, self.sigma, self.noise, taps=TapRequest(self.probe.layers)
+        )
 
     def probed(self) -> None:
         """Run the model and read every layer."""
@@ -85,14 +88,23 @@ class Passes:
         def read(tap: AttentionTap) -> None:
             self.probe._read(0, self.truth, None, tap)
 
-        self.probe.model.noisy_pass(self.latents, self.clip.cameras, self.sigma, self.noise, self.probe.layers, read)
+        self.probe.model.noisy_pass(
+            self.latents, self.clip.cameras, self.sigma, self.noise, taps=TapRequest(self.probe.layers, read)
+        )
 
     def sampled(self, steps: int) -> None:
         """Sample in so many steps and read every layer at each."""
+
+        def read(tap: AttentionTap) -> None:
+            self.probe._read(0, self.truth, None, tap)
+
         self.probe.model.generate(
-            self.latents[:, REFERENCE], self.clip.cameras, self.noise, steps, self.probe.layers,
-            tap_readers={step: lambda tap: self.probe._read(0, self.truth, None, tap) for step in range(steps)},
-        )  # fmt: skip
+            self.latents[:, REFERENCE],
+            self.clip.cameras,
+            self.noise,
+            EulerSampler(steps),
+            taps={step: TapRequest(self.probe.layers, read) for step in range(steps)},
+        )
 
 
 def made_up_clip(size: Size) -> MultiViewClip:

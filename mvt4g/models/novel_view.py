@@ -1,18 +1,28 @@
 """The whole model: codec, backbone, diffusion process, tracking head; reference video in, novel view and tracks out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
-from mvt4g.diffusion.sampler import sample
-from mvt4g.models.backbones import Backbone, BackboneOutput, EncodedCameras
+from mvt4g.diffusion.samplers import Sampler
+from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, TapReader, TrackPrediction
+from mvt4g.types import (
+    REFERENCE,
+    TARGET,
+    AttentionTap,
+    Cameras,
+    Conditions,
+    InputError,
+    TapRequest,
+    TrackPrediction,
+)
 
 
 @dataclass(frozen=True)
@@ -38,11 +48,33 @@ class Generation:
 
     Attributes:
         latents: Clean.
-        taps: Of the layers asked for, at the last sampling step.
+        taps: Of the layers asked for without a reader.
     """
 
     latents: Float[Tensor, "b c f h w"]
     taps: dict[int, AttentionTap]
+
+
+@dataclass(frozen=True)
+class TextGuidance:
+    """How much sampling is led away from another text.
+
+    Attributes:
+        scale: 1 = not at all, at one pass an evaluation; above, the velocity is extrapolated, at two.
+        negative: The other text; None = the learned null text.
+        low: Least sigma at which it is.
+        high: Largest one.
+    """
+
+    scale: float = 1.0
+    negative: Float[Tensor, "b negative_l text_d"] | None = None
+    low: float = 0.0
+    high: float = 1.0
+
+    def acts(self, sigma: Float[Tensor, " b"]) -> bool:
+        """Return whether it changes anything at a noise level, the same for all clips."""
+        everywhere = (self.low, self.high) == (0, 1)  # without a wait for the device
+        return self.scale != 1 and (everywhere or self.low <= float(sigma[0]) <= self.high)
 
 
 class NovelViewModel(nn.Module):
@@ -53,7 +85,7 @@ class NovelViewModel(nn.Module):
     """
 
     def __init__(
-        self, backbone: Backbone, codec: Codec, flow: FlowMatching, tracking_head: TrackingHead | None = None
+        self, backbone: NovelViewBackbone, codec: Codec, flow: FlowMatching, tracking_head: TrackingHead | None = None
     ) -> None:
         super().__init__()
         if codec.grid != backbone.grid:
@@ -79,11 +111,8 @@ class NovelViewModel(nn.Module):
         cameras: Cameras,
         sigma: Float[Tensor, " b"],
         noise: Float[Tensor, "b c f h w"],
-        tap_layers: Sequence[int] = (),
-        read_tap: TapReader | None = None,
-        text: Float[Tensor, "b l text_d"] | None = None,
-        image: Float[Tensor, "b i image_d"] | None = None,
-        drop_text: Bool[Tensor, " b"] | None = None,
+        conditions: Conditions = Conditions(),
+        taps: TapRequest = TapRequest(),
     ) -> NoisyPass:
         """Noise the target's latents and run the backbone on them; the reference's stay clean.
 
@@ -92,35 +121,13 @@ class NovelViewModel(nn.Module):
             cameras: Of both views, one per video frame.
             sigma: Noise level, 1 = pure noise.
             noise: Unit noise.
-            tap_layers: Layers whose queries and keys to return.
-            read_tap: Takes them one by one instead, as soon as each layer has run.
-            text: None = the learned null text.
-            image: Tokens of the reference's first frame, for a network that looks at them.
-            drop_text: Clips that get the null text whatever ``text`` says.
+            conditions: What else the network is told.
+            taps: Which taps to give; with ``stop_after`` the velocity has no frame.
         """
-        noisy = self.flow.add_noise(latents[:, TARGET], noise, sigma)
-        output = self._velocity(
-            noisy, latents[:, REFERENCE], sigma, cameras, tap_layers, text, image, read_tap, drop_text
-        )
-        return NoisyPass(output.velocity, velocity_target(latents[:, TARGET], noise), sigma, output.taps)
-
-    def noisy_taps(
-        self,
-        latents: Float[Tensor, "b v c f h w"],
-        cameras: Cameras,
-        sigma: Float[Tensor, " b"],
-        noise: Float[Tensor, "b c f h w"],
-        tap_layers: Sequence[int],
-        text: Float[Tensor, "b l text_d"] | None = None,
-        image: Float[Tensor, "b i image_d"] | None = None,
-        drop_text: Bool[Tensor, " b"] | None = None,
-    ) -> dict[int, AttentionTap]:
-        """Return the taps of ``noisy_pass``, at the cost of the blocks up to the last of them."""
-        noisy, told = self.flow.add_noise(latents[:, TARGET], noise, sigma), self.flow.timestep(sigma)
-        taps: dict[int, AttentionTap] = self.backbone(
-            noisy, latents[:, REFERENCE], told, cameras, text, tap_layers, None, image, drop_text, predict=False
-        ).taps
-        return taps
+        clean, reference = latents[:, TARGET], latents[:, REFERENCE]
+        noisy = self.flow.add_noise(clean, noise, sigma)
+        output = self._run(noisy, reference, sigma, cameras, conditions, taps)
+        return NoisyPass(output.velocity, velocity_target(clean, noise), sigma, output.taps)
 
     @torch.no_grad()
     def generate(
@@ -128,49 +135,39 @@ class NovelViewModel(nn.Module):
         reference_latents: Float[Tensor, "b c f h w"],
         cameras: Cameras,
         noise: Float[Tensor, "b c f h w"],
-        num_steps: int,
-        tap_layers: Sequence[int] = (),
-        text: Float[Tensor, "b l text_d"] | None = None,
-        guidance_scale: float = 1.0,
-        tap_readers: Mapping[int, TapReader] | None = None,
-        image: Float[Tensor, "b i image_d"] | None = None,
-        negative_text: Float[Tensor, "b negative_l text_d"] | None = None,
+        sampler: Sampler,
+        conditions: Conditions = Conditions(),
+        guidance: TextGuidance = TextGuidance(),
+        taps: Mapping[int, TapRequest] | None = None,
     ) -> Generation:
-        """Sample the target view from ``noise`` in ``num_steps`` Euler steps.
+        """Sample the target view from ``noise``.
 
         Args:
             reference_latents: Clean.
             cameras: Of both views, one per video frame.
             noise: Unit noise.
-            num_steps: At least 1.
-            tap_layers: Layers whose queries and keys to return, as the last step saw them.
-            text: None = the learned null text.
-            guidance_scale: Strengthens the text against ``negative_text``; 1 = no guidance. Nothing without text.
-            tap_readers: By step, from 0: take the taps of that step one by one, as soon as each layer has run. Steps
-                without a reader are not tapped, and no tap is returned then. With guidance, of the pass with text.
-            image: As in ``noisy_pass``; guidance leads away from the text alone.
-            negative_text: None = the learned null text.
+            sampler: Goes from noise to latents.
+            conditions: What else the network is told.
+            guidance: Leads away from another text; nothing without a text.
+            taps: By sampling step, from 0, or from the last, -1, backwards. A step's taps are those of its first
+                evaluation, with guidance those of the pass with text.
         """
-        sigmas = self.flow.sampling_sigmas(num_steps).to(noise.device)
-        taps: dict[int, AttentionTap] = {}
+        sigmas = sampler.sigmas(self.flow).to(noise.device)
+        num_steps = len(sigmas) - 1
+        waiting = {step % num_steps: request for step, request in (taps or {}).items()}
+        found: dict[int, AttentionTap] = {}
         encoded = self.backbone.encode_cameras(cameras, *noise.shape[2:])
+        away = replace(conditions, text=guidance.negative)
 
-        steps = iter(range(num_steps))
+        def velocity(noisy: Tensor, sigma: Tensor, step: int) -> Tensor:
+            output = self._run(noisy, reference_latents, sigma, encoded, conditions, waiting.pop(step, TapRequest()))
+            found.update(output.taps)
+            if conditions.text is None or not guidance.acts(sigma):
+                return output.velocity
+            unguided = self._run(noisy, reference_latents, sigma, encoded, away, TapRequest()).velocity
+            return torch.lerp(unguided, output.velocity, guidance.scale)
 
-        def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
-            step = next(steps)
-            reader = None if tap_readers is None else tap_readers.get(step)
-            tapped = step == num_steps - 1 if tap_readers is None else reader is not None
-            asked = tap_layers if tapped else ()
-            output = self._velocity(noisy, reference_latents, sigma, encoded, asked, text, image, reader)
-            taps.update(output.taps)
-            return output.velocity
-
-        def without_text(noisy: Tensor, sigma: Tensor) -> Tensor:
-            return self._velocity(noisy, reference_latents, sigma, encoded, (), negative_text, image).velocity
-
-        unconditional = None if text is None else without_text
-        return Generation(sample(velocity, noise, sigmas, unconditional, guidance_scale), taps)
+        return Generation(sampler.run(velocity, noise, sigmas), found)
 
     def track(
         self, taps: Mapping[int, AttentionTap], queries: Float[Tensor, "b q 4"], cameras: Cameras
@@ -185,18 +182,17 @@ class NovelViewModel(nn.Module):
         assert self.tracking_head is not None, "callers check that there is a head"
         return self.tracking_head(taps[self.tracking_head.layer], queries, cameras)
 
-    def _velocity(
+    def _run(
         self,
         noisy: Float[Tensor, "b c f h w"],
         reference: Float[Tensor, "b c f h w"],
         sigma: Float[Tensor, " b"],
-        cameras: Cameras | EncodedCameras,
-        tap_layers: Sequence[int],
-        text: Float[Tensor, "b l text_d"] | None = None,
-        image: Float[Tensor, "b i image_d"] | None = None,
-        read_tap: TapReader | None = None,
-        drop_text: Bool[Tensor, " b"] | None = None,
+        cameras: Any,
+        conditions: Conditions,
+        taps: TapRequest,
     ) -> BackboneOutput:
-        told = self.flow.timestep(sigma)
-        output = self.backbone(noisy, reference, told, cameras, text, tap_layers, read_tap, image, drop_text)
+        """Run the backbone, told of noise as the flow says; what it predicts comes back as a velocity."""
+        output = self.backbone(noisy, reference, self.flow.timestep(sigma), cameras, conditions, taps)
+        if taps.stop_after:
+            return BackboneOutput(output.velocity, output.taps)
         return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)

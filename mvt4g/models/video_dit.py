@@ -8,14 +8,13 @@ projector) lives inside them, under the names its own checkpoint uses.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributed import ProcessGroup
 from torch.utils.checkpoint import checkpoint
 
 from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention, map_refused
@@ -23,9 +22,10 @@ from mvt4g.models.layers.control_adapter import ControlAdapter
 from mvt4g.models.layers.mlp import image_mlp, two_layer
 from mvt4g.models.layers.modulation import AffineNorm, gated_add, modulated_norm, sinusoidal_embedding
 from mvt4g.models.layers.patches import Head, PatchEmbedding
-from mvt4g.models.layers.token_slices import TokenSlices
 from mvt4g.types import InputError
 
+Place = Literal["block_input", "attention_phase", "attention_bias", "after_attention", "latent_channels"]
+"""Where a conditioning acts: see ``conditioning.interface.CameraConditioning``."""
 CONTROL = "control"
 """Name of the camera features that ``embed_control`` makes: they are added to the tokens, and a self-attention may turn
 them into phases."""
@@ -107,10 +107,47 @@ class VideoDiTConfig:
         return replace(cls.wan_1_3b(), in_channels=32, image_dim=1280, control_channels=1536)
 
 
+class BlockInputs(NamedTuple):
+    """What every block is given beside the tokens.
+
+    Attributes:
+        time: Shift, scale and gate of self-attention, then of the feed-forward, before the block's own offsets.
+        text: Embedded.
+        angles: Rotary angles of the tokens, radians.
+        cameras: Features by the name of the conditioning that takes them, in the order of the tokens.
+        image: Embedded.
+    """
+
+    time: Float[Tensor, "b 6 d"]
+    text: Float[Tensor, "b l d"]
+    angles: Float[Tensor, "#b f h w #k half_d"]
+    cameras: Mapping[str, Float[Tensor, "b f #h #w _"]]
+    image: Float[Tensor, "b i d"] | None = None
+
+
+def _nobody(layer: int, tap: QueryKey) -> None:
+    """Take nothing."""
+
+
+@dataclass(frozen=True)
+class BlockTaps:
+    """Which blocks hand out queries and keys.
+
+    Attributes:
+        layers: 0-based.
+        take: Takes (layer, queries and keys) as soon as the block has run.
+        stop_after: Nothing runs beyond the last of ``layers``, of which queries and keys alone are made.
+    """
+
+    layers: Collection[int] = ()
+    take: Callable[[int, QueryKey], None] = _nobody
+    stop_after: bool = False
+
+
 class DiTBlock(nn.Module):
     """Self-attention over all views and frames, cross-attention to text, feed-forward; modulated by diffusion time.
 
-    ``projector`` sits between self-attention and its gate: a backbone's own, or nothing.
+    ``projector`` sits between self-attention and its gate: a conditioning's, or nothing.
     """
 
     def __init__(self, config: VideoDiTConfig) -> None:
@@ -125,21 +162,23 @@ class DiTBlock(nn.Module):
         self.camera_inputs: tuple[str, ...] = ()
         self.attention_biases: tuple[str, ...] = ()
 
-    def add_camera_input(self, name: str, module: nn.Module, biases_attention: bool = False) -> None:
-        """Let ``module``, as attribute ``name``, use the camera features of that name.
-
-        Args:
-            name: Of the features.
-            module: Turns them into an update of the tokens that self-attention gets.
-            biases_attention: It turns them into a bias on attention's logits instead.
+    def add_conditioning(self, name: str, module: nn.Module, place: Place = "block_input") -> None:
+        """Let a conditioning's ``module`` act at its ``place``, as attribute ``name`` of block or self-attention.
 
         Raises:
-            InputError: If the block already has an attribute of that name.
+            InputError: If there is an attribute of that name, or the place has no such name.
         """
+        if place in ("after_attention", "attention_phase"):
+            owner: nn.Module = self if place == "after_attention" else self.self_attn
+            places = ("projector",) if place == "after_attention" else ("rope_phase_qk", "rope_phase_vo")
+            if name not in places or not isinstance(getattr(owner, name), nn.Identity | None):
+                raise InputError(f"conditioning: got {name!r} at {place}, want one of {places}, and none twice")
+            setattr(owner, name, module)
+            return
         if hasattr(self, name):
-            raise InputError(f"camera input: got the name {name!r} twice, want one conditioning of each name")
+            raise InputError(f"conditioning: got the name {name!r} twice, want one conditioning of each name")
         self.add_module(name, module)
-        if biases_attention:
+        if place == "attention_bias":
             self.attention_biases += (name,)
         else:
             self.camera_inputs += (name,)
@@ -147,39 +186,34 @@ class DiTBlock(nn.Module):
     def forward(
         self,
         tokens: Float[Tensor, "b f h w d"],
-        time: Float[Tensor, "b 6 d"],
-        text: Float[Tensor, "b l d"],
-        angles: Float[Tensor, "#b f h w #k half_d"],
-        cameras: Mapping[str, Float[Tensor, "b f #h #w _"]],
+        given: BlockInputs,
         num_frames: int | None = None,
-        image: Float[Tensor, "b i d"] | None = None,
+        tap_alone: bool = False,
     ) -> tuple[Float[Tensor, "b n h w d"], QueryKey]:
         """Return the next tokens, and the queries and keys of the self-attention.
 
         Args:
-            time: Shift, scale and gate of self-attention, then of the feed-forward, before the block's own offsets.
-            text: Embedded.
-            angles: Rotary angles of the tokens, radians.
-            cameras: Camera features by the name of the input that takes them, in the order of the tokens.
-            num_frames: Go on with this many leading frames alone, which still attend to all; None = all. With 0 nothing
-                but queries and keys is computed.
-            image: Embedded.
+            tokens: Of all views and frames.
+            given: The same for every block.
+            num_frames: Go on with this many leading frames alone, which still attend to all; None = all.
+            tap_alone: Compute nothing but queries and keys; the tokens come back as they were.
         """
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = rearrange(
-            self.modulation.float() + time, "b six d -> six b 1 1 1 d"
+            self.modulation.float() + given.time, "b six d -> six b 1 1 1 d"
         )
         update = modulated_norm(tokens, shift, scale, self.eps)
         for name in self.camera_inputs:
-            update = update + self.get_submodule(name)(cameras[name])
-        if num_frames == 0:
-            return tokens[:, :0], self.self_attn.query_key(update, angles, cameras.get(CONTROL))
+            update = update + self.get_submodule(name)(given.cameras[name])
+        control = given.cameras.get(CONTROL)
+        if tap_alone:
+            return tokens, self.self_attn.query_key(update, given.angles, control)
         bias = None
         for name in self.attention_biases:
-            part = self.get_submodule(name)(cameras[name])
+            part = self.get_submodule(name)(given.cameras[name])
             bias = part if bias is None else bias + part
-        update, tap = self.self_attn(update, angles, num_frames, cameras.get(CONTROL), bias)
+        update, tap = self.self_attn(update, given.angles, num_frames, control, bias)
         tokens = gated_add(tokens[:, :num_frames], gate, self.projector(update))
-        tokens = tokens + self.cross_attn(self.norm3(tokens), text, image)
+        tokens = tokens + self.cross_attn(self.norm3(tokens), given.text, given.image)
         update = self.ffn(modulated_norm(tokens, ffn_shift, ffn_scale, self.eps))
         return gated_add(tokens, ffn_gate, update), tap
 
@@ -202,10 +236,9 @@ class DiTBlock(nn.Module):
 
 
 class DiTOutput(NamedTuple):
-    """What the network predicts for its latents, and the queries and keys of the tapped blocks."""
+    """What the network predicts for its latents: no frame where it was to stop after its taps."""
 
     latents: Float[Tensor, "b c f h w"]
-    taps: dict[int, QueryKey]
 
 
 class VideoDiT(nn.Module):
@@ -226,23 +259,7 @@ class VideoDiT(nn.Module):
         )
         self.blocks = nn.ModuleList(DiTBlock(config) for _ in range(config.num_layers))
         self.head = Head(config.dim, config.out_channels, config.patch_size, config.eps)
-        self.slices: TokenSlices | None = None
         self._initialise()
-
-    def share_tokens(self, group: ProcessGroup) -> None:
-        """Let each rank of ``group``, given the same inputs, compute a slice of the tokens; outputs are whole.
-
-        Raises:
-            InputError: If a conditioning biases attention: it knows whole frames of tokens.
-        """
-        if any(block.attention_biases for block in self.blocks if isinstance(block, DiTBlock)):
-            raise InputError(
-                "extra_conditioning: got a bias on attention and ranks that share tokens, want one of them"
-            )
-        self.slices = TokenSlices(group)
-        for module in self.modules():
-            if isinstance(module, SelfAttention):
-                module.slices = self.slices
 
     def forward(
         self,
@@ -251,10 +268,9 @@ class VideoDiT(nn.Module):
         text: Float[Tensor, "b l text_d"],
         angles: Float[Tensor, "#b tf th tw #k half_d"],
         cameras: Mapping[str, Float[Tensor, "b tf #th #tw _"]],
-        tap_layers: Collection[int] = (),
-        num_output_frames: int | None = None,
-        read_tap: Callable[[int, QueryKey], None] | None = None,
         image: Float[Tensor, "b i image_d"] | None = None,
+        taps: BlockTaps = BlockTaps(),
+        num_output_frames: int | None = None,
     ) -> DiTOutput:
         """Run the network.
 
@@ -263,39 +279,38 @@ class VideoDiT(nn.Module):
             timestep: sigma in [0, 1]; the network multiplies by 1000.
             text: At most ``text_len`` tokens.
             angles: Rotary angles of the tokens, radians.
-            cameras: Camera features for the blocks' camera inputs, by name, and those of ``embed_control``.
-            tap_layers: 0-based blocks whose queries and keys are returned.
-            num_output_frames: Predict this many leading token frames, the rest being conditions; None = all. The last
-                block then spares the rest everything but their keys and values (7 % of a tiny step). 0 = predict
-                nothing: no block runs after the last of ``tap_layers``, of which queries and keys alone are made.
-            read_tap: Takes (layer, queries and keys) of each of ``tap_layers`` as soon as it has run, so that one
-                layer's are held at a time; ``taps`` comes back empty then.
+            cameras: Features for the blocks' conditionings, by name, and those of ``embed_control``.
             image: Tokens of an image, for a network that sees one; None = a zero, as Wan2.1-Fun does without one.
+            taps: Which queries and keys to hand out.
+            num_output_frames: Predict this many leading token frames, the rest being conditions; None = all. The last
+                block then spares the rest everything but their keys and values (7 % of a tiny step).
         """
         time, block_time = self.embed_time(timestep)
-        context, seen = self.embed_text(text), self.embed_image(image, len(text))
         tokens = self.patch_embedding(latents)
         if self.control_adapter is not None:
             tokens = tokens + cameras[CONTROL]
-        grid, slices, taps = tokens.shape[1:4], self.slices, {}
-        if slices is not None:
-            tokens, angles = slices.own(tokens, grid), slices.own(angles, grid)
-            cameras = {name: slices.own(features, grid) for name, features in cameras.items()}
-        last = max(tap_layers, default=-1) if num_output_frames == 0 else self.config.num_layers - 1
+        given = BlockInputs(block_time, self.embed_text(text), angles, cameras, self.embed_image(image, len(text)))
+        tokens = self.run_blocks(tokens, given, taps, num_output_frames)
+        if taps.stop_after:
+            return DiTOutput(latents.new_empty(len(latents), self.config.out_channels, 0, *latents.shape[3:]))
+        return DiTOutput(self.head(tokens, time))
+
+    def run_blocks(
+        self,
+        tokens: Float[Tensor, "b f h w d"],
+        given: BlockInputs,
+        taps: BlockTaps,
+        num_frames: int | None,
+    ) -> Float[Tensor, "b n h w d"]:
+        """Return the tokens behind the last block that runs (of the last of all: ``num_frames`` leading frames)."""
+        end = self.config.num_layers - 1
+        last = max(taps.layers, default=-1) if taps.stop_after else end
         for layer, block in zip(range(last + 1), self.blocks, strict=False):
-            num_frames = num_output_frames if layer == last and (slices is None or num_output_frames == 0) else None
-            tokens, tap = self._run(block, tokens, block_time, context, angles, cameras, num_frames, seen)
-            if layer in tap_layers and slices is not None:
-                tap = QueryKey(*(slices.on_grid(part, grid) for part in tap))
-            if layer in tap_layers and read_tap is not None:
-                read_tap(layer, tap)
-            elif layer in tap_layers:
-                taps[layer] = tap
-        if num_output_frames == 0:
-            return DiTOutput(latents.new_empty(len(latents), self.config.out_channels, 0, *latents.shape[3:]), taps)
-        if slices is not None:
-            tokens = slices.on_grid(tokens, grid)[:, :num_output_frames]
-        return DiTOutput(self.head(tokens, time), taps)
+            frames = num_frames if layer == end else None
+            tokens, tap = self._run(block, tokens, given, frames, taps.stop_after and layer == last)
+            if layer in taps.layers:
+                taps.take(layer, tap)
+        return tokens
 
     def freeze_beyond(self, layer: int, rotated: bool) -> None:
         """Freeze what queries and keys of the blocks up to ``layer`` do not depend on.

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,8 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 from mvt4g.formats.captions import read_captions
 from mvt4g.formats.latent_file import read_prompt
 from mvt4g.models.image_tokens import ImageEncoder
+from mvt4g.models.novel_view import TextGuidance
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
-from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import InputError
 
 
@@ -30,6 +30,7 @@ class GuidanceSpec:
         text: Embedding for every clip that brings none; null = the learned null text, and no guidance.
         negative: Embedding to lead away from; null = the negative prompt with an encoder, else the learned null text.
         scale: 1 = none, at one pass a step; ReCamMaster and ReDirector sample with 5, at two.
+        noise_levels: Least and largest sigma at which they do; elsewhere a step takes one pass.
         encoder: Encodes the texts below, once, before the first video is generated; then it is dropped.
         prompt: As ``text``, in words.
         captions: A CSV ``file_name,text``: words for each video, by its name.
@@ -40,6 +41,7 @@ class GuidanceSpec:
     text: Path | None = None
     negative: Path | None = None
     scale: float = 1.0
+    noise_levels: tuple[float, float] = (0.0, 1.0)
     encoder: TextEncoderSpec | None = None
     prompt: str | None = None
     captions: Path | None = None
@@ -55,6 +57,9 @@ class GuidanceSpec:
         where, words = "evaluation.guidance", (self.prompt, self.captions, self.negative_prompt)
         if self.scale < 1:
             raise InputError(f"{where}.scale: got {self.scale}, want at least 1")
+        low, high = self.noise_levels
+        if not 0 <= low < high <= 1:
+            raise InputError(f"{where}.noise_levels: got {self.noise_levels}, want [least, largest] in [0, 1]")
         if (self.encoder is None) != (words == (None, None, None)):
             got = "null" if self.encoder is None else "one without prompt, captions and negative_prompt"
             raise InputError(f"{where}.encoder: got {got}, want an encoder together with what it is to encode")
@@ -63,24 +68,32 @@ class GuidanceSpec:
                 raise InputError(f"{where}.{embedding}: got a file and {prompt}, want one of them")
 
 
+class Guided(NamedTuple):
+    """The texts of a batch, and how much they lead; None = the learned null text."""
+
+    text: Float[Tensor, "b l text_d"] | None
+    guidance: TextGuidance
+
+
 class Guidance:
-    """Arguments of ``NovelViewModel.generate``.
+    """What ``NovelViewModel.generate`` is told beside cameras.
 
     Args:
         spec: Where texts and encoders lie.
-        network: That follows them.
+        text_shape: Most tokens of a text that the network takes, and the width of one.
+        image_dim: Width of the image tokens that it looks at; None = it looks at none.
 
     Raises:
         InputError: If a file is not there, a text's is broken or none that the network takes, or there are image tokens
             for a network that looks at none.
     """
 
-    def __init__(self, spec: GuidanceSpec, network: VideoDiTConfig) -> None:
-        self.spec, self.network = spec, network
+    def __init__(self, spec: GuidanceSpec, text_shape: tuple[int, int], image_dim: int | None = None) -> None:
+        self.spec, self.text_shape, self.image_dim = spec, text_shape, image_dim
         for path in (spec.image_encoder, *((spec.encoder.weights, spec.encoder.tokenizer) if spec.encoder else ())):
             if path is not None and not path.exists():
                 raise InputError(f"{path}: no such file, want the encoder that evaluation.guidance names")
-        if spec.image_encoder is not None and network.image_dim is None:
+        if spec.image_encoder is not None and self.image_dim is None:
             raise InputError(
                 f"{spec.image_encoder}: got an image encoder for a backbone that looks at no image, want null"
             )
@@ -92,8 +105,8 @@ class Guidance:
 
     def arguments(
         self, names: Sequence[str], device: torch.device, own: Float[Tensor, "b l text_d"] | None = None
-    ) -> dict[str, Any]:
-        """Return text, negative text and scale for a batch.
+    ) -> Guided:
+        """Return texts and guidance for a batch.
 
         Args:
             names: Of the clips.
@@ -108,11 +121,9 @@ class Guidance:
         negative = self.negative
         if negative is None and self.spec.encoder is not None:
             negative = embeddings[self._negative_prompt]
-        return {
-            "text": None if text is None else text.to(device),
-            "negative_text": None if negative is None else negative.to(device).expand(len(names), -1, -1),
-            "guidance_scale": self.spec.scale,
-        }
+        away = None if negative is None else negative.to(device).expand(len(names), -1, -1)
+        guidance = TextGuidance(self.spec.scale, away, *self.spec.noise_levels)
+        return Guided(None if text is None else text.to(device), guidance)
 
     def image(
         self, first_frames: Float[Tensor, "b 3 h w"], own: Float[Tensor, "b i image_d"] | None = None
@@ -124,11 +135,11 @@ class Guidance:
         if own is not None:
             return own
         if self.spec.image_encoder is None:
-            if self.network.image_dim is not None and not self._warned:
+            if self.image_dim is not None and not self._warned:
                 self._warned = True
                 warnings.warn(
                     f"evaluation.guidance.image_encoder: got null for a backbone that looks at image tokens of width"
-                    f" {self.network.image_dim}, want CLIP's weights: without them it sees an empty image",
+                    f" {self.image_dim}, want CLIP's weights: without them it sees an empty image",
                     stacklevel=2,
                 )
             return None
@@ -159,7 +170,7 @@ class Guidance:
         return embedding
 
     def _check(self, embedding: Float[Tensor, "l text_d"], path: Path) -> None:
-        limit, width = self.network.text_len, self.network.text_dim
+        limit, width = self.text_shape
         if len(embedding) > limit or embedding.shape[1] != width:
             got = f"a text of {len(embedding)} tokens of width {embedding.shape[1]}"
             raise InputError(f"{path}: got {got}, want at most {limit} of width {width}, as the backbone takes")

@@ -6,15 +6,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.models.codec import Codec
-from mvt4g.types import REFERENCE, InputError, LatentClip, MultiViewClip
+from mvt4g.types import REFERENCE, Conditions, InputError, LatentClip, MultiViewClip
 
 
 class Encoded(NamedTuple):
-    """Latents of both views, and what else the network may look at."""
+    """Latents of both views, and what else the network is told."""
 
     latents: Float[Tensor, "b v d f lh lw"]
-    text: Float[Tensor, "b l text_d"] | None = None
-    image: Float[Tensor, "b i image_d"] | None = None
+    conditions: Conditions = Conditions()
 
 
 def encoded(codec: Codec, batch: MultiViewClip | LatentClip) -> Encoded:
@@ -28,7 +27,8 @@ def encoded(codec: Codec, batch: MultiViewClip | LatentClip) -> Encoded:
     for name in batch.codec if isinstance(batch.codec, tuple) else (batch.codec,):
         if codec.identity != name and not codec.identity.startswith(f"{name} "):
             raise InputError(f"cache: got latents of {name!r}, want the model's codec {codec.identity!r}")
-    return Encoded(batch.latents, batch.text, None if batch.image is None else batch.image[:, REFERENCE])
+    image = None if batch.image is None else batch.image[:, REFERENCE]
+    return Encoded(batch.latents, Conditions(batch.text, image))
 
 
 def seen(codec: Codec, batch: MultiViewClip | LatentClip, clips: int | None = None) -> MultiViewClip:

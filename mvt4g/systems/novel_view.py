@@ -10,7 +10,7 @@ from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.diffusion import DiffusionLoss
 from mvt4g.losses.objective import MakeObjective
 from mvt4g.metrics.novel_view import NovelViewMetrics, ScoreTable
-from mvt4g.models.backbones import Backbone
+from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.systems.bad_items import going_on
@@ -21,7 +21,7 @@ from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
 from mvt4g.systems.shares import check_shares
 from mvt4g.systems.trained import TrainedSystem, clip_names
-from mvt4g.types import TARGET, LatentClip, MultiViewClip, TapShape
+from mvt4g.types import TARGET, LatentClip, MultiViewClip, TapRequest, TapShape
 
 
 class NovelViewSystem(TrainedSystem):
@@ -49,7 +49,7 @@ class NovelViewSystem(TrainedSystem):
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: NovelViewBackbone,
         codec: Codec,
         flow: FlowMatching = FlowMatching(),
         tracking_head: Callable[[TapShape], TrackingHead] | None = None,
@@ -85,9 +85,7 @@ class NovelViewSystem(TrainedSystem):
         latents, flow, layers = given.latents, self.model.flow, self.supervised_layers()
         sigma = flow.draw_sigmas(len(latents), given.generator).to(latents.device)
         noise = torch.randn(latents[:, TARGET].shape, generator=given.generator).to(latents.device)
-        passed = self.model.noisy_pass(
-            latents, batch.cameras, sigma, noise, layers, text=given.text, image=given.image, drop_text=given.drop_text
-        )
+        passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, given.conditions, TapRequest(layers))
         per_clip = self.diffusion_loss(passed.velocity, passed.target, flow.weight(sigma))
         total = per_clip.mean()
         self.log("train/loss_diff", total, batch_size=len(sigma))

@@ -1,6 +1,7 @@
 """Where correspondence lives in a model: every layer's attention at every noise level, against true tracks."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -11,12 +12,13 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.diffusion.samplers import EulerSampler, Sampler
 from mvt4g.matching.reading import read_attention
 from mvt4g.matching.tokens import cell_of_pixels
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames, scored_pairs
 from mvt4g.metrics.video_names import VideoNames
-from mvt4g.models.backbones import Backbone
+from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import merge_lora
 from mvt4g.models.novel_view import NovelViewModel
@@ -27,7 +29,7 @@ from mvt4g.systems.loading import check_weights
 from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.systems.shares import check_shares
 from mvt4g.systems.shown_matches import ShownMatches
-from mvt4g.types import REFERENCE, AttentionTap, InputError, LatentClip, MultiViewClip, PointTruth
+from mvt4g.types import REFERENCE, AttentionTap, InputError, LatentClip, MultiViewClip, PointTruth, TapRequest
 
 SHOWN_PANELS = ("ref", "tgt", "cross")
 """Panels that ``metrics.json`` tells of; the maps on disk have the two directions of ``cross`` too."""
@@ -45,7 +47,8 @@ class ProbeSpec:
         trajectory: Where latents come from: "noised" ground truth, or "sampled" by the model itself, step by step and
             without guidance.
         noise_levels: Sigmas of "noised", highest first as in sampling.
-        sample_steps: Euler steps of "sampled".
+        sample_steps: Steps of "sampled".
+        sampler: Of "sampled", built with so many steps.
         steps: Sampling steps that are read, from 0; None = all.
         num_queries: Query points a clip, from either view.
         threshold_px: Of matching accuracy; None = half a token, DiffTrack's 8 px on Wan's 16.
@@ -60,6 +63,7 @@ class ProbeSpec:
     trajectory: Literal["noised", "sampled"] = "noised"
     noise_levels: tuple[float, ...] = (0.95, 0.8, 0.65, 0.5, 0.35, 0.2, 0.05)
     sample_steps: int = 20
+    sampler: Callable[[int], Sampler] = EulerSampler
     steps: tuple[int, ...] | None = None
     num_queries: int = 64
     threshold_px: float | None = None
@@ -93,7 +97,7 @@ class ProbeSpec:
         """Return the noise levels that are read, in order."""
         if self.trajectory == "noised":
             return self.noise_levels
-        levels = flow.sampling_sigmas(self.sample_steps).tolist()
+        levels = self.sampler(self.sample_steps).sigmas(flow).tolist()
         return tuple(levels[step] for step in self.read_steps())
 
     def read_steps(self) -> tuple[int, ...]:
@@ -105,7 +109,9 @@ class ProbeSpec:
         named = ["trajectory", "num_queries", "cross_frames", "cycle_cells", "seed"]
         if self.trajectory == "sampled":
             named.append("sample_steps")
-        return {name: str(getattr(self, name)) for name in named}
+        recipe = {name: str(getattr(self, name)) for name in named}
+        kind = type(self.sampler(self.sample_steps)).__name__
+        return recipe if self.trajectory == "noised" or kind == "EulerSampler" else {**recipe, "sampler": kind}
 
 
 class CorrespondenceProbe(LightningModule):
@@ -133,7 +139,11 @@ class CorrespondenceProbe(LightningModule):
     """
 
     def __init__(
-        self, backbone: Backbone, codec: Codec, flow: FlowMatching = FlowMatching(), probe: ProbeSpec = ProbeSpec()
+        self,
+        backbone: NovelViewBackbone,
+        codec: Codec,
+        flow: FlowMatching = FlowMatching(),
+        probe: ProbeSpec = ProbeSpec(),
     ) -> None:
         super().__init__()
         self.model, self.spec = NovelViewModel(backbone, codec, flow), probe
@@ -170,7 +180,7 @@ class CorrespondenceProbe(LightningModule):
         Raises:
             InputError: If the clips have no tracks.
         """
-        latents, text, image = encoded(self.model.codec, batch)
+        latents, conditions = encoded(self.model.codec, batch)
         names = (batch.name,) if isinstance(batch.name, str) else batch.name
         if batch.tracks is None or batch.visible is None:
             raise InputError(f"{names[0]}: got a clip without tracks, want true ones or pseudo-tracks to probe against")
@@ -187,13 +197,13 @@ class CorrespondenceProbe(LightningModule):
         if self.spec.trajectory == "noised":
             for sigma, reader in zip(self.sigmas, readers, strict=True):
                 level = torch.full((len(latents),), sigma, device=latents.device)
-                self.model.noisy_pass(latents, batch.cameras, level, noise, self.layers, reader, text, image)
+                asked = TapRequest(self.layers, reader)
+                self.model.noisy_pass(latents, batch.cameras, level, noise, conditions, asked)
             return
-        by_step = dict(zip(self.spec.read_steps(), readers, strict=True))
-        generation = self.model.generate(
-            latents[:, REFERENCE], batch.cameras, noise, self.spec.sample_steps, self.layers, text,
-            tap_readers=by_step, image=image,
-        )  # fmt: skip
+        steps = zip(self.spec.read_steps(), readers, strict=True)
+        taps = {step: TapRequest(self.layers, reader) for step, reader in steps}
+        sampler = self.spec.sampler(self.spec.sample_steps)
+        generation = self.model.generate(latents[:, REFERENCE], batch.cameras, noise, sampler, conditions, taps=taps)
         if shown is not None:
             self.shown = shown.with_target(self.model.codec.decode(generation.latents[: self.spec.shown_clips]))
 

@@ -19,7 +19,7 @@ from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.guidance import Guidance
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.systems.video_tracks import at_video_frames
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Conditions, InputError, TapRequest
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class RealVideoPass:
 
     def __init__(self, model: NovelViewModel, spec: EvaluationSpec, layer: int | None) -> None:
         self.model, self.spec, self.layer = model, spec, layer
-        self.guidance = Guidance(spec.guidance, model.backbone.dit.config)
+        self.guidance = Guidance(spec.guidance, model.backbone.text_shape, model.backbone.image_dim)
 
     @torch.no_grad()
     def __call__(self, real: RealClip, scores: RealVideoScores | None = None) -> NovelView:
@@ -138,10 +138,10 @@ class RealVideoPass:
         clip, names = real.clip, (str(real.clip.name[0]),)
         latents = self.model.codec.encode(clip.video[:, REFERENCE])
         noise = clip_noise(names, self.spec.seed, latents.shape[1:], latents.device)
-        layers = [] if self.layer is None else [self.layer]
-        guided = self.guidance.arguments(names, latents.device)
-        image = self.guidance.image(clip.video[:, REFERENCE, 0])
-        made = self.model.generate(latents, clip.cameras, noise, self.spec.sample_steps, layers, image=image, **guided)
+        text, guidance = self.guidance.arguments(names, latents.device)
+        conditions = Conditions(text, self.guidance.image(clip.video[:, REFERENCE, 0]))
+        taps = {} if self.layer is None else {-1: TapRequest([self.layer])}
+        made = self.model.generate(latents, clip.cameras, noise, self.spec.build_sampler(), conditions, guidance, taps)
         video = self.model.codec.decode(made.latents)
         tracks, visible, confidence = None, None, None
         if self.model.tracking_head is not None:

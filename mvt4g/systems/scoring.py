@@ -1,7 +1,7 @@
 """One evaluated batch: scores on noised ground truth and on sampled video, and what the pictures need."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,7 +19,17 @@ from mvt4g.systems.scores import SAMPLED, LevelScores, NovelViewScores, level_na
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.systems.video_metrics import describe, with_poses
 from mvt4g.systems.video_tracks import at_video_frames
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentClip, MultiViewClip, PointTruth
+from mvt4g.types import (
+    REFERENCE,
+    TARGET,
+    AttentionTap,
+    Cameras,
+    InputError,
+    LatentClip,
+    MultiViewClip,
+    PointTruth,
+    TapRequest,
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ class BatchScorer:
         needed = (headline_layer, None if model.tracking_head is None else model.tracking_head.layer)
         self.kept = tuple({layer for layer in needed if layer is not None})
         self.tapped = tuple(sorted({*self.layers, *self.kept}))
-        self.guidance = Guidance(spec.guidance, model.backbone.dit.config)
+        self.guidance = Guidance(spec.guidance, model.backbone.text_shape, model.backbone.image_dim)
 
     @torch.no_grad()
     def __call__(self, batch: MultiViewClip | LatentClip, scores: NovelViewScores, sample: bool) -> EvaluationOutput:
@@ -110,9 +120,9 @@ class BatchScorer:
             scores: Takes the batch.
             sample: Generate the target view and score it, if the spec asks for any sampling steps.
         """
-        (latents, text, image), clip = encoded(self.model.codec, batch), seen(self.model.codec, batch)
+        (latents, conditions), clip = encoded(self.model.codec, batch), seen(self.model.codec, batch)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
-        image = self.guidance.image(clip.video[:, REFERENCE, 0], image)
+        conditions = replace(conditions, image=self.guidance.image(clip.video[:, REFERENCE, 0], conditions.image))
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         cameras = shift_target_cameras(clip.cameras, self.spec.camera_shift)
         truth = None
@@ -124,18 +134,18 @@ class BatchScorer:
             at_level = torch.full((len(latents),), sigma, device=latents.device)
             reader = None if truth is None else _TapReader(truth, level, self.layers, self.kept)
             tapped = self.tapped if reader is not None else ()
-            passed = self.model.noisy_pass(latents, cameras, at_level, noise, tapped, reader, text, image)
+            passed = self.model.noisy_pass(latents, cameras, at_level, noise, conditions, TapRequest(tapped, reader))
             level.loss.update((passed.velocity.float() - passed.target.float()).square().mean(), len(latents))
             reading = self._read(reader, clip, cameras)
             headline = reading if sigma == self.spec.headline else headline
         generated = None
         if sample and self.spec.sample_steps:
-            steps, reference = self.spec.sample_steps, latents[:, REFERENCE]
-            guided = self.guidance.arguments(names, latents.device, text)
+            text, guidance = self.guidance.arguments(names, latents.device, conditions.text)
             reader = None if truth is None else _TapReader(truth, scores.level(SAMPLED), self.layers, self.kept)
-            readers = {} if reader is None else {steps - 1: reader}
+            taps = {} if reader is None else {-1: TapRequest(self.tapped, reader)}
+            conditions, reference = replace(conditions, text=text), latents[:, REFERENCE]
             generation = self.model.generate(
-                reference, cameras, noise, steps, self.tapped, tap_readers=readers, image=image, **guided
+                reference, cameras, noise, self.spec.build_sampler(), conditions, guidance, taps
             )
             self._read(reader, clip, cameras)
             generated = self._score_video(generation, clip, names, latents, scores)

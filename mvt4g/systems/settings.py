@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from mvt4g.diffusion.samplers import EulerSampler, Sampler
 from mvt4g.models.condition_dropout import ConditionDropout
 from mvt4g.models.layers.lora import LoRASpec
 from mvt4g.systems.guidance import GuidanceSpec
@@ -101,7 +102,8 @@ class EvaluationSpec:
             the first of L_corr's); None = all.
         num_queries: Query points drawn a clip.
         pck_threshold_px: Of track PCK, in pixels of the input video.
-        sample_steps: Euler steps of the sampler; 0 = no sampling, so no scores of generated video.
+        sample_steps: Steps of the sampler; 0 = no sampling, so no scores of generated video.
+        sampler: Built with so many steps.
         sample_in_validation: Sample in validation too, not in test alone.
         guidance: Which texts and images sampling follows, and how much.
         videos: How generated videos are scored, in validation (when it samples) and in test.
@@ -116,6 +118,7 @@ class EvaluationSpec:
     num_queries: int = 64
     pck_threshold_px: float = 2.0
     sample_steps: int = 8
+    sampler: Callable[[int], Sampler] = EulerSampler
     sample_in_validation: bool = True
     guidance: GuidanceSpec = GuidanceSpec()
     videos: VideoMetricsSpec = VideoMetricsSpec()
@@ -138,3 +141,7 @@ class EvaluationSpec:
         for name, least in (("num_queries", 1), ("sample_steps", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"evaluation.{name}: got {getattr(self, name)}, want at least {least}")
+
+    def build_sampler(self) -> Sampler:
+        """Return what goes from noise to a video."""
+        return self.sampler(self.sample_steps)

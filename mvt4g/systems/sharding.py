@@ -19,9 +19,9 @@ def shard(model: NovelViewModel, mesh: DeviceMesh) -> None:
     """
     over = mesh["data_parallel"]
     if (tokens := mesh["tensor_parallel"]).size() > 1:
-        model.backbone.dit.share_tokens(tokens.get_group())
+        model.backbone.share_tokens(tokens.get_group())
         over = init_device_mesh(mesh.device_type, (mesh.size(),))
-    modules = [*model.backbone.dit.blocks, model.backbone]
+    modules = [*model.backbone.shard_units(), model.backbone]
     if model.tracking_head is not None:
         modules.append(model.tracking_head)
     for module in modules:

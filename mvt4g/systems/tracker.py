@@ -15,7 +15,7 @@ from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.video_tracks import SeenRule, VideoTracks, at_video_frames
 from mvt4g.systems.windows import track_in_windows, windows_over
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, LatentClip, MultiViewClip
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, LatentClip, MultiViewClip, TapRequest
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,11 @@ class Tracker:
         cameras = clip.cameras[:, :, frames]
         if isinstance(clip, MultiViewClip):
             clip = MultiViewClip(video=clip.video[:, :, frames], cameras=cameras)
-        latents, text, image = encoded(self.model.codec, clip)
+        latents, conditions = encoded(self.model.codec, clip)
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         sigma = torch.full((len(latents),), self.spec.sigma, device=latents.device)
-        taps = self.model.noisy_taps(latents, cameras, sigma, noise, [self.layer], text, image)
+        asked = TapRequest([self.layer], stop_after=True)
+        taps = self.model.noisy_pass(latents, cameras, sigma, noise, conditions, asked).taps
         if self.spec.method == "head":
             return at_video_frames(self.model.track(taps, queries, cameras), len(window), self.spec.seen)
         return self._zero_shot(taps[self.layer], queries, len(window))

@@ -11,7 +11,7 @@ from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.objective import MakeObjective
 from mvt4g.metrics.novel_view import ScoreTable
-from mvt4g.models.backbones import Backbone
+from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.systems.bad_items import going_on
@@ -22,7 +22,7 @@ from mvt4g.systems.shares import check_shares
 from mvt4g.systems.track_scores import TrackScores
 from mvt4g.systems.tracker import Tracker, TrackerSpec, check_pair
 from mvt4g.systems.trained import TrainedSystem, check_tracks, clip_names
-from mvt4g.types import TARGET, InputError, LatentClip, MultiViewClip, TapShape
+from mvt4g.types import TARGET, InputError, LatentClip, MultiViewClip, TapRequest, TapShape
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class MultiViewTracking(TrainedSystem):
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: NovelViewBackbone,
         codec: Codec,
         flow: FlowMatching = FlowMatching(),
         tracking_head: Callable[[TapShape], TrackingHead] | None = None,
@@ -92,10 +92,9 @@ class MultiViewTracking(TrainedSystem):
         latents, (low, high) = given.latents, self.training_spec.sigmas
         sigma = (low + (high - low) * torch.rand(len(latents), generator=given.generator)).to(latents.device)
         noise = torch.randn(latents[:, TARGET].shape, generator=given.generator).to(latents.device)
-        taps = self.model.noisy_taps(
-            latents, batch.cameras, sigma, noise, self.supervised_layers(), given.text, given.image, given.drop_text
-        )
-        total = self.supervision(taps, batch, sigma, given.generator)
+        asked = TapRequest(self.supervised_layers(), stop_after=True)
+        passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, given.conditions, asked)
+        total = self.supervision(passed.taps, batch, sigma, given.generator)
         self.log("train/loss", total, prog_bar=True, batch_size=len(sigma))
         return total
 

@@ -1,10 +1,11 @@
 """What every trained system does: build a model, supervise its taps by objectives, optimise, save and load."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.objective import MakeObjective, TapContext, TapObjective
-from mvt4g.models.backbones import Backbone
+from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import add_lora
 from mvt4g.models.novel_view import NovelViewModel
@@ -27,7 +28,7 @@ from mvt4g.systems.schedule import warmup_cosine
 from mvt4g.systems.settings import StepSpec
 from mvt4g.systems.sharding import renumbered, shard
 from mvt4g.systems.shown import shown
-from mvt4g.types import AttentionTap, InputError, LatentClip, MultiViewClip, TapShape
+from mvt4g.types import AttentionTap, Conditions, InputError, LatentClip, MultiViewClip, TapShape
 
 DROPOUT_STREAM = 1
 """Fifth part of the random seeds that say what is hidden from a step."""
@@ -38,16 +39,12 @@ class StepInput(NamedTuple):
 
     Attributes:
         latents: Of both views, as the network is shown them.
-        text: None = the learned null text.
-        image: Tokens of the reference's first frame.
-        drop_text: Clips that get the null text all the same.
+        conditions: What else the network is told, after dropout.
         generator: Of the step's further draws.
     """
 
     latents: Float[Tensor, "b v c f h w"]
-    text: Float[Tensor, "b l text_d"] | None
-    image: Float[Tensor, "b i image_d"] | None
-    drop_text: Bool[Tensor, " b"] | None
+    conditions: Conditions
     generator: torch.Generator
 
 
@@ -67,7 +64,7 @@ class TrainedSystem(LightningModule):
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: NovelViewBackbone,
         codec: Codec,
         flow: FlowMatching,
         tracking_head: Callable[[TapShape], TrackingHead] | None,
@@ -152,7 +149,7 @@ class TrainedSystem(LightningModule):
         clean = encoded(self.model.codec, batch)
         dropout = generator_for(*key, DROPOUT_STREAM)
         latents, drop_text = shown(clean.latents, spec.condition_dropout, self.model.flow, dropout)
-        return StepInput(latents, clean.text, clean.image, drop_text, generator_for(*key))
+        return StepInput(latents, replace(clean.conditions, drop_text=drop_text), generator_for(*key))
 
     def active_objectives(self) -> list[TapObjective]:
         """Return the objectives that count at this step."""

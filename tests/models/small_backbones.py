@@ -6,7 +6,7 @@ from mvt4g.geometry.pose import rotation_from_axis_angle
 from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.types import Cameras, LatentGrid
+from mvt4g.types import Cameras, Conditions, LatentGrid, TapRequest
 
 GRID = LatentGrid(temporal_stride=2, spatial_stride=2, channels=5)
 
@@ -60,7 +60,7 @@ def small_cameras(batch=2, frames=5, seed=0):
 
 
 def small_inputs(batch=2, seed=0):
-    """Latents of 3 frames of 4 x 6, sigmas and cameras, by argument of ``Backbone.forward``."""
+    """Latents of 3 frames of 4 x 6, sigmas and cameras, by argument of ``ask``."""
     generator = torch.Generator().manual_seed(seed)
     return {
         "target_latents": torch.randn(batch, 5, 3, 4, 6, generator=generator),
@@ -69,6 +69,12 @@ def small_inputs(batch=2, seed=0):
         "cameras": small_cameras(batch, 5, seed),
         "text": torch.randn(batch, 4, 6, generator=generator),
     }
+
+
+def ask(backbone, *, tap_layers=(), read_tap=None, predict=True, text=None, image=None, drop_text=None, **inputs):
+    """Call a backbone with what ``small_inputs`` gives."""
+    taps = TapRequest(tuple(tap_layers), read_tap, stop_after=not predict)
+    return backbone(**inputs, conditions=Conditions(text, image, drop_text), taps=taps)
 
 
 def relative_difference(got, want):

@@ -14,6 +14,7 @@ from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import Cameras, InputError, LatentGrid
 from tests.models.small_backbones import (
     GRID,
+    ask,
     loud_backbone,
     make_loud,
     relative_difference,
@@ -35,7 +36,7 @@ def test_every_input_shows():
     """The twin test would be empty if these were small."""
     backbone, inputs = loud_backbone(), small_inputs()
     other = small_inputs(seed=1)
-    plain = backbone(**inputs).velocity
+    plain = ask(backbone, **inputs).velocity
     pose, intrinsics = inputs["cameras"].cam_from_world, inputs["cameras"].intrinsics
     target_only, reference_only, late = pose.clone(), pose.clone(), pose.clone()
     late[:, 1, 0] = other["cameras"].cam_from_world[:, 1, 0]
@@ -52,7 +53,8 @@ def test_every_input_shows():
         "no text": {"text": None},
     }
     effects = {
-        name: relative_difference(backbone(**(inputs | change)).velocity, plain) for name, change in changes.items()
+        name: relative_difference(ask(backbone, **(inputs | change)).velocity, plain)
+        for name, change in changes.items()
     }
     assert min(effects.values()) > 0.1, effects
 
@@ -63,8 +65,8 @@ def test_a_clip_whose_text_is_dropped_gets_the_null_text(length):
     """Shorter and longer than the null text's 3 tokens."""
     backbone, inputs = loud_backbone(), small_inputs()
     inputs["text"] = torch.randn(2, length, 6)
-    own, null = backbone(**inputs).velocity, backbone(**(inputs | {"text": None})).velocity
-    mixed = backbone(**inputs, drop_text=torch.tensor([False, True])).velocity
+    own, null = ask(backbone, **inputs).velocity, ask(backbone, **(inputs | {"text": None})).velocity
+    mixed = ask(backbone, **inputs, drop_text=torch.tensor([False, True])).velocity
     torch.testing.assert_close(mixed, torch.stack([own[0], null[1]]))
     assert relative_difference(null[1], own[1]) > 0.1
 
@@ -73,9 +75,9 @@ def test_a_clip_whose_text_is_dropped_gets_the_null_text(length):
 def test_rotary_time_runs_on_and_shows():
     backbone, inputs = loud_backbone(), small_inputs()
     assert backbone.frame_positions(3, torch.device("cpu")).tolist() == [0, 1, 2, 3, 4, 5]
-    plain = backbone(**inputs).velocity
+    plain = ask(backbone, **inputs).velocity
     backbone.frame_positions = lambda frames, device: torch.arange(frames, device=device).repeat(2)
-    assert relative_difference(backbone(**inputs).velocity, plain) > 0.1
+    assert relative_difference(ask(backbone, **inputs).velocity, plain) > 0.1
 
 
 @torch.no_grad()
@@ -91,9 +93,9 @@ def test_plucker_changes_nothing_at_step_zero():
         "dit.blocks.1.plucker",
     }
     inputs = small_inputs()
-    assert torch.equal(extended(**inputs).velocity, trained(**inputs).velocity)
+    assert torch.equal(ask(extended, **inputs).velocity, ask(trained, **inputs).velocity)
     make_loud(extended.dit.blocks[0].plucker)
-    assert relative_difference(extended(**inputs).velocity, trained(**inputs).velocity) > 0.1
+    assert relative_difference(ask(extended, **inputs).velocity, ask(trained, **inputs).velocity) > 0.1
 
 
 @torch.no_grad()
@@ -108,13 +110,13 @@ def test_recammaster_starts_as_its_plain_dit():
     plain = backbone.dit(joint, inputs["timestep"], inputs["text"], angles, {}).latents[:, :, :3]
     fresh = ReCamMaster(small_config(), GRID, [PluckerConditioning()], null_text_length=3)
     fresh.load_state_dict(backbone.state_dict(), strict=False)
-    torch.testing.assert_close(fresh(**inputs).velocity, plain)
+    torch.testing.assert_close(ask(fresh, **inputs).velocity, plain)
 
 
 def test_a_fresh_network_predicts_zero():
     torch.manual_seed(0)
     backbone = ReCamMaster(small_config(), GRID, null_text_length=3)
-    assert not backbone(**small_inputs()).velocity.any()
+    assert not ask(backbone, **small_inputs()).velocity.any()
 
 
 @torch.no_grad()
@@ -124,7 +126,7 @@ def test_taps_are_what_attention_uses():
     attention = backbone.dit.blocks[1].self_attn
     attention.v.register_forward_hook(lambda _, __, value: seen.update(value=value))
     attention.o.register_forward_pre_hook(lambda _, args: seen.update(attended=args[0]))
-    output = backbone(**inputs, tap_layers=[1])
+    output = ask(backbone, **inputs, tap_layers=[1])
     tap = output.taps[1]
     query, key = (
         rearrange(rotate_pairs(part, tap.rotary).flip(1), "b v f h w k d -> b k (v f h w) d")
@@ -141,7 +143,7 @@ def test_taps_are_what_attention_uses():
 
 def test_tap_says_where_and_when():
     backbone = loud_backbone()
-    tap = backbone(**small_inputs(), tap_layers=(1,)).taps[1]
+    tap = ask(backbone, **small_inputs(), tap_layers=(1,)).taps[1]
     assert tap.layer == 1
     assert tap.query.shape == tap.key.shape == (2, 2, 3, 2, 3, 2, 24)
     assert tap.rotary.shape == (1, 2, 3, 2, 3, 1, 12)
@@ -156,7 +158,7 @@ def test_tap_says_where_and_when():
 @torch.no_grad()
 def test_taps_are_read_one_by_one_and_none_is_kept():
     backbone, inputs = loud_backbone(num_layers=3), small_inputs()
-    kept = backbone(**inputs, tap_layers=[0, 2])
+    kept = ask(backbone, **inputs, tap_layers=[0, 2])
     read, alive = [], []
 
     def read_tap(tap):
@@ -164,7 +166,7 @@ def test_taps_are_read_one_by_one_and_none_is_kept():
         alive.append([weakref.ref(tap.query), weakref.ref(tap.key)])
         assert all(held() is None for earlier in alive[:-1] for held in earlier)
 
-    output = backbone(**inputs, tap_layers=[0, 2], read_tap=read_tap)
+    output = ask(backbone, **inputs, tap_layers=[0, 2], read_tap=read_tap)
     assert output.taps == {}
     assert [layer for layer, _, _ in read] == [0, 2]
     assert torch.equal(output.velocity, kept.velocity)
@@ -175,7 +177,7 @@ def test_taps_are_read_one_by_one_and_none_is_kept():
 
 def test_taps_leave_the_output_alone():
     backbone, inputs = loud_backbone(), small_inputs()
-    assert torch.equal(backbone(**inputs).velocity, backbone(**inputs, tap_layers=[0, 1]).velocity)
+    assert torch.equal(ask(backbone, **inputs).velocity, ask(backbone, **inputs, tap_layers=[0, 1]).velocity)
 
 
 @torch.no_grad()
@@ -185,20 +187,20 @@ def test_world_frame_does_not_matter():
     world_from_other = cameras.cam_from_world[:1, :1, :1].clone()
     world_from_other[..., :3, 3] += 5
     moved = Cameras(cameras.cam_from_world @ world_from_other, cameras.intrinsics)
-    plain = backbone(**inputs).velocity
-    assert relative_difference(backbone(**(inputs | {"cameras": moved})).velocity, plain) < 1e-4
+    plain = ask(backbone, **inputs).velocity
+    assert relative_difference(ask(backbone, **(inputs | {"cameras": moved})).velocity, plain) < 1e-4
 
 
 @torch.no_grad()
 def test_bf16_weights_and_autocast_run_and_agree():
     backbone, inputs = loud_backbone(), small_inputs()
-    plain = backbone(**inputs).velocity
+    plain = ask(backbone, **inputs).velocity
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = backbone(**inputs, tap_layers=[0])
+        mixed = ask(backbone, **inputs, tap_layers=[0])
     assert mixed.velocity.dtype == torch.float32
     assert mixed.taps[0].rotary.dtype == torch.float32
     assert 0 < relative_difference(mixed.velocity, plain) < 0.2
-    low = backbone.bfloat16()(**inputs).velocity
+    low = ask(backbone.bfloat16(), **inputs).velocity
     assert 0 < relative_difference(low, plain) < 0.2
 
 
@@ -210,17 +212,17 @@ def test_bf16_throughout_drifts_little_from_fp32_at_the_same_rounded_time():
     torch.nn.init.normal_(backbone.dit.head.head.weight, std=0.02)
     sigma = torch.tensor([0.99593, 0.8123])
     rounded = (1000 * sigma).bfloat16().float() / 1000
-    plain = backbone(**(inputs | {"timestep": rounded})).velocity
-    low = backbone.bfloat16()(**(inputs | {"timestep": rounded})).velocity
+    plain = ask(backbone, **(inputs | {"timestep": rounded})).velocity
+    low = ask(backbone.bfloat16(), **(inputs | {"timestep": rounded})).velocity
     assert 1e-4 < relative_difference(low, plain) < 0.02
     loud = loud_backbone()
-    by_time = [loud(**(inputs | {"timestep": time})).velocity for time in (rounded, sigma)]
+    by_time = [ask(loud, **(inputs | {"timestep": time})).velocity for time in (rounded, sigma)]
     assert relative_difference(*by_time) > 0.02, "another time would show"
 
 
 def test_gradients_reach_every_parameter():
     backbone, inputs = loud_backbone(), small_inputs()
-    backbone(**(inputs | {"text": None})).velocity.square().sum().backward()
+    ask(backbone, **(inputs | {"text": None})).velocity.square().sum().backward()
     assert [name for name, parameter in backbone.named_parameters() if parameter.grad is None] == []
     assert [name for name, parameter in backbone.named_parameters() if not parameter.grad.any()] == []
 
@@ -248,7 +250,7 @@ def test_gradients_reach_every_parameter():
 def test_bad_inputs_are_named(change, message):
     inputs = small_inputs()
     with pytest.raises(InputError, match=message):
-        loud_backbone()(**(inputs | change(inputs)))
+        ask(loud_backbone(), **(inputs | change(inputs)))
 
 
 def test_bad_configurations_are_named():
@@ -274,7 +276,7 @@ def test_one_frame_clip():
     """One video frame is one latent frame whatever the temporal stride."""
     backbone, inputs = loud_backbone(), small_inputs()
     one = {name: inputs[name][:, :, :1] for name in ("target_latents", "reference_latents", "cameras")}
-    velocity = backbone(**(inputs | one)).velocity
+    velocity = ask(backbone, **(inputs | one)).velocity
     assert velocity.shape == (2, 5, 1, 4, 6)
     assert np.isfinite(velocity.detach().numpy()).all()
 

@@ -2,12 +2,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mvt4g.models.backbones import PHASES, ReCamMaster, ReDirector
+from mvt4g.models.backbones import ReCamMaster, ReDirector
+from mvt4g.models.backbones.redirector import PHASES
 from mvt4g.models.checkpoints import load_weights
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.weight_names import to_diffusers
 from mvt4g.types import InputError
-from tests.models.small_backbones import GRID, loud_backbone, loud_redirector, small_config, small_inputs
+from tests.models.small_backbones import GRID, ask, loud_backbone, loud_redirector, small_config, small_inputs
 
 
 def prefixed(state):
@@ -37,8 +38,8 @@ def test_the_checkpoint_of_a_fit_gives_its_backbone(trained, tmp_path):
     path = write_fit(tmp_path / "step.ckpt", trained)
     loaded = fresh(weights=path)
     assert all(torch.equal(loaded.state_dict()[name], value) for name, value in trained.state_dict().items())
-    assert torch.equal(loaded(**small_inputs()).velocity, trained(**small_inputs()).velocity)
-    assert not torch.equal(fresh()(**small_inputs()).velocity, trained(**small_inputs()).velocity)
+    assert torch.equal(ask(loaded, **small_inputs()).velocity, ask(trained, **small_inputs()).velocity)
+    assert not torch.equal(ask(fresh(), **small_inputs()).velocity, ask(trained, **small_inputs()).velocity)
 
 
 def test_the_average_is_taken_where_there_is_one(trained, tmp_path):
@@ -138,7 +139,7 @@ def test_recammaster_as_published(trained, tmp_path):
     loaded = fresh(weights=tmp_path / "step20000.ckpt")
     assert_loaded(loaded, state)
     inputs = small_inputs()
-    assert torch.equal(loaded(**inputs).velocity, trained(**inputs).velocity)
+    assert torch.equal(ask(loaded, **inputs).velocity, ask(trained, **inputs).velocity)
     del state["blocks.0.projector.bias"]
     torch.save(state, tmp_path / "step20000.ckpt")
     with pytest.raises(InputError, match=r"1 missing: dit\.blocks\.0\.projector\.bias"):

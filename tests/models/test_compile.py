@@ -8,7 +8,7 @@ import torch
 from mvt4g.models.layers.rope import rotary_angles
 from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.conditioning.plucker import PluckerConditioning
-from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.models.video_dit import BlockInputs, VideoDiTConfig
 from mvt4g.types import LatentGrid
 
 grid = LatentGrid(1, 4, 16)
@@ -18,14 +18,14 @@ for backbone in (ReCamMaster(VideoDiTConfig.nano(), grid, [PluckerConditioning()
     block, dim = backbone.dit.blocks[0], backbone.dit.config.dim
     tokens, features = torch.randn(2, 4, 2, 2, dim), torch.randn(2, 4, 2, 2, dim)
     cameras = {"cam_encoder": torch.randn(2, 4, 1, 1, 12), "plucker": features, "control": features}
-    inputs = tokens, torch.randn(2, 6, dim), torch.randn(2, 8, dim), angles, cameras
     image = torch.randn(2, 3, dim) if backbone.dit.config.image_dim else None
+    inputs = tokens, BlockInputs(torch.randn(2, 6, dim), torch.randn(2, 8, dim), angles, cameras, image)
     compiled = torch.compile(block, fullgraph=True, backend="aot_eager")
     for frames in (None, 2):
-        for got, want in zip(compiled(*inputs, frames, image)[1], block(*inputs, frames, image)[1]):
+        for got, want in zip(compiled(*inputs, frames)[1], block(*inputs, frames)[1]):
             torch.testing.assert_close(got, want)
-        torch.testing.assert_close(compiled(*inputs, frames, image)[0], block(*inputs, frames, image)[0])
-    compiled(*inputs, None, image)[0].sum().backward()
+        torch.testing.assert_close(compiled(*inputs, frames)[0], block(*inputs, frames)[0])
+    compiled(*inputs, None)[0].sum().backward()
 """
 
 

@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from mvt4g.diffusion.flow_matching import FlowMatching
-from mvt4g.models.backbones import Backbone, BackboneOutput, ReCamMaster
+from mvt4g.diffusion.samplers import EulerSampler, HeunSampler
+from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone
+from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
-from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.models.novel_view import NovelViewModel, TextGuidance
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.types import AttentionTap, Cameras, InputError, LatentGrid, TapShape
+from mvt4g.types import AttentionTap, Cameras, Conditions, InputError, LatentGrid, TapRequest, TapShape
 from tests.models.small_backbones import (
     loud_backbone,
     loud_redirector,
@@ -26,7 +28,7 @@ CODEC = PatchCodec()
 FRAMES, STEPS = 3, 4
 
 
-class Oracle(Backbone):
+class Oracle(NovelViewBackbone):
     """Knows the clean target; with text it errs by ``text_error``. Its taps hold the noise level they were made at."""
 
     def __init__(self, target: torch.Tensor, flow: FlowMatching, grid: LatentGrid = CODEC.grid, num_layers: int = 3):
@@ -40,17 +42,17 @@ class Oracle(Backbone):
         return cameras
 
     def forward(
-        self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=(), read_tap=None, image=None,
-        drop_text=None,
+        self, target_latents, reference_latents, timestep, cameras, conditions=Conditions(), taps=TapRequest()
     ):  # fmt: skip
+        text, request, tap_layers = conditions.text, taps, taps.layers
         self.asked.append(tuple(tap_layers))
         velocity = (target_latents - self.target) / timestep[:, None, None, None, None]
         if text is not None:
             velocity = velocity + self.text_error
         output = self.target if self.flow.prediction == "sample" else velocity
         taps = {layer: tap(layer, float(timestep[0])) for layer in tap_layers}
-        for layer in tap_layers if read_tap is not None else ():
-            read_tap(taps.pop(layer))
+        for layer in tap_layers if request.reader is not None else ():
+            request.reader(taps.pop(layer))
         return BackboneOutput(output, taps)
 
 
@@ -65,9 +67,14 @@ def oracle_model(**flow) -> tuple[NovelViewModel, Oracle]:
     return NovelViewModel(oracle, CODEC, oracle.flow), oracle
 
 
-def generate(model: NovelViewModel, **options):
+def generate(model: NovelViewModel, text=None, guidance_scale=1.0, tap_layers=(), tap_readers=None, sampler=None):
     reference, noise = torch.randn(2, 2, 16, FRAMES, 4, 4).unbind()
-    return model.generate(reference, small_cameras(2, FRAMES), noise, STEPS, **options)
+    readers = {-1: None} if tap_readers is None else tap_readers
+    taps = {step: TapRequest(tap_layers, reader) for step, reader in readers.items()}
+    return model.generate(
+        reference, small_cameras(2, FRAMES), noise, EulerSampler(STEPS) if sampler is None else sampler,
+        Conditions(text), TextGuidance(guidance_scale), taps,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("prediction", ["velocity", "sample"])
@@ -113,6 +120,11 @@ def test_guidance_goes_past_the_text_away_from_the_null_text():
         assert len(oracle.asked) == calls
 
 
+def asked_of(inputs):
+    """Two Euler steps, led by the text three times as far as without."""
+    return EulerSampler(2), Conditions(inputs["text"]), TextGuidance(3.0)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("build", [loud_backbone, partial(loud_redirector, plucker=True)])
 def test_cameras_are_encoded_once_a_sample_and_give_what_every_step_would(build):
@@ -125,14 +137,14 @@ def test_cameras_are_encoded_once_a_sample_and_give_what_every_step_would(build)
     latents = noise
     for step in range(2):
         args = (latents, reference, levels[step] * level, cameras)
-        towards, away = (backbone(*args, text).velocity for text in (inputs["text"], None))
+        towards, away = (backbone(*args, Conditions(text)).velocity for text in (inputs["text"], None))
         latents = latents + (levels[step + 1] - levels[step]) * (away + 3 * (towards - away))
     for encoder in backbone.camera_encoders.values():
         encoder.register_forward_hook(lambda *_: asked.append(1))
-    made = model.generate(reference, cameras, noise, 2, text=inputs["text"], guidance_scale=3.0).latents
+    made = model.generate(reference, cameras, noise, *asked_of(inputs)).latents
     assert len(asked) == len(backbone.camera_encoders)
     assert relative_difference(made, latents) < 1e-5
-    other = model.generate(reference, cameras[:, :, [0, 2, 1, 3, 4]], noise, 2, text=inputs["text"], guidance_scale=3.0)
+    other = model.generate(reference, cameras[:, :, [0, 2, 1, 3, 4]], noise, *asked_of(inputs))
     assert relative_difference(other.latents, latents) > 0.05, "other cameras show"
 
 
@@ -140,12 +152,14 @@ def test_noisy_pass_keeps_the_reference_clean_and_knows_the_velocity():
     model, oracle = oracle_model()
     latents, noise = torch.randn(2, 2, 16, FRAMES, 4, 4), torch.randn(2, 16, FRAMES, 4, 4)
     oracle.target = latents[:, 1]
-    passed = model.noisy_pass(latents, small_cameras(2, FRAMES), torch.tensor([0.3, 0.9]), noise, (1,))
+    passed = model.noisy_pass(latents, small_cameras(2, FRAMES), torch.tensor([0.3, 0.9]), noise, taps=TapRequest((1,)))
     torch.testing.assert_close(passed.velocity, passed.target, atol=1e-5, rtol=0)
     torch.testing.assert_close(passed.target, noise - latents[:, 1])
     assert set(passed.taps) == {1}
     read = []
-    passed = model.noisy_pass(latents, small_cameras(2, FRAMES), torch.tensor([0.3, 0.9]), noise, (1,), read.append)
+    passed = model.noisy_pass(
+        latents, small_cameras(2, FRAMES), torch.tensor([0.3, 0.9]), noise, taps=TapRequest((1,), read.append)
+    )
     assert (passed.taps, [tap.layer for tap in read]) == ({}, [1])
 
 
@@ -194,9 +208,28 @@ def test_a_head_that_is_not_asked_leaves_the_video_bit_for_bit():
     given = torch.randn(2, 2, 16, FRAMES, 4, 4).unbind()
     with torch.no_grad():
         expected, same, tapped = (
-            model.generate(given[0], small_cameras(2, FRAMES), given[1], STEPS, tap_layers=layers).latents
+            model.generate(
+                given[0], small_cameras(2, FRAMES), given[1], EulerSampler(STEPS), taps={-1: TapRequest(layers)}
+            ).latents
             for model, layers in ((plain, ()), (with_head, ()), (with_head, (1,)))
         )
     assert torch.equal(same, expected)
     assert torch.equal(tapped, expected)
     assert (expected - given[1]).abs().mean() > 0.01
+
+
+def test_guidance_acts_inside_its_noise_levels_alone():
+    """At shift 1 four steps lie at sigma 1, 0.75, 0.5 and 0.25: two of them take a second pass."""
+    model, oracle = oracle_model(shift=1.0)
+    reference, noise = torch.randn(2, 2, 16, FRAMES, 4, 4).unbind()
+    guidance = TextGuidance(3.0, low=0.4, high=0.8)
+    conditions = Conditions(torch.zeros(2, 1, 4))
+    model.generate(reference, small_cameras(2, FRAMES), noise, EulerSampler(STEPS), conditions, guidance)
+    assert len(oracle.asked) == STEPS + 2
+
+
+def test_taps_of_a_step_with_two_evaluations_are_of_its_first():
+    model, oracle = oracle_model(shift=1.0)
+    taps = generate(model, tap_layers=(1,), tap_readers={2: None}, sampler=HeunSampler(STEPS)).taps
+    assert oracle.asked == [(), (), (), (), (1,), (), ()]
+    assert taps[1].query.unique().tolist() == [0.5]

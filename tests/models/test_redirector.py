@@ -9,6 +9,7 @@ from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.types import Cameras, InputError
 from tests.models.small_backbones import (
     GRID,
+    ask,
     loud_redirector,
     make_loud,
     relative_difference,
@@ -34,7 +35,7 @@ def test_forward_and_taps_equal_the_twin(head_dim, image):
 def test_every_input_shows():
     """The twin test would be empty if these were small."""
     backbone, inputs, other = loud_redirector(), inputs_with_image(), inputs_with_image(seed=1)
-    plain = backbone(**inputs).velocity
+    plain = ask(backbone, **inputs).velocity
     pose, intrinsics = inputs["cameras"].cam_from_world, inputs["cameras"].intrinsics
     target_only, reference_only, late = pose.clone(), pose.clone(), pose.clone()
     target_only[:, 1] = other["cameras"].cam_from_world[:, 1]
@@ -54,7 +55,8 @@ def test_every_input_shows():
         "no image": {"image": None},
     }
     effects = {
-        name: relative_difference(backbone(**(inputs | change)).velocity, plain) for name, change in changes.items()
+        name: relative_difference(ask(backbone, **(inputs | change)).velocity, plain)
+        for name, change in changes.items()
     }
     assert min(effects.values()) > 0.1, effects
 
@@ -62,23 +64,23 @@ def test_every_input_shows():
 @torch.no_grad()
 def test_phases_and_shared_rotary_times_show():
     backbone, inputs = loud_redirector(), inputs_with_image()
-    plain = backbone(**inputs).velocity
+    plain = ask(backbone, **inputs).velocity
     assert backbone.frame_positions(3, torch.device("cpu")).tolist() == [0, 1, 2, 0, 1, 2]
     backbone.frame_positions = lambda frames, device: torch.arange(2 * frames, device=device)
-    assert relative_difference(backbone(**inputs).velocity, plain) > 0.1
+    assert relative_difference(ask(backbone, **inputs).velocity, plain) > 0.1
     del backbone.frame_positions
     for phase in ("rope_phase_qk", "rope_phase_vo"):
         without = loud_redirector()
         for block in without.dit.blocks:
             setattr(block.self_attn, phase, None)
-        assert relative_difference(without(**inputs).velocity, plain) > 0.1, phase
+        assert relative_difference(ask(without, **inputs).velocity, plain) > 0.1, phase
 
 
 @torch.no_grad()
 def test_the_camera_features_come_out_of_the_last_frames_as_they_went_in():
     """The last block works on the target's frames alone: its phases must be those of the same tokens."""
     backbone, inputs = loud_redirector(num_layers=1), inputs_with_image()
-    plain = backbone(**inputs).velocity
+    plain = ask(backbone, **inputs).velocity
     whole, forward = [], backbone.dit.forward
 
     def all_frames(*arguments, num_output_frames, **named):
@@ -86,7 +88,7 @@ def test_the_camera_features_come_out_of_the_last_frames_as_they_went_in():
         return output
 
     backbone.dit.forward = all_frames
-    backbone(**inputs)
+    ask(backbone, **inputs)
     torch.testing.assert_close(whole[0].latents[:, :, :3], plain, rtol=1e-4, atol=1e-4)
 
 
@@ -98,7 +100,7 @@ def test_taps_are_what_attention_uses():
     attention.v.register_forward_hook(lambda _, __, value: seen.update(value=value))
     attention.o.register_forward_pre_hook(lambda _, args: seen.update(attended=args[0]))
     attention.rope_phase_vo.register_forward_hook(lambda _, __, phase: seen.update(phase=phase))
-    tap = backbone(**inputs, tap_layers=[0]).taps[0]
+    tap = ask(backbone, **inputs, tap_layers=[0]).taps[0]
     assert tap.rotary.shape == (2, 2, 3, 2, 3, 2, 12), "an angle a clip and head"
     query, key = (
         rearrange(rotate_pairs(part, tap.rotary).flip(1), "b v f h w k d -> b k (v f h w) d")
@@ -120,12 +122,12 @@ def test_it_starts_as_its_base():
     backbone = ReDirector(loud_redirector().dit.config, GRID, null_text_length=3)
     make_loud(backbone.dit.head)
     inputs = inputs_with_image()
-    started = backbone(**inputs).velocity
+    started = ask(backbone, **inputs).velocity
     for block in backbone.dit.blocks:
         assert not block.self_attn.rope_phase_qk[1].weight.any()
         block.self_attn.rope_phase_qk = block.self_attn.rope_phase_vo = None
-    torch.testing.assert_close(backbone(**inputs).velocity, started)
-    assert relative_difference(loud_redirector()(**inputs).velocity, started) > 0.1
+    torch.testing.assert_close(ask(backbone, **inputs).velocity, started)
+    assert relative_difference(ask(loud_redirector(), **inputs).velocity, started) > 0.1
 
 
 @torch.no_grad()
@@ -135,14 +137,14 @@ def test_plucker_changes_nothing_at_step_zero():
     gaps = extended.load_state_dict(trained.state_dict(), strict=False)
     assert not gaps.unexpected_keys
     assert all("plucker" in name for name in gaps.missing_keys)
-    assert torch.equal(extended(**inputs).velocity, trained(**inputs).velocity)
+    assert torch.equal(ask(extended, **inputs).velocity, ask(trained, **inputs).velocity)
     make_loud(extended.dit.blocks[0].plucker)
-    assert relative_difference(extended(**inputs).velocity, trained(**inputs).velocity) > 0.1
+    assert relative_difference(ask(extended, **inputs).velocity, ask(trained, **inputs).velocity) > 0.1
 
 
 def test_gradients_reach_every_parameter():
     backbone, inputs = loud_redirector(plucker=True), inputs_with_image()
-    backbone(**(inputs | {"text": None})).velocity.square().sum().backward()
+    ask(backbone, **(inputs | {"text": None})).velocity.square().sum().backward()
     assert [name for name, parameter in backbone.named_parameters() if parameter.grad is None] == []
     assert [name for name, parameter in backbone.named_parameters() if not parameter.grad.any()] == []
 
@@ -150,12 +152,12 @@ def test_gradients_reach_every_parameter():
 @torch.no_grad()
 def test_bf16_weights_and_autocast_run_and_agree():
     backbone, inputs = loud_redirector(), inputs_with_image()
-    plain = backbone(**inputs).velocity
+    plain = ask(backbone, **inputs).velocity
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = backbone(**inputs, tap_layers=[0])
+        mixed = ask(backbone, **inputs, tap_layers=[0])
     assert mixed.taps[0].rotary.dtype == torch.float32
     assert 0 < relative_difference(mixed.velocity, plain) < 0.2
-    assert 0 < relative_difference(backbone.bfloat16()(**inputs).velocity, plain) < 0.2
+    assert 0 < relative_difference(ask(backbone.bfloat16(), **inputs).velocity, plain) < 0.2
 
 
 @torch.no_grad()
@@ -168,7 +170,7 @@ def test_any_length_and_size(frames, height, width):
     still = (-1, -1, 2 * frames - 1, -1, -1)
     cameras = Cameras(cameras.cam_from_world.expand(still), cameras.intrinsics.expand(still))
     changed = inputs | {"target_latents": latents, "reference_latents": latents, "cameras": cameras}
-    assert backbone(**changed).velocity.shape == latents.shape
+    assert ask(backbone, **changed).velocity.shape == latents.shape
 
 
 def test_bad_configurations_are_named():
@@ -182,6 +184,6 @@ def test_bad_configurations_are_named():
 
 def test_image_tokens_of_another_width_are_named():
     with pytest.raises(InputError, match="image: got tokens of width 8, want 9"):
-        loud_redirector()(**(inputs_with_image() | {"image": torch.zeros(2, 4, 8)}))
+        ask(loud_redirector(), **(inputs_with_image() | {"image": torch.zeros(2, 4, 8)}))
     with pytest.raises(InputError, match="image: got tokens of width 9, want no image"):
-        loud_redirector(image_dim=None)(**inputs_with_image())
+        ask(loud_redirector(image_dim=None), **inputs_with_image())

@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_leaves
 from mvt4g.losses.correspondence import CorrespondenceLoss
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.types import LatentGrid
+from mvt4g.types import LatentGrid, TapRequest
 from tests.models.small_backbones import make_loud, small_cameras
 from tests.truths import truth_of
 
@@ -38,7 +38,7 @@ def largest_tensor():
     tracks = torch.rand(1, 2, FRAMES, POINTS, 2) * SIDE * 8
     queries = torch.cat([torch.zeros(1, POINTS, 2), tracks[:, 0, 0]], dim=2)
     with Largest() as largest:
-        output = backbone(target, reference, torch.tensor([0.5]), small_cameras(1, FRAMES), tap_layers=[1])
+        output = backbone(target, reference, torch.tensor([0.5]), small_cameras(1, FRAMES), taps=TapRequest([1]))
         visible = torch.ones(1, 2, FRAMES, POINTS, dtype=torch.bool)
         loss = CorrespondenceLoss()(output.taps, truth_of(queries, tracks, visible))
         (output.velocity.square().mean() + loss.total.mean()).backward()

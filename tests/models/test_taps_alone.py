@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mvt4g.geometry.rotary import rotate_pairs
-from tests.models.small_backbones import loud_backbone, loud_redirector, small_inputs
+from tests.models.small_backbones import ask, loud_backbone, loud_redirector, small_inputs
 
 BACKBONES = pytest.mark.parametrize("build", [loud_backbone, loud_redirector])
 
@@ -18,9 +18,9 @@ def without_text():
 @torch.no_grad()
 def test_taps_are_those_of_the_whole_pass(build, layers):
     backbone, read = build(num_layers=3), []
-    whole = backbone(**without_text(), tap_layers=layers)
-    alone = backbone(**without_text(), tap_layers=layers, predict=False)
-    backbone(**without_text(), tap_layers=layers, read_tap=read.append, predict=False)
+    whole = ask(backbone, **without_text(), tap_layers=layers)
+    alone = ask(backbone, **without_text(), tap_layers=layers, predict=False)
+    ask(backbone, **without_text(), tap_layers=layers, read_tap=read.append, predict=False)
     assert list(alone.taps) == layers == [tap.layer for tap in read]
     for wanted, *found in zip(whole.taps.values(), alone.taps.values(), read, strict=True):
         for tap in found:
@@ -36,7 +36,7 @@ def test_nothing_runs_beyond_the_last_tap(build):
     backbone, ran = build(num_layers=3), []
     for name, module in backbone.dit.named_modules():
         module.register_forward_pre_hook(lambda *_, name=name: ran.append(name))
-    backbone(**without_text(), tap_layers=[1], predict=False)
+    ask(backbone, **without_text(), tap_layers=[1], predict=False)
     in_last = {name.removeprefix("blocks.1.").partition(".")[0] for name in ran if name.startswith("blocks.1.")}
     assert {"blocks.0", "blocks.0.ffn", "blocks.1.self_attn.q", "blocks.1.self_attn.k"} < set(ran)
     assert not any(name.startswith(("blocks.2", "head")) for name in ran)
@@ -50,7 +50,7 @@ def test_nothing_runs_beyond_the_last_tap(build):
 def test_what_a_loss_on_taps_does_not_reach_is_frozen_and_nothing_else(build, layers, rotated):
     backbone = build(num_layers=3, plucker=True)
     loss = torch.zeros(())
-    for tap in backbone(**without_text(), tap_layers=layers, predict=False).taps.values():
+    for tap in ask(backbone, **without_text(), tap_layers=layers, predict=False).taps.values():
         for features in (tap.query, tap.key):
             loss = loss + (rotate_pairs(features, tap.rotary) if rotated else features).sum()
     loss.backward()

@@ -7,7 +7,7 @@ from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.fingerprints import fingerprint
 from mvt4g.models.layers.rope import rotary_angles
-from mvt4g.models.video_dit import DiTBlock, VideoDiT, VideoDiTConfig
+from mvt4g.models.video_dit import BlockTaps, DiTBlock, VideoDiT, VideoDiTConfig
 from mvt4g.types import InputError, LatentGrid
 from tests.models.small_backbones import make_loud, relative_difference, small_config
 
@@ -63,17 +63,23 @@ def test_a_block_has_the_27_tensors_of_the_original():
     assert len(BLOCK_KEYS) == 27
 
 
+def tapped(dit, layer, *args, **options):
+    """Return the output, and the queries and keys of one block."""
+    found = {}
+    return dit(*args, **options, taps=BlockTaps([layer], found.__setitem__)), found[layer]
+
+
 @torch.no_grad()
 def test_output_frames_alone_equal_those_of_the_whole():
     dit = make_loud(VideoDiT(small_config())).eval()
     latents, text = torch.randn(2, 5, 6, 4, 6), torch.randn(2, 3, 6)
     angles = rotary_angles(24, torch.arange(6), 2, 3)[None, :, :, :, None]
     sigma = torch.tensor([0.2, 0.9])
-    whole = dit(latents, sigma, text, angles, {}, tap_layers=[1])
-    part = dit(latents, sigma, text, angles, {}, tap_layers=[1], num_output_frames=2)
+    whole, whole_tap = tapped(dit, 1, latents, sigma, text, angles, {})
+    part, tap = tapped(dit, 1, latents, sigma, text, angles, {}, num_output_frames=2)
     torch.testing.assert_close(part.latents, whole.latents[:, :, :2], rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(part.taps[1].query, whole.taps[1].query)
-    assert part.taps[1].key.shape == (2, 6, 2, 3, 2, 24)
+    torch.testing.assert_close(tap.query, whole_tap.query)
+    assert tap.key.shape == (2, 6, 2, 3, 2, 24)
 
 
 @torch.no_grad()
@@ -123,12 +129,12 @@ def gradients_and_kept_numbers(**changes):
     latents, text = torch.randn(2, 5, 6, 4, 6), torch.randn(2, 3, 6)
     angles = rotary_angles(24, torch.arange(6), 2, 3)[None, :, :, :, None]
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda x: x):
-        output = dit(latents, torch.tensor([0.2, 0.9]), text, angles, {}, tap_layers=[0])
-    (output.latents.square().sum() + output.taps[0].query.square().sum()).backward()
+        output, tap = tapped(dit, 0, latents, torch.tensor([0.2, 0.9]), text, angles, {})
+    (output.latents.square().sum() + tap.query.square().sum()).backward()
     return {name: parameter.grad for name, parameter in dit.named_parameters()}, sum(kept)
 
 
 def test_a_camera_input_may_not_hide_a_part_of_the_block():
     block = DiTBlock(small_config())
     with pytest.raises(InputError, match="'ffn' twice"):
-        block.add_camera_input("ffn", torch.nn.Identity())
+        block.add_conditioning("ffn", torch.nn.Identity())

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
-from tests.models.small_backbones import relative_difference
+from tests.models.small_backbones import ask, relative_difference
 
 TOLERANCE = 1e-5
 
@@ -29,7 +29,7 @@ def by_twin(twin, backbone, inputs, clip):
 
 @torch.no_grad()
 def check_against_twin(twin, backbone, inputs):
-    output = backbone(**inputs, tap_layers=range(backbone.num_layers))
+    output = ask(backbone, **inputs, tap_layers=range(backbone.num_layers))
     for clip in range(len(inputs["timestep"])):
         velocity, taps = by_twin(twin, backbone, inputs, clip)
         assert relative_difference(output.velocity[clip].double(), torch.from_numpy(velocity)) < TOLERANCE

@@ -11,11 +11,22 @@ from torch import nn
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.matching import reading, rows
 from mvt4g.metrics.functional import attention_correspondence
-from mvt4g.models.backbones import Backbone, BackboneOutput
+from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.systems.probe import CorrespondenceProbe, ProbeSpec
 from mvt4g.systems.queries import draw_queries_by_name
-from mvt4g.types import AttentionTap, Cameras, InputError, LatentClip, LatentGrid, MultiViewClip, PointTruth, TapShape
+from mvt4g.types import (
+    AttentionTap,
+    Cameras,
+    Conditions,
+    InputError,
+    LatentClip,
+    LatentGrid,
+    MultiViewClip,
+    PointTruth,
+    TapRequest,
+    TapShape,
+)
 
 STRIDE, ROWS, COLUMNS = 8, 5, 9
 GRID = LatentGrid(temporal_stride=2, spatial_stride=4, channels=3)
@@ -38,7 +49,7 @@ class EmptyCodec(Codec):
         return torch.full((*latents.shape[:-4], 5, 3, ROWS * STRIDE, COLUMNS * STRIDE), 0.25)
 
 
-class Toy(Backbone):
+class Toy(NovelViewBackbone):
     """Random attention, but for head 0 of layer 2: that goes to the content's true place in every other frame."""
 
     def __init__(self, shifts=SHIFTS):
@@ -52,12 +63,11 @@ class Toy(Backbone):
         return cameras
 
     def forward(
-        self, target_latents, reference_latents, timestep, cameras, text=None, tap_layers=(), read_tap=None, image=None,
-        drop_text=None,
+        self, target_latents, reference_latents, timestep, cameras, conditions=Conditions(), taps=TapRequest()
     ):  # fmt: skip
         self.timesteps.append(float(timestep[0]))
-        for layer in tap_layers:
-            read_tap(self.tap(layer, len(timestep)))
+        for layer in taps.layers:
+            taps.reader(self.tap(layer, len(timestep)))
         return BackboneOutput(torch.zeros_like(target_latents), {})
 
     def tap(self, layer, batch):

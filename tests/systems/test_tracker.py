@@ -15,7 +15,7 @@ from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.tracker import Tracker, TrackerSpec
-from mvt4g.types import TARGET, InputError, MultiViewClip
+from mvt4g.types import TARGET, InputError, MultiViewClip, TapRequest
 from tests.models.small_backbones import make_loud
 from tests.systems.wall import FRAMES, wall_batch
 
@@ -40,7 +40,9 @@ def model() -> NovelViewModel:
 def taps_at(model, clip, sigma, layer=LAYER):
     latents = model.codec.encode(clip.video)
     noise = clip_noise(clip.name, 0, latents.shape[2:], latents.device)
-    return model.noisy_pass(latents, clip.cameras, torch.full((len(latents),), sigma), noise, [layer]).taps
+    return model.noisy_pass(
+        latents, clip.cameras, torch.full((len(latents),), sigma), noise, taps=TapRequest([layer])
+    ).taps
 
 
 def test_the_head_is_read_at_the_noise_level_asked_for(model):

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from mvt4g.callbacks.checkpoints import CheckpointFiles
 from mvt4g.callbacks.ema import EMA
+from mvt4g.diffusion.samplers import EulerSampler
 from mvt4g.losses.correspondence import CorrespondenceObjective
 from mvt4g.losses.track import TrackObjective
 from mvt4g.models.backbones import ReCamMaster, ReDirector
@@ -123,7 +124,7 @@ def fit(system, data, strategy="auto", devices=1, steps=STEPS, ckpt_path=None, p
 def sampled(model):
     """Return what a model generates for the first clip: cameras are encoded once, outside of its forward."""
     clip, noise = wall_batch(0), torch.randn(1, 16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    return model.generate(model.codec.encode(clip.video[:, 0]), clip.cameras, noise, 2).latents
+    return model.generate(model.codec.encode(clip.video[:, 0]), clip.cameras, noise, EulerSampler(2)).latents
 
 
 def state(seen, trainer, average):

@@ -5,7 +5,6 @@ known cameras give; neither depth nor reconstruction is needed to say where that
 """
 
 import math
-from typing import ClassVar
 
 import torch
 from einops import einsum, rearrange
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from mvt4g.geometry.epipolar import epipolar_distances
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.pose import compose, invert_pose
-from mvt4g.models.conditioning.interface import CameraConditioning, Place
+from mvt4g.models.conditioning.interface import CameraConditioning
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import REFERENCE, TARGET, Cameras, InputError, LatentGrid
 
@@ -74,7 +73,7 @@ class EpipolarConditioning(CameraConditioning):
     """
 
     name = "epipolar"
-    place: ClassVar[Place] = "attention_bias"
+    place = "attention_bias"
 
     def __init__(self, width: float = 0.5, initial_gain: float = 0.0) -> None:
         """Set the width and where the gains start.

@@ -1,40 +1,48 @@
-"""What a way of telling a backbone its cameras consists of."""
+"""The door by which cameras and other conditions of every token enter a video DiT."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import nn
 
-from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.models.video_dit import Place, VideoDiTConfig
 from mvt4g.types import LatentGrid
-
-Place = Literal["block_input", "attention_bias"]
-"""Where a conditioning acts: on the tokens that self-attention gets, or on its logits."""
 
 
 class CameraConditioning(ABC):
-    """Builds the modules of one way that cameras enter.
+    """Builds the modules of one way that cameras, or what else is known of every token, enter a video DiT.
 
     The encoder, shared by all blocks, belongs to the backbone: it maps cameras ``(b v t)`` and the latents' height and
     width to features ``(b v f h w c)`` on the token grid, view 0 the reference; an axis h or w may be 1. The input, one
-    a block and living in it as attribute ``name``, says what the block makes of the features. By ``place`` it is
+    a block, says what the block makes of them. By ``place`` it is
 
     - ``block_input``: an update of the tokens (b f h w d) that self-attention gets, zero at first.
+    - ``attention_phase``: angles (b f h w k half_d), radians, made of the camera control's features; by its name it
+      turns queries and keys on top of where they sit (``rope_phase_qk``), or values and output (``rope_phase_vo``).
     - ``attention_bias``: a bias (b k f h w n) for every head k on the logits between each token and the n = h * w
       tokens of the other view's same latent frame, row by row. It is added to q k / sqrt(d) inside attention alone:
       taps, L_corr and the probe see queries and keys without it.
+    - ``after_attention``: what self-attention's output (b f h w d) passes before its gate; it has no features.
+    - ``latent_channels``: nothing a block owns; ``channels`` more of every view's latents, which come in
+      ``Conditions.channels`` and are zero where nothing is given.
+
+    It lives in its block, or in its self-attention, as attribute ``name``.
+
+    Attributes:
+        channels: Of the latents, beyond the codec's.
     """
 
     name: ClassVar[str]
     place: ClassVar[Place] = "block_input"
+    channels: int = 0
+
+    def build_encoder(self, dit: VideoDiTConfig, grid: LatentGrid) -> nn.Module | None:
+        """Build what all blocks share; None = there is nothing to encode."""
+        return None
 
     @abstractmethod
-    def build_encoder(self, dit: VideoDiTConfig, grid: LatentGrid) -> nn.Module:
-        """Build what all blocks share."""
-
-    @abstractmethod
-    def build_input(self, dit: VideoDiTConfig) -> nn.Module:
-        """Build what one block owns."""
+    def build_input(self, dit: VideoDiTConfig) -> nn.Module | None:
+        """Build what one block owns; None = nothing."""
 
 
 def zero_linear(in_dim: int, out_dim: int) -> nn.Linear:

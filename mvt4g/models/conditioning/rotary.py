@@ -5,7 +5,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mvt4g.models.conditioning.interface import CameraConditioning
 from mvt4g.models.layers.rope import axis_dims
+from mvt4g.models.video_dit import VideoDiTConfig
 
 
 class CameraPhase(nn.Sequential):
@@ -27,3 +29,25 @@ class CameraPhase(nn.Sequential):
         """Return radians, fp32."""
         phase = rearrange(super().forward(camera).float(), "b f h w (k d) -> b f h w k d", k=self.num_heads)
         return F.pad(phase, (self.time_pairs, 0))
+
+
+class QueryKeyPhase(CameraConditioning):
+    """Turns queries and keys, on top of where they sit."""
+
+    name = "rope_phase_qk"
+    place = "attention_phase"
+
+    def build_input(self, dit: VideoDiTConfig) -> nn.Module:
+        """Build what one block owns."""
+        return CameraPhase(dit.dim, dit.num_heads, dit.head_dim)
+
+
+class ValueOutputPhase(CameraConditioning):
+    """Turns values by minus its angles, and the output by those of the token that asked."""
+
+    name = "rope_phase_vo"
+    place = "attention_phase"
+
+    def build_input(self, dit: VideoDiTConfig) -> nn.Module:
+        """Build what one block owns."""
+        return CameraPhase(dit.dim, dit.num_heads, dit.head_dim)

@@ -1,6 +1,6 @@
 """Self-attention over all tokens of all views, which hands out its queries and keys; cross-attention to text, image."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mvt4g.geometry.rotary import rotate_pairs
-from mvt4g.models.layers.token_slices import TokenSlices
 from mvt4g.types import InputError
 
 FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
@@ -87,7 +86,8 @@ class SelfAttention(Attention):
 
     A backbone may set ``rope_phase_qk`` and ``rope_phase_vo``, which turn camera features into more angles: queries and
     keys are rotated by the first on top of where they sit; values by minus the second, and the output, which gathers
-    values of all cameras, by the second of the token that asked. With ``slices``, its tokens are this rank's alone.
+    values of all cameras, by the second of the token that asked. ``gather``, where set, brings in keys and values of
+    tokens that are elsewhere (``token_parallel``).
 
     Source: ReDirector (arXiv 2511.19827), rotary camera encoding.
     """
@@ -96,7 +96,7 @@ class SelfAttention(Attention):
         super().__init__(dim, num_heads, eps)
         self.rope_phase_qk: nn.Module | None = None
         self.rope_phase_vo: nn.Module | None = None
-        self.slices: TokenSlices | None = None
+        self.gather: Callable[[Tensor], Tensor] | None = None
 
     def forward(
         self,
@@ -126,8 +126,8 @@ class SelfAttention(Attention):
             value = rotate_pairs(value, -phase)
         rotated = rotate_pairs(query[:, :num_frames], angles[:, :num_frames])
         seen = rotate_pairs(key, angles), value
-        if self.slices is not None:
-            seen = self.slices.whole(seen[0]), self.slices.whole(seen[1])
+        if self.gather is not None:
+            seen = self.gather(seen[0]), self.gather(seen[1])
         mask = None if bias is None else _logit_mask(bias[:, :, : rotated.shape[1]], bias.shape[2])
         update = self.o(_attend(rotated, *seen, mask))
         if phase is not None:

@@ -12,9 +12,11 @@ from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.conditioning.epipolar import EpipolarCloseness, EpipolarConditioning
 from mvt4g.models.layers import attention
 from mvt4g.models.layers.attention import SelfAttention
+from mvt4g.models.token_parallel import share_tokens
 from mvt4g.types import Cameras, InputError, LatentGrid
 from tests.models.small_backbones import (
     GRID,
+    ask,
     loud_backbone,
     make_loud,
     relative_difference,
@@ -101,22 +103,22 @@ def test_biased_attention_equals_the_twin(num_frames):
 def test_gains_of_zero_change_nothing_and_others_do():
     inputs = small_inputs()
     backbone, plain = with_prior(initial_gain=0.0)
-    want = plain(**inputs).velocity
-    assert relative_difference(backbone(**inputs).velocity, want) < 1e-6
+    want = ask(plain, **inputs).velocity
+    assert relative_difference(ask(backbone, **inputs).velocity, want) < 1e-6
     strong, _ = with_prior(initial_gain=3.0)
-    assert relative_difference(strong(**inputs).velocity, want) > 0.01
+    assert relative_difference(ask(strong, **inputs).velocity, want) > 0.01
 
 
 @torch.no_grad()
 def test_taps_of_the_first_block_are_without_the_bias_and_cameras_can_be_encoded_once():
     inputs = small_inputs()
     backbone, plain = with_prior()
-    output = backbone(**inputs, tap_layers=[0, 1])
-    want = plain(**inputs, tap_layers=[0, 1])
+    output = ask(backbone, **inputs, tap_layers=[0, 1])
+    want = ask(plain, **inputs, tap_layers=[0, 1])
     assert torch.equal(output.taps[0].query, want.taps[0].query)
     assert not torch.equal(output.taps[1].query, want.taps[1].query)
     once = backbone.encode_cameras(inputs["cameras"], 3, 4, 6)
-    assert torch.equal(backbone(**(inputs | {"cameras": once})).velocity, output.velocity)
+    assert torch.equal(ask(backbone, **(inputs | {"cameras": once})).velocity, output.velocity)
 
 
 def test_gains_learn_also_where_blocks_run_again():
@@ -124,7 +126,7 @@ def test_gains_learn_also_where_blocks_run_again():
     for again in (False, True):
         torch.manual_seed(0)
         backbone, _ = with_prior(activation_checkpointing=again)
-        backbone(**inputs).velocity.square().sum().backward()
+        ask(backbone, **inputs).velocity.square().sum().backward()
         found.append([block.epipolar.gain.grad for block in backbone.dit.blocks])
     for plain, recomputed in zip(*found, strict=True):
         torch.testing.assert_close(plain, recomputed)
@@ -148,13 +150,13 @@ def test_redirector_takes_it_too():
         backbone = ReDirector(sizes, GRID, extra, null_text_length=3).eval()
         torch.manual_seed(1)
         torch.nn.init.normal_(backbone.dit.head.head.weight)
-        found.append(backbone(**small_inputs()).velocity)
+        found.append(ask(backbone, **small_inputs()).velocity)
     assert relative_difference(*found) > 1e-3
 
 
 def test_ranks_that_share_tokens_are_refused():
     with pytest.raises(InputError, match="extra_conditioning: got a bias on attention and ranks that share tokens"):
-        with_prior()[0].dit.share_tokens(Mock(spec=ProcessGroup))
+        share_tokens(with_prior()[0].dit, Mock(spec=ProcessGroup))
 
 
 def test_a_bias_on_a_map_that_is_too_large_is_refused(monkeypatch):

@@ -10,7 +10,7 @@ from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.layers.lora import LoRALinear, LoRASpec, add_lora, merge_lora
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import InputError, LatentGrid
-from tests.models.small_backbones import GRID, loud_backbone, relative_difference, small_config, small_inputs
+from tests.models.small_backbones import GRID, ask, loud_backbone, relative_difference, small_config, small_inputs
 
 SPEC = LoRASpec(rank=4, alpha=8.0)
 
@@ -40,19 +40,19 @@ def test_linear_by_hand():
 
 def test_nothing_changes_at_the_start():
     backbone, with_lora = adapted()
-    want = backbone(**small_inputs()).velocity
-    assert torch.equal(with_lora(**small_inputs()).velocity, want)
+    want = ask(backbone, **small_inputs()).velocity
+    assert torch.equal(ask(with_lora, **small_inputs()).velocity, want)
     make_loud(with_lora)
-    assert relative_difference(with_lora(**small_inputs()).velocity, want) > 0.1, "negative control"
+    assert relative_difference(ask(with_lora, **small_inputs()).velocity, want) > 0.1, "negative control"
 
 
 def test_merged_weights_compute_the_same():
     backbone, with_lora = adapted()
     make_loud(with_lora)
-    want = with_lora(**small_inputs()).velocity
-    unmerged = relative_difference(backbone(**small_inputs()).velocity, want)
+    want = ask(with_lora, **small_inputs()).velocity
+    unmerged = relative_difference(ask(backbone, **small_inputs()).velocity, want)
     backbone.load_state_dict(merge_lora(with_lora.state_dict()), strict=True)
-    assert relative_difference(backbone(**small_inputs()).velocity, want) < 1e-5
+    assert relative_difference(ask(backbone, **small_inputs()).velocity, want) < 1e-5
     assert unmerged > 0.1, "negative control"
 
 
@@ -66,8 +66,8 @@ def test_a_fit_with_adapters_is_a_start_without(tmp_path):
     for layer in with_lora.modules():
         if isinstance(layer, LoRALinear):
             layer.lora_up.data *= 2
-    want = with_lora(**small_inputs()).velocity
-    assert relative_difference(backbone(**small_inputs()).velocity, want) < 1e-5
+    want = ask(with_lora, **small_inputs()).velocity
+    assert relative_difference(ask(backbone, **small_inputs()).velocity, want) < 1e-5
 
 
 def test_without_adapters_merging_changes_nothing():
@@ -86,7 +86,7 @@ def test_names_and_what_trains():
     }
     frozen = {name for name, trains in found.items() if not trains}
     assert frozen == {f"{name}.{part}" for name in chosen for part in ("weight", "bias")}
-    with_lora(**small_inputs()).velocity.square().mean().backward()
+    ask(with_lora, **small_inputs()).velocity.square().mean().backward()
     first = with_lora.dit.blocks[0].self_attn.q
     assert first.weight.grad is None
     assert first.lora_up.grad.any()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mvt4g.models.layers.token_slices import TokenSlices
+from mvt4g.models.token_parallel import TokenSlices
 from mvt4g.types import InputError
 
 GRID = torch.Size((3, 2, 4))

@@ -1,0 +1,106 @@
+"""From noise to a sample along a velocity: samplers, each an object that a configuration names."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.types import InputError
+
+Velocity = Callable[[Tensor, Tensor, int], Tensor]
+"""Latents (b ...), sigma (b) and the sampling step, from 0, to the velocity (b ...); any number of calls a step."""
+OnStep = Callable[[int, Tensor], None]
+"""Takes (steps done, latents) after every step."""
+
+
+class Sampler(ABC):
+    """Goes from noise to a sample in a number of steps; build one of your own on this class.
+
+    Its first argument is the number of steps. It keeps nothing between two runs.
+
+    Args:
+        steps: At least 1.
+
+    Raises:
+        InputError: If there is no step.
+    """
+
+    def __init__(self, steps: int) -> None:
+        if steps < 1:
+            raise InputError(f"sampler.steps: got {steps}, want at least 1")
+        self.steps = steps
+
+    def sigmas(self, flow: FlowMatching) -> Float[Tensor, " n"]:
+        """Return the noise levels of the steps, ``steps + 1`` falling from 1 to 0: those of the flow."""
+        return flow.sampling_sigmas(self.steps)
+
+    @torch.no_grad()
+    def run(
+        self,
+        velocity: Velocity,
+        noise: Float[Tensor, " b *shape"],
+        sigmas: Float[Tensor, " n"],
+        on_step: OnStep | None = None,
+    ) -> Float[Tensor, " b *shape"]:
+        """Return the sample.
+
+        Args:
+            velocity: Of the path from sample to noise.
+            noise: Standard normal, at ``sigmas[0]`` = 1.
+            sigmas: Falling noise levels; the last, 0, is where the sample is.
+            on_step: Told of every step.
+        """
+        latents = noise
+        for step, latents in enumerate(self.walk(velocity, noise, sigmas)):
+            if on_step is not None:
+                on_step(step + 1, latents)
+        return latents
+
+    @abstractmethod
+    def walk(
+        self, velocity: Velocity, noise: Float[Tensor, " b *shape"], sigmas: Float[Tensor, " n"]
+    ) -> Iterator[Float[Tensor, " b *shape"]]:
+        """Yield the latents after every step; arguments as in ``run``, which traces no gradient."""
+
+
+class EulerSampler(Sampler):
+    """One evaluation a step, at its start."""
+
+    def walk(
+        self, velocity: Velocity, noise: Float[Tensor, " b *shape"], sigmas: Float[Tensor, " n"]
+    ) -> Iterator[Float[Tensor, " b *shape"]]:
+        """Yield the latents after every step."""
+        latents = noise
+        for step, (sigma, after) in enumerate(pairwise(sigmas.tolist())):
+            latents = latents + (after - sigma) * velocity(latents, level(latents, sigma), step)
+            yield latents
+
+
+class HeunSampler(Sampler):
+    """Two evaluations a step, at its start and at where Euler would arrive; one in the last, which arrives at sigma 0.
+
+    Source: Karras et al. (arXiv 2206.00364), Algorithm 1, whose time is this sigma.
+    """
+
+    def walk(
+        self, velocity: Velocity, noise: Float[Tensor, " b *shape"], sigmas: Float[Tensor, " n"]
+    ) -> Iterator[Float[Tensor, " b *shape"]]:
+        """Yield the latents after every step."""
+        latents = noise
+        for step, (sigma, after) in enumerate(pairwise(sigmas.tolist())):
+            here = velocity(latents, level(latents, sigma), step)
+            arrived = latents + (after - sigma) * here
+            if after > 0:
+                there = velocity(arrived, level(latents, after), step)
+                arrived = latents + (after - sigma) * (here + there) / 2
+            latents = arrived
+            yield latents
+
+
+def level(latents: Float[Tensor, " b *shape"], sigma: float) -> Float[Tensor, " b"]:
+    """Return a noise level for every clip."""
+    return torch.full((len(latents),), sigma, device=latents.device)

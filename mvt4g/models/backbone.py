@@ -1,0 +1,97 @@
+"""What the package knows of a network that makes novel views: all that a backbone of any family must say."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributed import ProcessGroup
+
+from mvt4g.types import AttentionTap, Cameras, Conditions, InputError, LatentGrid, TapRequest, TapShape
+
+
+class BackboneOutput(NamedTuple):
+    """What a network says of the target's latents, and the taps of the layers asked for.
+
+    The velocity has no frame where nothing was to be predicted.
+    """
+
+    velocity: Float[Tensor, "b c f h w"]
+    taps: dict[int, AttentionTap]
+
+
+class NovelViewBackbone(nn.Module, ABC):
+    """A network that denoises the target view's latents, given the reference's, both views' cameras and conditions.
+
+    Attributes:
+        grid: How the latents lie over the video.
+        num_layers: Layers of self-attention over both views that can be tapped.
+        tap_shape: What their taps look like.
+        text_shape: Most tokens of a text, and the width of one.
+        image_dim: Width of an image token; None = it looks at no image.
+    """
+
+    grid: LatentGrid
+    num_layers: int
+    tap_shape: TapShape
+    text_shape: tuple[int, int]
+    image_dim: int | None = None
+
+    @abstractmethod
+    def encode_cameras(self, cameras: Cameras, frames: int, height: int, width: int) -> Any:
+        """Return what ``forward`` makes of cameras in every call otherwise; it takes this in their place.
+
+        Args:
+            cameras: (b 2 t), view 0 the reference, one a video frame; intrinsics in pixels of the video.
+            frames: Latent frames of one view.
+            height: Rows of the latents.
+            width: Columns of the latents.
+
+        Raises:
+            InputError: If the cameras are not those of two views of so many latent frames, or no tokens cover the size.
+        """
+
+    @abstractmethod
+    def forward(
+        self,
+        target_latents: Float[Tensor, "b c f h w"],
+        reference_latents: Float[Tensor, "b c f h w"],
+        timestep: Float[Tensor, " b"],
+        cameras: Any,
+        conditions: Conditions = Conditions(),
+        taps: TapRequest = TapRequest(),
+    ) -> BackboneOutput:
+        """Predict for the noisy target.
+
+        Args:
+            target_latents: At noise level ``timestep``.
+            reference_latents: Clean.
+            timestep: sigma in [0, 1], 1 = pure noise.
+            cameras: As ``encode_cameras`` takes them, or what it made of them for latents of this size.
+            conditions: What else the network is told.
+            taps: Which taps to give.
+
+        Raises:
+            InputError: If latents, cameras, conditions and layers do not fit each other or the network.
+        """
+
+    def shard_units(self) -> Sequence[nn.Module]:
+        """Return the parts (blocks) that ``ModelParallelStrategy`` gathers one by one, besides the whole."""
+        return []
+
+    def share_tokens(self, group: ProcessGroup) -> None:
+        """Let each rank of ``group``, given the same inputs, compute a share of the tokens; outputs are whole.
+
+        Raises:
+            InputError: If the network cannot.
+        """
+        raise InputError(f"tensor_parallel_size: got over 1 for {type(self).__name__}, which shares no tokens; want 1")
+
+    def freeze_beyond(self, layer: int, rotated: bool) -> None:
+        """Freeze what no loss on taps of the layers up to ``layer`` reaches; by default nothing is.
+
+        Args:
+            layer: 0-based.
+            rotated: Such a loss looks at the last tap as attention does, after rotary embedding.
+        """
