@@ -162,7 +162,7 @@ def test_ranks_that_share_tokens_are_refused():
 def test_a_bias_on_a_map_that_is_too_large_is_refused(monkeypatch):
     monkeypatch.setattr(attention, "MAX_MAP_BYTES", 0)
     with pytest.raises(InputError, match="attention: got a bias on a map over"):
-        with_prior()[0](**small_inputs())
+        ask(with_prior()[0], **small_inputs())
 
 
 @pytest.mark.parametrize("bad", [{"width": 0.0}, {"width": math.inf}, {"initial_gain": math.nan}])
