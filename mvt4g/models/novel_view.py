@@ -30,13 +30,13 @@ class NoisyPass:
     """One forward on noised target latents.
 
     Attributes:
-        velocity: Predicted.
+        velocity: Predicted; no frame where taps alone were asked for.
         target: What the velocity should be: noise minus clean latents.
         sigma: Noise level of each clip.
         taps: Of the layers asked for.
     """
 
-    velocity: Float[Tensor, "b c f h w"]
+    velocity: Float[Tensor, "b c _ h w"]
     target: Float[Tensor, "b c f h w"]
     sigma: Float[Tensor, " b"]
     taps: dict[int, AttentionTap]
