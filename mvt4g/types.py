@@ -5,12 +5,14 @@ Axes: b v t n c h w = batch, view, frame, point, channel, height, width; f = lat
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
+
+from mvt4g.tensor_fields import TensorFields
 
 REFERENCE, TARGET = 0, 1
 """Positions on the view axis."""
@@ -48,33 +50,8 @@ class Interrupted(BaseException):
         self.signum, self.note = signum, note
 
 
-_Fields = TypeVar("_Fields", bound="_TensorFields")  # typing.Self is refused by beartype under the test hook
-
-
-class _TensorFields:
-    """Moves every tensor of a frozen dataclass, at any depth, and leaves the rest as it is."""
-
-    def _map(self: _Fields, move: Any) -> _Fields:
-        moved: dict[str, Any] = {}
-        for field in fields(self):  # type: ignore[arg-type]  # mixed into dataclasses only
-            value = getattr(self, field.name)
-            if isinstance(value, Tensor):
-                moved[field.name] = move(value)
-            elif isinstance(value, _TensorFields):
-                moved[field.name] = value._map(move)
-        return replace(self, **moved)  # type: ignore[type-var]  # mixed into dataclasses only
-
-    def to(self: _Fields, device: torch.device | str, non_blocking: bool = False) -> _Fields:
-        """Return a copy on ``device``; dtypes stay, since cameras and tracks are fp32 under any precision."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self: _Fields) -> _Fields:
-        """Return a copy in pinned host memory."""
-        return self._map(lambda tensor: tensor.pin_memory())
-
-
 @dataclass(frozen=True)
-class Cameras(_TensorFields):
+class Cameras(TensorFields):
     """Pinhole cameras, OpenCV axes (x right, y down, z forward).
 
     Attributes:
@@ -91,7 +68,7 @@ class Cameras(_TensorFields):
 
 
 @dataclass(frozen=True)
-class MultiViewClip(_TensorFields):
+class MultiViewClip(TensorFields):
     """Synchronised videos of one scene, or a batch of them when every tensor has a leading ``*b``.
 
     Attributes:
@@ -151,7 +128,7 @@ class MultiViewClip(_TensorFields):
 
 
 @dataclass(frozen=True)
-class LatentClip(_TensorFields):
+class LatentClip(TensorFields):
     """What training needs of a clip whose videos were encoded before, or of a batch of them with a leading ``*b``.
 
     Attributes:
@@ -227,7 +204,7 @@ def _stack_tensors(name: str, clips: Sequence[Any], values: Sequence[Tensor]) ->
 
 
 @dataclass(frozen=True)
-class GeneratedVideos(_TensorFields):
+class GeneratedVideos(TensorFields):
     """A batch of generated videos and what is known about them, as metrics take them; None = unknown.
 
     Attributes:
@@ -318,7 +295,7 @@ class TapShape:
 
 
 @dataclass(frozen=True)
-class AttentionTap(_TensorFields):
+class AttentionTap(TensorFields):
     """Queries and keys of one self-attention layer, view 0 the reference whatever the token order was.
 
     Attributes:
@@ -327,6 +304,7 @@ class AttentionTap(_TensorFields):
         rotary: Angles in radians that the layer rotates each interleaved feature pair by; broadcastable over b and k.
         frame_times: Video frame each latent frame stands for.
         stride: Pixels a token covers on each side; its centre is at (index + 0.5) * stride.
+        other_key: Of tokens in the same attention that are no video (text), as attention uses them; None = none.
     """
 
     layer: int
@@ -335,6 +313,7 @@ class AttentionTap(_TensorFields):
     rotary: Float[Tensor, "#b v f h w #k half_d"]
     frame_times: Int[Tensor, " f"]
     stride: int
+    other_key: Float[Tensor, "b l k d"] | None = None
 
 
 TapReader = Callable[[AttentionTap], None]
@@ -357,12 +336,11 @@ class TapRequest:
 
 
 @dataclass(frozen=True)
-class Conditions(_TensorFields):
+class Conditions(TensorFields):
     """What a network is told beside latents, noise level and cameras; None = nothing.
 
     Attributes:
-        text: None = the learned null text.
-        image: Tokens of the reference's first frame, for a network that looks at them.
+        text: None = the learned null text; ``image``: tokens of the reference's first frame.
         drop_text: Clips that get the null text whatever ``text`` says.
         channels: More channels of both views' latents (``conditioning.latent_channels``), such as a rendered video's.
     """
@@ -374,13 +352,12 @@ class Conditions(_TensorFields):
 
 
 @dataclass(frozen=True)
-class PointTruth(_TensorFields):
-    """Query points of a batch with the truth about them: what losses, metrics and pictures of points are told.
+class PointTruth(TensorFields):
+    """Query points of a batch with the truth about them.
 
     Attributes:
         queries: (view, frame, x, y), pixels; frames are those a latent frame stands for.
-        tracks: True pixels of each query's point in every view and video frame.
-        visible: True where it is seen.
+        tracks: True pixels of each query's point in every view and video frame; ``visible`` where it is seen.
         valid: False for padding, where nothing of the entry means anything.
         frame_times: Video frame of each latent frame.
         image_size: Height and width of the video, pixels.
@@ -405,7 +382,7 @@ class PointTruth(_TensorFields):
 
 
 @dataclass(frozen=True)
-class TrackPrediction(_TensorFields):
+class TrackPrediction(TensorFields):
     """Tracks after every refinement iteration, at latent frames.
 
     Attributes:

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
+    ("tensor_fields",),
     ("types",),
     ("geometry",),
     ("formats", "matching", "diffusion", "viz"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from mvt4g.formats.readers.pseudo_track_filter import PseudoTrackFilter
+from mvt4g.formats.readers.reader import Reader
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.synthetic.spec import SceneSpec
 from mvt4g.types import InputError, MultiViewClip
@@ -52,6 +53,7 @@ class SourceSpec:
     Attributes:
         path: Of a folder or file in any format that ``formats.readers.registry`` knows; None = generated scenes.
         format: Its name there; None = told by the layout.
+        reader: One of your own, in place of ``format``.
         scene: Recipe of the generated scenes; None = the datamodule's.
         name: In clips' names and log keys; None = the last part of ``path``, or "generated".
         weight: How often its turn comes, relative to the other sources of the split.
@@ -61,6 +63,7 @@ class SourceSpec:
 
     path: Path | None = None
     format: str | None = None
+    reader: Reader | None = None
     scene: SceneSpec | None = None
     name: str | None = None
     weight: float = 1.0
@@ -79,6 +82,8 @@ class SourceSpec:
             raise InputError(f"{where}.name: got {called!r}, want {want}")
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise InputError(f"{where}.weight: got {self.weight} for {called}, want a number over 0")
+        if self.reader is not None and (self.path is None or self.format is not None):
+            raise InputError(f"{where}.reader: got one for {called}, want it with a path and without a format")
         if self.path is None and self.format is not None:
             raise InputError(f"{where}.format: got {self.format!r} for {called}, want it with a path only")
         if self.path is None and self.pseudo_tracks is not None:
@@ -126,13 +131,19 @@ def check_sources(specs: Iterable[SourceSpec]) -> None:
         seen.add((spec.split, spec.called))
 
 
-def open_path(path: Path, format: str | None = None, rule: PseudoTrackFilter | None = None) -> ClipSource:
+def open_path(
+    path: Path,
+    format: str | None = None,
+    rule: PseudoTrackFilter | None = None,
+    reader: Reader | None = None,
+) -> ClipSource:
     """Open a source on disk without reading a clip.
 
     Args:
         path: Of the clips.
         format: As ``SourceSpec``.
         rule: As ``SourceSpec.pseudo_tracks``.
+        reader: As ``SourceSpec``.
 
     Raises:
         InputError: If it is not there, of no known format, or empty, or there is a rule for another format.
@@ -140,7 +151,7 @@ def open_path(path: Path, format: str | None = None, rule: PseudoTrackFilter | N
     # Readers need PyAV, which training on generated scenes or from a cache does without.
     from mvt4g.formats.readers.registry import believing, open_source
 
-    clips = open_source(path, format)
+    clips = open_source(path, format, reader=reader)
     if not len(clips):
         raise InputError(f"{path}: got no clip, want at least one")
     return clips if rule is None else believing(clips, rule)

@@ -78,9 +78,8 @@ class KubricDataModule(StepDataModule):
 
     def _open(self, spec: SourceSpec) -> OpenSource:
         if spec.path is not None:
-            return OpenSource(
-                spec.called, open_path(spec.path, spec.format, spec.pseudo_tracks), spec.weight, spec.path
-            )
+            clips = open_path(spec.path, spec.format, spec.pseudo_tracks, spec.reader)
+            return OpenSource(spec.called, clips, spec.weight, spec.path)
         return OpenSource(spec.called, self._generated(spec.split, spec.scene or self.scene), spec.weight)
 
     def _generated(self, split: Split, scene: SceneSpec) -> SyntheticClips:

@@ -23,11 +23,12 @@ from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.track_files import read_queries
 from mvt4g.geometry.framing import Framing
-from mvt4g.types import InputError, MultiViewClip, _TensorFields
+from mvt4g.tensor_fields import TensorFields
+from mvt4g.types import InputError, MultiViewClip
 
 
 @dataclass(frozen=True)
-class RealClip(_TensorFields):
+class RealClip(TensorFields):
     """A real video with the target cameras it is to be seen from and the points to track.
 
     Attributes:

@@ -9,7 +9,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from mvt4g.matching.rows import MAX_LOGITS, check_readable, gather_queries, rotated
+from mvt4g.matching.rows import MAX_LOGITS, check_readable, gather_queries, logsumexp_of_others, rotated
 from mvt4g.matching.tokens import cell_of_pixels, latent_frame_of, unflat_cell
 from mvt4g.types import AttentionTap
 
@@ -62,7 +62,9 @@ def read_attention(
     check_readable(tap, queries)
     with torch.autocast(tap.key.device.type, enabled=False):
         tokens = _Tokens.of(tap)
-        rows = rearrange(gather_queries(tap, queries, rotate=True), "b q k d -> b k q d")
+        features = gather_queries(tap, queries, rotate=True)
+        other_logsumexp = logsumexp_of_others(tap, features) if other_logsumexp is None else other_logsumexp
+        rows = rearrange(features, "b q k d -> b k q d")
         others = None if other_logsumexp is None else rearrange(other_logsumexp, "b q k -> b k q")
         wanted = rearrange(wanted, "b v f q -> b (v f) q")
         clips = max(1, max_logits // max(1, tokens.logits_of_query * queries.shape[1]))

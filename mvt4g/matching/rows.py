@@ -155,7 +155,7 @@ def frame_attention(
         tap: Tokens of all views and frames: the whole sequence, but for ``other_logsumexp``.
         queries: (view, video frame, x, y), pixels.
         other_logsumexp: Log of the sum of exp of the logits q . k / sqrt(d) of tokens that are no video (text in the
-            same attention); they take their share and belong to no frame. None = there are none, as in Wan.
+            same attention); they take their share and belong to no frame. None = that of the tap's ``other_key``.
         max_logits: Most logits held at once; at least one frame is.
 
     Source: the attention and confidence scores of DiffTrack (arXiv 2506.17220).
@@ -165,6 +165,7 @@ def frame_attention(
     def frame_logsumexp(rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
         return _frame_logits(rows, key, angles).logsumexp(dim=-1)
 
+    other_logsumexp = logsumexp_of_others(tap, rows) if other_logsumexp is None else other_logsumexp
     normaliser = torch.cat(_over_frames(frame_logsumexp, rows, tap, max_logits)).logsumexp(dim=0)
     if other_logsumexp is not None:
         normaliser = torch.logaddexp(normaliser, rearrange(other_logsumexp, "b q k -> b k q").to(normaliser.dtype))
@@ -175,6 +176,15 @@ def frame_attention(
 
     spread = torch.cat(_over_frames(mass_and_peak, rows, tap, max_logits), dim=1)
     return FrameAttention(*rearrange(spread, "two (v f) b q -> two b v f q", v=tap.key.shape[1]))
+
+
+def logsumexp_of_others(tap: AttentionTap, query_rows: Float[Tensor, "b q k d"]) -> Float[Tensor, "b q k"] | None:
+    """Return the log of the sum of exp of the rows' logits of a tap's tokens that are no video; None = it has none."""
+    if tap.other_key is None:
+        return None
+    with torch.autocast(query_rows.device.type, enabled=False):
+        logits = einsum(query_rows, tap.other_key.to(query_rows.dtype), "b q k d, b l k d -> b q k l")
+        return (logits * query_rows.shape[-1] ** -0.5).logsumexp(dim=-1)
 
 
 @torch.no_grad()

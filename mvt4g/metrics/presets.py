@@ -1,6 +1,6 @@
 """Which metrics a protocol is made of, built from the weights that are at hand."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -56,7 +56,10 @@ class MetricWeights:
 
 
 def novel_view_metrics(
-    preset: Preset, weights: MetricWeights = MetricWeights(), on_pose_failure: OnFailure = "nan"
+    preset: Preset,
+    weights: MetricWeights = MetricWeights(),
+    on_pose_failure: OnFailure = "nan",
+    more: Sequence[Metric] = (),
 ) -> NovelViewMetrics:
     """Build the metrics of a protocol.
 
@@ -74,9 +77,10 @@ def novel_view_metrics(
         weights: What is not given is left out and told in ``NovelViewMetrics.absent``, never replaced silently:
             ``warp_rgb5`` runs without weights beside MEt3R, under its own name.
         on_pose_failure: What a video without estimated cameras does to the means, see ``CameraPoseError``.
+        more: Metrics beside them, each named by its attribute ``key``; copied.
 
     Raises:
-        InputError: If there is no such preset, or a file is broken.
+        InputError: If there is no such preset, a file is broken, or a metric has no key or one that another has.
     """
     if preset not in get_args(Preset):
         raise InputError(f"preset: got {preset!r}, want one of {', '.join(get_args(Preset))}")
@@ -95,6 +99,11 @@ def novel_view_metrics(
             absent[name] = f"needs {' and '.join(missing)}"
         else:
             members[name] = build(weights)
+    for metric in more:
+        key = getattr(metric, "key", None)
+        if not isinstance(key, str) or not key or key in members:
+            raise InputError(f"videos.more: got {type(metric).__name__} of key {key!r}, want one that no other has")
+        members[key] = metric.clone()
     return NovelViewMetrics(members, absent)
 
 

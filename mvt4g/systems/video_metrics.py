@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torchmetrics import Metric
 
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.camera_pose import OnFailure
@@ -24,20 +25,23 @@ class VideoMetricsSpec:
         poses: Estimates the cameras of a generated video; None = no camera errors.
         on_pose_failure: What a video whose cameras were not found does to the mean camera errors: "nan" makes them NaN,
             "skip" leaves it out, "penalty" scores it as a camera that never moves; it is counted in any case.
+        more: Metrics beside those of the preset, such as one's own; each is named by its ``key``, and takes what its
+            ``update`` asks of ``GeneratedVideos`` by name.
     """
 
     preset: Preset = "synthetic"
     weights: MetricWeights = field(default_factory=MetricWeights)
     poses: PoseEstimator | None = None
     on_pose_failure: OnFailure = "nan"
+    more: tuple[Metric, ...] = ()
 
     def build(self) -> NovelViewMetrics:
         """Build the metrics.
 
         Raises:
-            InputError: If a file is broken.
+            InputError: If a file is broken, or a metric has no key or one that another has.
         """
-        return novel_view_metrics(self.preset, self.weights, self.on_pose_failure)
+        return novel_view_metrics(self.preset, self.weights, self.on_pose_failure, self.more)
 
 
 def describe(clip: MultiViewClip, names: tuple[str, ...], generated: Float[Tensor, "b t 3 h w"]) -> GeneratedVideos:

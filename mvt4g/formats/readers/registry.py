@@ -19,30 +19,44 @@ from mvt4g.formats.readers import (
     tapvid,
 )
 from mvt4g.formats.readers.pseudo_track_filter import PseudoTrackFilter
+from mvt4g.formats.readers.reader import Reader
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.types import InputError, MultiViewClip
 
 
 @dataclass(frozen=True)
-class Format:
-    """A format of clips.
+class Format(Reader):
+    """A reader made of a module's functions.
 
     Attributes:
         layout: What is looked for, in words.
-        is_there: Whether a path holds clips of it, by a look at names.
-        list_clips: The clips at or below a path; each is what ``count`` and ``read`` take.
-        count: Views and frames of a clip, no frame read.
-        read: A clip.
+        looks_like: As ``Reader.is_there``; the others likewise.
     """
 
     layout: str
-    is_there: Callable[[Path], bool]
-    list_clips: Callable[[Path], Sequence[Any]]
-    count: Callable[[Any], tuple[int, int]]
-    read: Callable[[Any, Selection], MultiViewClip]
+    looks_like: Callable[[Path], bool]
+    lists: Callable[[Path], Sequence[Any]]
+    counts: Callable[[Any], tuple[int, int]]
+    reads: Callable[[Any, Selection], MultiViewClip]
+
+    def is_there(self, path: Path) -> bool:
+        """Return whether a path holds clips of the format."""
+        return self.looks_like(path)
+
+    def list_clips(self, path: Path) -> Sequence[Any]:
+        """Return the clips at or below a path."""
+        return self.lists(path)
+
+    def count(self, clip: Any) -> tuple[int, int]:
+        """Return views and frames of a clip."""
+        return self.counts(clip)
+
+    def read(self, clip: Any, selection: Selection = EVERYTHING) -> MultiViewClip:
+        """Return a clip."""
+        return self.reads(clip, selection)
 
 
-FORMATS = {
+FORMATS: dict[str, Reader] = {
     "clip_folder": Format(
         "our own: clip.json",
         clip_folders.is_clip_folder,
@@ -122,13 +136,15 @@ class ClipSource:
         root: The path.
         format: Its format's name.
         names: What clips are called: where they lie below the root.
-        clips: What the format's functions take.
+        clips: What the reader takes.
+        reader: Of the format.
     """
 
     root: Path
     format: str
     names: tuple[str, ...]
     clips: tuple[Any, ...]
+    reader: Reader
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -144,7 +160,7 @@ class ClipSource:
         Raises:
             InputError: If the clip is broken.
         """
-        return FORMATS[self.format].count(self.clips[index])
+        return self.reader.count(self.clips[index])
 
     def read(self, index: int, selection: Selection = EVERYTHING) -> MultiViewClip:
         """Read a clip, or some views and frames of it.
@@ -152,7 +168,7 @@ class ClipSource:
         Raises:
             InputError: Naming file and field, if the clip is broken or has no such view or frame.
         """
-        return replace(FORMATS[self.format].read(self.clips[index], selection), name=self.names[index])
+        return replace(self.reader.read(self.clips[index], selection), name=self.names[index])
 
 
 def believing(source: ClipSource, rule: PseudoTrackFilter) -> ClipSource:
@@ -181,13 +197,16 @@ def detect(path: Path) -> str:
     raise InputError(f"{path}: got no clip of a known format there, want one of: {looked_for}")
 
 
-def open_source(path: Path, format: str | None = None, names: Sequence[str] | None = None) -> ClipSource:
+def open_source(
+    path: Path, format: str | None = None, names: Sequence[str] | None = None, reader: Reader | None = None
+) -> ClipSource:
     """List the clips at or below a path; none is read (but see ``readers/tapvid.py``).
 
     Args:
         path: A clip, or a folder of clips.
         format: A name among ``FORMATS``; None = what ``detect`` says.
         names: Only these clips, in this order; None = all.
+        reader: One of one's own, in place of ``format``.
 
     Raises:
         InputError: If there is no such path, format, clip or name.
@@ -196,15 +215,17 @@ def open_source(path: Path, format: str | None = None, names: Sequence[str] | No
         raise InputError(f"format: got {format!r}, want one of {', '.join(FORMATS)}")
     if not path.exists():
         raise InputError(f"{path}: no such file or folder, want clips")
-    format = format or detect(path)
-    clips = {_name(path, clip): clip for clip in FORMATS[format].list_clips(path)}
+    if reader is None:
+        format = format or detect(path)
+        reader = FORMATS[format]
+    clips = {_name(path, clip): clip for clip in reader.list_clips(path)}
     if names is not None:
         strange = [name for name in names if name not in clips]
         if strange or not names:
             there = ", ".join(list(clips)[:5]) + (f" ... ({len(clips)} in all)" if len(clips) > 5 else "")
             raise InputError(f"{path}: names: got {strange or list(names)}, want some of {there}")
         clips = {name: clips[name] for name in names}
-    return ClipSource(path, format, tuple(clips), tuple(clips.values()))
+    return ClipSource(path, format or type(reader).__name__, tuple(clips), tuple(clips.values()), reader)
 
 
 def _name(root: Path, clip: Any) -> str:
