@@ -192,7 +192,8 @@ def _only_heads(tap: AttentionTap, heads: Sequence[int]) -> AttentionTap:
         raise InputError(f"heads: got {list(heads)}, want some of 0 to {count - 1}")
     index = torch.as_tensor(heads, device=tap.key.device)
     rotary = tap.rotary if tap.rotary.shape[-2] == 1 else tap.rotary.index_select(-2, index)
-    return replace(tap, query=tap.query.index_select(-2, index), key=tap.key.index_select(-2, index), rotary=rotary)
+    query, key = tap.query.index_select(-2, index), tap.key.index_select(-2, index)
+    return replace(tap, query=query, key=key, rotary=rotary, other_key=None)  # a softmax by frame sees no others
 
 
 def _by_pair(

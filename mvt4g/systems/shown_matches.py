@@ -73,7 +73,9 @@ class ShownMatches:
         maps = [torch.zeros(0, rows, columns, device=tap.key.device)]
         for clip, frame, query in zip(self.clip.tolist(), latent.tolist(), self.queries, strict=True):
             turned = clip if len(tap.rotary) > 1 else 0
-            own = replace(tap, query=tap.query[clip, None], key=tap.key[clip, None], rotary=tap.rotary[turned, None])
+            query_map, key_map, angles = tap.query[clip, None], tap.key[clip, None], tap.rotary[turned, None]
+            # A softmax by frame sees no tokens but the frame's.
+            own = replace(tap, query=query_map, key=key_map, rotary=angles, other_key=None)
             there = replace(
                 own,
                 query=own.query[:, TARGET:, frame : frame + 1],
