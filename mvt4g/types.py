@@ -72,8 +72,7 @@ class MultiViewClip(TensorFields):
     """Synchronised videos of one scene, or a batch of them when every tensor has a leading ``*b``.
 
     Attributes:
-        video: In [0, 1].
-        cameras: One per view and frame.
+        video: In [0, 1]; ``cameras``: one per view and frame.
         name: What the clip is called in files and logs; a tuple of names in a batch.
         tracks: Pixels (x, y) of every point in every view and frame, true through occlusion; of pseudo-tracks NaN where
             a hidden position is not known.
@@ -282,8 +281,7 @@ class TapShape:
     """What is known of an attention tap before any forward: a tracking head is built from it.
 
     Attributes:
-        num_heads: Attention heads k.
-        head_dim: Features a head d.
+        num_heads: Attention heads k; ``head_dim``: features a head d.
         stride: Pixels a token covers on each side.
         temporal_stride: Video frames from one latent frame to the next.
     """
@@ -387,8 +385,7 @@ class TrackPrediction(TensorFields):
 
     Attributes:
         tracks: Pixels (x, y) of the input video; the last iteration is the answer.
-        visible_logit: Before the sigmoid.
-        confidence_logit: Before the sigmoid; high where the position is near the truth.
+        visible_logit: Before the sigmoid; so is ``confidence_logit``, high where the position is near the truth.
         frame_times: Video frame each latent frame stands for.
     """
 
