@@ -44,6 +44,18 @@ HOMES = {
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_CONSTRUCTOR_ARGUMENTS = 400, 60, 8
 
+MAX_PARAMETERS = 8
+MANY_PARAMETERS = {
+    "commands/precompute.py: precompute": "options of the command line",
+    "commands/write_clips.py: write_clips": "options of the command line",
+    "metrics/functional/consistency.py: met3r": "a name that programs outside rely on",
+    "metrics/functional/consistency.py: met3r_from_points": "as met3r",
+    "metrics/functional/tracks_3d.py: tapvid_3d": "TAPVid-3D's own",
+    "metrics/met3r.py: update": "fields of GeneratedVideos, by name",
+    "synthetic/tracks.py: visibility": "all that hides a point",
+}
+"""Functions of more, and what they mirror."""
+
 PACKAGE_FILES = sorted((ROOT / "mvt4g").rglob("*.py"))
 ALL_FILES = [*PACKAGE_FILES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "experiments").rglob("*.py"))]
 
@@ -136,6 +148,43 @@ def test_imports_point_down():
 def test_files_functions_and_constructors_stay_small():
     faults = [fault for path, source in sources_by_path(ALL_FILES).items() for fault in size_faults(path, source)]
     assert not faults, "\n".join(faults)
+
+
+def test_functions_take_few_parameters():
+    found = {
+        f"{path.removeprefix('mvt4g/')}: {node.name}"
+        for path, source in sources_by_path(PACKAGE_FILES).items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and num_parameters(node) > MAX_PARAMETERS
+    }
+    assert found == set(MANY_PARAMETERS)
+
+
+def num_parameters(node: ast.FunctionDef) -> int:
+    arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+    return sum(argument.arg not in ("self", "cls") for argument in arguments)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("systems/novel_view.py", "NovelViewSystem"), ("systems/tracking.py", "MultiViewTracking")]
+)
+def test_systems_are_built_of_seven_parts(path, name):
+    (system,) = (node for node in classes_of(path) if node.name == name)
+    (constructor,) = (node for node in system.body if getattr(node, "name", "") == "__init__")
+    assert num_parameters(constructor) <= 7
+
+
+def test_the_dit_reads_like_its_figure():
+    (dit,) = (node for node in classes_of("models/video_dit.py") if node.name == "VideoDiT")
+    (forward,) = (node for node in dit.body if getattr(node, "name", "") == "forward")
+    code = "\n".join(ast.unparse(statement) for statement in forward.body[1:])
+    assert code.count("\n") < 20
+    assert not re.search(r"slice|rank|== 0", code)
+
+
+def classes_of(path: str) -> Iterator[ast.ClassDef]:
+    tree = ast.parse((ROOT / "mvt4g" / path).read_text())
+    return (node for node in tree.body if isinstance(node, ast.ClassDef))
 
 
 def test_init_files_are_empty_but_for_the_version():

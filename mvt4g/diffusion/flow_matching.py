@@ -113,5 +113,5 @@ def _bell_at_noise() -> float:
     return _bell(torch.ones((), dtype=torch.float64)).item()
 
 
-def _per_clip(sigma: Float[Tensor, " b"], like: Tensor) -> Tensor:
+def _per_clip(sigma: Float[Tensor, " b"], like: Float[Tensor, " b *shape"]) -> Float[Tensor, " b *_"]:
     return sigma.to(like).reshape(-1, *[1] * (like.ndim - 1))

@@ -121,18 +121,20 @@ class _CellLogProbability(torch.autograd.Function):
         return rows_grad, keys_grad, angles_grad, None, None
 
 
-def _frame_parts(keys: Tensor, size: int) -> Iterator[slice]:
+def _frame_parts(keys: Float[Tensor, "b n l k d"], size: int) -> Iterator[slice]:
     frames = keys.shape[1]
     return (slice(start, min(start + size, frames)) for start in range(0, frames, size))
 
 
-def _rotated(keys: Tensor, angles: Tensor, part: slice) -> Float[Tensor, "b k n l d"]:
+def _rotated(
+    keys: Float[Tensor, "b all_n l k d"], angles: Float[Tensor, "#b all_n l #k e"], part: slice
+) -> Float[Tensor, "b k n l d"]:
     """Keys of some frames as attention uses them, in fp32 or wider."""
     keys = keys[:, part].to(torch.promote_types(keys.dtype, torch.float32))
     return rearrange(rotate_pairs(keys, angles[:, part]), "b n l k d -> b k n l d")
 
 
-def _turning(rotated: Tensor, grad: Tensor) -> Float[Tensor, "b n l k e"]:
+def _turning(rotated: Float[Tensor, "b n l k d"], grad: Float[Tensor, "b n l k d"]) -> Float[Tensor, "b n l k e"]:
     """Gradient to the angles of features after rotation: each pair (x, y) turns towards (-y, x)."""
     (x, y), (grad_x, grad_y) = (values.unflatten(-1, (-1, 2)).unbind(dim=-1) for values in (rotated, grad))
     return grad_y * x - grad_x * y

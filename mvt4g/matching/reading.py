@@ -168,8 +168,13 @@ class _Entries:
 
 
 def _read_queries(
-    tokens: _Tokens, rows: Tensor, queries: Tensor, wanted: Tensor, others: Tensor | None, max_cells: float
-) -> tuple[Tensor, ...]:
+    tokens: _Tokens,
+    rows: Float[Tensor, "b k q d"],
+    queries: Float[Tensor, "b q 4"],
+    wanted: Bool[Tensor, "b n q"],
+    others: Float[Tensor, "b k q"] | None,
+    max_cells: float,
+) -> tuple[Shaped[Tensor, "*k b n q"], ...]:
     """Return cell, mass, peak and home (b n q), then the same by head (k b n q)."""
     logits = torch.matmul(rows[:, None], tokens.key)  # b n k q l
     share = logits.softmax(dim=-1)  # of the frame

@@ -93,7 +93,7 @@ def gather_queries(tap: AttentionTap, queries: Float[Tensor, "b q 4"], rotate: b
     both = torch.cat([lower, upper], dim=1), view.repeat(1, 2), cell.repeat(1, 2)  # one gather, so one map of gradient
     weight = weight[..., None, None]
 
-    def at_query(values: Tensor) -> Tensor:
+    def at_query(values: Float[Tensor, "clips v f h w k_ d_"]) -> Float[Tensor, "b q k_ d_"]:
         early, late = _widened(_take_tokens(values, *both)).chunk(2, dim=1)
         return torch.lerp(early, late, weight.to(early.dtype))
 
@@ -128,7 +128,9 @@ def argmax_matches(tap: AttentionTap, queries: Float[Tensor, "b q 4"], max_logit
     query's own frame is matched like the others.
     """
 
-    def best_in_frames(rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
+    def best_in_frames(
+        rows: Float[Tensor, "b q k d"], key: Float[Tensor, "n b l k d"], angles: Float[Tensor, " n #b l #k e"]
+    ) -> Float[Tensor, "2 n b q"]:
         probability, cell = _frame_logits(rows, key, angles).softmax(dim=-1).mean(dim=2).max(dim=-1)
         return torch.stack([probability, cell.to(probability.dtype)])
 
@@ -162,7 +164,9 @@ def frame_attention(
     """
     rows = gather_queries(tap, queries, rotate=True)
 
-    def frame_logsumexp(rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
+    def frame_logsumexp(
+        rows: Float[Tensor, "b q k d"], key: Float[Tensor, "n b l k d"], angles: Float[Tensor, " n #b l #k e"]
+    ) -> Float[Tensor, "n b k q"]:
         return _frame_logits(rows, key, angles).logsumexp(dim=-1)
 
     other_logsumexp = logsumexp_of_others(tap, rows) if other_logsumexp is None else other_logsumexp
@@ -170,7 +174,9 @@ def frame_attention(
     if other_logsumexp is not None:
         normaliser = torch.logaddexp(normaliser, rearrange(other_logsumexp, "b q k -> b k q").to(normaliser.dtype))
 
-    def mass_and_peak(rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
+    def mass_and_peak(
+        rows: Float[Tensor, "b q k d"], key: Float[Tensor, "n b l k d"], angles: Float[Tensor, " n #b l #k e"]
+    ) -> Float[Tensor, "2 n b q"]:
         share = (_frame_logits(rows, key, angles) - normaliser[..., None]).exp().mean(dim=2)
         return torch.stack([share.sum(dim=-1), share.amax(dim=-1)])
 
@@ -224,7 +230,10 @@ def frames_at_once(query_rows: Float[Tensor, "b q k d"], num_cells: int, max_log
 
 
 def _over_frames(
-    function: Callable[[Tensor, Tensor, Tensor], Tensor], query_rows: Tensor, tap: AttentionTap, max_logits: int
+    function: Callable[[Tensor, Tensor, Tensor], Tensor],
+    query_rows: Float[Tensor, "b q k d"],
+    tap: AttentionTap,
+    max_logits: int,
 ) -> list[Tensor]:
     """Call ``function(rows, keys, angles)`` on chunks of (view, frame)."""
     key = rearrange(tap.key, "b v f h w k d -> (v f) b (h w) k d")
@@ -234,14 +243,21 @@ def _over_frames(
         return [function(query_rows, *part) for part in zip(key.split(size), angles.split(size), strict=True)]
 
 
-def _frame_logits(query_rows: Tensor, key: Tensor, angles: Tensor) -> Tensor:
-    """Logits (n b k q hw) of all query rows in n frames, the keys being rotated here."""
+def _frame_logits(
+    query_rows: Float[Tensor, "b q k d"], key: Float[Tensor, "n b l k d"], angles: Float[Tensor, " n #b l #k e"]
+) -> Float[Tensor, "n b k q l"]:
+    """Logits of all query rows in n frames of l tokens, the keys being rotated here."""
     key = rotate_pairs(_widened(key), angles)
     return einsum(query_rows * key.shape[-1] ** -0.5, key, "b q k d, n b l k d -> n b k q l")
 
 
-def _take_tokens(values: Tensor, frame: Tensor, view: Tensor, cell: Tensor) -> Tensor:
-    """Rows (b q k d) of (#b v f h w k d) at (view, frame, flat cell), with a backward that is repeatable."""
+def _take_tokens(
+    values: Float[Tensor, "clips v f h w k d"],
+    frame: Int[Tensor, "b q"],
+    view: Int[Tensor, "b q"],
+    cell: Int[Tensor, "b q"],
+) -> Float[Tensor, "b q k d"]:
+    """Rows at (view, frame, flat cell), with a backward that is repeatable; one clip's values serve all."""
     clips, views, frames, height, width = values.shape[:5]
     clip = torch.arange(len(frame), device=values.device)[:, None] if clips > 1 else 0
     index = ((clip * views + view) * frames + frame) * (height * width) + cell
@@ -249,5 +265,5 @@ def _take_tokens(values: Tensor, frame: Tensor, view: Tensor, cell: Tensor) -> T
     return rearrange(table.index_select(0, index.flatten()), "(b q) k d -> b q k d", b=len(frame))
 
 
-def _widened(values: Tensor) -> Tensor:
+def _widened(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return values.to(torch.promote_types(values.dtype, torch.float32))

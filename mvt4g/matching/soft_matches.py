@@ -2,7 +2,7 @@
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvt4g.matching.rows import MAX_LOGITS, Matches, gather_queries, rotated, row_log_softmax
@@ -36,8 +36,11 @@ def soft_matches(
 
 
 def _best_and_mean(
-    rows: Tensor, key: Tensor, centres: Float[Tensor, "hw 2"], reach_px: int
-) -> tuple[Tensor, Tensor, Tensor]:
+    rows: Float[Tensor, "b q k d"],
+    key: Float[Tensor, "b v f h w k d"],
+    centres: Float[Tensor, "hw 2"],
+    reach_px: int,
+) -> tuple[Int[Tensor, "b v f q"], Float[Tensor, "b v f q 2"], Float[Tensor, "b v f q"]]:
     probability = rearrange(row_log_softmax(rows, key).exp().mean(dim=2), "b q v f hw -> b v f q hw")
     peak, index = probability.max(dim=-1)
     near = ((centres[index][..., None, :] - centres).abs() <= reach_px).all(dim=-1)

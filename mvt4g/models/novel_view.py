@@ -159,7 +159,9 @@ class NovelViewModel(nn.Module):
         encoded = self.backbone.encode_cameras(cameras, *noise.shape[2:])
         away = replace(conditions, text=guidance.negative)
 
-        def velocity(noisy: Tensor, sigma: Tensor, step: int) -> Tensor:
+        def velocity(
+            noisy: Float[Tensor, "b c f h w"], sigma: Float[Tensor, " b"], step: int
+        ) -> Float[Tensor, "b c f h w"]:
             output = self._run(noisy, reference_latents, sigma, encoded, conditions, waiting.pop(step, TapRequest()))
             found.update(output.taps)
             if conditions.text is None or not guidance.acts(sigma):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mvt4g.data.real_clips import RealClip
@@ -79,7 +80,7 @@ class NovelViewSystem(TrainedSystem):
             return self.real_scores.table(), {}
         return self.video_metrics.table(), self.video_metrics.remarks()
 
-    def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Tensor:
+    def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Float[Tensor, ""]:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
         given = self.step_input(batch, batch_idx)
         latents, flow, layers = given.latents, self.model.flow, self.supervised_layers()

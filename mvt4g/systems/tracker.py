@@ -155,7 +155,7 @@ class Tracker:
             return at_video_frames(self.model.track(taps, queries, cameras), len(window), self.spec.seen)
         return self._zero_shot(taps[self.layer], queries, len(window))
 
-    def _zero_shot(self, tap: AttentionTap, queries: Tensor, num_frames: int) -> VideoTracks:
+    def _zero_shot(self, tap: AttentionTap, queries: Float[Tensor, "b q 4"], num_frames: int) -> VideoTracks:
         """Read tracks off attention; a point counts as seen where its match comes home."""
         find = argmax_matches if self.spec.method == "argmax" else soft_matches
         found: Matches = find(tap, queries)
@@ -165,7 +165,7 @@ class Tracker:
         return VideoTracks(interpolate_frames(found.pixels, tap.frame_times, num_frames), seen > 0.5, confidence)
 
 
-def _check_moments(queries: Tensor, num_views: int, num_frames: int) -> None:
+def _check_moments(queries: Float[Tensor, "b q 4"], num_views: int, num_frames: int) -> None:
     """Refuse queries that no view or frame answers; a position may lie outside the image."""
     if not queries.shape[1]:
         raise InputError("queries: got none, want at least one (view, frame, x, y)")

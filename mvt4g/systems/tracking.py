@@ -85,7 +85,7 @@ class MultiViewTracking(TrainedSystem):
             last = max(layer for objective in weighed for layer in objective.layers)
             backbone.freeze_beyond(last, any(last in of.layers and of.rotated for of in weighed))
 
-    def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Tensor:
+    def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Float[Tensor, ""]:
         """Return the sum of the objectives; every draw follows (seed, global step, micro-batch, rank)."""
         check_tracks(batch)
         given = self.step_input(batch, batch_idx)

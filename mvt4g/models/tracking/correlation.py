@@ -104,7 +104,14 @@ class _LocalDots(torch.autograd.Function):
     """Interpolated dot products (p f o r) of query patches with the keys in the cells around each position."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, keys: Tensor, rows: Tensor, fraction: Tensor, block: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        query: Float[Tensor, "p o d"],
+        keys: Float[Tensor, "tokens d"],
+        rows: Int[Tensor, "p f m"],
+        fraction: Float[Tensor, "p f 2"],
+        block: int,
+    ) -> Float[Tensor, "p f r o"]:
         ctx.save_for_backward(query, keys, rows, fraction)
         ctx.block = block
         side = round(rows.shape[-1] ** 0.5)
@@ -145,12 +152,14 @@ def _point_blocks(keys: Tensor, rows: Tensor, block: int) -> Iterator[tuple[slic
         yield slice(start, start + len(index)), gathered.view(len(index), -1, keys.shape[1])
 
 
-def _per_cell(values: Tensor, side: int) -> Tensor:
+def _per_cell(values: Float[Tensor, "p *cells c"], side: int) -> Float[Tensor, "p f {side} {side} c"]:
     """View (p fm c) or (p f m c) as (p f y x c) of side x side cells."""
     return values.view(len(values), -1, side, side, values.shape[-1])
 
 
-def _surrounding_cells(xy: Tensor, height: int, width: int, radius: int) -> tuple[Tensor, Tensor]:
+def _surrounding_cells(
+    xy: Float[Tensor, "*batch 2"], height: int, width: int, radius: int
+) -> tuple[Int[Tensor, "*batch cells"], Float[Tensor, "*batch 2"]]:
     """Flat indices of the (2*radius + 2)^2 cells whose centres surround a patch, and where the middle ones start."""
     corner = torch.floor(xy - 0.5)
     offsets = torch.arange(-radius, radius + 2, device=xy.device)
@@ -160,7 +169,9 @@ def _surrounding_cells(xy: Tensor, height: int, width: int, radius: int) -> tupl
     return rearrange(cell, "... y x -> ... (y x)"), corner
 
 
-def _along(fraction: Tensor) -> tuple[Tensor, Tensor]:
+def _along(
+    fraction: Float[Tensor, "*batch 2"],
+) -> tuple[Float[Tensor, "*batch 1 1 1"], Float[Tensor, "*batch 1 1 1"]]:
     """Fractions (... 2) along x and y, each to go with (... y x c)."""
     along_x, along_y = fraction[..., None, None, None].unbind(dim=-4)
     return along_x, along_y
@@ -191,7 +202,9 @@ def _spread(grad: Tensor, along: Tensor, dim: int) -> Tensor:
     return result
 
 
-def _fraction_gradient(square: Tensor, grad: Tensor, fraction: Tensor) -> Tensor:
+def _fraction_gradient(
+    square: Float[Tensor, "*batch y x c"], grad: Float[Tensor, "*batch _ _ c"], fraction: Float[Tensor, "*batch 2"]
+) -> Float[Tensor, "*batch 2"]:
     """Gradient (... 2) to the fractions (x, y), of cells (... y x c) blended with gradient ``grad``."""
     along_x, along_y = _along(fraction)
     steps = square[..., 1:, :] - square[..., :-1, :]

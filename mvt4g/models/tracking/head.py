@@ -206,8 +206,12 @@ class TrackingHead(nn.Module):
         return TrackPrediction(tracks, visible_logit, confidence_logit, tap.frame_times)
 
     def _refined(
-        self, coords: Tensor, visible: Tensor, confident: Tensor, given: _Given
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self,
+        coords: Float[Tensor, "b v f n 2"],
+        visible: Float[Tensor, "b v f n"],
+        confident: Float[Tensor, "b v f n"],
+        given: _Given,
+    ) -> tuple[Float[Tensor, "b v f n 2"], Float[Tensor, "b v f n"], Float[Tensor, "b v f n"]]:
         """One iteration: better positions (b v f n 2) and logits (b v f n); no gradient through where it looked."""
         views = coords.shape[1]
         coords = coords.detach()
@@ -223,7 +227,7 @@ class TrackingHead(nn.Module):
         residual = self.refiner(torch.cat(known, dim=-1), context).float()
         return coords + residual[..., :2] * self.spec.stride, visible + residual[..., 2], confident + residual[..., 3]
 
-    def _check(self, tap: AttentionTap, queries: Tensor, cameras: Cameras) -> None:
+    def _check(self, tap: AttentionTap, queries: Float[Tensor, "b n 4"], cameras: Cameras) -> None:
         views, frames = tap.query.shape[1:3]
         wanted = (frames - 1) * self.tap_shape.temporal_stride + 1
         got = tuple(cameras.cam_from_world.shape[1:3])
@@ -281,7 +285,7 @@ class TrackingHead(nn.Module):
         ]
         return torch.cat(features, dim=-1)
 
-    def _start(self, tap: AttentionTap, queries: Tensor) -> Float[Tensor, "b v f n 2"]:
+    def _start(self, tap: AttentionTap, queries: Float[Tensor, "b n 4"]) -> Float[Tensor, "b v f n 2"]:
         """The query's own coordinates, or the best match where the start rule says so."""
         views, frames = tap.query.shape[1:3]
         stay = repeat(queries[..., 2:], "b n xy -> b v f n xy", v=views, f=frames)
@@ -294,7 +298,7 @@ class TrackingHead(nn.Module):
         return torch.where(kept[..., None], stay, argmax_matches(tap, queries).pixels)
 
     def _fixed_features(
-        self, frame_times: Int[Tensor, " f"], queries: Tensor, views: int
+        self, frame_times: Int[Tensor, " f"], queries: Float[Tensor, "b n 4"], views: int
     ) -> Float[Tensor, "b v f n c"]:
         """What stays the same over iterations: is this the query's own view, own frame there, and when are we."""
         view = rearrange(torch.arange(views, device=queries.device), "v -> v 1 1")
@@ -307,7 +311,7 @@ class TrackingHead(nn.Module):
         flags = torch.stack([own_view, own_frame], dim=-1)
         return torch.cat([flags, _time_features(now), _time_features(since / stride)], dim=-1)
 
-    def _rays(self, coords: Tensor, cameras: Cameras) -> Float[Tensor, "b v f n d"]:
+    def _rays(self, coords: Float[Tensor, "b v f n 2"], cameras: Cameras) -> Float[Tensor, "b v f n d"]:
         """Embedding of the ray through each current estimate."""
         with torch.autocast(coords.device.type, enabled=False):
             pose = rearrange(cameras.cam_from_world, "b v f i j -> b v f 1 i j")
@@ -315,7 +319,7 @@ class TrackingHead(nn.Module):
             return self.ray_embedding(rays)  # fp32 too: in bf16 a ray is half a pixel off at 480p
 
 
-def _relative_cameras(cameras: Cameras, frame_times: Tensor) -> Cameras:
+def _relative_cameras(cameras: Cameras, frame_times: Int[Tensor, " f"]) -> Cameras:
     """Cameras at latent frames, relative to reference frame 0, the farthest of them at distance 1 from it."""
     cam_from_world = cameras.cam_from_world.float()
     world_from_reference = invert_pose(cam_from_world[:, REFERENCE, 0])
