@@ -136,7 +136,7 @@ class SuiteCLI(LightningCLI):
             return trainer
         except InputError:
             raise
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise InputError(f"trainer: {error}") from error
 
     def after_test(self) -> None:

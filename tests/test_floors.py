@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("tensor_fields",),
     ("types",),
+    ("ranges",),
     ("geometry",),
     ("formats", "matching", "diffusion", "viz"),
     ("synthetic",),

@@ -9,6 +9,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from mvt4g.callbacks.checkpoint_content import check_average
 from mvt4g.callbacks.checkpoints import warn
+from mvt4g.ranges import ShareBelowOne
 from mvt4g.types import InputError
 
 
@@ -22,7 +23,7 @@ class EMA(Callback):
         max_decay: The decay is min(max_decay, (1 + n) / (10 + n)) at the n-th step.
     """
 
-    def __init__(self, max_decay: float = 0.999) -> None:
+    def __init__(self, max_decay: ShareBelowOne = 0.999) -> None:
         super().__init__()
         if not 0 <= max_decay < 1:
             raise InputError(f"EMA.max_decay: got {max_decay}, want 0 <= max_decay < 1")

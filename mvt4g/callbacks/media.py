@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
 from mvt4g.matching.rows import gather_queries, rotated, row_log_softmax
+from mvt4g.ranges import Natural
 from mvt4g.systems.scoring import EvaluationOutput
 from mvt4g.types import REFERENCE, TARGET, InputError
 from mvt4g.viz.canvas import magnification, magnify, to_image
@@ -33,7 +34,7 @@ class EvaluationMedia(Callback):
         points: Query points a clip in the picture of matches.
     """
 
-    def __init__(self, clips: int = 4, points: int = 3) -> None:
+    def __init__(self, clips: Natural = 4, points: Natural = 3) -> None:
         super().__init__()
         for name, value in (("clips", clips), ("points", points)):
             if value < 1:

@@ -8,6 +8,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.probe_files import ProbeMaps, ProbeMatches
+from mvt4g.ranges import Count
 from mvt4g.systems.probe import CorrespondenceProbe
 from mvt4g.systems.shown_matches import ShownMatches
 from mvt4g.types import InputError
@@ -27,7 +28,7 @@ class ProbeReport(Callback):
         best: Layers drawn as curves: those with the best cross-view harmonic mean.
     """
 
-    def __init__(self, best: int = 3) -> None:
+    def __init__(self, best: Count = 3) -> None:
         super().__init__()
         if best < 1:
             raise InputError(f"ProbeReport.best: got {best}, want at least 1")

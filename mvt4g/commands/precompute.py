@@ -37,6 +37,7 @@ from mvt4g.models.codec import Codec, PatchCodec
 from mvt4g.models.image_tokens import ImageEncoder
 from mvt4g.models.pretrained import DTYPES
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
+from mvt4g.ranges import Count, Natural, Points, Seed
 from mvt4g.synthetic.spec import SceneSpec
 from mvt4g.types import REFERENCE, InputError, LatentClip, MultiViewClip
 
@@ -68,13 +69,13 @@ class CacheSpec:
 
     frames: FrameSpec = FrameSpec()
     crop: CropSpec = CropSpec()
-    num_points: int | None = None
-    most: int | None = None
-    seed: int = 0
+    num_points: Points | None = None
+    most: Count | None = None
+    seed: Seed = 0
     backwards: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
-    part: int = 0
-    parts: int = 1
+    part: Natural = 0
+    parts: Count = 1
 
     def __post_init__(self) -> None:
         """Check the ranges.

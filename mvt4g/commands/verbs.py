@@ -52,7 +52,7 @@ def run_command(verb: str, args: Sequence[str]) -> int:
             args, scenes[argument] = _recipe(args, argument, kind)
             parser.add_argument(f"--{argument}", type=kind, default=scenes[argument])
     parser.add_function_arguments(function, skip={*scenes}, as_positional=verb in TAKES_A_PATH)
-    settings, lines = parse(parser, args)
+    settings, lines = parse(parser, args, function)
     sys.stdout.writelines(f"mvt4g: {line}\n" for line in lines)
     with unwrapped():
         arguments = vars(parser.instantiate(settings))

@@ -17,6 +17,7 @@ from mvt4g.geometry.framing import Framing
 from mvt4g.geometry.path_resampling import CENTRES, RULES, resample_intrinsics, resample_path, resampling_places
 from mvt4g.geometry.pose import invert_pose, relative_to
 from mvt4g.geometry.trajectories import BENCHMARK_CAMERAS, PRESETS, SPEEDS, benchmark_trajectory
+from mvt4g.ranges import FieldOfView, Positive, check_ranges
 from mvt4g.types import Cameras, InputError
 
 
@@ -36,9 +37,9 @@ class CameraAssumption:
         centres: Of a path that is resampled: "linear" or "spline"; rotations go by slerp.
     """
 
-    fov_deg: float = 60.0
+    fov_deg: FieldOfView = 60.0
     strength: float = 1.0
-    scale: float = 1.0
+    scale: Positive = 1.0
     speed: str = "total"
     resample: str | None = None
     centres: str = "linear"
@@ -49,6 +50,7 @@ class CameraAssumption:
         Raises:
             InputError: If a value is out of range or unknown.
         """
+        check_ranges(self, "camera")
         if not 0 < self.fov_deg < 180:
             raise InputError(f"camera.fov_deg: got {self.fov_deg}, want an angle in (0, 180)")
         for name, known in (("speed", SPEEDS), ("resample", (*RULES, None)), ("centres", CENTRES)):

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 from mvt4g.formats.readers.pseudo_track_filter import PseudoTrackFilter
 from mvt4g.formats.readers.reader import Reader
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
+from mvt4g.ranges import Positive
 from mvt4g.synthetic.spec import SceneSpec
 from mvt4g.types import InputError, MultiViewClip
 
@@ -66,7 +67,7 @@ class SourceSpec:
     reader: Reader | None = None
     scene: SceneSpec | None = None
     name: str | None = None
-    weight: float = 1.0
+    weight: Positive = 1.0
     split: Split = "train"
     pseudo_tracks: PseudoTrackFilter | None = None
 

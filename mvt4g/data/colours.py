@@ -1,7 +1,7 @@
 """Colours of training samples: channels permuted and scaled, or brightness, contrast, saturation and hue jittered."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from mvt4g.types import InputError, MultiViewClip
+from mvt4g.ranges import Range, Share, check_ranges
+from mvt4g.types import MultiViewClip
 
 GAIN = (0.7, 1.2)
 """Range of the factors of ``recolour``."""
@@ -31,11 +32,11 @@ class JitterSpec:
             of its own cannot be foretold from the reference, so L_diff would teach guessing.
     """
 
-    probability: float = 0.0
-    brightness: float = 0.2
-    contrast: float = 0.2
-    saturation: float = 0.2
-    hue_deg: float = 15.0
+    probability: Share = 0.0
+    brightness: Share = 0.2
+    contrast: Share = 0.2
+    saturation: Share = 0.2
+    hue_deg: Annotated[float, Range(0, 180)] = 15.0
     alike: Literal["clip", "view", "frame"] = "clip"
 
     def __post_init__(self) -> None:
@@ -44,9 +45,7 @@ class JitterSpec:
         Raises:
             InputError: If a value is out of range.
         """
-        for name, most in (("probability", 1), ("brightness", 1), ("contrast", 1), ("saturation", 1), ("hue_deg", 180)):
-            if not 0 <= getattr(self, name) <= most:
-                raise InputError(f"sampling.augment.jitter.{name}: got {getattr(self, name)}, want 0 to {most}")
+        check_ranges(self, "sampling.augment.jitter")
 
     def draw(self, clip: MultiViewClip, rng: np.random.Generator) -> MultiViewClip:
         """Return the clip, jittered or as it is."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mvt4g.geometry.framing import Window, show_window, torchvision_margin
+from mvt4g.ranges import PositiveShare, Side, check_ranges
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 
@@ -23,8 +24,8 @@ class CropSpec:
             cannot know of.
     """
 
-    size: tuple[int, int] | None = None
-    share: tuple[float, float] = (1.0, 1.0)
+    size: tuple[Side, Side] | None = None
+    share: tuple[PositiveShare, PositiveShare] = (1.0, 1.0)
     alike: bool = True
 
     def __post_init__(self) -> None:
@@ -33,8 +34,7 @@ class CropSpec:
         Raises:
             InputError: If a size is under 1 or a share outside (0, 1].
         """
-        if self.size is not None and min(self.size) < 1:
-            raise InputError(f"sampling.crop.size: got {self.size}, want [height, width]")
+        check_ranges(self, "sampling.crop")
         low, high = self.share
         if not 0 < low <= high <= 1:
             raise InputError(f"sampling.crop.share: got {self.share}, want [least, largest] in (0, 1]")

@@ -50,7 +50,7 @@ class DAVISDataModule(LightningDataModule):
             queries: Points to track: "mask", "mask:16", "grid:8", or the path of a .json, .csv or .npz file.
             size: What the model takes: which frames (``size.frames``), and how pictures are fitted (``size.fit``).
             camera: What a video does not say of its camera, and what becomes of a path of another length.
-            loader: Workers.
+            loader: Few.
             sequences: Of ``root``: names, or sets of ImageSets ("val"); empty = all.
         """
         super().__init__()

@@ -7,6 +7,7 @@ from einops import reduce
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mvt4g.ranges import Count, Natural, PositiveShare, Share, check_ranges
 from mvt4g.types import REFERENCE, InputError, MultiViewClip
 
 
@@ -37,10 +38,10 @@ class EraserSpec:
             from the target, so the default is the reference alone.
     """
 
-    probability: float = 0.0
-    boxes: tuple[int, int] = (1, 10)
-    side: tuple[float, float] = (0.004, 0.2)
-    views: tuple[int, ...] = (REFERENCE,)
+    probability: Share = 0.0
+    boxes: tuple[Count, Count] = (1, 10)
+    side: tuple[PositiveShare, PositiveShare] = (0.004, 0.2)
+    views: tuple[Natural, ...] = (REFERENCE,)
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -48,8 +49,7 @@ class EraserSpec:
         Raises:
             InputError: If a value is out of range.
         """
-        if not 0 <= self.probability <= 1:
-            raise InputError(f"sampling.augment.eraser.probability: got {self.probability}, want 0 to 1")
+        check_ranges(self, "sampling.augment.eraser")
         if not 1 <= self.boxes[0] <= self.boxes[1]:
             raise InputError(f"sampling.augment.eraser.boxes: got {self.boxes}, want [least, largest], at least 1")
         if not 0 < self.side[0] <= self.side[1] <= 1:

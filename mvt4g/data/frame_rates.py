@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from mvt4g.ranges import Count, Frames, Share, check_ranges
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 
@@ -20,9 +21,9 @@ class FrameSpec:
             Held-out clips play forwards.
     """
 
-    count: int | None = None
-    strides: tuple[int, ...] = (1,)
-    reversed: float = 0.0
+    count: Frames | None = None
+    strides: tuple[Count, ...] = (1,)
+    reversed: Share = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -30,14 +31,13 @@ class FrameSpec:
         Raises:
             InputError: If a number is out of range, or there are strides but no count.
         """
+        check_ranges(self, "sampling.frames")
         if self.count is not None and self.count < 1:
             raise InputError(f"sampling.frames.count: got {self.count}, want at least 1, or null for all")
         if not self.strides or min(self.strides) < 1:
             raise InputError(f"sampling.frames.strides: got {self.strides}, want one or more, each at least 1")
         if self.count is None and self.strides != (1,):
             raise InputError(f"sampling.frames.strides: got {self.strides} without a count, want sampling.frames.count")
-        if not 0 <= self.reversed <= 1:
-            raise InputError(f"sampling.frames.reversed: got {self.reversed}, want a share from 0 to 1")
 
     def draw(self, available: int, rng: np.random.Generator, what: str) -> range | None:
         """Draw the frames of a training sample: a stride that fits, then a start; None = all.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mvt4g.ranges import Count, Natural, NonNegative, Positive, check_ranges
 from mvt4g.types import InputError
 
 _ROUNDING_S = 1e-6
@@ -29,13 +30,13 @@ class FrameSelection:
         folder_fps: Rate of a folder of images, which states none; None = 24, or in a pair the other video's.
     """
 
-    start: int = 0
-    end: int | None = None
-    start_s: float | None = None
-    end_s: float | None = None
-    step: int = 1
-    fps: float | None = None
-    folder_fps: float | None = None
+    start: Natural = 0
+    end: Natural | None = None
+    start_s: NonNegative | None = None
+    end_s: NonNegative | None = None
+    step: Count = 1
+    fps: Positive | None = None
+    folder_fps: Positive | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -43,17 +44,12 @@ class FrameSelection:
         Raises:
             InputError: If a number is out of its range, or two say the same thing.
         """
+        check_ranges(self, "frames")
         if self.start < 0 or (self.end is not None and self.end <= self.start):
             raise InputError(f"frames: got start {self.start} and end {self.end}, want 0 <= start < end")
         start_s = self.start_s or 0.0
         if start_s < 0 or (self.end_s is not None and self.end_s <= start_s):
             raise InputError(f"frames: got start_s {self.start_s} and end_s {self.end_s}, want 0 <= start_s < end_s")
-        if self.step < 1:
-            raise InputError(f"frames.step: got {self.step}, want at least 1")
-        for name in ("fps", "folder_fps"):
-            rate = getattr(self, name)
-            if rate is not None and not 0 < rate < float("inf"):
-                raise InputError(f"frames.{name}: got {rate}, want a rate over 0")
         if self.fps is not None and self.step > 1:
             raise InputError(f"frames: got step {self.step} and fps {self.fps}, want one of them")
 

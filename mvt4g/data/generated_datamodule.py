@@ -48,7 +48,7 @@ class GeneratedVideosDataModule(LightningDataModule):
 
         Args:
             root: Holds a folder for each video: ``generated.mp4`` and what else is known of it.
-            loader: Workers; the batch size is 1 whatever it says.
+            loader: Few; the batch size is 1 whatever it says.
         """
         super().__init__()
         self.root, self.loader = root, loader

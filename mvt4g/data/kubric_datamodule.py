@@ -7,6 +7,7 @@ from mvt4g.data.kubric import SyntheticClips
 from mvt4g.data.loading import LoaderSpec
 from mvt4g.data.samples import HeldOutClips, SamplingSpec, TrainingSamples
 from mvt4g.data.step_datamodule import StepDataModule
+from mvt4g.ranges import Count, Seed
 from mvt4g.synthetic.spec import SceneSpec
 
 Samples = TrainingSamples | HeldOutClips
@@ -27,10 +28,10 @@ class KubricDataModule(StepDataModule):
         scene: SceneSpec = SceneSpec(),
         loader: LoaderSpec = LoaderSpec(),
         cache_dir: Path | None = None,
-        num_train: int = 20_000,
-        num_val: int = 32,
-        num_test: int = 32,
-        seed: int = 0,
+        num_train: Count = 20_000,
+        num_val: Count = 32,
+        num_test: Count = 32,
+        seed: Seed = 0,
         sampling: SamplingSpec = SamplingSpec(),
     ) -> None:
         """Take note of the sources; they are opened in ``setup``, and clips are made when they are asked for.

@@ -10,6 +10,7 @@ from mvt4g.data.latent_clips import HeldOutLatents, LatentSamples, open_latents
 from mvt4g.data.loading import LoaderSpec
 from mvt4g.data.step_datamodule import StepDataModule
 from mvt4g.data.views import ViewSpec
+from mvt4g.ranges import Count, Seed
 from mvt4g.types import InputError, LatentClip
 
 
@@ -28,8 +29,8 @@ class LatentDataModule(StepDataModule):
         test: Path | None = None,
         loader: LoaderSpec = LoaderSpec(),
         views: ViewSpec = ViewSpec(),
-        num_held_out: int = 32,
-        seed: int = 0,
+        num_held_out: Count = 32,
+        seed: Seed = 0,
     ) -> None:
         """Take note of the caches; they are opened in ``setup``.
 

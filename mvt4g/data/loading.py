@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from mvt4g.ranges import Depth, Few, Side, check_ranges
 from mvt4g.types import InputError, LatentClip, MultiViewClip
 
 T = TypeVar("T")
@@ -22,10 +23,10 @@ class LoaderSpec:
         persistent_workers: Keep the workers between epochs and validations.
     """
 
-    batch_size: int = 8
-    num_workers: int = 0
+    batch_size: Side = 8
+    num_workers: Few = 0
     pin_memory: bool = False
-    prefetch_factor: int = 2
+    prefetch_factor: Depth = 2
     persistent_workers: bool = True
 
     def __post_init__(self) -> None:
@@ -34,9 +35,7 @@ class LoaderSpec:
         Raises:
             InputError: If a count is out of range.
         """
-        for name, least in (("batch_size", 1), ("num_workers", 0), ("prefetch_factor", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"loader.{name}: got {getattr(self, name)}, want at least {least}")
+        check_ranges(self, "loader")
 
     def worker_options(self) -> dict[str, Any]:
         """Return the DataLoader arguments beside batch and order; what needs workers is left out without them."""

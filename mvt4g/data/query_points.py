@@ -13,6 +13,7 @@ from torch import Tensor
 from mvt4g.formats.track_files import check_queries, read_queries
 from mvt4g.geometry.framing import Framing
 from mvt4g.geometry.pixels import pixel_centres
+from mvt4g.ranges import Natural, check_ranges
 from mvt4g.types import REFERENCE, InputError
 
 _DEFAULT_COUNTS = {"mask": 16, "grid": 8}
@@ -30,8 +31,16 @@ class QueryChoice:
     """
 
     kind: str
-    count: int = 0
+    count: Natural = 0
     path: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        check_ranges(self, "queries")
 
     @staticmethod
     def parse(text: str) -> "QueryChoice":

@@ -24,6 +24,7 @@ from mvt4g.data.mixture import Turns, alike, named_after
 from mvt4g.data.points import take_points
 from mvt4g.data.views import ViewSpec
 from mvt4g.formats.readers.selection import Selection
+from mvt4g.ranges import Points, check_ranges
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 ORDER_STREAM, PAIR_STREAM = 1, 2
@@ -49,7 +50,7 @@ class SamplingSpec:
     views: ViewSpec = ViewSpec()
     frames: FrameSpec = FrameSpec()
     crop: CropSpec = CropSpec()
-    num_points: int | None = None
+    num_points: Points | None = None
     augment: AugmentSpec = AugmentSpec()
 
     def __post_init__(self) -> None:
@@ -59,6 +60,7 @@ class SamplingSpec:
             InputError: If a number is out of range, two sources of a split have one name, or several sources are not
                 brought to one size.
         """
+        check_ranges(self, "sampling")
         if self.num_points is not None and self.num_points < 1:
             raise InputError(f"sampling.num_points: got {self.num_points}, want at least 1, or null for all")
         check_sources(self.sources)

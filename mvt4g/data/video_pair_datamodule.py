@@ -84,7 +84,7 @@ class VideoPairDataModule(LightningDataModule):
             size: What is taken of the videos (``size.frames``, ``size.fit``); ``num_frames`` is the most that is
                 tracked through.
             camera: The field of view where the cameras are not known, and what becomes of paths of another length.
-            loader: Workers.
+            loader: Few.
             target_start_s: When the target's first frame was taken, in seconds of the reference.
         """
         super().__init__()

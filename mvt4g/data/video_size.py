@@ -8,6 +8,7 @@ import torch
 
 from mvt4g.data.frame_selection import FrameSelection
 from mvt4g.geometry.framing import FitSpec, Framing
+from mvt4g.ranges import Frames, Side, check_ranges
 from mvt4g.types import InputError
 
 _WAYS = ("first", "spread")
@@ -30,10 +31,10 @@ class VideoSize:
         fit: How a picture of another size becomes one of ``height`` and ``width``.
     """
 
-    height: int = 64
-    width: int = 64
-    num_frames: int = 5
-    temporal_stride: int = 1
+    height: Side = 64
+    width: Side = 64
+    num_frames: Frames = 5
+    temporal_stride: Side = 1
     time: str = "first"
     frames: FrameSelection = FrameSelection()
     fit: FitSpec = FitSpec()
@@ -44,9 +45,7 @@ class VideoSize:
         Raises:
             InputError: If a number is out of range or ``time`` is unknown.
         """
-        for name in ("height", "width", "temporal_stride"):
-            if getattr(self, name) < 1:
-                raise InputError(f"size.{name}: got {getattr(self, name)}, want at least 1")
+        check_ranges(self, "size")
         if self.num_frames <= self.temporal_stride or (self.num_frames - 1) % self.temporal_stride:
             stride = self.temporal_stride
             raise InputError(f"size.num_frames: got {self.num_frames}, want {stride}*m + 1 with m at least 1")

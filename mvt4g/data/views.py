@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mvt4g.ranges import Natural, check_ranges
 from mvt4g.types import InputError
 
 
@@ -18,8 +19,8 @@ class ViewSpec:
             clips show two different views where there are any.
     """
 
-    reference: tuple[int, ...] | None = None
-    target: tuple[int, ...] | None = None
+    reference: tuple[Natural, ...] | None = None
+    target: tuple[Natural, ...] | None = None
     same: bool = False
 
     def __post_init__(self) -> None:
@@ -28,6 +29,7 @@ class ViewSpec:
         Raises:
             InputError: If a list is empty or holds a negative number.
         """
+        check_ranges(self, "sampling.views")
         for side in ("reference", "target"):
             views = getattr(self, side)
             if views is not None and (not views or min(views) < 0):

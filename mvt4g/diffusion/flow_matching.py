@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mvt4g.ranges import Positive, Range, ShareBelowOne, check_ranges
 from mvt4g.types import InputError
 
 
@@ -27,18 +28,15 @@ class FlowMatching:
     Source: ReCamMaster's (DiffSynth's) ``FlowMatchScheduler``; sample prediction as in arXiv 2511.13720.
     """
 
-    shift: float = 5.0
-    num_train_timesteps: int = 1000
+    shift: Positive = 5.0
+    num_train_timesteps: Annotated[int, Range(2, 2**24)] = 1000
     weighting: Literal["gaussian", "uniform"] = "gaussian"
     prediction: Literal["velocity", "sample"] = "velocity"
-    sigma_floor: float = 0.05
+    sigma_floor: ShareBelowOne = 0.05
     bf16_timestep: bool = False
 
     def __post_init__(self) -> None:
-        if self.shift <= 0:
-            raise InputError(f"shift: got {self.shift}, want a positive number")
-        if self.num_train_timesteps < 2:
-            raise InputError(f"num_train_timesteps: got {self.num_train_timesteps}, want at least 2")
+        check_ranges(self, "flow")
 
     def shifted(self, u: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Map u in [0, 1] to sigma in [0, 1]."""

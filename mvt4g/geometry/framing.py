@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mvt4g.geometry.camera import crop_intrinsics, scale_intrinsics
+from mvt4g.ranges import Natural, Share, check_ranges
 from mvt4g.types import InputError
 
 _MODES = ("cover", "letterbox", "squeeze")
@@ -141,8 +142,8 @@ class FitSpec:
     """
 
     mode: str = "cover"
-    position: tuple[float, float] = (0.5, 0.5)
-    box: tuple[int, int, int, int] | None = None
+    position: tuple[Share, Share] = (0.5, 0.5)
+    box: tuple[Natural, Natural, Natural, Natural] | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -150,6 +151,7 @@ class FitSpec:
         Raises:
             InputError: If the mode is unknown, a position outside [0, 1] or the box empty.
         """
+        check_ranges(self, "size.fit")
         if self.mode not in _MODES:
             raise InputError(f"fit.mode: got {self.mode!r}, want one of {', '.join(_MODES)}")
         if not all(0 <= share <= 1 for share in self.position):

@@ -15,6 +15,7 @@ from mvt4g.losses.step_gate import StepGate
 from mvt4g.matching.labels import LabelKind, cell_labels, label_log_probability
 from mvt4g.matching.pairs import VIEW_PAIRS, CountRule, ViewPair, entries_of, of_pairs, view_pairs
 from mvt4g.matching.rows import MAX_LOGITS, check_readable, gather_queries
+from mvt4g.ranges import Count, Natural, NonNegative, Positive
 from mvt4g.types import AttentionTap, Cameras, InputError, PointTruth
 
 
@@ -54,13 +55,13 @@ class CorrespondenceLoss(nn.Module):
 
     def __init__(
         self,
-        layers: Sequence[int] | None = None,
-        heads: Sequence[int] | None = None,
+        layers: Sequence[Natural] | None = None,
+        heads: Sequence[Natural] | None = None,
         head_reduction: Literal["each", "mean"] = "each",
         label: LabelKind = "hard",
-        label_sigma: float = 1.0,
+        label_sigma: Positive = 1.0,
         terms: TermRule = TermRule(),
-        max_logits: int = MAX_LOGITS,
+        max_logits: Count = MAX_LOGITS,
     ) -> None:
         """Choose what is supervised, and by what labels.
 
@@ -160,8 +161,8 @@ class CorrespondenceObjective(TapObjective):
     def __init__(
         self,
         context: TapContext,
-        weight: float = 0.01,
-        layers: Sequence[int] | None = None,
+        weight: NonNegative = 0.01,
+        layers: Sequence[Natural] | None = None,
         gate: NoiseGate = NoiseGate(),
         steps: StepGate = StepGate(),
         loss: CorrespondenceLoss | None = None,

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mvt4g.ranges import NonNegative, Share, check_ranges
 from mvt4g.types import InputError
 
 
@@ -22,9 +23,9 @@ class NoiseGate:
         power: Above 0, cleaner levels count more.
     """
 
-    low: float = 0.0
-    high: float = 1.0
-    power: float = 0.0
+    low: Share = 0.0
+    high: Share = 1.0
+    power: NonNegative = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -32,10 +33,9 @@ class NoiseGate:
         Raises:
             InputError: If a value is out of range.
         """
+        check_ranges(self, "noise gate")
         if not 0 <= self.low < self.high <= 1:
             raise InputError(f"noise gate: got low {self.low} and high {self.high}, want 0 <= low < high <= 1")
-        if self.power < 0:
-            raise InputError(f"noise gate: got power {self.power}, want at least 0")
 
     def __call__(self, sigma: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return the weight of each clip's noise level."""

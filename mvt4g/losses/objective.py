@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mvt4g.losses.noise_gate import NoiseGate
 from mvt4g.losses.step_gate import StepGate
+from mvt4g.ranges import NonNegative
 from mvt4g.types import AttentionTap, Cameras, InputError, PointTruth, TrackPrediction
 
 Taps = Mapping[int, AttentionTap]
@@ -76,7 +77,7 @@ class TapObjective(ABC):
     def __init__(
         self,
         layers: Sequence[int],
-        weight: float = 0.01,
+        weight: NonNegative = 0.01,
         gate: NoiseGate = NoiseGate(),
         steps: StepGate = StepGate(),
     ) -> None:

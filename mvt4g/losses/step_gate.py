@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mvt4g.ranges import Natural, Share, check_ranges
 from mvt4g.types import InputError
 
 
@@ -17,9 +18,9 @@ class StepGate:
         last: What is left, in [0, 1].
     """
 
-    fall_from: int = 0
-    fall_to: int | None = None
-    last: float = 0.0
+    fall_from: Natural = 0
+    fall_to: Natural | None = None
+    last: Share = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -27,11 +28,10 @@ class StepGate:
         Raises:
             InputError: If a value is out of range.
         """
-        if self.fall_from < 0 or (self.fall_to is not None and self.fall_to <= self.fall_from):
+        check_ranges(self, "step gate")
+        if self.fall_to is not None and self.fall_to <= self.fall_from:
             got = f"fall_from {self.fall_from} and fall_to {self.fall_to}"
             raise InputError(f"step gate: got {got}, want 0 <= fall_from < fall_to, or null")
-        if not 0 <= self.last <= 1:
-            raise InputError(f"step gate: got last {self.last}, want a factor in [0, 1]")
 
     def __call__(self, step: int) -> float:
         """Return the factor at an optimizer step, counted from 0."""

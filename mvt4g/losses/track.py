@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from mvt4g.losses.noise_gate import NoiseGate
 from mvt4g.losses.objective import LossTerms, TapContext, TapObjective, Taps
 from mvt4g.losses.step_gate import StepGate
+from mvt4g.ranges import NonNegative
 from mvt4g.types import Cameras, InputError, PointTruth, TrackPrediction
 
 REFERENCE_WIDTH = 512
@@ -103,7 +104,7 @@ class TrackObjective(TapObjective):
     def __init__(
         self,
         context: TapContext,
-        weight: float = 0.01,
+        weight: NonNegative = 0.01,
         gate: NoiseGate = NoiseGate(),
         steps: StepGate = StepGate(),
     ) -> None:

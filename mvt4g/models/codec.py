@@ -8,6 +8,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mvt4g.ranges import Side, Width, check_allocation
 from mvt4g.types import InputError, LatentGrid
 
 
@@ -70,8 +71,10 @@ class PatchCodec(Codec):
     encoder: Tensor
     decoder: Tensor
 
-    def __init__(self, block: int = 4, keep: int = 16, scale: Literal["natural", "whitened"] = "natural") -> None:
+    def __init__(self, block: Side = 4, keep: Width = 16, scale: Literal["natural", "whitened"] = "natural") -> None:
         super().__init__()
+        inputs = 3 * block**2
+        check_allocation("block", {"coefficients": inputs, "pixels": inputs}, bytes_each=8)
         if not 1 <= keep <= 3 * block**2:
             raise InputError(f"keep: got {keep}, want 1 to {3 * block**2} (3 * block**2)")
         if block != 4 and scale == "whitened":

@@ -3,14 +3,14 @@
 ReCamMaster's users ask for it; its paper has it, its released code does not.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mvt4g.types import InputError
+from mvt4g.ranges import Share, check_ranges
 
 
 class HiddenConditions(NamedTuple):
@@ -34,9 +34,9 @@ class ConditionDropout:
         reference_noise: Any other clip's reference is noised to a sigma drawn evenly from 0 to this.
     """
 
-    text: float = 0.0
-    reference: float = 0.0
-    reference_noise: float = 0.0
+    text: Share = 0.0
+    reference: Share = 0.0
+    reference_noise: Share = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -44,9 +44,7 @@ class ConditionDropout:
         Raises:
             InputError: If a value is out of range.
         """
-        for field in fields(self):
-            if not 0 <= getattr(self, field.name) <= 1:
-                raise InputError(f"condition_dropout.{field.name}: got {getattr(self, field.name)}, want 0 to 1")
+        check_ranges(self, "condition_dropout")
 
     def draw(self, batch: int, generator: torch.Generator) -> HiddenConditions:
         """Draw for every clip of a batch; the generator moves on alike whatever the settings."""

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mvt4g.models.pretrained import DTYPES, fill_frozen, read_pretrained
+from mvt4g.ranges import Depth, Side, Width
 
 IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
 IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -29,11 +30,11 @@ _AFTER_TOKENS = re.compile(r"post_norm\.|head")
 class VisionSizes:
     """Sizes of the vision tower; the defaults are ViT-H/14's, less its last block, whose output is not used."""
 
-    dim: int = 1280
-    mlp_dim: int = 5120
-    num_blocks: int = 31
-    patch: int = 14
-    side: int = 16  # patches on each side of an image
+    dim: Width = 1280
+    mlp_dim: Width = 5120
+    num_blocks: Depth = 31
+    patch: Side = 14
+    side: Side = 16  # patches on each side of an image
 
 
 class ImageEncoder(nn.Module):

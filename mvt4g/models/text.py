@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mvt4g.models.pretrained import DTYPES, fill_frozen, read_pretrained
+from mvt4g.ranges import Count, Depth, Width, check_ranges
 from mvt4g.types import InputError
 
 NEGATIVE_PROMPT = (
@@ -44,13 +45,13 @@ _RENAMES = (
 class UMT5Sizes:
     """Sizes of the encoder; the defaults are UMT5-xxl's."""
 
-    vocab_size: int = 256384
-    d_model: int = 4096
-    d_kv: int = 64
-    d_ff: int = 10240
-    num_layers: int = 24
-    num_heads: int = 64
-    num_buckets: int = 32
+    vocab_size: Count = 256384
+    d_model: Width = 4096
+    d_kv: Width = 64
+    d_ff: Width = 10240
+    num_layers: Depth = 24
+    num_heads: Depth = 64
+    num_buckets: Width = 32
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class TextEncoderSpec:
 
     weights: Path
     tokenizer: Path
-    length: int = 512
+    length: Width = 512
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
 
     def __post_init__(self) -> None:
@@ -75,6 +76,7 @@ class TextEncoderSpec:
         Raises:
             InputError: If ``length`` leaves no room for a token and the end.
         """
+        check_ranges(self, "encoder")
         if self.length < 2:
             raise InputError(f"text.length: got {self.length}, want at least 2")
 

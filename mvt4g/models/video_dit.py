@@ -22,6 +22,7 @@ from mvt4g.models.layers.control_adapter import ControlAdapter
 from mvt4g.models.layers.mlp import image_mlp, two_layer
 from mvt4g.models.layers.modulation import AffineNorm, gated_add, modulated_norm, sinusoidal_embedding
 from mvt4g.models.layers.patches import Head, PatchEmbedding
+from mvt4g.ranges import Depth, Positive, Side, Width, check_allocation, check_ranges
 from mvt4g.types import InputError
 
 Place = Literal["block_input", "attention_phase", "attention_bias", "after_attention", "latent_channels"]
@@ -49,27 +50,26 @@ class VideoDiTConfig:
             the memory of training for a third more time.
     """
 
-    in_channels: int = 16
-    out_channels: int = 16
-    dim: int = 128
-    ffn_dim: int = 512
-    freq_dim: int = 256
-    text_dim: int = 64
-    text_len: int = 8
-    num_heads: int = 4
-    num_layers: int = 6
-    patch_size: tuple[int, int, int] = (1, 2, 2)
-    eps: float = 1e-6
+    in_channels: Width = 16
+    out_channels: Width = 16
+    dim: Width = 128
+    ffn_dim: Width = 512
+    freq_dim: Width = 256
+    text_dim: Width = 64
+    text_len: Width = 8
+    num_heads: Depth = 4
+    num_layers: Depth = 6
+    patch_size: tuple[Side, Side, Side] = (1, 2, 2)
+    eps: Positive = 1e-6
     query_gain: float = 1.0
-    image_dim: int | None = None
-    control_channels: int | None = None
+    image_dim: Width | None = None
+    control_channels: Width | None = None
     activation_checkpointing: bool = False
 
     def __post_init__(self) -> None:
+        check_ranges(self, "dit")
         if self.dim % self.num_heads:
             raise InputError(f"num_heads: got {self.num_heads}, want a divisor of dim {self.dim}")
-        if self.num_layers < 1:
-            raise InputError(f"num_layers: got {self.num_layers}, want at least 1")
 
     @property
     def head_dim(self) -> int:
@@ -246,6 +246,10 @@ class VideoDiT(nn.Module):
 
     def __init__(self, config: VideoDiTConfig) -> None:
         super().__init__()
+        # Two attentions of four matrices each and the MLP: all that grows with the square of the width.
+        a_block = config.dim * (8 * config.dim + 2 * config.ffn_dim)
+        if torch.get_default_device().type != "meta":
+            check_allocation("dit", {"layers": config.num_layers, "weights of a layer": a_block})
         self.config = config
         self.patch_embedding = PatchEmbedding(config.in_channels, config.dim, config.patch_size)
         self.text_embedding = two_layer(config.text_dim, config.dim, config.dim)

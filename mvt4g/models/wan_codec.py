@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mvt4g.models.codec import Codec
 from mvt4g.models.pretrained import DTYPES, fill_frozen, read_pretrained
+from mvt4g.ranges import Side
 from mvt4g.types import InputError, LatentGrid
 
 LATENT_MEAN = (-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
@@ -70,8 +71,8 @@ class WanCodec(Codec):
         self,
         weights: Path,
         dtype: Literal["float32", "bfloat16"] = "float32",
-        tile: tuple[int, int] | None = None,
-        tile_stride: tuple[int, int] | None = None,
+        tile: tuple[Side, Side] | None = None,
+        tile_stride: tuple[Side, Side] | None = None,
     ) -> None:
         super().__init__()
         self.grid = LatentGrid(temporal_stride=4, spatial_stride=8, channels=16)

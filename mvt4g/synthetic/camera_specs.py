@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mvt4g.ranges import Angle, Elevation, FieldOfView, Natural, NonNegative, Positive, Share
+
 
 @dataclass(frozen=True)
 class CameraSpec:
@@ -16,12 +18,12 @@ class CameraSpec:
         fov: Horizontal field of view, degrees.
     """
 
-    radius: tuple[float, float] = (7.5, 8.5)
-    elevation: tuple[float, float] = (30.0, 45.0)
-    separation: tuple[float, float] = (6.0, 20.0)
-    travel: tuple[float, float] = (0.2, 0.8)
-    look_at_radius: float = 0.3
-    fov: tuple[float, float] = (42.0, 46.0)
+    radius: tuple[Positive, Positive] = (7.5, 8.5)
+    elevation: tuple[Elevation, Elevation] = (30.0, 45.0)
+    separation: tuple[Angle, Angle] = (6.0, 20.0)
+    travel: tuple[NonNegative, NonNegative] = (0.2, 0.8)
+    look_at_radius: NonNegative = 0.3
+    fov: tuple[FieldOfView, FieldOfView] = (42.0, 46.0)
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,12 @@ class LinearCameras:
         focal: Focal length in image widths.
     """
 
-    radius: tuple[float, float] = (8.0, 12.0)
-    travel: tuple[float, float] = (0.0, 4.0)
+    radius: tuple[Positive, Positive] = (8.0, 12.0)
+    travel: tuple[NonNegative, NonNegative] = (0.0, 4.0)
     lowest: float = 0.1
-    margin: int = 1
+    margin: Natural = 1
     look_at: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    focal: float = 35 / 32
+    focal: Positive = 35 / 32
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ class RingCameras:
         focal: Focal length in image widths.
     """
 
-    counts: tuple[int, ...] = (4, 12)
-    elevations: tuple[float, ...] = (45.0, 5.0)
+    counts: tuple[Natural, ...] = (4, 12)
+    elevations: tuple[Elevation, ...] = (45.0, 5.0)
     azimuths: tuple[float, ...] = (0.0, 15.0)
-    distance: float = 15.0
+    distance: Positive = 15.0
     look_at: tuple[float, float, float] = (0.0, 0.0, 1.0)
-    focal: float = 1.0
+    focal: Positive = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,11 @@ class MotionRanges:
         easing: Rate a of the eased speed law (1 - exp(-a u)) / (1 - exp(-a)), of either sign.
     """
 
-    pan: tuple[float, float] = (5.0, 45.0)
-    tilt: tuple[float, float] = (5.0, 30.0)
-    arc: tuple[float, float] = (15.0, 75.0)
-    translation: tuple[float, float] = (0.25, 1.0)
-    easing: tuple[float, float] = (1.0, 4.0)
+    pan: tuple[Angle, Angle] = (5.0, 45.0)
+    tilt: tuple[Angle, Angle] = (5.0, 30.0)
+    arc: tuple[Angle, Angle] = (15.0, 75.0)
+    translation: tuple[NonNegative, NonNegative] = (0.25, 1.0)
+    easing: tuple[Positive, Positive] = (1.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,11 @@ class RecamCameras:
         motions: How far cameras move.
     """
 
-    distance: tuple[float, float] = (6.0, 10.0)
-    elevation: tuple[float, float] = (5.0, 35.0)
-    separation: float = 60.0
-    shared_start: float = 0.5
-    static_reference: float = 0.5
-    eased: float = 0.5
-    lenses: tuple[float, ...] = (18 / 23.76, 24 / 23.76, 35 / 23.76, 50 / 23.76)
+    distance: tuple[Positive, Positive] = (6.0, 10.0)
+    elevation: tuple[Elevation, Elevation] = (5.0, 35.0)
+    separation: Angle = 60.0
+    shared_start: Share = 0.5
+    static_reference: Share = 0.5
+    eased: Share = 0.5
+    lenses: tuple[Positive, ...] = (18 / 23.76, 24 / 23.76, 35 / 23.76, 50 / 23.76)
     motions: MotionRanges = MotionRanges()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from mvt4g.ranges import Angle, Depth, Elevation, Few, NonNegative, Positive, Share, Side, check_ranges
 from mvt4g.types import InputError
 
 PatternKind = Literal["noise", "patches", "stripes", "checks", "spots"]
@@ -29,18 +30,18 @@ class TexturedSpec:
     """
 
     patterns: tuple[PatternKind, ...] = get_args(PatternKind)
-    object_texels: int = 256
-    ground_texels: int = 512
-    ground_tile: float = 20.0
+    object_texels: Side = 256
+    ground_texels: Side = 512
+    ground_tile: Positive = 20.0
     images: str | None = None
-    image_share: float = 0.5
-    sun_elevation: tuple[float, float] = (25.0, 70.0)
-    sun_share: tuple[float, float] = (0.35, 0.75)
-    sun_radius: tuple[float, float] = (1.0, 4.0)
-    shadow_rays: int = 8
-    clouds: tuple[float, float] = (0.0, 0.7)
-    contact: float = 0.8
-    gloss: tuple[float, float] = (0.0, 0.35)
+    image_share: Share = 0.5
+    sun_elevation: tuple[Elevation, Elevation] = (25.0, 70.0)
+    sun_share: tuple[Share, Share] = (0.35, 0.75)
+    sun_radius: tuple[Angle, Angle] = (1.0, 4.0)
+    shadow_rays: Depth = 8
+    clouds: tuple[Share, Share] = (0.0, 0.7)
+    contact: Share = 0.8
+    gloss: tuple[NonNegative, NonNegative] = (0.0, 0.35)
 
     def __post_init__(self) -> None:
         """Check what the scene's own check of ranges does not see.
@@ -48,6 +49,7 @@ class TexturedSpec:
         Raises:
             InputError: If a value is out of its range.
         """
+        check_ranges(self, "scene.looks.textured")
         for name in ("object_texels", "ground_texels"):
             texels = getattr(self, name)
             if not 4 <= texels <= 4096 or texels & (texels - 1):
@@ -83,19 +85,19 @@ class LookSpec:
         read_noise: Standard deviation of the noise in the dark, in units of light.
     """
 
-    ground_wavelength: tuple[float, float] = (3.0, 9.0)
-    ground_waves: int = 6
-    ground_contrast: float = 0.22
-    object_waves: int = 3
-    object_contrast: float = 0.15
-    ambient: float = 0.5
+    ground_wavelength: tuple[Positive, Positive] = (3.0, 9.0)
+    ground_waves: Few = 6
+    ground_contrast: Share = 0.22
+    object_waves: Few = 3
+    object_contrast: Share = 0.15
+    ambient: Share = 0.5
     shadows: bool = True
     antialias: bool = True
     textured: TexturedSpec | None = None
-    shutter: tuple[float, float] = (0.0, 0.0)
-    shutter_samples: int = 8
-    shot_noise: float = 0.0
-    read_noise: float = 0.0
+    shutter: tuple[NonNegative, NonNegative] = (0.0, 0.0)
+    shutter_samples: Depth = 8
+    shot_noise: NonNegative = 0.0
+    read_noise: NonNegative = 0.0
 
     def __post_init__(self) -> None:
         """Check the sensor.
@@ -103,6 +105,7 @@ class LookSpec:
         Raises:
             InputError: If a value is negative, or no moments are asked for.
         """
+        check_ranges(self, "scene.looks")
         if min(self.shutter) < 0 or self.shutter_samples < 1 or min(self.shot_noise, self.read_noise) < 0:
             raise InputError("scene.looks: want shutter and noise of at least 0 and shutter_samples of at least 1")
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mvt4g.ranges import Few, Natural, NonNegative, OpenShare, Positive, Share
+
 ShapeKind = Literal[
     "box", "ellipsoid", "cylinder", "capsule", "superquadric", "cone", "wedge", "torus", "dumbbell", "bracket", "mesh"
 ]
@@ -28,13 +30,13 @@ class ObjectSpec:
         kinds: Shapes to draw from.
     """
 
-    resting: tuple[int, int] = (1, 2)
-    thrown: tuple[int, int] = (1, 2)
-    size: tuple[float, float] = (1.0, 1.9)
-    spawn_radius: float = 2.2
-    speed: tuple[float, float] = (2.0, 4.0)
-    spin: float = 3.0
-    restitution: float = 0.5
+    resting: tuple[Few, Few] = (1, 2)
+    thrown: tuple[Few, Few] = (1, 2)
+    size: tuple[Positive, Positive] = (1.0, 1.9)
+    spawn_radius: NonNegative = 2.2
+    speed: tuple[NonNegative, NonNegative] = (2.0, 4.0)
+    spin: NonNegative = 3.0
+    restitution: OpenShare = 0.5
     kinds: tuple[PrimitiveKind, ...] = ("box", "ellipsoid", "cylinder", "capsule")
 
 
@@ -49,10 +51,10 @@ class SurfaceSpec:
         restitution: Of every body.
     """
 
-    floor_friction: tuple[float, float] = (0.3, 0.3)
-    floor_restitution: tuple[float, float] = (0.5, 0.5)
-    friction: tuple[float, float] = (0.5, 0.5)
-    restitution: tuple[float, float] = (0.5, 0.5)
+    floor_friction: tuple[NonNegative, NonNegative] = (0.3, 0.3)
+    floor_restitution: tuple[Share, Share] = (0.5, 0.5)
+    friction: tuple[NonNegative, NonNegative] = (0.5, 0.5)
+    restitution: tuple[Share, Share] = (0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -76,19 +78,19 @@ class DroppedObjects:
         mesh_share: Share of the bodies drawn from that folder.
     """
 
-    static: tuple[int, int] = (10, 20)
-    dynamic: tuple[int, int] = (1, 3)
-    size: tuple[float, float] = (0.75, 3.0)
+    static: tuple[Few, Few] = (10, 20)
+    dynamic: tuple[Few, Few] = (1, 3)
+    size: tuple[Positive, Positive] = (0.75, 3.0)
     static_region: Region = ((-7.0, 7.0), (-7.0, 7.0), (0.0, 10.0))
     dynamic_region: Region = ((-5.0, 5.0), (-5.0, 5.0), (1.0, 5.0))
-    velocity: tuple[float, float, float] = (4.0, 4.0, 0.0)
+    velocity: tuple[NonNegative, NonNegative, NonNegative] = (4.0, 4.0, 0.0)
     centre_pull: tuple[float, float] = (1.0, 1.0)
-    settle: float = 100 / 12
+    settle: NonNegative = 100 / 12
     surfaces: SurfaceSpec = SurfaceSpec()
     mass_exponent: float = 3.0
-    first_frame: int = 1
+    first_frame: Natural = 1
     kinds: tuple[PrimitiveKind, ...] = (
         "box", "ellipsoid", "cylinder", "capsule", "superquadric", "cone", "wedge", "torus", "dumbbell", "bracket",
     )  # fmt: skip
     meshes: str = ""
-    mesh_share: float = 1.0
+    mesh_share: Share = 1.0

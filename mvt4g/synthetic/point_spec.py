@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mvt4g.ranges import Points, Share, ShareBelowOne, Side, check_ranges
 from mvt4g.types import InputError
 
 Budget = Literal["equal", "kubric", "motion"]
@@ -32,12 +33,12 @@ class PointSpec:
         facing: When the surface's direction hides.
     """
 
-    count: int = 128
-    foreground: float = 0.5
-    depth_tolerance: float = 0.01
+    count: Points = 128
+    foreground: Share = 0.5
+    depth_tolerance: ShareBelowOne = 0.01
     budget: Budget = "equal"
     foreground_only: bool = False
-    grid_stride: int = 4
+    grid_stride: Side = 4
     facing: Facing = "surface"
 
     def __post_init__(self) -> None:
@@ -46,6 +47,7 @@ class PointSpec:
         Raises:
             InputError: If a share is not in [0, 1], the tolerance not in [0, 1), or the stride below 1.
         """
+        check_ranges(self, "points")
         if not 0 <= self.foreground <= 1 or not 0 <= self.depth_tolerance < 1 or self.grid_stride < 1:
             got = f"{self.foreground}, {self.depth_tolerance}, {self.grid_stride}"
             raise InputError(

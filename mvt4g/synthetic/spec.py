@@ -6,6 +6,7 @@ Lengths are scene units (objects are about one unit), angles degrees, pairs are 
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from mvt4g.ranges import Frames, Positive, Side, Views, check_allocation, check_ranges, hints_of, is_pair
 from mvt4g.synthetic.camera_specs import CameraSpec, LinearCameras, RecamCameras, RingCameras
 from mvt4g.synthetic.look_spec import LookSpec
 from mvt4g.synthetic.object_specs import DroppedObjects, ObjectSpec, Region
@@ -14,6 +15,8 @@ from mvt4g.types import InputError
 
 __all__ = ["RECIPE_VERSION", "CameraSpec", "LookSpec", "ObjectSpec", "PointSpec", "SceneSpec"]
 
+BYTES_A_PIXEL, BYTES_A_TRACK = 24, 12
+"""Of a clip: colour, depth, instance and what moves of a pixel, and place and visibility of a point in a frame."""
 RECIPE_VERSION = 1
 """Raised whenever the same recipe gives other clips than before, so that no cache mixes the two."""
 
@@ -33,10 +36,10 @@ class SceneSpec:
         points: The tracked points.
     """
 
-    num_frames: int = 5
-    image_size: tuple[int, int] = (64, 64)
-    num_views: int = 3
-    fps: float = 12.0
+    num_frames: Frames = 5
+    image_size: tuple[Side, Side] = (64, 64)
+    num_views: Views = 3
+    fps: Positive = 12.0
     objects: ObjectSpec | DroppedObjects = ObjectSpec()
     cameras: CameraSpec | LinearCameras | RingCameras | RecamCameras = CameraSpec()
     looks: LookSpec = LookSpec()
@@ -48,12 +51,14 @@ class SceneSpec:
         Raises:
             InputError: If a count is below its least value or a range is reversed.
         """
+        check_ranges(self, "scene")
         height, width = self.image_size
-        for name in ("num_frames", "num_views"):
-            _want_at_least(f"scene.{name}", getattr(self, name), 1)
-        _want_at_least("scene.points.count", self.points.count, 1)
-        if min(height, width) < 2 or self.fps <= 0:
-            raise InputError(f"scene.image_size, fps: got {height}x{width}, {self.fps}, want at least 2x2, above 0")
+        if min(height, width) < 2:
+            raise InputError(f"scene.image_size: got {height}x{width}, want at least 2x2")
+        axes = {"views": self.num_views, "frames": self.num_frames, "height": height, "width": width}
+        check_allocation("scene", axes, bytes_each=BYTES_A_PIXEL)
+        points = {"points": self.points.count, "views": self.num_views, "frames": self.num_frames}
+        check_allocation("scene.points", points, bytes_each=BYTES_A_TRACK)
         for room in ("objects", "cameras", "looks"):
             _check_ranges(f"scene.{room}", getattr(self, room))
         if isinstance(self.objects, DroppedObjects):
@@ -79,7 +84,8 @@ class SceneSpec:
 
 
 def _check_ranges(place: str, spec: Any) -> None:
-    """Refuse reversed ranges and negative counts, in specs within the spec too."""
+    """Refuse what is out of its range, and ranges that are reversed, in specs within the spec too."""
+    check_ranges(spec, place)
     for field in fields(spec):
         value, name = getattr(spec, field.name), f"{place}.{field.name}"
         if is_dataclass(value):
@@ -87,20 +93,13 @@ def _check_ranges(place: str, spec: Any) -> None:
         elif field.type == Region:
             for low, high in value:
                 _check_range(name, low, high)
-        elif field.type in (tuple[int, int], tuple[float, float]):
+        elif is_pair(hints_of(type(spec))[field.name]):
             _check_range(name, *value)
-            if field.type == tuple[int, int]:
-                _want_at_least(name, value[0], 0)
 
 
 def _check_range(name: str, low: float | int, high: float | int) -> None:
     if low > high:
         raise InputError(f"{name}: got {(low, high)}, want (least, largest)")
-
-
-def _want_at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise InputError(f"{name}: got {value}, want at least {least}")
 
 
 def _check_dropped(objects: DroppedObjects) -> None:

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from mvt4g.formats.latent_file import read_prompt
 from mvt4g.models.image_tokens import ImageEncoder
 from mvt4g.models.novel_view import TextGuidance
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
+from mvt4g.ranges import Range, Share, check_ranges
 from mvt4g.types import InputError
 
 
@@ -40,8 +41,8 @@ class GuidanceSpec:
 
     text: Path | None = None
     negative: Path | None = None
-    scale: float = 1.0
-    noise_levels: tuple[float, float] = (0.0, 1.0)
+    scale: Annotated[float, Range(1)] = 1.0
+    noise_levels: tuple[Share, Share] = (0.0, 1.0)
     encoder: TextEncoderSpec | None = None
     prompt: str | None = None
     captions: Path | None = None
@@ -54,9 +55,8 @@ class GuidanceSpec:
         Raises:
             InputError: If ``scale`` is under 1, a text is given twice, or words come without an encoder or it without.
         """
+        check_ranges(self, "evaluation.guidance")
         where, words = "evaluation.guidance", (self.prompt, self.captions, self.negative_prompt)
-        if self.scale < 1:
-            raise InputError(f"{where}.scale: got {self.scale}, want at least 1")
         low, high = self.noise_levels
         if not 0 <= low < high <= 1:
             raise InputError(f"{where}.noise_levels: got {self.noise_levels}, want [least, largest] in [0, 1]")

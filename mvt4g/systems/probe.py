@@ -22,6 +22,7 @@ from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import merge_lora
 from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.ranges import Depth, Natural, Points, Positive, PositiveShare, Seed, check_ranges
 from mvt4g.systems.bad_items import going_on
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.latents import encoded, seen
@@ -59,19 +60,19 @@ class ProbeSpec:
         seed: Of noise and queries, together with the clip's name.
     """
 
-    layers: tuple[int, ...] | None = None
+    layers: tuple[Natural, ...] | None = None
     trajectory: Literal["noised", "sampled"] = "noised"
-    noise_levels: tuple[float, ...] = (0.95, 0.8, 0.65, 0.5, 0.35, 0.2, 0.05)
-    sample_steps: int = 20
+    noise_levels: tuple[PositiveShare, ...] = (0.95, 0.8, 0.65, 0.5, 0.35, 0.2, 0.05)
+    sample_steps: Depth = 20
     sampler: Callable[[int], Sampler] = EulerSampler
-    steps: tuple[int, ...] | None = None
-    num_queries: int = 64
-    threshold_px: float | None = None
+    steps: tuple[Natural, ...] | None = None
+    num_queries: Points = 64
+    threshold_px: Positive | None = None
     cross_frames: CrossFrames = "same"
-    cycle_cells: float = 1.5
-    shown_clips: int = 4
-    shown_points: int = 3
-    seed: int = 0
+    cycle_cells: Positive = 1.5
+    shown_clips: Natural = 4
+    shown_points: Natural = 3
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -79,17 +80,11 @@ class ProbeSpec:
         Raises:
             InputError: If a value is out of range, or something is named twice.
         """
-        for name, least in (("sample_steps", 1), ("num_queries", 1), ("shown_clips", 0), ("shown_points", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"probe.{name}: got {getattr(self, name)}, want at least {least}")
-        if not self.cycle_cells > 0:
-            raise InputError(f"probe.cycle_cells: got {self.cycle_cells}, want more than 0: none would be reliable")
+        check_ranges(self, "probe")
         for name in ("layers", "noise_levels", "steps"):
             values = getattr(self, name)
             if values is not None and (not values or len(set(values)) < len(values)):
                 raise InputError(f"probe.{name}: got {values}, want at least one, and none twice")
-        if not all(0 < level <= 1 for level in self.noise_levels):
-            raise InputError(f"probe.noise_levels: got {self.noise_levels}, want sigmas in (0, 1]")
         if self.steps is not None and not all(0 <= step < self.sample_steps for step in self.steps):
             raise InputError(f"probe.steps: got {self.steps}, want 0 to {self.sample_steps - 1}")
 

@@ -1,7 +1,30 @@
-"""Learning-rate factors, as functions of the optimizer step."""
+"""The optimizer, and learning-rate factors as functions of its step."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from torch import nn
+from torch.optim import Optimizer, SparseAdam
+
+from mvt4g.types import InputError
+
+
+def build_optimizer(
+    make: Callable[[Iterable[nn.Parameter]], Optimizer], parameters: Iterable[nn.Parameter]
+) -> Optimizer:
+    """Return the optimizer of the parameters that train.
+
+    Raises:
+        InputError: If the optimizer refuses its arguments or these parameters.
+    """
+    trained = [value for value in parameters if value.requires_grad]
+    try:
+        optimizer = make(trained)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"model.init_args.training.optimizer: {error}") from error
+    if isinstance(optimizer, SparseAdam):
+        raise InputError("model.init_args.training.optimizer: got SparseAdam, want an optimizer of dense gradients")
+    return optimizer
 
 
 def warmup_cosine(warmup_steps: int, decay_steps: int | None) -> Callable[[int], float]:

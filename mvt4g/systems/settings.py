@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from mvt4g.diffusion.samplers import EulerSampler, Sampler
 from mvt4g.models.condition_dropout import ConditionDropout
 from mvt4g.models.layers.lora import LoRASpec
+from mvt4g.ranges import Count, Few, Natural, OpenShare, Points, Positive, Seed, Share, check_ranges
 from mvt4g.systems.guidance import GuidanceSpec
 from mvt4g.systems.video_metrics import VideoMetricsSpec
 from mvt4g.types import InputError
@@ -35,14 +36,14 @@ class StepSpec:
     option: ClassVar[str] = "training"
     """What the spec is called where it is given."""
 
-    num_queries: int = 32
+    num_queries: Points = 32
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = torch.optim.AdamW
-    warmup_steps: int = 0
-    decay_steps: int | None = None
+    warmup_steps: Natural = 0
+    decay_steps: Count | None = None
     trainable: tuple[str, ...] | None = None
     lora: LoRASpec | None = None
     condition_dropout: ConditionDropout = ConditionDropout()
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -50,9 +51,7 @@ class StepSpec:
         Raises:
             InputError: If a value is out of range.
         """
-        for name, least in (("num_queries", 1), ("warmup_steps", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{self.option}.{name}: got {getattr(self, name)}, want at least {least}")
+        check_ranges(self, self.option)
         if self.decay_steps is not None and self.decay_steps <= self.warmup_steps:
             want = f"more than warmup_steps = {self.warmup_steps}"
             raise InputError(f"{self.option}.decay_steps: got {self.decay_steps}, want {want}")
@@ -76,8 +75,8 @@ class TrackerTraining(StepSpec):
 
     option: ClassVar[str] = "tracker_training"
 
-    num_queries: int = 64
-    sigmas: tuple[float, float] = (0.0, 0.25)
+    num_queries: Points = 64
+    sigmas: tuple[Share, Share] = (0.0, 0.25)
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -112,18 +111,18 @@ class EvaluationSpec:
         seed: Of noise and queries, together with the clip's name.
     """
 
-    noise_levels: tuple[float, ...] = (0.25, 0.5, 0.75)
-    headline: float = 0.5
-    attention_layers: tuple[int, ...] | None = None
-    num_queries: int = 64
-    pck_threshold_px: float = 2.0
-    sample_steps: int = 8
+    noise_levels: tuple[OpenShare, ...] = (0.25, 0.5, 0.75)
+    headline: OpenShare = 0.5
+    attention_layers: tuple[Natural, ...] | None = None
+    num_queries: Points = 64
+    pck_threshold_px: Positive = 2.0
+    sample_steps: Few = 8
     sampler: Callable[[int], Sampler] = EulerSampler
     sample_in_validation: bool = True
     guidance: GuidanceSpec = GuidanceSpec()
     videos: VideoMetricsSpec = VideoMetricsSpec()
-    camera_shift: int = 0
-    seed: int = 0
+    camera_shift: Natural = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -131,6 +130,7 @@ class EvaluationSpec:
         Raises:
             InputError: If a value is out of range.
         """
+        check_ranges(self, "evaluation")
         in_range = all(0 < level < 1 for level in self.noise_levels)
         named_apart = len({round(level, 2) for level in self.noise_levels}) == len(self.noise_levels)
         if not (self.noise_levels and in_range and named_apart):
@@ -138,9 +138,6 @@ class EvaluationSpec:
             raise InputError(f"evaluation.noise_levels: got {self.noise_levels}, want {want}")
         if self.headline not in self.noise_levels:
             raise InputError(f"evaluation.headline: got {self.headline}, want one of {self.noise_levels}")
-        for name, least in (("num_queries", 1), ("sample_steps", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"evaluation.{name}: got {getattr(self, name)}, want at least {least}")
 
     def build_sampler(self) -> Sampler:
         """Return what goes from noise to a video."""

@@ -11,6 +11,7 @@ from mvt4g.matching.rows import Matches, argmax_matches, cycle_consistent
 from mvt4g.matching.soft_matches import soft_matches
 from mvt4g.matching.tokens import interpolate_frames
 from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.ranges import Frames, Natural, Points, Positive, Seed, Share, check_ranges
 from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.video_tracks import SeenRule, VideoTracks, at_video_frames
@@ -28,9 +29,17 @@ class TrackerEvaluation:
         seed: Of queries, together with the clip's name.
     """
 
-    num_queries: int = 64
-    pck_threshold_px: float = 2.0
-    seed: int = 0
+    num_queries: Points = 64
+    pck_threshold_px: Positive = 2.0
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        check_ranges(self, "evaluation")
 
 
 @dataclass(frozen=True)
@@ -51,12 +60,12 @@ class TrackerSpec:
     """
 
     method: Literal["head", "argmax", "soft_argmax"] = "head"
-    sigma: float = 0.1
-    layer: int | None = None
-    window: int | None = None
-    overlap: int | None = None
+    sigma: Share = 0.1
+    layer: Natural | None = None
+    window: Frames | None = None
+    overlap: Natural | None = None
     seen: SeenRule = "product"
-    seed: int = 0
+    seed: Seed = 0
     evaluation: TrackerEvaluation = TrackerEvaluation()
 
     def __post_init__(self) -> None:
@@ -65,8 +74,7 @@ class TrackerSpec:
         Raises:
             InputError: If a value is out of range.
         """
-        if not 0 <= self.sigma <= 1:
-            raise InputError(f"tracker.sigma: got {self.sigma}, want a noise level in [0, 1]")
+        check_ranges(self, "tracker")
         if self.window is None and self.overlap is not None:
             raise InputError(f"tracker.overlap: got {self.overlap} without a window, want both or none")
         if self.window is not None and not 0 < self.shared < self.window:

@@ -24,7 +24,7 @@ from mvt4g.systems.latents import encoded
 from mvt4g.systems.loading import check_weights
 from mvt4g.systems.objective_logs import Logged, objective_logs
 from mvt4g.systems.queries import draw_queries
-from mvt4g.systems.schedule import warmup_cosine
+from mvt4g.systems.schedule import build_optimizer, warmup_cosine
 from mvt4g.systems.settings import StepSpec
 from mvt4g.systems.sharding import renumbered, shard
 from mvt4g.systems.shown import shown
@@ -119,7 +119,7 @@ class TrainedSystem(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer over the trainable parameters, and its warm-up counted in steps."""
         spec = self.training_spec
-        optimizer = spec.optimizer([value for value in self.parameters() if value.requires_grad])
+        optimizer = build_optimizer(spec.optimizer, self.parameters())
         if not spec.warmup_steps and spec.decay_steps is None:
             return optimizer
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(spec.warmup_steps, spec.decay_steps))

@@ -53,8 +53,8 @@ def test_a_clip_that_is_too_short_is_named():
         ((3, ()), r"frames\.strides: got \(\), want one or more"),
         ((3, (0,)), r"frames\.strides: got \(0,\)"),
         ((None, (2,)), r"frames\.strides: got \(2,\) without a count"),
-        ((3, (1,), 1.5), r"frames\.reversed: got 1\.5, want a share"),
-        ((3, (1,), float("nan")), r"frames\.reversed: got nan, want a share"),
+        ((3, (1,), 1.5), r"frames\.reversed: got 1\.5, want in \[0, 1\]"),
+        ((3, (1,), float("nan")), r"frames\.reversed: got nan, want in \[0, 1\]"),
     ],
 )
 def test_bad_values_are_named(values, says):

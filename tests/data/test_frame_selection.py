@@ -79,7 +79,7 @@ def test_no_moment_is_further_than_half_a_frame(fps, count):
         ({"start": 5, "end": 5}, "frames: got start 5 and end 5, want 0 <= start < end"),
         ({"start_s": 2.0, "end_s": 1.0}, "frames: got start_s 2.0 and end_s 1.0"),
         ({"step": 0}, "frames.step: got 0, want at least 1"),
-        ({"fps": 0.0}, "frames.fps: got 0.0, want a rate over 0"),
+        ({"fps": 0.0}, "frames.fps: got 0.0, want more than 0"),
         ({"folder_fps": -1.0}, "frames.folder_fps: got -1.0"),
         ({"fps": 8.0, "step": 2}, "frames: got step 2 and fps 8.0, want one of them"),
         ({"fps": 30.0}, "a: frames.fps: got 30, want at most 24, the video's own rate: frames are not made up"),

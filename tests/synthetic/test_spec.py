@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from jsonargparse import ArgumentParser
 
-from mvt4g.synthetic.spec import CameraSpec, ObjectSpec, PointSpec, SceneSpec
+from mvt4g.synthetic.spec import CameraSpec, ObjectSpec, SceneSpec
 from mvt4g.types import InputError
 
 
@@ -33,7 +33,6 @@ def test_recipes_have_the_sizes_of_the_design():
         ({"num_views": 0}, "num_views"),
         ({"image_size": (1, 64)}, "image_size"),
         ({"fps": 0.0}, "fps"),
-        ({"points": PointSpec(count=0)}, "points.count"),
         ({"objects": ObjectSpec(resting=(2, 1))}, "objects.resting"),
         ({"objects": ObjectSpec(restitution=1.0)}, "restitution"),
         ({"cameras": CameraSpec(radius=(9.0, 7.0))}, "cameras.radius"),

@@ -312,7 +312,7 @@ def test_a_clip_without_tracks_is_refused():
     [
         ({"layers": ()}, r"probe.layers: got \(\), want at least one"),
         ({"layers": (1, 1)}, r"probe.layers: got \(1, 1\), want .* none twice"),
-        ({"noise_levels": (0.0, 0.5)}, r"probe.noise_levels: got .*, want sigmas in \(0, 1\]"),
+        ({"noise_levels": (0.0, 0.5)}, r"probe.noise_levels: got .*, want each in \(0, 1\]"),
         ({"sample_steps": 4, "steps": (4,)}, r"probe.steps: got \(4,\), want 0 to 3"),
         ({"cycle_cells": 0.0}, "probe.cycle_cells: got 0.0, want more than 0"),
         ({"num_queries": 0}, "probe.num_queries: got 0, want at least 1"),

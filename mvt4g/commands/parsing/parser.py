@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from mvt4g.commands.parsing.class_changes import recording, without_defaults_of_others
 from mvt4g.commands.parsing.messages import innermost
+from mvt4g.commands.parsing.option_ranges import check_options
 from mvt4g.commands.parsing.safe_yaml import read_options, read_safely
 from mvt4g.commands.parsing.trust import check_classes
 from mvt4g.types import InputError
@@ -73,15 +74,23 @@ class OneLineParser(LightningArgumentParser):
             raise InputError(f"{path}: {innermost(str(error))}, want a YAML file of options") from error
 
 
-def parse(parser: OneLineParser, args: Sequence[str] | None) -> tuple[Namespace, list[str]]:
+def parse(
+    parser: OneLineParser, args: Sequence[str] | None, owner: Callable[..., Any] | None = None
+) -> tuple[Namespace, list[str]]:
     """Parse a command line: what was written first, then the defaults of the classes that it came to.
+
+    Args:
+        parser: Of the command.
+        args: As after ``mvt4g``; None takes the command line's own.
+        owner: The function that a verb's options are the arguments of.
 
     Returns:
         The configuration, and lines about what changes of class dropped. Where the configuration is to be printed,
         these go to stderr, and nothing returns.
 
     Raises:
-        InputError: If an option does not exist or has no such value, or names a function where it wants a class.
+        InputError: If an option does not exist or has no such value, a number is out of its range, or a
+            function stands where a class is wanted.
     """
     with recording() as changes, _ActionPrintConfig.skip_print_config():
         written = parser.parse_args(args, defaults=False)
@@ -92,4 +101,6 @@ def parse(parser: OneLineParser, args: Sequence[str] | None) -> tuple[Namespace,
     with without_defaults_of_others():
         config = parser.parse_object(written)
     check_classes(config)
+    command = config.get("subcommand")
+    check_options(config if command is None else config[command], owner)
     return config, lines

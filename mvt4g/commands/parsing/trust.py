@@ -160,21 +160,25 @@ def _is_within(module: str, others: Sequence[str]) -> bool:
     return any(f"{module}.".startswith(f"{other}.") for other in others)
 
 
+def imported(path: str) -> Any:
+    """Return what lies at a dotted path in the modules that were imported already; None = nothing."""
+    parts = path.split(".")
+    for count in range(len(parts), 0, -1):  # a class may lie within a class
+        if (found := sys.modules.get(".".join(parts[:count]))) is not None:
+            thing: Any = found
+            for name in parts[count:]:
+                thing = getattr(thing, name, None)
+            return thing
+    return None
+
+
 def _check_class(where: str, path: Any) -> None:
     """Check that a class path that was imported already is that of a class.
 
     Raises:
         InputError: If it is not.
     """
-    parts = str(path).split(".")
-    found: Any = None
-    for count in range(len(parts), 0, -1):  # a class may lie within a class
-        if (module := sys.modules.get(".".join(parts[:count]))) is not None:
-            found = module
-            for name in parts[count:]:
-                found = getattr(found, name, None)
-            break
-    if not inspect.isclass(found):
+    if not inspect.isclass(imported(str(path))):
         raise InputError(f"{where}: got {path}, want the class path of a class: functions are not called by name")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mvt4g.ranges import NonNegative, Share, check_ranges
 from mvt4g.types import InputError
 
 
@@ -15,9 +16,9 @@ class PseudoTrackFilter:
         min_share: A point of whose visible entries a smaller share is believed is left out.
     """
 
-    min_confidence: float = 0.5
-    max_cycle_px: float = 3.0
-    min_share: float = 0.5
+    min_confidence: Share = 0.5
+    max_cycle_px: NonNegative = 3.0
+    min_share: Share = 0.5
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -25,6 +26,7 @@ class PseudoTrackFilter:
         Raises:
             InputError: If a number is out of range.
         """
+        check_ranges(self, "pseudo_tracks")
         for name in ("min_confidence", "min_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"pseudo_tracks.{name}: got {getattr(self, name)}, want a share in [0, 1]")

@@ -22,6 +22,7 @@ from torch import Tensor
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.functional.checks import unit_video
 from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence, estimate_from_frames
+from mvt4g.ranges import Count, Positive, Seed, check_ranges
 from mvt4g.types import InputError
 
 Matching = Literal["exhaustive", "sequential"]
@@ -44,9 +45,17 @@ class ColmapPoses:
     """
 
     matching: Matching = "exhaustive"
-    overlap: int = 10
-    seed: int = 0
-    max_reprojection_px: float = 2.0
+    overlap: Count = 10
+    seed: Seed = 0
+    max_reprojection_px: Positive = 2.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        check_ranges(self, "colmap")
 
     def __call__(self, evidence: PoseEvidence) -> PoseEstimate:
         """Reconstruct one video.

@@ -8,6 +8,7 @@ from mvt4g.geometry.photometric import MIN_POINTS, PhotometricFit, RgbdPicture, 
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.functional.checks import unit_video
 from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence, estimate_from_frames
+from mvt4g.ranges import Positive, Share, Side, check_ranges
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,20 @@ class PhotometricAlignment:
         max_position_deviation: The same of the position, as a share of the mean depth.
     """
 
-    finest_stride: int = 1
-    min_coverage: float = 0.3
-    min_detail_correlation: float = 0.4
-    max_last_step_px: float = 0.05
-    max_rotation_deviation_deg: float = 0.5
-    max_position_deviation: float = 0.05
+    finest_stride: Side = 1
+    min_coverage: Share = 0.3
+    min_detail_correlation: Share = 0.4
+    max_last_step_px: Positive = 0.05
+    max_rotation_deviation_deg: Positive = 0.5
+    max_position_deviation: Positive = 0.05
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        check_ranges(self, "photometric")
 
     def __call__(self, evidence: PoseEvidence) -> PoseEstimate:
         """Align every frame on its own.

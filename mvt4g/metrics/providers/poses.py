@@ -17,6 +17,7 @@ from mvt4g.geometry.lifting import lift_pixels
 from mvt4g.geometry.pnp import absolute_pose
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.functional.checks import check_shape
+from mvt4g.ranges import Count, Positive, Seed, Share, check_ranges
 from mvt4g.types import Cameras, InputError
 
 REASONS_TOLD = 3
@@ -166,13 +167,21 @@ class TrackDepthPnP:
         (True, True)
     """
 
-    threshold_px: float = 2.0
-    num_hypotheses: int = 256
-    min_inliers: int = 8
-    min_inlier_share: float = 0.3
-    max_rotation_deviation_deg: float = 2.0
-    max_position_deviation: float = 0.1
-    seed: int = 0
+    threshold_px: Positive = 2.0
+    num_hypotheses: Count = 256
+    min_inliers: Count = 8
+    min_inlier_share: Share = 0.3
+    max_rotation_deviation_deg: Positive = 2.0
+    max_position_deviation: Positive = 0.1
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        check_ranges(self, "poses")
 
     def __call__(self, evidence: PoseEvidence) -> PoseEstimate:
         """Fit every frame.

@@ -1,6 +1,7 @@
 """A video DiT that sees both views as one sequence, and the ways that cameras and other conditions enter it."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from mvt4g.models.layers.attention import QueryKey
 from mvt4g.models.layers.rope import axis_dims, rotary_angles
 from mvt4g.models.token_parallel import share_tokens
 from mvt4g.models.video_dit import CONTROL, BlockTaps, DiTBlock, VideoDiT, VideoDiTConfig
+from mvt4g.ranges import Range, Width, check_number
 from mvt4g.types import (
     REFERENCE,
     TARGET,
@@ -64,9 +66,11 @@ class JointViews(NovelViewBackbone):
         dit: VideoDiTConfig,
         grid: LatentGrid,
         conditioning: Sequence[CameraConditioning],
-        null_text_length: int,
+        null_text_length: Width,
     ) -> None:
         super().__init__()
+        for axis, size in asdict(grid).items():
+            check_number(f"grid.{axis}", size, Range(1, 2**16))
         if dit.patch_size[0] != 1 or dit.patch_size[1] != dit.patch_size[2]:
             raise InputError(f"patch_size: got {dit.patch_size}, want (1, p, p)")
         if not 1 <= null_text_length <= dit.text_len:

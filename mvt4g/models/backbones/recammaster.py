@@ -12,6 +12,7 @@ from mvt4g.models.conditioning.interface import CameraConditioning
 from mvt4g.models.conditioning.projector import ProjectorConditioning
 from mvt4g.models.conditioning.relative_pose import RelativePoseConditioning
 from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.ranges import Width
 from mvt4g.types import LatentGrid
 
 
@@ -38,7 +39,7 @@ class ReCamMaster(JointViews):
         dit: VideoDiTConfig,
         grid: LatentGrid,
         extra_conditioning: Sequence[CameraConditioning] = (),
-        null_text_length: int = 8,
+        null_text_length: Width = 8,
         weights: Path | list[Path] | None = None,
     ) -> None:
         own = RelativePoseConditioning(), ProjectorConditioning()

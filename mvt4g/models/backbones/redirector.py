@@ -12,6 +12,7 @@ from mvt4g.models.conditioning.interface import CameraConditioning
 from mvt4g.models.conditioning.plucker import packed_channels
 from mvt4g.models.conditioning.rotary import QueryKeyPhase, ValueOutputPhase
 from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.ranges import Width
 from mvt4g.types import InputError, LatentGrid
 
 PHASES = (QueryKeyPhase.name, ValueOutputPhase.name)
@@ -43,7 +44,7 @@ class ReDirector(JointViews):
         dit: VideoDiTConfig,
         grid: LatentGrid,
         extra_conditioning: Sequence[CameraConditioning] = (),
-        null_text_length: int = 8,
+        null_text_length: Width = 8,
         weights: Path | list[Path] | None = None,
     ) -> None:
         if dit.control_channels is None:

@@ -16,6 +16,7 @@ from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.pose import compose, invert_pose
 from mvt4g.models.conditioning.interface import CameraConditioning
 from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.ranges import Positive
 from mvt4g.types import REFERENCE, TARGET, Cameras, InputError, LatentGrid
 
 
@@ -75,7 +76,7 @@ class EpipolarConditioning(CameraConditioning):
     name = "epipolar"
     place = "attention_bias"
 
-    def __init__(self, width: float = 0.5, initial_gain: float = 0.0) -> None:
+    def __init__(self, width: Positive = 0.5, initial_gain: float = 0.0) -> None:
         """Set the width and where the gains start.
 
         Args:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mvt4g.models.trainable import matches
+from mvt4g.ranges import Positive, Width, check_ranges
 from mvt4g.types import InputError
 
 DOWN, UP, SCALE = "lora_down", "lora_up", "lora_scale"
@@ -29,8 +30,8 @@ class LoRASpec:
         layers: Parts of the names of the backbone's Linears (``*`` for any characters).
     """
 
-    rank: int = 16
-    alpha: float = 16.0
+    rank: Width = 16
+    alpha: Positive = 16.0
     layers: tuple[str, ...] = ("self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o")
 
     def __post_init__(self) -> None:
@@ -39,8 +40,7 @@ class LoRASpec:
         Raises:
             InputError: If a value is out of range.
         """
-        if self.rank < 1 or self.alpha <= 0:
-            raise InputError(f"lora: got rank {self.rank}, alpha {self.alpha}, want at least 1 and more than 0")
+        check_ranges(self, "lora")
         if not self.layers:
             raise InputError("lora.layers: got an empty list, want parts of the names of Linears")
 

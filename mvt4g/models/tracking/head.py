@@ -17,6 +17,7 @@ from mvt4g.matching.tokens import latent_frame_of
 from mvt4g.models.tracking.correlation import batched_correlation, local_patches
 from mvt4g.models.tracking.refiner import Refiner
 from mvt4g.models.tracking.upsampler import FeatureUpsampler, reduced
+from mvt4g.ranges import Depth, Few, Natural, Side, Width, check_allocation, check_ranges
 from mvt4g.types import REFERENCE, AttentionTap, Cameras, InputError, TapShape, TrackPrediction
 
 TIME_FREQUENCIES = 6
@@ -50,22 +51,22 @@ class TrackingHeadSpec:
             frame but its own. ``query``: at its own coordinates in all.
     """
 
-    stride: int = 4
-    channels: int = 32
-    upsampler_hidden: int = 64
+    stride: Side = 4
+    channels: Width = 32
+    upsampler_hidden: Width = 64
     upsampling: Literal["shuffle", "bilinear"] = "shuffle"
     centred: bool = True
     rotated: bool = False
-    scales: tuple[int, ...] = (1, 2)
-    radius: int = 2
-    correlation_features: int = 32
-    motion_degrees: int = 6
-    width: int = 64
-    num_heads: int = 4
-    num_blocks: int = 2
-    mlp_ratio: int = 2
-    num_virtual: int = 16
-    iterations: int = 2
+    scales: tuple[Side, ...] = (1, 2)
+    radius: Natural = 2
+    correlation_features: Width = 32
+    motion_degrees: Few = 6
+    width: Width = 64
+    num_heads: Depth = 4
+    num_blocks: Depth = 2
+    mlp_ratio: Depth = 2
+    num_virtual: Width = 16
+    iterations: Depth = 2
     recompute: bool = False
     start: Literal["attention", "everywhere", "query"] = "attention"
 
@@ -75,15 +76,12 @@ class TrackingHeadSpec:
         Raises:
             InputError: If a value is out of range, or a scale is named twice.
         """
-        for name in (
-            "stride", "channels", "upsampler_hidden", "correlation_features", "width", "num_heads", "num_blocks",
-            "mlp_ratio", "num_virtual", "iterations",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise InputError(f"spec.{name}: got {getattr(self, name)}, want at least 1")
-        for name in ("radius", "motion_degrees"):
-            if getattr(self, name) < 0:
-                raise InputError(f"spec.{name}: got {getattr(self, name)}, want at least 0")
+        check_ranges(self, "spec")
+        patch = (2 * self.radius + 1) ** 2
+        check_allocation("spec.radius", {"patch": patch, "patch again": patch, "features": self.correlation_features})
+        a_block = self.width * self.width * (8 + 2 * self.mlp_ratio)
+        check_allocation("spec.width", {"blocks": self.num_blocks, "weights of a block": a_block})
+        check_allocation("spec.channels", {"channels": self.channels, "hidden": self.upsampler_hidden})
         if self.width % self.num_heads:
             raise InputError(f"spec.num_heads: got {self.num_heads}, want a divisor of width {self.width}")
         if not self.scales or min(self.scales) < 1 or len(set(self.scales)) < len(self.scales):
@@ -142,7 +140,7 @@ class TrackingHead(nn.Module):
     Source: MVTrack4Gen (arXiv 2606.26087), section 5.2 and App. B.2; MV-TAP.
     """
 
-    def __init__(self, tap_shape: TapShape, layer: int, spec: TrackingHeadSpec = TrackingHeadSpec()) -> None:
+    def __init__(self, tap_shape: TapShape, layer: Natural, spec: TrackingHeadSpec = TrackingHeadSpec()) -> None:
         """Build the head.
 
         Args:

@@ -103,8 +103,8 @@ def test_full_size():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"rank": 0}, "lora: got rank 0, alpha 16.0, want at least 1"),
-        ({"alpha": 0.0}, "lora: got rank 16, alpha 0.0, want"),
+        ({"rank": 0}, "lora.rank: got 0, want at least 1"),
+        ({"alpha": 0.0}, "lora.alpha: got 0.0, want more than 0"),
         ({"layers": ()}, "lora.layers: got an empty list"),
         ({"layers": ("self_attn.q", "norm_q")}, "lora.layers: got 'norm_q', which is part of no Linear's name"),
     ],
