@@ -15,6 +15,8 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal
 
+import torch
+
 from mvt4g.types import InputError
 
 LARGEST = 1e12
@@ -141,6 +143,8 @@ def check_number(name: str, value: float | int, wanted: Range = ANY) -> None:
 def check_allocation(name: str, sizes: dict[str, int], bytes_each: int = 4) -> None:
     """Refuse a product of sizes that no memory of this machine holds, before it is allocated.
 
+    Nothing is allocated on torch's meta device, where any size will do.
+
     Args:
         name: What messages call it.
         sizes: Of its axes, by name.
@@ -150,7 +154,7 @@ def check_allocation(name: str, sizes: dict[str, int], bytes_each: int = 4) -> N
         InputError: Naming the sizes, the bytes they come to and the bytes there are.
     """
     wanted = math.prod(sizes.values()) * bytes_each
-    if wanted > memory_limit():
+    if wanted > memory_limit() and torch.get_default_device().type != "meta":
         product = " x ".join(f"{axis} {_short(size)}" for axis, size in sizes.items())
         raise InputError(f"{name}: got {product}, which takes {_gib(wanted)}, want at most {_gib(memory_limit())}")
 

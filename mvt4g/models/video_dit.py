@@ -246,10 +246,8 @@ class VideoDiT(nn.Module):
 
     def __init__(self, config: VideoDiTConfig) -> None:
         super().__init__()
-        # Two attentions of four matrices each and the MLP: all that grows with the square of the width.
-        a_block = config.dim * (8 * config.dim + 2 * config.ffn_dim)
-        if torch.get_default_device().type != "meta":
-            check_allocation("dit", {"layers": config.num_layers, "weights of a layer": a_block})
+        a_block = config.dim * (8 * config.dim + 2 * config.ffn_dim)  # two attentions and the MLP
+        check_allocation("dit", {"layers": config.num_layers, "weights of a layer": a_block})
         self.config = config
         self.patch_embedding = PatchEmbedding(config.in_channels, config.dim, config.patch_size)
         self.text_embedding = two_layer(config.text_dim, config.dim, config.dim)
