@@ -1,7 +1,8 @@
 """The answer so far: ``python -m experiments.steps_to_quality.table [--picture FILE.png]``, from ``scores.csv``.
 
 End quality is the mean of the last three validations of ``none`` of the same seed. An arm's steps to it are those of
-the first crossing, linear between two validations, as a share of the length; never crossing counts as 1.
+the first crossing, linear between two validations, as a share of the length; never crossing counts as 1. Its CPU time
+is the share of what ``none`` takes for all its steps, by the cost of a step that ``cost`` measured; validations apart.
 """
 
 import argparse
@@ -18,6 +19,10 @@ from experiments.steps_to_quality.keep import HERE, TABLE, read_rows
 CONTROL, LENGTH = "none", 3000
 END_VALIDATIONS = 3
 SWEEP = "nano"
+STEP_CPU_S = {"none": 0.232, "corr": 0.236, "prior": 0.266, "prior_corr": 0.277}
+"""CPU seconds of a training step, from ``experiments.steps_to_quality.cost``."""
+LET_GO_AT = {"_gone300": 900, "_gone600": 1200}
+"""Steps from which on arms whose names end so compute L_corr no more."""
 HIGHER = {"psnr": True, "warp_error": False, "warp_error_dyn": False, "loss": False}
 """Columns of the table, and whether a higher value is better."""
 
@@ -73,10 +78,26 @@ def steps_to(curve: Curve, quality: float, higher: bool) -> float | None:
     return None
 
 
+def cpu_share(arm: str, steps: float) -> float:
+    """Return the CPU time of an arm's steps as a share of that of the control's whole length."""
+    ending = next((ending for ending in LET_GO_AT if arm.endswith(ending)), None)
+    with_loss = steps if ending is None else min(steps, LET_GO_AT[ending])
+    supervised = arm if ending is None else arm.removesuffix(ending)
+    alone = {"corr": "none", "prior_corr": "prior"}.get(supervised, supervised)
+    seconds = with_loss * STEP_CPU_S[supervised] + (steps - with_loss) * STEP_CPU_S[alone]
+    return seconds / (LENGTH * STEP_CPU_S[CONTROL])
+
+
 def table(curves: Curves, higher: bool) -> list[str]:
     """Return a Markdown table: an arm a row, its end and its share of the steps by seed."""
     ends = {seed: end for seed, curve in curves[CONTROL].items() if (end := end_quality(curve)) is not None}
-    head = ["arm", *(f"end, seed {seed}" for seed in ends), *(f"steps, seed {seed}" for seed in ends), "steps, mean"]
+    head = [
+        "arm",
+        *(f"end, seed {seed}" for seed in ends),
+        *(f"steps, seed {seed}" for seed in ends),
+        "steps, mean",
+        "CPU time, mean",
+    ]
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     for arm, by_seed in curves.items():
         cells, shares = [], []
@@ -91,7 +112,9 @@ def table(curves: Curves, higher: bool) -> list[str]:
             shares.append(share)
             cells.append("" if share is None else f"{share:.2f}")
         known = [share for share in shares if share is not None]
-        cells.append(f"{statistics.fmean(known):.2f}" if known and len(known) == len(ends) else "")
+        whole = bool(known) and len(known) == len(ends)
+        cells.append(f"{statistics.fmean(known):.2f}" if whole else "")
+        cells.append(f"{statistics.fmean(cpu_share(arm, share * LENGTH) for share in known):.2f}" if whole else "")
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return lines
 

@@ -34,17 +34,27 @@ def test_the_end_is_the_mean_of_the_last_three_validations_of_a_whole_run():
     assert table.end_quality(whole[:-1]) is None
 
 
-def test_the_table_by_hand():
+def test_cpu_time_of_an_arm_that_is_let_go(monkeypatch):
+    """Of 1,500 steps with L_corr let go at 900: 900 at 3 s, 600 at 2 s, of the control's 3,000 at 1 s."""
+    monkeypatch.setattr(table, "STEP_CPU_S", {"none": 1.0, "corr": 1.5, "prior": 2.0, "prior_corr": 3.0})
+    assert table.cpu_share("prior_corr_gone300", 1500) == pytest.approx((900 * 3 + 600 * 2) / 3000)
+    assert table.cpu_share("corr_gone600", 600) == pytest.approx(600 * 1.5 / 3000)
+    assert table.cpu_share("prior", 1500) == pytest.approx(1.0)
+    assert table.cpu_share("none", 3000) == pytest.approx(1.0)
+
+
+def test_the_table_by_hand(monkeypatch):
     """The control ends at 29; twice as fast is there at 0.48 of 3,000 steps; one that stops short of it has no end."""
     control = [(step, step / 100) for step in range(100, 3001, 100)]
     fast = [(step, min(step / 50, 40.0)) for step, _ in control]
     slow = [(step, step / 200) for step, _ in control]
+    monkeypatch.setattr(table, "cpu_share", lambda arm, steps: steps / 1000)
     lines = table.table({"none": {0: control}, "fast": {0: fast}, "slow": {0: slow}, "cut": {0: fast[:20]}}, True)
     cells = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines[2:]}
-    assert cells["none"] == ["29", "0.97", "0.97"]
-    assert cells["fast"] == ["40", "0.48", "0.48"]
-    assert cells["slow"] == ["14.5", "1.00", "1.00"]
-    assert cells["cut"] == ["", "0.48", "0.48"]
+    assert cells["none"] == ["29", "0.97", "0.97", "2.90"]
+    assert cells["fast"] == ["40", "0.48", "0.48", "1.45"]
+    assert cells["slow"] == ["14.5", "1.00", "1.00", "3.00"]
+    assert cells["cut"] == ["", "0.48", "0.48", "1.45"]
 
 
 def write_run(folder):
