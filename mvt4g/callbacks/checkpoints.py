@@ -14,6 +14,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from mvt4g.callbacks.checkpoint_content import check_content
 from mvt4g.formats.atomic import DISK_FULL, appearing, flush_to_disk
+from mvt4g.formats.parsing.array_headers import BROKEN
 from mvt4g.formats.weights import read_pickle
 from mvt4g.types import InputError, RunStopped
 
@@ -126,7 +127,7 @@ def check_whole(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+    except BROKEN as error:
         raise InputError(f"--ckpt_path: {path}: is damaged ({error}), want a whole file") from error
     if damaged is not None:
         raise InputError(f"--ckpt_path: {path}: is damaged ({damaged} has another checksum), want a whole file")

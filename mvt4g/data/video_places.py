@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.images import SUFFIXES
+from mvt4g.formats.parsing.rows import read_lines
 from mvt4g.types import InputError
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv",
@@ -65,11 +66,8 @@ def _holds_frames(folder: Path) -> bool:
 
 
 def _listed(path: Path) -> Sequence[Path]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}), want a list of videos, one a line") from error
-    names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    lines = [line.text.strip() for line in read_lines(path, "a list of videos, one a line")]
+    names = [line for line in lines if line and not line.startswith("#")]
     if not names:
         raise InputError(f"{path}: got no video, want one a line")
     return [path.parent / name for name in names]

@@ -65,7 +65,7 @@ def read_images(paths: Sequence[Path]) -> Float[Tensor, "t 3 h w"]:
     height, width, _ = first.shape
     limits, total = file_limits(), len(paths) * height * width * _BYTES_A_PIXEL
     if total > limits.memory:
-        got = f"{len(paths)} frames of {width}x{height}, {size_text(total)},"
+        got = f"{len(paths)} frames of {width}x{height}, {size_text(total)}"
         raise too_large(str(paths[0].parent), got, size_text(limits.memory))
     frames = torch.empty(len(paths), 3, height, width)
     for index, path in enumerate(paths):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.npz import read_arrays, write_arrays
+from mvt4g.formats.parsing.array_headers import ArrayHeader
 from mvt4g.types import InputError
 
 
@@ -64,9 +65,7 @@ class ProbeMaps:
         Raises:
             InputError: If it is not there, cannot be read, or is none of a probe.
         """
-        arrays = read_arrays(folder / "maps.npz")
-        if not {"layers", "sigmas"} <= arrays.keys():
-            raise InputError(f"{folder / 'maps.npz'}: got {', '.join(arrays)}, want the maps of a probe")
+        arrays = read_arrays(folder / "maps.npz", check=lambda headers: _check_maps(folder / "maps.npz", headers))
         layers, sigmas = (tuple(arrays.pop(name).tolist()) for name in ("layers", "sigmas"))
         clips = tuple(arrays.pop("clips", np.array([])).tolist())
         recipe, same_place, heads, maps = (
@@ -137,11 +136,41 @@ class ProbeMatches:
         Raises:
             InputError: If it is not there, cannot be read, or is none of a probe.
         """
-        arrays = read_arrays(folder / "matches.npz")
-        if missing := {"layers", "names", *_MATCH_TENSORS} - arrays.keys():
-            raise InputError(f"{folder / 'matches.npz'}: got no {min(missing)}, want the matches of a probe")
+        path = folder / "matches.npz"
+        arrays = read_arrays(path, _MATCH_LAYOUT, lambda headers: _check_matches(path, headers))
         tensors = {name: torch.from_numpy(arrays[name]) for name in _MATCH_TENSORS}
         return cls(tuple(arrays["layers"].tolist()), tuple(arrays["names"].tolist()), **tensors)
+
+
+def _check_maps(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
+    if not {"layers", "sigmas"} <= headers.keys():
+        raise InputError(f"{path}: got {', '.join(headers):.200}, want the maps of a probe")
+    sizes: dict[str, int] = {}
+    for name in ("layers", "sigmas"):
+        _check_array(f"{path}: {name}", headers[name], _MAP_LAYOUT[name], sizes)
+    for name, header in headers.items():
+        known = name if name in _MAP_LAYOUT else f"{name.partition('/')[0]}/"
+        _check_array(f"{path}: {name:.80}", header, _MAP_LAYOUT.get(known, ("l s", "f")), sizes)
+
+
+def _check_matches(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
+    if missing := _MATCH_LAYOUT.keys() - headers.keys():
+        raise InputError(f"{path}: got no {min(missing)}, want the matches of a probe")
+    sizes: dict[str, int] = {}
+    for name, layout in _MATCH_LAYOUT.items():
+        _check_array(f"{path}: {name}", headers[name], layout, sizes)
+
+
+def _check_array(where: str, header: ArrayHeader, layout: tuple[str, str], sizes: dict[str, int]) -> None:
+    """Refuse an array of other axes or kind; a size met for the first time is entered."""
+    axes, kinds = layout
+    want = [int(axis) if axis.isdigit() else sizes.get(axis) for axis in axes.split()]
+    fits = header.ndim == len(want) and all(n in (None, got) for n, got in zip(want, header.shape, strict=True))
+    if not fits or header.dtype.kind not in kinds:
+        told = f"({axes}) with {sizes}" if sizes else f"({axes})"
+        raise InputError(f"{where}: got {header.dtype} of shape {header.shape}, want {told} as a probe writes it")
+    named = zip(axes.split(), header.shape, strict=True)
+    sizes.update({axis: size for axis, size in named if not axis.isdigit() and axis != "k"})
 
 
 def _taken(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -149,4 +178,22 @@ def _taken(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
 
 
+_MAP_LAYOUT = {
+    "layers": ("l", "iu"),
+    "sigmas": ("s", "fiu"),
+    "clips": ("c", "U"),
+    "recipe/": ("1", "U"),
+    "same_place/": ("1", "f"),
+    "heads/": ("l k s", "f"),
+}
+"""Axes and NumPy kinds by name, or by what a name begins with; all others are maps (l s)."""
+_MATCH_LAYOUT = {
+    "layers": ("l", "iu"),
+    "names": ("n", "U"),
+    "queries": ("n 4", "f"),
+    "true_xy": ("n 2", "f"),
+    "reference": ("n 3 h w", "u"),
+    "target": ("n 3 h w", "u"),
+    "heat": ("n l rows columns", "f"),
+}
 _MATCH_TENSORS = ("queries", "true_xy", "reference", "target", "heat")

@@ -15,6 +15,7 @@ from typing import Any
 from mvt4g.formats.atomic import appearing, appearing_folder, is_leftover
 from mvt4g.formats.checksums import sha256_of
 from mvt4g.formats.manifest import first_difference, record_files
+from mvt4g.formats.parsing.json_files import read_json
 from mvt4g.types import InputError
 
 VERSION = 1
@@ -105,10 +106,7 @@ def _as_json(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}), want the record of results") from error
+    content = read_json(path, "the record of results")
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise InputError(f"{path}: got no record of version {VERSION}, want the record of results")
     if not all(isinstance(content.get(key), dict) for key in ("inputs", "files")):

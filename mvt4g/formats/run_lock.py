@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from mvt4g.formats.parsing.json_files import read_json_object
 from mvt4g.types import RunStopped
 
 BEAT_S = 10.0
@@ -111,7 +112,7 @@ def _create(path: Path, holder: Holder) -> bool:
 def _read(path: Path) -> Holder | None:
     """Return who holds a lock; None if nobody does, or its file cannot be understood."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_object(path, "a run's lock")
         return Holder(**{name: kind(content[name]) for name, kind in Holder.__annotations__.items()})
     except (OSError, ValueError, KeyError, TypeError):
         return None

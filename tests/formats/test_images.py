@@ -1,5 +1,7 @@
 """Folders of frames and masks of ids, and every kind of bad image named."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +107,42 @@ def test_16_bit_frames_and_missing_files_are_named(tmp_path: Path) -> None:
         read_images([tmp_path / "gone.png"])
     with pytest.raises(InputError, match=r"gone\.png: no such file"):
         read_mask(tmp_path / "gone.png")
+
+
+def _png_of(width: int, height: int) -> bytes:
+    """Return a PNG that says it has this size, and has next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(bytes(1000))), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.filterwarnings("error")
+def test_size_is_checked_before_pixels_and_by_our_limit_alone(tmp_path, monkeypatch):
+    (tmp_path / "large.png").write_bytes(_png_of(20000, 20000))
+    with pytest.raises(
+        InputError, match=r"large\.png: got an image of 20000x20000, want at most 134,217,728 pixels; --f"
+    ):
+        read_images([tmp_path / "large.png"])
+    (tmp_path / "allowed.png").write_bytes(_png_of(10000, 10000))  # Pillow would warn
+    with pytest.raises(InputError, match=r"allowed\.png: cannot be read as an image"):
+        read_images([tmp_path / "allowed.png"])
+    monkeypatch.setenv("MVT4G_FILE_MEMORY", "0.0625")
+    Image.new("RGB", (1000, 1000)).save(tmp_path / "small.png")
+    assert read_images([tmp_path / "small.png"] * 5).shape == (5, 3, 1000, 1000)
+    with pytest.raises(
+        InputError, match=r"got 6 frames of 1000x1000, 68\.7 MiB, want at most 64\.0 MiB; --file-memory"
+    ):
+        read_images([tmp_path / "small.png"] * 6)
+
+
+def test_what_a_file_is_goes_by_its_content(tmp_path):
+    """Pillow would start Ghostscript for PostScript of any name."""
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n")
+    with pytest.raises(InputError, match=r"a\.png: cannot be read as an image"):
+        read_images([tmp_path / "a.png"])
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "b.png", "BMP")
+    assert read_images([tmp_path / "b.png"])[0, :, 0, 0].tolist() == [1.0, 0.0, 0.0]

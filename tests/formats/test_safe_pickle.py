@@ -209,3 +209,33 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for read in (read_npy, read_pickle):
         with pytest.raises(InputError, match=r"a.pkl: no such file"):
             read(tmp_path / "a.pkl")
+
+
+def test_a_few_bytes_cannot_ask_for_gigabytes(tmp_path: Path) -> None:
+    """The unpickler's table would be as long as the largest number under which something is remembered."""
+    import struct
+
+    for name, data in {
+        "remembers": b"\x80\x02]r" + struct.pack("<I", 2**31 - 1) + b".",
+        "bytes": b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x.",
+        "deep": b"\x80\x02" + b"](" * 100_000 + b"e" * 100_000 + b".",
+    }.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(InputError, match=rf"{name}: cannot be read"):
+            read_pickle(tmp_path / name)
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((10**12,), "<f8"), ((-1,), "<f8"), ((10**9,), "|S0")])
+def test_an_npy_that_declares_more_than_it_has(tmp_path: Path, shape: tuple[int, ...], dtype: str) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+    with pytest.raises(InputError, match=r"a\.npy: cannot be read"):
+        read_npy(tmp_path / "a.npy")
+
+
+def test_files_over_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MVT4G_FILE_MEMORY", "0.0625")
+    with (tmp_path / "a.pkl").open("wb") as file:
+        file.truncate(2**28 + 1)
+    with pytest.raises(InputError, match=r"a\.pkl: got a file of 256\.0 MiB, want at most 256\.0 MiB; --file-memory"):
+        read_pickle(tmp_path / "a.pkl")

@@ -1,5 +1,6 @@
 import json
 import os
+import zipfile
 
 import pytest
 import torch
@@ -72,3 +73,30 @@ def test_what_is_no_state_dict_is_refused(tmp_path):
         tensors_of([1], tmp_path / "net.pth")
     with pytest.raises(InputError, match="no such file"):
         read_weights(tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        ({"a": torch.zeros(1).expand(10**12)}, r"a tensor of shape \(1000000000000,\) over 1 numbers"),
+        ({"a": {"b": [torch.zeros(4, 4).to_sparse()]}}, "a tensor of layout torch.sparse_coo on cpu"),
+        ({"a": torch.zeros(3, device="meta")}, "a tensor of layout torch.strided on meta"),
+    ],
+)
+def test_tensors_larger_than_their_numbers_are_refused(tmp_path, content, got):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(InputError, match=rf"a\.pth: got {got}, want a file of tensors"):
+        read_weights(tmp_path / "a.pth")
+
+
+def test_compressed_parts_are_refused_and_shared_numbers_are_not(tmp_path):
+    whole = torch.arange(6.0)
+    torch.save({"a": whole[:3], "b": whole.reshape(2, 3).T}, tmp_path / "a.pth")
+    assert read_weights(tmp_path / "a.pth")["b"].shape == (3, 2)
+    with zipfile.ZipFile(tmp_path / "a.pth") as archive:
+        parts = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(tmp_path / "b.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    with pytest.raises(InputError, match=r"b\.pth: got the compressed part 'a/"):
+        read_weights(tmp_path / "b.pth")

@@ -156,7 +156,7 @@ def _make_checkpoint(draw: random.Random, base: Path, folder: Path, valid: bool)
         args = ["fit", "-c", str(run / "config.yaml"), "--ckpt_path", "last", "--trainer.max_steps", "3"]
     else:
         args = ["validate", "-c", str(run / "config.yaml"), "--ckpt_path", "last", "--trainer.limit_val_batches", "1"]
-    return Case(told, lambda: main([*args, "--run", str(run)]))
+    return Case(told, lambda: main([*args, "--run", "run"]))
 
 
 def _make_fit(draw: random.Random, base: Path, folder: Path, valid: bool) -> Case:
@@ -215,10 +215,10 @@ def _make_verb(draw: random.Random, base: Path, folder: Path, valid: bool) -> Ca
 
 
 COMMAND_AREAS = (
-    Area("configurations", 110, _copy_configs, _make_config),
-    Area("option values", 110, _copy_configs, _make_option),
-    Area("class paths", 70, _copy_configs, _make_class_path),
-    Area("checkpoints", 60, _fit, _make_checkpoint),
-    Area("fits", 40, _copy_configs, _make_fit),
-    Area("verbs", 70, _prepare_verbs, _make_verb),
+    Area("configurations", 60, _copy_configs, _make_config),
+    Area("option values", 60, _copy_configs, _make_option),
+    Area("class paths", 50, _copy_configs, _make_class_path),
+    Area("checkpoints", 30, _fit, _make_checkpoint),
+    Area("fits", 16, _copy_configs, _make_fit),
+    Area("verbs", 40, _prepare_verbs, _make_verb),
 )

@@ -12,6 +12,8 @@ from mvt4g.types import InputError
 
 _BYTES_OF = {"{": 240, "[": 64, ",": 40, ":": 60, '"': 30}
 """Memory of what CPython makes of each mark, rounded up; an escaped quote is counted too."""
+_MOST_DIGITS = 300
+"""Of a whole number that float64 holds in any case."""
 
 
 def read_json(path: Path, want: str, nan: bool = False) -> Any:
@@ -59,7 +61,11 @@ def parse_json(content: str | bytes, where: str, want: str, nan: bool = False) -
         raise too_large(where, f"JSON that takes about {size_text(memory)}", size_text(limits.memory))
     try:
         parsed = json.loads(
-            text, object_pairs_hook=_object, parse_constant=float if nan else _no_constant, parse_float=_finite
+            text,
+            object_pairs_hook=_object,
+            parse_constant=float if nan else _no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
         )
     except RecursionError as error:
         raise _too_deep(where, want) from error
@@ -93,6 +99,12 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(f"got {text[:40]}, which is beyond the largest number")
     return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        _finite(text)
+    return int(text)
 
 
 def _is_within(content: Any, depth: int) -> bool:

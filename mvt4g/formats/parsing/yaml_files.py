@@ -12,7 +12,9 @@ from mvt4g.types import InputError
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Of plain values alone; libyaml's is 20 times as fast, where PyYAML was built with it."""
-_MERGE = "tag:yaml.org,2002:merge"
+_MERGE, _WHOLE = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:int"
+_MOST_DIGITS = 300
+"""Of a whole number: float64 holds it in any case."""
 _FAULTS = (
     yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError,
 )  # fmt: skip
@@ -76,8 +78,11 @@ def parse_yaml_nodes(text: str, where: str, want: str) -> tuple[yaml.Node | None
             node = loader.get_single_node()
             if node is None:
                 return None, None
-            for mapping in _mappings(node):
-                _check_keys(loader, mapping)
+            for part in _nodes(node):
+                if isinstance(part, yaml.MappingNode):
+                    _check_keys(loader, part)
+                elif part.tag == _WHOLE and len(part.value) > _MOST_DIGITS:
+                    raise _YamlError(f"a whole number of {len(part.value)} digits", part.start_mark)
             return node, loader.construct_document(node)
         finally:
             loader.dispose()
@@ -136,18 +141,18 @@ class _Counted:
             self._sizes[anchor] = size
 
 
-def _mappings(node: yaml.Node) -> Iterator[yaml.MappingNode]:
-    """Yield every mapping once, wherever its aliases stand."""
+def _nodes(node: yaml.Node) -> Iterator[yaml.Node]:
+    """Yield every value and key once, wherever its aliases stand."""
     waiting, seen = [node], set()
     while waiting:
         part = waiting.pop()
-        if id(part) in seen or isinstance(part, yaml.ScalarNode):
+        if id(part) in seen:
             continue
         seen.add(id(part))
+        yield part
         if isinstance(part, yaml.MappingNode):
-            yield part
             waiting += [one for pair in part.value for one in pair]
-        else:
+        elif isinstance(part, yaml.SequenceNode):
             waiting += part.value
 
 

@@ -40,6 +40,7 @@ def test_a_byte_order_mark_is_taken_off(tmp_path):
         ("[NaN]", "got NaN, which is no JSON number"),
         ("[-Infinity]", "got -Infinity"),
         ("[1e999]", "got 1e999, which is beyond the largest number"),
+        ("[" + "9" * 400 + "]", "got 9+, which is beyond the largest number"),
         ("[" + "9" * 5000 + "]", "cannot be read as JSON"),
         ("[" * 65 + "]" * 65, "nested more than 64 levels deep"),
         ("[" * 100_000, "nested more than 64 levels deep"),

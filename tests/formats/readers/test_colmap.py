@@ -129,3 +129,69 @@ def test_an_unknown_camera_model_and_a_folder_without_a_model_are_refused(tmp_pa
         read_colmap_poses(tmp_path)
     with pytest.raises(InputError, match=r"cameras.bin: camera 1: got model 99"):
         read_colmap_poses(_binary(tmp_path, model=99))
+
+
+def _lines(tmp_path, change):
+    path = _text(tmp_path) / "images.txt"
+    path.write_bytes(change(path.read_text()).encode())
+    return read_colmap_poses(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("#   IMAGE_ID", "\n\n#   IMAGE_ID"),
+        lambda text: text + "\n\n",
+        lambda text: text.replace(" ", "\t"),
+        lambda text: "# Number of images: 3, mean observations per image: 1.3\n" + text,
+    ],
+)
+def test_one_text_in_many_hands(tmp_path, change):
+    torch.testing.assert_close(_lines(tmp_path, change).world_from_cam, WANT)
+
+
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        # without its empty line, the second image would pass for the points of the first, and the third be the second
+        (lambda text: text.replace("\n\n", "\n"), "line 4: got '6 .*want the points of the image above it"),
+        (lambda text: text.replace("10.5 20.5 -1 30.5 40.5 7", ""), None),
+        (lambda text: text.replace("10.5 20.5 -1 30.5", "10.5 20.5 -1 30.5 40.5"), "line 6: .*want the points"),
+        (lambda text: text.replace("\n\n", "\n\n\n").replace("-1 30.5 40.5 7\n", "-1 30.5 40.5 7\n\n"), None),
+        (lambda text: text.replace("\n", "\n\n"), "line 11: .*want IMAGE_ID"),
+        (lambda text: text.replace("1.0 2.0 3.0", "1,0 2,0 3,0"), "TX: got '1,0', want a finite number with a decimal"),
+        (lambda text: text.replace("1.0 2.0 3.0", "1.0 2.0"), "CAMERA_ID: got|want IMAGE_ID"),
+        (lambda text: "# Number of images: 4, mean\n" + text, "line 1: got 3 images below it, want 4 as it says"),
+        (lambda text: text.encode("utf-16").decode("latin-1"), "got"),
+    ],
+)
+def test_empty_lines_mean_what_they_mean(tmp_path, change, got):
+    if got is None:
+        torch.testing.assert_close(_lines(tmp_path, change).world_from_cam, WANT)
+        return
+    with pytest.raises(InputError, match=rf"images\.txt: .*(?:{got})"):
+        _lines(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    ("camera", "got"),
+    [
+        ("1 PINHOLE 320 240 300 310 160 120 0.1", "line 2: got 5 parameters, want 4 of a PINHOLE"),
+        ("1 PINHOLE 320 240 300,5 310 160 120", "line 2: PARAMS: got '300,5'"),
+        ("1 PINHOLE 320 240 300 310 160 120\n1 PINHOLE 320 240 9 9 9 9", "line 3: got camera 1 again"),
+        ("1 PINHOLE 320", "line 2: got .*want CAMERA_ID MODEL"),
+    ],
+)
+def test_cameras_are_whole(tmp_path, camera, got):
+    with pytest.raises(InputError, match=rf"cameras\.txt: {got}"):
+        read_colmap_poses(_text(tmp_path, camera=camera))
+
+
+@pytest.mark.parametrize("file", ["images.bin", "cameras.bin"])
+def test_entries_that_the_count_leaves_out_are_not_dropped(tmp_path, file):
+    path = _binary(tmp_path) / file
+    path.write_bytes(struct.pack("<Q", {"images.bin": 2, "cameras.bin": 0}[file]) + path.read_bytes()[8:])
+    with pytest.raises(InputError, match=rf"{file}: got \d+ bytes after the last entry that it counts, want none"):
+        read_colmap_poses(tmp_path)

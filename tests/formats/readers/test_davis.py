@@ -96,3 +96,25 @@ def test_real_palette_masks_keep_their_ids() -> None:
     mask = read_mask(DATA / "davis2017_palette_masks/bike-packing/00000.png")
     assert mask.shape == (480, 910)
     assert mask.unique().tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "want"),
+    [
+        (b"\xef\xbb\xbfbear\r\n\r\ndog\r\n", ["bear", "dog"]),
+        (b"/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png 1 1\n", ["bear"]),
+        (b"bear\ndog", ["bear", "dog"]),
+        (b"my bear\n", r"val\.txt: line 1: got 'my bear', want one name"),
+        (b"bear\nd\xe9g\n", r"val\.txt: line 2: got byte 0xe9"),
+        ("bear\n".encode("utf-16"), r"val\.txt: got text in UTF-16"),
+    ],
+)
+def test_sets_are_read_whole_or_refused(tmp_path, content, want):
+    make_davis(tmp_path, {"bear": (2, 16, 16), "dog": (2, 16, 16)})
+    (tmp_path / "ImageSets").mkdir()
+    (tmp_path / "ImageSets" / "val.txt").write_bytes(content)
+    if isinstance(want, list):
+        assert [sequence.name for sequence in list_sequences(tmp_path, ("val",))] == want
+        return
+    with pytest.raises(InputError, match=want):
+        list_sequences(tmp_path, ("val",))
