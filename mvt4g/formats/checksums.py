@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from mvt4g.formats.parsing.files import check_regular
 from mvt4g.types import InputError
 
 
@@ -11,13 +12,12 @@ def sha256_of(path: Path) -> str:
     """Return 64 hexadecimal digits.
 
     Raises:
-        InputError: If the file cannot be read.
+        InputError: If the file cannot be read, or is a pipe or device, which may never end.
     """
+    check_regular(path, "a readable file")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file, want one") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}), want a readable file") from error
 

@@ -322,3 +322,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_clips(tmp_path / "file", SCENE, train=1, workers=0)
     assert os.listdir(tmp_path) == ["file"]
     assert torch.get_num_threads() >= 1
+
+
+@pytest.mark.parametrize("name", [f"{ONE}/tracks.npz", f"{ONE}/clip.json", f"{ONE}/view_00.mkv"])
+def test_a_pipe_in_a_files_place_is_named_and_not_waited_for(clips: Path, validate: Validate, name: str) -> None:
+    (clips / name).unlink()
+    os.mkfifo(clips / name)
+    code, _, lines = validate(clips)
+    assert code == 2
+    assert any("got a named pipe" in line or "no such file" in line for line in lines)

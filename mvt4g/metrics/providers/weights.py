@@ -1,11 +1,11 @@
 """Weights of foreign networks from local files: nothing downloaded, nothing executed, nothing left unmatched."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from mvt4g.formats.checksums import sha256_of
 from mvt4g.formats.weights import name_faults, read_weights, tensors_of
 from mvt4g.types import InputError
 
@@ -42,8 +42,7 @@ def check_sha256(path: Path, sha256: str) -> None:
     Raises:
         InputError: Naming the file and both checksums.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != sha256.lower():
         raise InputError(f"{path}: got sha256 {found}, want {sha256.lower()}")
 
