@@ -65,7 +65,8 @@ class KeptFrames(NamedTuple):
     Attributes:
         numbers: Of the source.
         times_s: When these are shown, seconds from the source's first frame.
-        lengths: How many frames of the source a file may be about: all of it, or of a pair the part that both have.
+        lengths: How many frames of the source, from its first on, a file may be about: all of it, or of a pair as many
+            as both have.
         place: What messages call the source.
     """
 

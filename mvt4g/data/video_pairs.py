@@ -49,8 +49,8 @@ class VideoPair(Dataset[RealClip | InputError]):
             videos: Reference and target.
             size: What the model takes.
             cameras: JSON of our own form with both views: one pose, or one for each frame kept, for each frame of the
-                view's own video or for each of the shorter one; others are resampled by ``camera.resample``. None =
-                unknown, and both are taken to stand still in one place.
+                view's own video, or, of two that begin together at one rate, for each of the shorter one; others are
+                resampled by ``camera.resample``. None = unknown, and both are taken to stand still in one place.
             queries: "grid:8" over the reference's first frame, or the path of a file in pixels and frames of the
                 sources, of either view.
             camera: The field of view where no file gives intrinsics, and how paths are resampled.
@@ -153,9 +153,13 @@ class VideoPair(Dataset[RealClip | InputError]):
         return f"cameras of {self.cameras_file}{describe_fit(target, self._kept_frames()[1], for_a_video(self.camera))}"
 
     def _kept_frames(self) -> list[KeptFrames]:
-        shorter = min(video.num_frames for video in self.videos)
+        rates = sorted(video.fps for video in self.videos)
+        shared: tuple[int, ...] = ()
+        if rates[1] <= rates[0] * _SAME_RATE and not self._target_start_s:
+            # else frame k of the shorter video is another moment than frame k of the longer one
+            shared = (min(video.num_frames for video in self.videos),)
         return [
-            KeptFrames(kept, [video.times_s[frame] for frame in kept], (video.num_frames, shorter), video.place)
+            KeptFrames(kept, [video.times_s[frame] for frame in kept], (video.num_frames, *shared), video.place)
             for video, kept in zip(self.videos, self.kept, strict=True)
         ]
 

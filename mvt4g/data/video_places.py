@@ -1,5 +1,6 @@
 """Where given videos lie: one file, a folder of frames, or many of them by a folder, a pattern or a list file."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,20 +10,24 @@ from mvt4g.formats.parsing.rows import read_lines
 from mvt4g.types import InputError
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv",
-                  ".3gp", ".ogv", ".gif")  # fmt: skip
+                  ".3gp", ".3g2", ".ogv", ".ogg", ".gif", ".apng", ".m2ts", ".m2v", ".vob", ".asf", ".f4v", ".ivf",
+                  ".mxf", ".y4m", ".nut")  # fmt: skip
 LIST_SUFFIX = ".txt"
+_NAMED = 3
+"""Files that a warning names of many."""
 
 
 def find_videos(place: Path) -> tuple[Path, ...]:
     """Return the videos that one option means, each a file or a folder of frames.
 
     A folder of images is one video; any other folder means the video files in it and the folders of frames in it, by
-    name (2 before 10). A text file (.txt) lists a video a line, from its own folder; blank lines and lines that begin
-    with # are skipped. A name with * ? or [ that is no file is a pattern; ** means folders at any depth.
+    name (2 before 10), and a warning names the files of other suffixes. Images and videos in one folder are refused:
+    they may be frames or covers. A text file (.txt) lists a video a line, from its own folder; blank lines and lines
+    that begin with # are skipped. A name with * ? or [ that is no file is a pattern; ** means folders at any depth.
 
     Raises:
-        InputError: If the list cannot be read, nothing is found, or two videos have one name, by which results are
-            called and drawn.
+        InputError: If the list cannot be read, nothing is found, a folder holds images and videos, or two videos have
+            one name, by which results are called and drawn.
     """
     found = _meant(place)
     by_name: dict[str, Path] = {}
@@ -51,8 +56,18 @@ def _meant(place: Path) -> Sequence[Path]:
 
 def _in_folder(folder: Path) -> Sequence[Path]:
     shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    videos = [path for path in shown if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES]
-    return _some(folder, videos + [path for path in shown if path.is_dir() and _holds_frames(path)])
+    videos = [path for path in shown if path.is_file() and _is_video(path)]
+    others = sorted(path.name for path in shown if path.is_file() and not _is_video(path))
+    found = _some(folder, videos + [path for path in shown if path.is_dir() and _holds_frames(path)])
+    if others:
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        said = f"{folder}: left out {', '.join(others[:_NAMED])}{more}: not of a suffix of videos"
+        warnings.warn(said, stacklevel=2)
+    return found
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _some(place: Path, found: Sequence[Path]) -> Sequence[Path]:
@@ -62,7 +77,19 @@ def _some(place: Path, found: Sequence[Path]) -> Sequence[Path]:
 
 
 def _holds_frames(folder: Path) -> bool:
-    return any(path.suffix.lower() in SUFFIXES and not path.name.startswith(".") for path in folder.iterdir())
+    """Say whether a folder is a video of images.
+
+    Raises:
+        InputError: If there are videos beside the images.
+    """
+    shown = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    images = [path for path in shown if path.suffix.lower() in SUFFIXES]
+    videos = [path for path in shown if path.is_file() and _is_video(path)]
+    if images and videos:
+        got = f"images ({images[0].name}) and videos ({videos[0].name})"
+        want = f'one kind, or a pattern: "{folder}/*{videos[0].suffix}"'
+        raise InputError(f"{folder}: got {got} in one folder, want {want}")
+    return bool(images)
 
 
 def _listed(path: Path) -> Sequence[Path]:

@@ -202,7 +202,7 @@ def read_queries(path: Path) -> Float[Tensor, "q 4"]:
     if queries.shape[1] == 3:
         queries = torch.cat([torch.zeros_like(queries[:, :1]), queries], dim=1)
     for index, (view, frame, x, y) in enumerate(queries.tolist()):
-        if not (view >= 0 and frame >= 0 and view == int(view) and frame == int(frame)):
+        if not all(number >= 0 and number.is_integer() for number in (view, frame)):  # neither NaN nor infinity is
             raise InputError(f"{path}: query {index}: got view {view:g}, frame {frame:g}, want whole numbers from 0")
         if not (np.isfinite(x) and np.isfinite(y)):
             raise InputError(f"{path}: query {index}: got ({x}, {y}), want finite pixels")

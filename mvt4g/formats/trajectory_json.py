@@ -15,6 +15,7 @@ that the poses belong to.
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -196,9 +197,11 @@ def _matrices(what: str, numbers: Any, rank: int) -> Float[Tensor, "t rank rank"
 
 
 def _read_times(what: str, times: Any, count: int) -> tuple[float, ...]:
-    numbers = isinstance(times, list) and all(isinstance(time, int | float) for time in times)
+    numbers = isinstance(times, list) and all(
+        isinstance(time, int | float) and not isinstance(time, bool) and math.isfinite(time) for time in times
+    )
     if not numbers or len(times) != count or any(after <= before for before, after in itertools.pairwise(times)):
-        raise InputError(f"{what}: got {times}, want {count} increasing numbers, one a pose")
+        raise InputError(f"{what}: got {times}, want {count} finite, increasing numbers, one a pose")
     return tuple(float(time) for time in times)
 
 

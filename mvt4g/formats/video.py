@@ -23,7 +23,14 @@ from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.video_colour import BT601, BT709, RGB, SRGB, planes_from_rgb
-from mvt4g.formats.video_decoding import FramePainter, decoded_frames, opened_video, packet_stamps, stated_rate
+from mvt4g.formats.video_decoding import (
+    FramePainter,
+    decoded_frames,
+    opened_video,
+    packet_stamps,
+    slot_stamps,
+    stated_rate,
+)
 from mvt4g.formats.video_times import rate_of, shown_times
 from mvt4g.types import InputError
 
@@ -175,10 +182,10 @@ def _painters(path: Path, timeline: _Timeline, frames: Sequence[int]) -> Iterato
         raise InputError(f"{path}: got frame numbers {list(frames)}, want increasing ones from 0")
     if last >= info.num_frames:
         raise InputError(f"{path}: got {info.num_frames} frames, want frames up to {last}")
-    number = 0
+    number = 0  # of the next frame, and so the count of those that came
     with opened_video(path) as (container, stream):
         painter = FramePainter(path, stream)
-        for number, frame in enumerate(decoded_frames(path, container, stream)):
+        for frame in decoded_frames(path, container, stream):
             if number > last:
                 return
             if frame.pts != timeline.stamps[number]:
@@ -190,6 +197,7 @@ def _painters(path: Path, timeline: _Timeline, frames: Sequence[int]) -> Iterato
                 yield number, functools.partial(painter.paint, frame)
                 if number == last:
                     return
+            number += 1
     raise InputError(
         f"{path}: got {number} frames shown at the times of their packets, want {info.num_frames} "
         "(ffmpeg -i IN -c:v libx264 -crf 10 OUT.mp4 writes a file that can be read)"
@@ -208,6 +216,7 @@ def _read_timeline(path: Path, state: tuple[int, int, int]) -> _Timeline:
     """Find out which frames are shown; ``state`` differs once the file has changed."""
     with opened_video(path) as (container, stream):
         stamps: list[int | None] | None = packet_stamps(container, stream)  # type: ignore[assignment]
+        slots = slot_stamps(container, stream)
     with opened_video(path) as (container, stream):
         painter = FramePainter(path, stream)
         decoded = decoded_frames(path, container, stream)
@@ -219,7 +228,8 @@ def _read_timeline(path: Path, state: tuple[int, int, int]) -> _Timeline:
         if stamps is None:
             stamps = [first.pts, *(frame.pts for frame in decoded)]
         rate, tick = stated_rate(stream), stream.time_base or Fraction(1, 1000)
-    info = VideoInfo(shown_times(stamps, tick, rate), image_size, float(rate), float(tick))
+    shown = slots if slots is not None and len(slots) == len(stamps) else stamps
+    info = VideoInfo(shown_times(shown, tick, rate), image_size, float(rate), float(tick))
     return _Timeline(info, tuple(stamps))
 
 

@@ -113,6 +113,19 @@ def packet_stamps(container: InputContainer, stream: VideoStream) -> list[int] |
     return sorted(stamps)
 
 
+def slot_stamps(container: InputContainer, stream: VideoStream) -> list[int] | None:
+    """Return the time stamps of the frames of an AVI, in order, from its packets alone; None for other containers.
+
+    AVI stores no times: a packet's place in the file is when a frame is shown, and a frame left out is an empty packet.
+    The stamps that FFmpeg makes up for reordered frames (H.264's B frames) put all but the first one frame too late.
+    """
+    if "avi" not in container.format.name.split(","):
+        return None
+    stamps = [packet.dts for packet in container.demux(stream) if packet.size]
+    known = [stamp for stamp in stamps if stamp is not None]
+    return sorted(known) if len(known) == len(stamps) else None
+
+
 def decoded_frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Yield the frames that are shown, in the order they are shown in.
 

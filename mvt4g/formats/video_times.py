@@ -45,7 +45,8 @@ def rate_of(times_s: Sequence[float], frames: Sequence[int], tick_s: float, stat
     """Return the rate of some frames of a video: their intervals over the time from the first to the last.
 
     It is exactly the stated rate (divided by the frames' distance) where the stamps allow that: a container that
-    rounds to milliseconds makes 24.02 of 24.
+    rounds to milliseconds makes 24.02 of 24. A tick of a whole frame (AVI) rounds nothing: there a frame that is left
+    out counts as the time that it leaves.
 
     Args:
         times_s: Of all frames, increasing.
@@ -58,7 +59,7 @@ def rate_of(times_s: Sequence[float], frames: Sequence[int], tick_s: float, stat
         return stated_fps
     intervals, seconds = len(frames) - 1, times_s[last] - times_s[first]
     stated = stated_fps * intervals / (last - first)
-    rounding = tick_s * 1.001 + 1e-9  # half a tick at either end
+    rounding = min(tick_s * 1.001, 0.5 / stated_fps) + 1e-9  # half a tick at either end
     if abs(intervals / stated - seconds) <= rounding:
         return stated
     return intervals / seconds

@@ -184,3 +184,20 @@ def test_cameras_of_another_length_are_resampled_by_time(videos, tmp_path):
     found = invert_pose(real.clip.cameras.cam_from_world)
     torch.testing.assert_close(found, preset_trajectory("pan_left", 4).expand(2, 4, 4, 4), atol=1e-5, rtol=0)
     assert "81 poses resampled to 4 by time" in real.rule
+
+
+@pytest.mark.parametrize(("rate", "start_s"), [(12.0, 0.0), (24.0, 0.25)])
+def test_poses_of_the_shorter_video_say_nothing_of_a_longer_one_at_other_moments(
+    tmp_path: Path, rate: float, start_s: float
+) -> None:
+    videos = (
+        folder(tmp_path / "a", 24, 32, 32, 0, fps=24.0),
+        folder(tmp_path / "b", 12, 32, 32, 0, fps=rate),
+    )
+    path = tmp_path / "cameras.json"
+    views = {name: {"world_from_cam": preset_trajectory("pan_left", 12).tolist()} for name in ("reference", "target")}
+    path.write_text(json.dumps({"views": views}))
+    with pytest.raises(InputError, match=r"got 12 poses, want 4, one per frame kept, or 24, one per frame of .*a "):
+        pair(videos, cameras=path, target_start_s=start_s)
+    together = (videos[0], folder(tmp_path / "c", 12, 32, 32, 0, fps=24.0))
+    pair(together, cameras=path)  # control: frame k of either is one moment

@@ -95,6 +95,11 @@ def _with_entry(row: int, column: int, value: float, frame: int = 1) -> dict[str
             "intrinsics: got a NaN, infinity or focal length <= 0",
         ),
         ({"world_from_cam": _poses(), "image_size": [4]}, r"image_size: got \[4\]"),
+        ({"world_from_cam": _poses(), "times_s": [0, 1]}, r"times_s: got \[0, 1\], want 3 finite, increasing numbers"),
+        ({"world_from_cam": _poses(), "times_s": [0, 2, 1]}, "times_s: got .*want 3 finite, increasing numbers"),
+        ({"world_from_cam": _poses(), "times_s": [0, float("nan"), 1]}, "times_s: got .*want 3 finite"),
+        ({"world_from_cam": _poses(), "times_s": [0, 1, float("inf")]}, "times_s: got .*want 3 finite"),
+        ({"world_from_cam": _poses(), "times_s": [0, True, 2]}, "times_s: got .*want 3 finite"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, content: Any, message: str) -> None:

@@ -176,6 +176,26 @@ def test_a_stated_rate_that_the_times_allow_is_exact() -> None:
     assert rate_of([number / 30 for number in range(81)], range(81), 0.001, 24.0) == pytest.approx(30)  # control
 
 
+@pytest.mark.parametrize(
+    ("codec", "options"), [("libx264", {"bf": "2"}), ("mpeg4", {"bf": "2"}), ("libx264", {"bf": "0"})]
+)
+def test_frames_of_an_avi_are_shown_at_their_packets_places(
+    tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    encode(tmp_path / "a.avi", codec, pictures(14), options=options, ticks=12)
+    assert probe_video(tmp_path / "a.avi").times_s == pytest.approx([number / 12 for number in range(14)])
+    assert_agrees(tmp_path / "a.avi")
+
+
+def test_a_frame_that_a_coarse_clock_leaves_out_counts_in_the_rate(tmp_path: Path) -> None:
+    encode(tmp_path / "a.avi", "mpeg4", pictures(8), times=(0, 1, 2, 4, 5, 6, 7, 8), ticks=24)
+    info = probe_video(tmp_path / "a.avi")
+    assert info.tick_s == pytest.approx(1 / 24), "a tick is a whole frame"
+    assert info.rate(range(3)) == 24.0
+    assert info.rate(range(5)) == pytest.approx(4 / (5 / 24))
+    assert info.fps == pytest.approx(7 / (8 / 24))
+
+
 @pytest.mark.parametrize("name", ["a.mov", "a.mkv", "a.mp4"])
 @pytest.mark.parametrize("cover_first", [True, False])
 def test_a_cover_picture_is_no_video(tmp_path: Path, name: str, cover_first: bool) -> None:
