@@ -8,9 +8,10 @@
     <clip>/dynamic.npz       what moves, arrays target and reference (t h w), 0 = static
     <clip>/mask.npz          which pixels masked metrics look at, array target (t h w), 0 = not these
 
-Only the generated video must be there. ``mvt4g predict`` writes such folders, ``<clip>/<camera>-s<seed>``: a root may
-hold them one or two levels down. Cameras that a program estimated from the
-generated videos are read by ``metrics.providers.poses_from_files``.
+Only the generated video must be there; a folder that holds others of these files and not that one is an item that
+failed. Frame k of all of them is one moment, so videos of other lengths or rates are refused. ``mvt4g predict`` writes
+such folders, ``<clip>/<camera>-s<seed>``: a root may hold them one or two levels down. Cameras that a program estimated
+from the generated videos are read by ``metrics.providers.poses_from_files``.
 """
 
 from pathlib import Path
@@ -29,21 +30,25 @@ from mvt4g.types import GeneratedVideos, InputError
 
 GENERATED = "generated"
 VIEWS = (TARGET_VIEW, REFERENCE_VIEW)
+_FILES = ("cameras.json", "depth.npz", "dynamic.npz", "mask.npz")
+_SAME_RATE = 1.01
+"""Rates closer than this are one: 24 and 23.976."""
 
 
 def generated_folders(root: Path) -> list[Path]:
     """Return the folders of generated videos in a root, or in the folders in it, by name.
 
+    Hidden folders, such as a killed ``predict`` leaves, are passed by, and so are those with none of the known files.
+
     Raises:
-        InputError: If there is none.
+        InputError: If there is no generated video.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder, want one that holds a folder for each generated video")
-    found = []
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        below = [] if _video_path(folder, GENERATED) else sorted(path for path in folder.iterdir() if path.is_dir())
-        found += [place for place in below or [folder] if _video_path(place, GENERATED)]
-    if not found:
+    found: list[Path] = []
+    for folder in _folders(root):
+        found += [folder] if _is_known(folder) else filter(_is_known, _folders(folder))
+    if not any(_video_path(folder, GENERATED) for folder in found):
         raise InputError(f"{root}: got no folder with a {GENERATED}.mp4 or {GENERATED}/ in it, want at least one")
     return found
 
@@ -59,11 +64,12 @@ def read_generated(folder: Path, called: str | None = None) -> GeneratedVideos:
         InputError: Naming the file that is broken or does not fit the generated video.
     """
     video, fps = _read_video(folder, GENERATED)
-    assert video is not None, "generated_folders lists only folders that have it"
-    others = {name: _read_video(folder, name)[0] for name in VIEWS}
-    for name, other in others.items():
-        if other is not None and other.shape != video.shape:
-            raise InputError(f"{folder}: {name}: got {_size(other)}, want {_size(video)} as the generated video has")
+    if video is None:
+        raise InputError(f"{folder}: got no {GENERATED}.mp4 and no {GENERATED}/, want the generated video")
+    others: dict[str, Tensor | None] = {}
+    for name in VIEWS:
+        others[name], rate = _read_video(folder, name)
+        _check_fits(f"{folder}: {name}", others[name], rate, video, fps)
     cameras = _read_cameras(folder, video)
     known: dict[str, Any] = {f"{name}_video": other for name, other in others.items()}
     known |= {f"{name}_depth": maps.float() for name, maps in _read_maps(folder / "depth.npz", video).items()}
@@ -71,8 +77,26 @@ def read_generated(folder: Path, called: str | None = None) -> GeneratedVideos:
     for maps in _read_maps(folder / "mask.npz", video, (TARGET_VIEW,)).values():
         known["mask"] = maps != 0
     batched = {name: None if value is None else value[None] for name, value in (known | cameras).items()}
-    rate = None if fps is None else torch.tensor([fps])
-    return GeneratedVideos((folder.name if called is None else called,), video[None], fps=rate, **batched)
+    rates = None if fps is None else torch.tensor([fps])
+    return GeneratedVideos((folder.name if called is None else called,), video[None], fps=rates, **batched)
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _is_known(folder: Path) -> bool:
+    """Say whether a folder holds one of the files that are read."""
+    videos = any(_video_path(folder, name) for name in (GENERATED, *VIEWS))
+    return videos or any((folder / name).exists() for name in _FILES)
+
+
+def _check_fits(what: str, other: Tensor | None, rate: float | None, video: Tensor, fps: float | None) -> None:
+    """Refuse a video whose frame k is not the moment of the generated video's."""
+    if other is not None and other.shape != video.shape:
+        raise InputError(f"{what}: got {_size(other)}, want {_size(video)} as the generated video has")
+    if rate is not None and fps is not None and max(rate, fps) > min(rate, fps) * _SAME_RATE:
+        raise InputError(f"{what}: got {rate:g} frames a second, want {fps:g} as the generated video has")
 
 
 def _video_path(folder: Path, name: str) -> Path | None:

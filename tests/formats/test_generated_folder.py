@@ -134,3 +134,27 @@ def test_what_predict_writes_is_found_one_level_down(tmp_path):
             (tmp_path / name / "generated.mp4").touch()
     found = [folder.relative_to(tmp_path).as_posix() for folder in generated_folders(tmp_path)]
     assert found == ["cat", "dog/arc_left-s0", "dog/pan_left-s0"]
+
+
+def test_a_folder_whose_video_was_not_generated_is_an_item_that_failed(folder):
+    write_video(folder.parent / "cat" / "target.mp4", smooth_video(0), fps=8)
+    assert [path.name for path in generated_folders(folder.parent)] == ["cat", "dog"]
+    with pytest.raises(InputError, match=r"cat: got no generated\.mp4 and no generated/, want the generated video"):
+        read_generated(folder.parent / "cat")
+    (folder / "generated.mp4").unlink()
+    with pytest.raises(InputError, match=r"got no folder with a generated\.mp4"):
+        generated_folders(folder.parent)
+
+
+def test_what_a_killed_predict_left_is_no_video(folder):
+    for place in (".cat-s0.01234567.part", "dog2/arc_left-s0", "dog2/.arc_left-s0.01234567.part"):
+        write_video(folder.parent / place / "generated.mp4", smooth_video(0), fps=8)
+    assert [path.name for path in generated_folders(folder.parent)] == ["dog", "arc_left-s0"]
+
+
+def test_a_video_of_another_rate_is_refused(folder):
+    write_video(folder / "target.mp4", smooth_video(1), fps=16)
+    with pytest.raises(InputError, match=r"target: got 16 frames a second, want 8 as the generated video has"):
+        read_generated(folder)
+    write_video(folder / "target.mp4", smooth_video(1), fps=8.04)
+    read_generated(folder)  # control
