@@ -27,7 +27,8 @@ def callbacks_of_a_run(command: str, settings: Any, record: RunRecord, outcome: 
         outcome: Takes what becomes of the items of a list, and tells of it at the end.
     """
     run = Path(settings.run)
-    callbacks: list[Callback] = [record, RanksEndTogether()]
+    # The outcome lets ranks agree on what they have scored, before tables are made.
+    callbacks: list[Callback] = [record, RanksEndTogether(), outcome]
     if command == "fit":
         # A step that is not finite is none: it stops a fit before it is recorded as begun, and before it is saved.
         finite = FiniteSteps(run, settings.on_nan)
@@ -40,7 +41,7 @@ def callbacks_of_a_run(command: str, settings: Any, record: RunRecord, outcome: 
         from mvt4g.callbacks.provenance import RunFacts
 
         callbacks.append(PredictionWriter(outcome, RunFacts(run, record.config, settings.ckpt_path)))
-    return [*callbacks, outcome]
+    return callbacks
 
 
 def show_progress(trainer_config: dict[str, Any], callbacks: list[Callback]) -> None:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mvt4g.callbacks.checkpoints import say
-from mvt4g.systems.bad_items import Repeated
+from mvt4g.systems.bad_items import Repeated, agree_on_updates, gathered
 from mvt4g.types import InputError
 
 SHOWN = 5
@@ -87,6 +86,10 @@ class Outcome(Callback):
         if isinstance(outputs, InputError):
             self.fail(outputs)
 
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let a rank whose items all failed, or that has none, compute what the others do."""
+        agree_on_updates(pl_module)
+
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put together what the ranks know."""
         self._put_together(trainer)
@@ -120,15 +123,6 @@ class Outcome(Callback):
     def _put_together(self, trainer: Trainer) -> None:
         self.failed = self.failed_everywhere(trainer)
         self.made = sum(gathered(self.made))
-
-
-def gathered(value: Any) -> list[Any]:
-    """Return the value of every rank, in their order; all ranks must call it."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [value]
-    values: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values
 
 
 def nan_lines(metrics: Mapping[str, float], remarks: Mapping[str, str]) -> list[str]:

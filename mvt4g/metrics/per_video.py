@@ -32,8 +32,12 @@ class PerVideoMetric(Metric):
             assert not hasattr(self, name), f"{name} is an attribute already"
             self.add_state(name, [], dist_reduce_fx="cat")
         keep_apart(self)
-        self.set_dtype(torch.float64)  # of the empty tensor that a rank without videos contributes
         self._rows: Tensor | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the empty tensor that a rank without videos contributes; torchmetrics' own is lost with ``to(device)``."""
+        return torch.float64
 
     def add_videos(self, **values: Float[Tensor, " b"] | Int[Tensor, " b"]) -> None:
         """Append one entry to every column for each of b videos."""

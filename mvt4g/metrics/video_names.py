@@ -32,7 +32,11 @@ class VideoNames(Metric):
         super().__init__()
         self.add_state("characters", [], dist_reduce_fx="cat")
         self.add_state("note_characters", [], dist_reduce_fx="cat")
-        self.set_dtype(torch.int64)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the empty tensor that a rank without videos contributes; torchmetrics' own is lost with ``to(device)``."""
+        return torch.int64
 
     def update(self, names: Sequence[str], notes: Sequence[str] | None = None) -> None:
         """Append names, and what is to be told of each video."""

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
-from torchmetrics.image import PeakSignalNoiseRatio
 
 from mvt4g.matching.pairs import KINDS
 from mvt4g.metrics.attention_pck import AttentionPCK
@@ -56,7 +55,7 @@ class NovelViewScores(nn.Module):
         self._names = {name: f"at_{name.replace('.', '_')}" for name in names}
         self.levels = nn.ModuleDict({key: LevelScores(layers, spec.pck_threshold_px) for key in self._names.values()})
         self.videos = spec.videos.build()
-        self.psnr_codec = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
+        self.psnr_codec = MeanMetric()  # torchmetrics' own has lists, whose type a rank without clips does not know
         self.warp_error = MeanMetric()
         self.warp_error_dyn = MeanMetric()
         self.warp_error_truth = MeanMetric()
@@ -69,7 +68,8 @@ class NovelViewScores(nn.Module):
 
     def add_codec(self, codec_truth: Float[Tensor, "b t c h w"], truth: Float[Tensor, "b t c h w"]) -> None:
         """Add the codec's own reconstruction of the truth, in [0, 1]: what no generated video can beat."""
-        self.psnr_codec.update(codec_truth.flatten(0, 1).float(), truth.flatten(0, 1).float())
+        error = (codec_truth.float() - truth.float()).square().mean(dim=(2, 3, 4))
+        self.psnr_codec.update(-10 * error.log10())
 
     def scores(self) -> dict[str, Tensor]:
         """Return every score that anything was added to; a share over nothing is NaN."""
