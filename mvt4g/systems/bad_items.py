@@ -111,7 +111,9 @@ def _state(metric: Metric) -> dict[str, Any]:
 
 def _is_repeat(trainer: Any, batch_idx: int) -> bool:
     loader = trainer.test_dataloaders if trainer.testing else trainer.predict_dataloaders
-    sampler = getattr(loader, "sampler", None)
+    sampler = getattr(
+        getattr(loader, "batch_sampler", None), "sampler", None
+    )  # predict's loader is wrapped by Lightning
     return isinstance(sampler, ShareSampler) and sampler.is_repeat(batch_idx)
 
 
