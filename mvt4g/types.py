@@ -12,42 +12,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from mvt4g.errors import InputError as InputError
+from mvt4g.errors import Interrupted as Interrupted
+from mvt4g.errors import RunStopped as RunStopped
 from mvt4g.tensor_fields import TensorFields
 
 REFERENCE, TARGET = 0, 1
 """Positions on the view axis."""
-
-
-class InputError(ValueError):
-    """Bad data or configuration: names the file or argument, the value got and the value wanted.
-
-    ``main`` turns it into one line on stderr and exit code 2. ``RunStopped`` and ``Interrupted`` have theirs; every
-    other exception is a bug of ours.
-    """
-
-    item: str = ""  # name of the item of a list that is bad, where only that is
-
-
-class RunStopped(RuntimeError):
-    """A run cannot go on though its input is good: a loss is not finite, the disk is full, another fit has the folder.
-
-    ``main`` turns it into one line on stderr and exit code 1.
-    """
-
-
-class Interrupted(BaseException):
-    """A signal ended the command; ``main`` turns it into one line on stderr and exit code 128 + signal.
-
-    It is no ``Exception``, so that nothing takes it for a failure to get over.
-
-    Args:
-        signum: The signal's number.
-        note: What was saved, for the line.
-    """
-
-    def __init__(self, signum: int, note: str = "") -> None:
-        super().__init__(signum, note)
-        self.signum, self.note = signum, note
 
 
 @dataclass(frozen=True)
@@ -203,20 +174,40 @@ def _stack_tensors(name: str, clips: Sequence[Any], values: Sequence[Tensor]) ->
 
 
 @dataclass(frozen=True)
+class ViewRecord(TensorFields):
+    """What is known of one view of a batch of videos; None = unknown.
+
+    Attributes:
+        video: uint8 or in [0, 1].
+        depth: z-depth, scene units; 0 or non-finite = none.
+        cam_from_world: Its cameras, in a world that all views share.
+        intrinsics: K, pixels of the video.
+        dynamic: True on what moves.
+    """
+
+    video: Shaped[Tensor, "b t 3 h w"] | None = None
+    depth: Float[Tensor, "b t h w"] | None = None
+    cam_from_world: Float[Tensor, "b t 4 4"] | None = None
+    intrinsics: Float[Tensor, "b t 3 3"] | None = None
+    dynamic: Bool[Tensor, "b t h w"] | None = None
+
+    def known(self) -> dict[str, Tensor]:
+        """Return the tensors that are there, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True)
 class GeneratedVideos(TensorFields):
     """A batch of generated videos and what is known about them, as metrics take them; None = unknown.
 
     Attributes:
         names: One a video.
         video: The generated view, uint8 or in [0, 1].
-        target_video: What it should be.
-        reference_video: What it was generated from.
+        target: What it should be, with the cameras asked for.
+        reference: What it was generated from.
         valid_frames: False for padding.
         mask: True on pixels that masked metrics look at, such as those that some input frame sees.
-        target_depth: z-depth of the true target view, scene units; so is ``reference_depth`` of the reference.
-        target_cam_from_world: The cameras asked for; so are ``reference_cam_from_world`` of the reference.
-        target_intrinsics: K of the target view, pixels; so is ``reference_intrinsics`` of the reference.
-        target_dynamic: True on what moves in the target view; so is ``reference_dynamic`` in the reference.
         pred_world_from_cam: Cameras estimated from the generated video.
         registered: False where no pose was found.
         fps: Frames a second; ``notes``: what tables tell of each video, such as why it has no pose.
@@ -224,27 +215,28 @@ class GeneratedVideos(TensorFields):
 
     names: tuple[str, ...]
     video: Shaped[Tensor, "b t 3 h w"]
-    target_video: Shaped[Tensor, "b t 3 h w"] | None = None
-    reference_video: Shaped[Tensor, "b t 3 h w"] | None = None
+    target: ViewRecord = ViewRecord()
+    reference: ViewRecord = ViewRecord()
     valid_frames: Bool[Tensor, "b t"] | None = None
     mask: Bool[Tensor, "b t h w"] | None = None
-    target_depth: Float[Tensor, "b t h w"] | None = None
-    reference_depth: Float[Tensor, "b t h w"] | None = None
-    target_cam_from_world: Float[Tensor, "b t 4 4"] | None = None
-    reference_cam_from_world: Float[Tensor, "b t 4 4"] | None = None
-    target_intrinsics: Float[Tensor, "b t 3 3"] | None = None
-    reference_intrinsics: Float[Tensor, "b t 3 3"] | None = None
-    target_dynamic: Bool[Tensor, "b t h w"] | None = None
-    reference_dynamic: Bool[Tensor, "b t h w"] | None = None
     pred_world_from_cam: Float[Tensor, "b t 4 4"] | None = None
     registered: Bool[Tensor, "b t"] | None = None
     fps: Float[Tensor, " b"] | None = None
     notes: tuple[str, ...] | None = None
 
-    def known(self) -> dict[str, Tensor]:
-        """Return the tensors that are there, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+    def known(self) -> dict[str, Any]:
+        """Return what metrics may ask for, by name: tensors, those of a view as ``target_depth``; both views whole."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        found: dict[str, Any] = {name: value for name, value in own.items() if isinstance(value, Tensor | ViewRecord)}
+        for side in ("target", "reference"):
+            found |= {f"{side}_{name}": value for name, value in own[side].known().items()}
+        return found
+
+    @staticmethod
+    def offered() -> set[str]:
+        """Return every name that ``known`` may have."""
+        sides = {f"{side}_{field.name}" for side in ("target", "reference") for field in fields(ViewRecord)}
+        return sides | {field.name for field in fields(GeneratedVideos)}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("tensor_fields",),
+    ("tensor_fields", "errors"),
     ("types",),
     ("ranges",),
     ("geometry",),
@@ -52,7 +52,6 @@ MANY_PARAMETERS = {
     "metrics/functional/consistency.py: met3r": "a name that programs outside rely on",
     "metrics/functional/consistency.py: met3r_from_points": "as met3r",
     "metrics/functional/tracks_3d.py: tapvid_3d": "TAPVid-3D's own",
-    "metrics/met3r.py: update": "fields of GeneratedVideos, by name",
     "synthetic/tracks.py: visibility": "all that hides a point",
 }
 """Functions of more, and what they mirror."""

@@ -10,7 +10,7 @@ Errors are given to one view alone. No score: the pair is counted as invalid.
 import argparse
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from einops import rearrange
@@ -28,7 +28,7 @@ from mvt4g.metrics.functional.consistency import (
 )
 from mvt4g.metrics.met3r import WarpRGB5
 from mvt4g.synthetic.generate import SceneSpec, generate_clip
-from mvt4g.types import REFERENCE, TARGET, MultiViewClip
+from mvt4g.types import REFERENCE, TARGET, MultiViewClip, ViewRecord
 
 SIZE, FEATURES, FOCAL = 256, 384, 256.0
 SPHERE, RADIUS, PLATE_Z = (-0.7, 0.25, 3.2), 0.55, 2.8
@@ -175,6 +175,12 @@ def errors(clip: MultiViewClip, other: MultiViewClip) -> dict[str, dict[str, Ten
     return found | {name: {"video": video} for name, video in videos.items()}
 
 
+def record(known: Mapping[str, Tensor], side: str) -> ViewRecord:
+    """Return what is known of a view, under names such as ``target_depth``."""
+    names = ("video", "depth", "cam_from_world", "intrinsics", "dynamic")
+    return ViewRecord(**{name: known[f"{side}_{name}"] for name in names if f"{side}_{name}" in known})
+
+
 def synthetic(num_clips: int, seed: int) -> None:
     """Print the same on synthetic clips, the moving bodies apart."""
     clips = [generate_clip(SceneSpec.tiny(), seed, index) for index in range(num_clips + 1)]
@@ -191,7 +197,8 @@ def synthetic(num_clips: int, seed: int) -> None:
             }  # fmt: skip
         for name, change in errors(clip, other).items():
             for metric in metrics[name].values():
-                metric.update(**{argument: value[None] for argument, value in (given | change).items()})
+                known = {argument: value[None] for argument, value in (given | change).items()}
+                metric.update(known["video"], target=record(known, "target"), reference=record(known, "reference"))
     title = f"warp_rgb5, {num_clips} synthetic clips"
     print(f"\n{title:36}" + "".join(f"{part:>10}{'cover':>8}{'invalid':>9}" for part in PARTS))
     for name in names:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from mvt4g.formats.images import frame_paths, read_images
@@ -26,7 +26,7 @@ from mvt4g.formats.npz import read_arrays
 from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views
 from mvt4g.formats.video import read_video
 from mvt4g.geometry.pose import invert_pose
-from mvt4g.types import GeneratedVideos, InputError
+from mvt4g.types import GeneratedVideos, InputError, ViewRecord
 
 GENERATED = "generated"
 VIEWS = (TARGET_VIEW, REFERENCE_VIEW)
@@ -71,14 +71,29 @@ def read_generated(folder: Path, called: str | None = None) -> GeneratedVideos:
         others[name], rate = _read_video(folder, name)
         _check_fits(f"{folder}: {name}", others[name], rate, video, fps)
     cameras = _read_cameras(folder, video)
-    known: dict[str, Any] = {f"{name}_video": other for name, other in others.items()}
-    known |= {f"{name}_depth": maps.float() for name, maps in _read_maps(folder / "depth.npz", video).items()}
-    known |= {f"{name}_dynamic": maps != 0 for name, maps in _read_maps(folder / "dynamic.npz", video).items()}
-    for maps in _read_maps(folder / "mask.npz", video, (TARGET_VIEW,)).values():
-        known["mask"] = maps != 0
-    batched = {name: None if value is None else value[None] for name, value in (known | cameras).items()}
-    rates = None if fps is None else torch.tensor([fps])
-    return GeneratedVideos((folder.name if called is None else called,), video[None], fps=rates, **batched)
+    depth, moving = (_read_maps(folder / f"{kind}.npz", video) for kind in ("depth", "dynamic"))
+    views = {
+        name: ViewRecord(
+            video=_batched(others[name]),
+            depth=_batched(depth[name].float() if name in depth else None),
+            dynamic=_batched(moving[name] != 0 if name in moving else None),
+            **{field: _batched(value) for field, value in cameras.get(name, {}).items()},
+        )
+        for name in VIEWS
+    }
+    seen = _read_maps(folder / "mask.npz", video, (TARGET_VIEW,)).get(TARGET_VIEW)
+    return GeneratedVideos(
+        names=(folder.name if called is None else called,),
+        video=video[None],
+        target=views[TARGET_VIEW],
+        reference=views[REFERENCE_VIEW],
+        mask=_batched(None if seen is None else seen != 0),
+        fps=None if fps is None else torch.tensor([fps]),
+    )
+
+
+def _batched(value: Shaped[Tensor, "*shape"] | None) -> Shaped[Tensor, " 1 *shape"] | None:
+    return None if value is None else value[None]
 
 
 def _folders(root: Path) -> list[Path]:
@@ -112,19 +127,20 @@ def _read_video(folder: Path, name: str) -> tuple[Float[Tensor, "t 3 h w"] | Non
     return (read_images(frame_paths(path)), None) if path.is_dir() else read_video(path)
 
 
-def _read_cameras(folder: Path, video: Tensor) -> dict[str, Tensor | None]:
+def _read_cameras(folder: Path, video: Shaped[Tensor, "t 3 h w"]) -> dict[str, dict[str, Any]]:
+    """Return poses and intrinsics of each view that has them."""
     path = folder / "cameras.json"
     if not path.exists():
         return {}
-    known: dict[str, Tensor | None] = {}
+    known: dict[str, dict[str, Any]] = {}
     for name, path_of_view in read_views(path).items():
         view = path_of_view.of_length(len(video))
         if len(view.world_from_cam) != len(video):
             raise InputError(
                 f"{path}: {name}: got {len(view.world_from_cam)} poses, want {len(video)}, one a frame, or 1"
             )
-        known[f"{name}_cam_from_world"] = invert_pose(view.world_from_cam)
-        known[f"{name}_intrinsics"] = _intrinsics(path, view, (video.shape[2], video.shape[3]))
+        intrinsics = _intrinsics(path, view, (video.shape[2], video.shape[3]))
+        known[name] = {"cam_from_world": invert_pose(view.world_from_cam), "intrinsics": intrinsics}
     return known
 
 

@@ -22,7 +22,7 @@ from mvt4g.metrics.functional.consistency import (
 )
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.metrics.providers.geometry import GeometryProvider, PairGeometry
-from mvt4g.types import InputError
+from mvt4g.types import InputError, ViewRecord
 
 Pairs = Literal["cross_view", "consecutive"]
 Region = Literal["all", "static", "dynamic"]
@@ -87,11 +87,13 @@ class MEt3R(PerVideoMetric):
 
     Example:
         >>> import torch
+        >>> from mvt4g.types import ViewRecord
         >>> metric = MEt3R(features=lambda images: images.movedim(1, -1))
         >>> video, depth = torch.rand(1, 2, 3, 8, 8), torch.ones(1, 2, 8, 8)
         >>> cameras = torch.eye(4).expand(1, 2, 4, 4)
         >>> intrinsics = torch.tensor([[8.0, 0.0, 4.0], [0.0, 8.0, 4.0], [0.0, 0.0, 1.0]]).expand(1, 2, 3, 3)
-        >>> metric.update(video, video, depth, depth, cameras, cameras, intrinsics, intrinsics)
+        >>> view = ViewRecord(video, depth, cameras, intrinsics)
+        >>> metric.update(video, target=view, reference=view)
         >>> round(float(metric.compute()["met3r"]), 4)
         0.0
 
@@ -142,53 +144,33 @@ class MEt3R(PerVideoMetric):
     def update(
         self,
         video: Shaped[Tensor, "b t 3 h w"] | None = None,
-        reference_video: Shaped[Tensor, "b t 3 h w"] | None = None,
-        target_depth: Float[Tensor, "b t h w"] | None = None,
-        reference_depth: Float[Tensor, "b t h w"] | None = None,
-        target_cam_from_world: Float[Tensor, "b t 4 4"] | None = None,
-        reference_cam_from_world: Float[Tensor, "b t 4 4"] | None = None,
-        target_intrinsics: Float[Tensor, "b t 3 3"] | None = None,
-        reference_intrinsics: Float[Tensor, "b t 3 3"] | None = None,
-        target_dynamic: Bool[Tensor, "b t h w"] | None = None,
-        reference_dynamic: Bool[Tensor, "b t h w"] | None = None,
+        target: ViewRecord = ViewRecord(),
+        reference: ViewRecord = ViewRecord(),
         target_features: Float[Tensor, "b t h2 w2 d"] | None = None,
         reference_features: Float[Tensor, "b t h3 w3 d"] | None = None,
         valid_frames: Bool[Tensor, "b t"] | None = None,
     ) -> None:
-        """Add videos; ``consecutive`` pairs read the arguments of the generated view only.
+        """Add videos; ``consecutive`` pairs read what is known of the generated view only.
 
         Args:
             video: The generated view, float in [0, 1] or uint8.
-            reference_video: What it is compared with.
-            target_depth: z-depth of the generated view (the true one), scene units; 0 or non-finite = none.
-            reference_depth: The same of the reference.
-            target_cam_from_world: Cameras of the generated view.
-            reference_cam_from_world: Cameras of the reference, same world.
-            target_intrinsics: K, in pixels of the video.
-            reference_intrinsics: The same of the reference.
-            target_dynamic: True on what moves in the generated view; None: not known.
-            reference_dynamic: The same of the reference.
-            target_features: Read only by a metric that has no extractor; at any resolution.
+            target: Depth, cameras and what moves in the generated view (the true ones); its own video is not read.
+            reference: What it is compared with.
+            target_features: Of the generated view, read only by a metric that has no extractor; at any resolution.
             reference_features: The same of the reference.
             valid_frames: False for padding; None: all count.
 
         Raises:
             InputError: If something needed is missing, shapes disagree or a camera is not a rigid one.
         """
-        target = self._side(
-            "target", video, target_features, target_depth, target_cam_from_world, target_intrinsics, target_dynamic
-        )
+        second = self._side("target", video, target_features, target)
+        num_videos, num_frames = second.lead()
         if self.pairs == "consecutive":
-            first, second = target[:, :-1], target[:, 1:]
+            first, second = second[:, :-1], second[:, 1:]
         else:
-            second = target
-            first = self._side(
-                "reference", reference_video, reference_features, reference_depth, reference_cam_from_world,
-                reference_intrinsics, reference_dynamic,
-            )  # fmt: skip
+            first = self._side("reference", reference.video, reference_features, reference)
             if first.lead() != second.lead():
                 raise InputError(f"reference_video: got (b, t) = {first.lead()}, want {second.lead()} as the target's")
-        num_videos, num_frames = target.lead()
         valid = torch.ones(num_videos, num_frames, dtype=torch.bool) if valid_frames is None else valid_frames
         check_shape("valid_frames", valid, "b t", b=num_videos, t=num_frames)
         valid = valid[:, :-1] & valid[:, 1:] if self.pairs == "consecutive" else valid
@@ -209,14 +191,12 @@ class MEt3R(PerVideoMetric):
     def _side(
         self,
         name: str,
-        video: Tensor | None,
-        features: Tensor | None,
-        depth: Tensor | None,
-        cam_from_world: Tensor | None,
-        intrinsics: Tensor | None,
-        dynamic: Tensor | None,
+        video: Shaped[Tensor, "b t 3 h w"] | None,
+        features: Float[Tensor, "b t h2 w2 d"] | None,
+        view: ViewRecord,
     ) -> _View:
-        """Gather a view; refuse what is missing or misshapen by the names of ``update``'s arguments."""
+        """Gather a view; refuse what is missing or misshapen by the names of ``GeneratedVideos.known``."""
+        depth, cam_from_world, intrinsics, dynamic = view.depth, view.cam_from_world, view.intrinsics, view.dynamic
         features = features if self.features is None else None
         given = {
             VIDEO_OF[name]: (video, "b t 3 h w"),
@@ -349,11 +329,14 @@ class WarpRGB5(MEt3R):
 
     Example:
         >>> import torch
+        >>> from mvt4g.types import ViewRecord
+        >>> from mvt4g.types import ViewRecord
         >>> metric = WarpRGB5()
         >>> video, depth = torch.rand(1, 2, 3, 8, 8), torch.ones(1, 2, 8, 8)
         >>> cameras = torch.eye(4).expand(1, 2, 4, 4)
         >>> intrinsics = torch.tensor([[8.0, 0.0, 4.0], [0.0, 8.0, 4.0], [0.0, 0.0, 1.0]]).expand(1, 2, 3, 3)
-        >>> metric.update(video, video, depth, depth, cameras, cameras, intrinsics, intrinsics)
+        >>> view = ViewRecord(video, depth, cameras, intrinsics)
+        >>> metric.update(video, target=view, reference=view)
         >>> round(float(metric.compute()["warp_rgb5"]), 4)
         0.0
     """

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -96,7 +96,7 @@ class NovelViewMetrics(MetricCollection):
     """
 
     def __init__(self, members: Mapping[str, Metric], absent: Mapping[str, str] | None = None) -> None:
-        offered = {known.name for known in fields(GeneratedVideos)} | {ASKED}
+        offered = GeneratedVideos.offered() | {ASKED}
         for name, metric in members.items():
             if strange := required_inputs(metric) - offered:
                 raise InputError(f"{name}: its update wants {min(strange)}, want only fields of GeneratedVideos")
@@ -107,8 +107,8 @@ class NovelViewMetrics(MetricCollection):
     def update(self, videos: GeneratedVideos) -> None:  # type: ignore[override]  # ModuleDict's own means another thing
         """Hand a batch to every member."""
         known = videos.known()
-        if videos.target_cam_from_world is not None:
-            known[ASKED] = invert_pose(videos.target_cam_from_world.double())
+        if videos.target.cam_from_world is not None:
+            known[ASKED] = invert_pose(videos.target.cam_from_world.double())
         for name, metric in self.items(keep_base=True, copy_state=False):
             if isinstance(metric, VideoNames):
                 metric.update(videos.names, videos.notes)

@@ -12,7 +12,7 @@ from mvt4g.metrics.camera_pose import OnFailure
 from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.metrics.presets import MetricWeights, Preset, novel_view_metrics
 from mvt4g.metrics.providers.poses import KnownView, PoseEstimator, PoseEvidence
-from mvt4g.types import REFERENCE, TARGET, Cameras, GeneratedVideos, InputError, MultiViewClip
+from mvt4g.types import REFERENCE, TARGET, Cameras, GeneratedVideos, InputError, MultiViewClip, ViewRecord
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,20 @@ class VideoMetricsSpec:
 def describe(clip: MultiViewClip, names: tuple[str, ...], generated: Float[Tensor, "b t 3 h w"]) -> GeneratedVideos:
     """Put together what a batch of clips with both views tells of the videos generated for their target view."""
 
-    def view(values: Tensor | None, index: int) -> Tensor | None:
-        return None if values is None else values[:, index]
+    def view(index: int) -> ViewRecord:
+        return ViewRecord(
+            video=clip.video[:, index],
+            depth=None if clip.depth is None else clip.depth[:, index],
+            cam_from_world=clip.cameras.cam_from_world[:, index],
+            intrinsics=clip.cameras.intrinsics[:, index],
+            dynamic=None if clip.dynamic is None else clip.dynamic[:, index],
+        )
 
     return GeneratedVideos(
         names=names,
         video=generated.clamp(0, 1),
-        target_video=clip.video[:, TARGET],
-        reference_video=clip.video[:, REFERENCE],
-        target_depth=view(clip.depth, TARGET),
-        reference_depth=view(clip.depth, REFERENCE),
-        target_cam_from_world=clip.cameras.cam_from_world[:, TARGET],
-        reference_cam_from_world=clip.cameras.cam_from_world[:, REFERENCE],
-        target_intrinsics=clip.cameras.intrinsics[:, TARGET],
-        reference_intrinsics=clip.cameras.intrinsics[:, REFERENCE],
-        target_dynamic=view(clip.dynamic, TARGET),
-        reference_dynamic=view(clip.dynamic, REFERENCE),
+        target=view(TARGET),
+        reference=view(REFERENCE),
         fps=None if clip.fps is None else generated.new_tensor(clip.fps, dtype=torch.float32).expand(len(names)),
     )
 
@@ -101,18 +99,17 @@ def pose_evidence(videos: GeneratedVideos, index: int) -> PoseEvidence:
         return None if values is None else values[index]
 
     known = None
-    for side, video in (("target", videos.target_video), ("reference", videos.reference_video)):
-        depth, pose = item(getattr(videos, f"{side}_depth")), item(getattr(videos, f"{side}_cam_from_world"))
-        intrinsics, moving = item(getattr(videos, f"{side}_intrinsics")), item(getattr(videos, f"{side}_dynamic"))
+    for view in (videos.target, videos.reference):
+        depth, pose, intrinsics, moving = map(item, (view.depth, view.cam_from_world, view.intrinsics, view.dynamic))
         if known is None and depth is not None and pose is not None and intrinsics is not None:
             static = None if moving is None else ~moving
-            known = KnownView(Cameras(pose, intrinsics), depth, item(video), static)
-    asked = item(videos.target_cam_from_world)
+            known = KnownView(Cameras(pose, intrinsics), depth, item(view.video), static)
+    asked = item(videos.target.cam_from_world)
     return PoseEvidence(
         num_frames=videos.video.shape[1],
         name=videos.names[index],
         video=videos.video[index],
-        intrinsics=item(videos.target_intrinsics),
+        intrinsics=item(videos.target.intrinsics),
         known=known,
         expected_world_from_cam=None if asked is None else invert_pose(asked),
     )

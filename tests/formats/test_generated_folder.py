@@ -41,14 +41,14 @@ def test_everything_is_read(folder):
     videos = read_generated(folder)
     assert videos.names == ("dog",)
     assert videos.video.shape == (1, FRAMES, 3, HEIGHT, WIDTH)
-    assert (videos.target_video[0] - smooth_video(1)).abs().mean() < 0.03  # 4:2:0 and crf 18
-    assert (videos.target_video - videos.reference_video).abs().mean() > 0.1
-    assert videos.target_cam_from_world[0, :, 0, 3].tolist() == [0, 1, 2]
-    assert videos.reference_cam_from_world[0, :, 0, 3].tolist() == [0, 0, 0]
-    assert videos.target_intrinsics[0, 0, 0, 0] == 20
-    assert (float(videos.target_depth.max()), float(videos.reference_depth.max())) == (2, 3)
-    assert videos.reference_dynamic[0, :, 0, 0].tolist() == [True, True, False]
-    assert videos.target_dynamic is None
+    assert (videos.target.video[0] - smooth_video(1)).abs().mean() < 0.03  # 4:2:0 and crf 18
+    assert (videos.target.video - videos.reference.video).abs().mean() > 0.1
+    assert videos.target.cam_from_world[0, :, 0, 3].tolist() == [0, 1, 2]
+    assert videos.reference.cam_from_world[0, :, 0, 3].tolist() == [0, 0, 0]
+    assert videos.target.intrinsics[0, 0, 0, 0] == 20
+    assert (float(videos.target.depth.max()), float(videos.reference.depth.max())) == (2, 3)
+    assert videos.reference.dynamic[0, :, 0, 0].tolist() == [True, True, False]
+    assert videos.target.dynamic is None
     assert videos.mask.all()
 
 
@@ -96,8 +96,8 @@ def test_one_pose_is_a_camera_that_stands_still(folder):
     pose[0, 0, 3] = 2.0
     write_trajectory(folder / "cameras.json", Cameras(pose, intrinsics), (HEIGHT, WIDTH))
     videos = read_generated(folder)
-    assert torch.equal(videos.target_cam_from_world, pose.expand(1, 3, 4, 4))
-    assert torch.equal(videos.target_intrinsics, intrinsics.expand(1, 3, 3, 3))
+    assert torch.equal(videos.target.cam_from_world, pose.expand(1, 3, 4, 4))
+    assert torch.equal(videos.target.intrinsics, intrinsics.expand(1, 3, 3, 3))
 
 
 def test_cameras_of_another_length_or_size_are_refused(folder):

@@ -10,15 +10,16 @@ from mvt4g.metrics.functional.consistency import lift_depth, met3r, met3r_refere
 from mvt4g.metrics.met3r import MEt3R, WarpRGB5
 from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.metrics.providers.geometry import PairGeometry, geometry_from_depth
-from mvt4g.types import GeneratedVideos, InputError
+from mvt4g.types import InputError
 from tests.metrics.cases.met3r import flat_world, pooled_colours, videos
 from tests.metrics.made_up_pairs import camera, shifted, turned
+from tests.metrics.view_records import generated_videos, with_views
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
 
 
 def scores(metric: MEt3R, **given: torch.Tensor) -> dict[str, float]:
-    metric.update(**given)
+    metric.update(**with_views(given))
     return {key: float(value) for key, value in metric.compute().items()}
 
 
@@ -292,7 +293,7 @@ def test_what_is_missing_is_named(missing):
     given = wall()
     given.pop(missing)
     with pytest.raises(InputError, match=f"{missing}: got nothing, want"):
-        MEt3R(pooled_colours).update(**given)
+        MEt3R(pooled_colours).update(**with_views(given))
 
 
 def test_it_says_what_it_needs():
@@ -318,14 +319,14 @@ def test_it_says_what_it_needs():
 def test_wrong_inputs_are_refused_by_name(without_shape_hook, name, change, message):
     given = wall()
     with pytest.raises(InputError, match=message):
-        MEt3R(pooled_colours).update(**(given | {name: change(given[name])}))
+        MEt3R(pooled_colours).update(**with_views(given | {name: change(given[name])}))
 
 
 def test_videos_of_other_lengths_are_refused(without_shape_hook):
     given = wall()
     short = {name: value[:, :1] if name.startswith("reference") else value for name, value in given.items()}
     with pytest.raises(InputError, match=r"reference_video: got \(b, t\) = \(1, 1\), want \(1, 2\)"):
-        MEt3R(pooled_colours).update(**short)
+        MEt3R(pooled_colours).update(**with_views(short))
 
 
 # ---------------------------------------------------------------- beside other metrics
@@ -336,7 +337,7 @@ def test_a_collection_hands_everything_to_everyone():
         {"met3r": MEt3R(pooled_colours), "patches": WarpRGB5(), "flow": MEt3R(pooled_colours, pairs="consecutive")},
         compute_groups=False,
     )
-    together.update(**videos(0), target_video=videos(0)["video"])
+    together.update(**with_views(videos(0) | {"target_video": videos(0)["video"]}))
     found = together.compute()
     assert found["patches_warp_rgb5"] > 0
     assert not any("met3r" in key for key in found if key.startswith("patches"))
@@ -347,9 +348,9 @@ def test_videos_without_depth_have_no_score_among_other_metrics():
         {"warp_rgb5_dyn": WarpRGB5(region="dynamic"), "met3r": MEt3R(pooled_colours, flat_world)}
     )
     given = videos(0)
-    metrics.update(GeneratedVideos(("a", "b"), **given))
+    metrics.update(generated_videos(("a", "b"), **given))
     alone = {key: float(value) for key, value in metrics.compute().items()}
-    metrics.update(GeneratedVideos(("c", "d"), given["video"], reference_video=given["reference_video"]))
+    metrics.update(generated_videos(("c", "d"), given["video"], reference_video=given["reference_video"]))
     found = {key: float(value) for key, value in metrics.compute().items()}
     assert found["warp_rgb5_dyn"] == alone["warp_rgb5_dyn"]
     assert (alone["warp_rgb5_dyn/num_missing"], found["warp_rgb5_dyn/num_missing"]) == (0, 2)

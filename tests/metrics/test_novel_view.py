@@ -12,6 +12,7 @@ from mvt4g.metrics.frechet_video import FrechetVideoDistance
 from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.types import GeneratedVideos, InputError
+from tests.metrics.view_records import generated_videos
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
 
@@ -57,7 +58,7 @@ class Strange(Metric):
 def videos(*levels: float, truth: float | None = None) -> GeneratedVideos:
     video = torch.stack([torch.full((2, 3, 4, 4), level) for level in levels])
     names = tuple(f"clip {level}" for level in levels)
-    return GeneratedVideos(names, video, target_video=None if truth is None else torch.full_like(video, truth))
+    return generated_videos(names, video, target_video=None if truth is None else torch.full_like(video, truth))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from mvt4g.metrics.met3r import MEt3R, WarpRGB5
 from mvt4g.metrics.novel_view import NAMES
 from mvt4g.metrics.presets import BROUGHT, CAMERA, MEMBERS, RECIPES, MetricWeights, novel_view_metrics
 from mvt4g.types import GeneratedVideos, InputError
+from tests.metrics.view_records import generated_videos
 from tests.pretend_device import SECOND, brought_back, second_device, sent
 
 
@@ -24,7 +25,7 @@ def generated(seed: int) -> GeneratedVideos:
     depth = torch.full((1, 4, 32, 32), 2.0)
     moving = torch.zeros(1, 4, 32, 32, dtype=torch.bool)
     moving[..., 16:] = True
-    return GeneratedVideos(
+    return generated_videos(
         names=(f"clip {seed}",),
         video=videos[0],
         target_video=videos[1],

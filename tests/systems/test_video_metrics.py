@@ -30,11 +30,11 @@ def test_views_are_in_their_places():
     clip = wall_batch(0, 1)
     videos = describe(clip, ("a", "b"), clip.video[:, 1] + 1.0)
     assert videos.video.max() == 1.0
-    assert torch.equal(videos.target_video, clip.video[:, 1])
-    assert torch.equal(videos.reference_video, clip.video[:, 0])
-    assert torch.equal(videos.target_cam_from_world, clip.cameras.cam_from_world[:, 1])
-    assert torch.equal(videos.reference_cam_from_world, clip.cameras.cam_from_world[:, 0])
-    assert videos.target_dynamic is None
+    assert torch.equal(videos.target.video, clip.video[:, 1])
+    assert torch.equal(videos.reference.video, clip.video[:, 0])
+    assert torch.equal(videos.target.cam_from_world, clip.cameras.cam_from_world[:, 1])
+    assert torch.equal(videos.reference.cam_from_world, clip.cameras.cam_from_world[:, 0])
+    assert videos.target.dynamic is None
     assert videos.fps is None
     assert describe(replace(clip, fps=(8.0, 24.0)), ("a", "b"), clip.video[:, 1]).fps.tolist() == [8.0, 24.0]
     one = wall_batch(0)
@@ -70,9 +70,10 @@ def test_a_video_of_which_too_little_is_known_is_named():
 
 def test_without_depth_of_the_target_the_reference_is_known():
     clip = wall_batch(0)
-    videos = replace(describe(clip, ("a",), clip.video[:, 1]), target_depth=None)
+    videos = describe(clip, ("a",), clip.video[:, 1])
+    videos = replace(videos, target=replace(videos.target, depth=None))
     assert torch.equal(pose_evidence(videos, 0).known.video, clip.video[0, 0])
-    assert pose_evidence(replace(videos, reference_depth=None), 0).known is None
+    assert pose_evidence(replace(videos, reference=replace(videos.reference, depth=None)), 0).known is None
 
 
 def test_known_poses_stay():

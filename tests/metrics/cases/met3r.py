@@ -10,6 +10,7 @@ from mvt4g.metrics.met3r import MEt3R, WarpRGB5
 from mvt4g.metrics.providers.geometry import PairGeometry, geometry_from_depth
 from tests.metrics.cases.case import MetricCase
 from tests.metrics.made_up_pairs import camera, turned
+from tests.metrics.view_records import with_views
 
 
 def pooled_colours(images: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ def features_of(seed: int) -> dict[str, Tensor]:
 def case(make: partial, *names: str, size: tuple[int, int] = (8, 12)) -> MetricCase:
     updates = tuple(chosen(seed, size, *names) for seed in range(3))
     images = tuple(name for name in names if name in IMAGES)
-    return MetricCase(make, updates, split=names, half=images, differentiable=images)
+    return MetricCase(make, updates, split=names, half=images, differentiable=images, arguments=with_views)
 
 
 FEATURES = ("target_features", "reference_features")
@@ -97,6 +98,7 @@ CASES = {
         split=tuple(features_of(0)),
         half=FEATURES,
         differentiable=FEATURES,
+        arguments=with_views,
     ),
     "WarpRGB5": case(partial(WarpRGB5, occlusion_tolerance=0.1), *CROSS),
     "WarpRGB5 of frame pairs by a 3R model": case(partial(WarpRGB5, flat_world, pairs="consecutive"), "video"),
