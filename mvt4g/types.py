@@ -224,17 +224,17 @@ class GeneratedVideos(TensorFields):
     fps: Float[Tensor, " b"] | None = None
     notes: tuple[str, ...] | None = None
 
-    def known(self) -> dict[str, Any]:
-        """Return what metrics may ask for, by name: tensors, those of a view as ``target_depth``; both views whole."""
+    def known(self) -> dict[str, Tensor]:
+        """Return the tensors that are there, by name; those of a view as ``target_depth``."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
-        found: dict[str, Any] = {name: value for name, value in own.items() if isinstance(value, Tensor | ViewRecord)}
+        found = {name: value for name, value in own.items() if isinstance(value, Tensor)}
         for side in ("target", "reference"):
             found |= {f"{side}_{name}": value for name, value in own[side].known().items()}
         return found
 
     @staticmethod
     def offered() -> set[str]:
-        """Return every name that ``known`` may have."""
+        """Return every name that ``known`` may have, and those of the records."""
         sides = {f"{side}_{field.name}" for side in ("target", "reference") for field in fields(ViewRecord)}
         return sides | {field.name for field in fields(GeneratedVideos)}
 

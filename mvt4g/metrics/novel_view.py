@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -106,7 +107,7 @@ class NovelViewMetrics(MetricCollection):
 
     def update(self, videos: GeneratedVideos) -> None:  # type: ignore[override]  # ModuleDict's own means another thing
         """Hand a batch to every member."""
-        known = videos.known()
+        known: dict[str, Any] = {**videos.known(), "target": videos.target, "reference": videos.reference}
         if videos.target.cam_from_world is not None:
             known[ASKED] = invert_pose(videos.target.cam_from_world.double())
         for name, metric in self.items(keep_base=True, copy_state=False):

@@ -11,7 +11,7 @@ from mvt4g.metrics.met3r import MEt3R, WarpRGB5
 from mvt4g.metrics.novel_view import NAMES
 from mvt4g.metrics.presets import BROUGHT, CAMERA, MEMBERS, RECIPES, MetricWeights, novel_view_metrics
 from mvt4g.types import GeneratedVideos, InputError
-from tests.metrics.view_records import generated_videos
+from tests.metrics.view_records import generated_videos, with_views
 from tests.pretend_device import SECOND, brought_back, second_device, sent
 
 
@@ -67,7 +67,7 @@ def test_videos_of_another_device_stay_there_and_the_table_comes_back(preset):
     with second_device():
         there = novel_view_metrics(preset).to(SECOND)
         videos = generated(0)
-        there.update(replace(videos, **{name: sent(value) for name, value in videos.known().items()}))
+        there.update(replace(videos, **with_views({name: sent(value) for name, value in videos.known().items()})))
         means = {key: brought_back(value) for key, value in there.compute().items()}
         table = there.table()
     for found, wanted in ((means, here.compute()), (table.scores, here.table().scores)):

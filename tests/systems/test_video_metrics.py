@@ -63,7 +63,8 @@ def test_poses_that_are_found_on_the_cpu_go_where_the_video_is():
 
 
 def test_a_video_of_which_too_little_is_known_is_named():
-    videos = replace(describe(wall_batch(0), ("dog",), wall_batch(0).video[:, 1]), target_intrinsics=None)
+    videos = describe(wall_batch(0), ("dog",), wall_batch(0).video[:, 1])
+    videos = replace(videos, target=replace(videos.target, intrinsics=None))
     with pytest.raises(InputError, match=r"dog: evidence\.intrinsics: got none, want it for PhotometricAlignment"):
         with_poses(videos, PhotometricAlignment())
 
