@@ -45,6 +45,8 @@ ONE_WRITER = ("fit", "test", "validate")
 """Commands of which one at a time may write to a run; predict gives every clip a folder of its own."""
 MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time", "keep_checkpoints", "on_nan")
 """What a resumed fit may change: where it starts from, how far it goes, what it keeps, what it does about NaN."""
+LIBRARIES = "PIL|diffusers|lightning|numpy|open3d|tensorboard|timm|torch|torchvision|transformers"
+"""Those whose warnings are no lines of a command."""
 SETTLED = {"weights_only", "return_predictions"}
 """Options of the trainer's methods that leave no choice here: see ``_prepare_subcommand_kwargs``."""
 
@@ -207,6 +209,7 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(args: Sequence[str]) -> Any:
     given, trusted = take_trust(args)
     given, file_memory = take_file_memory(given)
+    _quieten_lightning()
     with trusting(trusted), allowing_file_memory(file_memory):
         return run_command(given[0], given[1:]) if given and given[0] in COMMANDS else start(given)
 
@@ -295,3 +298,5 @@ def _quieten_lightning() -> None:
         "Total length of `\\w+` across ranks is zero",  # all that predict was asked for is there
     ):
         warnings.filterwarnings("ignore", message=f".*{meant}.*")
+    # What other libraries warn of is checked here or is meant: pinned memory without a GPU, large pictures. Ours stay.
+    warnings.filterwarnings("ignore", module=rf"({LIBRARIES})(\.|$)")

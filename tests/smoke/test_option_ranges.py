@@ -1,6 +1,7 @@
 """Every number of a command's options has a range, and what is out of it is one line before anything is built."""
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,3 +138,15 @@ def test_a_long_line_keeps_both_its_ends(mvt4g, capfd, tmp_path):
     assert len(line) <= 400
     assert line.startswith("mvt4g: model")
     assert " ... " in line
+
+
+def test_no_warning_of_another_library_stands_beside_what_is_said(mvt4g, capfd, tmp_path):
+    """Pinned memory without a GPU, of which torch warns; pytest's own catching of warnings is put aside."""
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        options = ("--data.init_args.loader.pin_memory=true", "--trainer.max_steps=1", "--trainer.val_check_interval=1")
+        assert mvt4g("fit", "-c", CONFIG, "--run", tmp_path / "run", *options) == 0
+        warnings.warn_explicit("beside a line", UserWarning, "x.py", 1, module="PIL.Image")
+        with pytest.warns(UserWarning, match="ours"):
+            warnings.warn_explicit("ours", UserWarning, "x.py", 1, module="mvt4g.made_up")
+    assert capfd.readouterr().err == ""
