@@ -125,7 +125,9 @@ class CameraChoice:
         assumed = f", the source frame taken to be {camera.fov_deg:g} degrees wide"
         if self.views is None:
             a_frame = " at its motion a frame" if camera.speed == "per_frame" else ""
-            return f"target cameras {self.text}{a_frame}{assumed}"
+            factors = {"times its motion": camera.strength, "scene units a metre": camera.scale}
+            scaled = "".join(f", {factor:g} {of_what}" for of_what, factor in factors.items() if factor != 1)
+            return f"target cameras {self.text}{a_frame}{scaled}{assumed}"
         done = describe_fit(self.views[TARGET_VIEW], kept, camera)
         if all(path.intrinsics is not None for path in self.views.values()):
             return f"cameras of {self.text}{done}"

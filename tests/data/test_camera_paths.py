@@ -171,5 +171,13 @@ def test_times_that_miss_a_frame_or_a_pose_are_named(tmp_path):
     with pytest.raises(InputError, match=want):
         choice.paths(FRAMES, PLAIN)
     for wrong in ([0.0, 0.1], [0.0, 0.2, 0.1], "soon"):
-        with pytest.raises(InputError, match=r"a\.json: times_s: got .*, want 3 increasing numbers"):
+        with pytest.raises(InputError, match=r"a\.json: times_s: got .*, want 3 finite, increasing numbers"):
             CameraChoice.parse(write(tmp_path / "a.json", target={**view, "times_s": wrong}))
+
+
+def test_a_rule_tells_how_a_preset_was_scaled() -> None:
+    kept = KeptFrames([0, 1], [0.0, 0.1], (2,), Path("a.mp4"))
+    arc = CameraChoice.parse("arc_left")
+    told = arc.sentence(kept, CameraAssumption(strength=0.5, scale=2.0))
+    assert told.startswith("target cameras arc_left, 0.5 times its motion, 2 scene units a metre, the source frame")
+    assert arc.sentence(kept, CameraAssumption()).startswith("target cameras arc_left, the source frame")
