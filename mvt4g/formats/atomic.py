@@ -7,7 +7,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mvt4g.types import InputError, RunStopped
@@ -29,6 +29,8 @@ def appearing(path: Path) -> Iterator[Path]:
         InputError: If the file cannot be written there.
         RunStopped: If the disk is full.
     """
+    if not path.name:
+        raise InputError(f"{path}: got a folder to write to, want a file's name")
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,8 +41,8 @@ def appearing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise write_error(path, error) from error
     finally:
-        if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a name that is too long was never made
+            temporary.unlink()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from mvt4g.formats.atomic import appearing, appearing_folder, is_leftover
+from mvt4g.types import InputError
 
 
 @pytest.fixture(params=[0o022, 0o027, 0o077], ids=oct)
@@ -54,3 +55,9 @@ def test_a_failure_leaves_nothing_and_the_umask_as_it_was(tmp_path, umask, make)
         fail()
     assert not list(tmp_path.iterdir())
     assert os.umask(umask) == umask
+
+
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path) -> None:
+    for path, got in ((Path("/"), "got a folder to write to"), (tmp_path / ("x" * 300), "File name too long")):
+        with pytest.raises(InputError, match=got), appearing(path) as temporary:
+            temporary.write_text("x")

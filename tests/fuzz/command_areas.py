@@ -1,5 +1,6 @@
 """What is fed with broken input: configurations, options, class paths, checkpoints, verbs and whole fits."""
 
+import os
 import random
 import shutil
 from pathlib import Path
@@ -17,7 +18,6 @@ CONFIGS = (
     "configs/debug.yaml",
     "configs/experiment/nano.yaml",
     "configs/experiment/tracking.yaml",
-    "configs/experiment/probe.yaml",
 )
 
 
@@ -142,10 +142,8 @@ def _make_class_path(draw: random.Random, base: Path, folder: Path, valid: bool)
 
 
 def _fit(base: Path) -> None:
-    assert (
-        main(["fit", "-c", str(ROOT / "configs/debug.yaml"), "--run", str(base / "run"), "--trainer.max_steps", "2"])
-        == 0
-    )
+    os.chdir(base)  # a resumed fit must be of the same folder by name
+    assert main(["fit", "-c", str(ROOT / "configs/debug.yaml"), "--run", "run", "--trainer.max_steps", "2"]) == 0
 
 
 def _make_checkpoint(draw: random.Random, base: Path, folder: Path, valid: bool) -> Case:
