@@ -33,6 +33,8 @@ def going_on(step: Step) -> Step:
 
     @wraps(step)
     def guarded(self: LightningModule, batch: Any, batch_idx: int) -> Any:
+        if not _is_attached(self):
+            return step(self, batch, batch_idx)
         in_step = self.device_mesh is not None
         if isinstance(batch, InputError):
             if in_step:
@@ -109,11 +111,18 @@ def _state(metric: Metric) -> dict[str, Any]:
     }
 
 
+def _is_attached(module: LightningModule) -> bool:
+    """Say whether a trainer runs the module: without one there is no list to go on with, and an error is raised."""
+    try:
+        return module.trainer is not None
+    except RuntimeError:
+        return False
+
+
 def _is_repeat(trainer: Any, batch_idx: int) -> bool:
     loader = trainer.test_dataloaders if trainer.testing else trainer.predict_dataloaders
-    sampler = getattr(
-        getattr(loader, "batch_sampler", None), "sampler", None
-    )  # predict's loader is wrapped by Lightning
+    batches = getattr(loader, "batch_sampler", None)
+    sampler = getattr(batches, "sampler", None)  # predict's loader is wrapped by Lightning
     return isinstance(sampler, ShareSampler) and sampler.is_repeat(batch_idx)
 
 

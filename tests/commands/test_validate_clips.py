@@ -269,8 +269,8 @@ def test_an_argument_that_is_wrong_is_named(tmp_path: Path, capsys, args: list[s
     ("args", "says"),
     [
         (["--scene", "movi_z"], "--scene: got movi_z, want a YAML file or one of tiny, nano, movi_e"),
-        (["--scene", "{}/broken.yaml"], "broken.yaml: cannot be read"),
-        (["--scene", "{}/other.yaml"], "other.yaml: cannot be read"),
+        (["--scene", "{}/broken.yaml"], "broken.yaml: line 2: cannot be read as YAML"),
+        (["--scene", "{}/other.yaml"], "other.yaml: got no data.init_args.scene in it"),
         (["--scene.num_vies", "3"], "got option '--scene.num_vies"),
         (["--scene.num_frames", "many"], "scene.num_frames: got many"),
         (["--scene.num_frames", "0"], "scene.num_frames: got 0, want at least 1"),

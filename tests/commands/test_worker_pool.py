@@ -14,7 +14,7 @@ from mvt4g.types import InputError
 def test_bad_input_of_a_worker_is_raised_here(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("")
     main, threads = sys.modules["__main__"], os.environ.get("MKL_NUM_THREADS")
-    with pytest.raises(InputError, match="none: no such file, want one"):
+    with pytest.raises(InputError, match="none: no such file, want a readable file"):
         list(run_in_processes(sha256_of, [tmp_path / "there", tmp_path / "none"], workers=1))
     assert (sys.modules["__main__"], os.environ.get("MKL_NUM_THREADS")) == (main, threads)
 

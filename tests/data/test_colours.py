@@ -70,7 +70,7 @@ def test_jitter_comes_as_often_as_asked_for():
 
 
 def test_bad_values_are_named():
-    with pytest.raises(InputError, match=r"sampling\.augment\.jitter\.probability: got 1\.5, want 0 to 1"):
+    with pytest.raises(InputError, match=r"sampling\.augment\.jitter\.probability: got 1\.5, want in \[0, 1\]"):
         JitterSpec(probability=1.5)
     with pytest.raises(InputError, match=r"jitter\.hue_deg: got -1\.0"):
         JitterSpec(hue_deg=-1.0)

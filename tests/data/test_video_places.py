@@ -55,7 +55,7 @@ def test_a_list_goes_from_its_own_folder(root: Path) -> None:
         ("empty", "empty: got no image and no video"),
         ("*.webm", r"\.webm: got no image and no video"),
         ("blank.txt", "blank.txt: got no video, want one a line"),
-        ("none.txt", "none.txt: cannot be read"),
+        ("none.txt", "none.txt: no such file, want a list of videos"),
         ("twice", r"got .*a\.mkv and .*a\.mp4, two videos of one name"),
     ],
 )

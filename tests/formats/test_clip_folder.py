@@ -20,7 +20,7 @@ from mvt4g.formats.clip_folder import (
     write_clip_folder,
 )
 from mvt4g.formats.npz import read_arrays, write_arrays
-from mvt4g.types import Cameras, InputError, MultiViewClip
+from mvt4g.types import Cameras, InputError, MultiViewClip, RunStopped
 
 VIEWS, FRAMES, HEIGHT, WIDTH, POINTS = 3, 4, 6, 11, 7
 
@@ -181,7 +181,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, clip: MultiViewClip, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np.lib.format, "write_array", fail)
-    with pytest.raises(InputError, match=r"cannot be written \(No space left"):
+    with pytest.raises(RunStopped, match=r"cannot be written \(No space left"):
         write_clip_folder(tmp_path / "clip", clip)
     assert not list(tmp_path.iterdir())
 

@@ -80,8 +80,8 @@ def test_a_member_without_its_inputs_has_no_value_and_stops_nobody(metrics):
     assert metrics.compute()["brightness"] == 0.5
     assert metrics.compute()["error/l1"] == 0.25
     table = metrics.table()
-    assert table.names == ("clip 0.25", "clip 0.75", "clip 0.5")
-    assert table.scores["brightness"].tolist() == [0.25, 0.75, 0.5]
+    assert table.names == ("clip 0.25", "clip 0.5", "clip 0.75"), "rows are by name, whatever rank had them"
+    assert table.scores["brightness"].tolist() == [0.25, 0.5, 0.75]
     torch.testing.assert_close(
         table.scores["error/l1"], torch.tensor([0.25, torch.nan, torch.nan]).double(), equal_nan=True
     )
@@ -121,9 +121,9 @@ def two_ranks_that_saw_one_video_count_it_once(rank: int) -> None:
     for _ in range(2):
         scores, table = metrics.compute(), metrics.table()
         assert (scores["brightness"], scores["error/l1"], scores["num_videos"]) == (0.5, 0.375, 3), scores
-        assert table.names == ("clip 0.25", "clip 0.75", "clip 0.5"), table
-        assert table.notes == ("", "without truth", ""), table
-        assert table.scores["brightness"].tolist() == [0.25, 0.75, 0.5], table
+        assert table.names == ("clip 0.25", "clip 0.5", "clip 0.75"), table
+        assert table.notes == ("", "", "without truth"), table
+        assert table.scores["brightness"].tolist() == [0.25, 0.5, 0.75], table
 
 
 def test_videos_without_a_name_are_all_different(metrics):

@@ -37,5 +37,5 @@ def test_draws_of_one_setting_do_not_move_another():
 
 
 def test_ranges_are_checked():
-    with pytest.raises(InputError, match=r"condition_dropout\.reference: got 1\.5, want 0 to 1"):
+    with pytest.raises(InputError, match=r"condition_dropout\.reference: got 1\.5, want in \[0, 1\]"):
         ConditionDropout(reference=1.5)

@@ -160,7 +160,7 @@ def test_top_level_key(refused, bad):
             f"model.init_args.objectives=[{{class_path: {CORR}, init_args: {{layers: [0, 9]}}}}]",
             "layers: got layer 9, want 0 to 1",
         ),
-        ("model.init_args.evaluation.attention_layers=[-1]", "attention_layers: got layer -1, want 0 to 1"),
+        ("model.init_args.evaluation.attention_layers=[-1]", "attention_layers: got (-1,), want each at least 0"),
         ("model.init_args.tracking_head.init_args.laier=1", "model.tracking_head: got option 'laier', want"),
         ("model.init_args.training={num_querys: 3}", "model.training: got option 'num_querys', want"),
         ("model.init_args.codec.class_path=mvt4g.models.codec.Nope", "model.codec: "),

@@ -52,6 +52,32 @@ def test_optimizer(parsed, tmp_path, name, own, form):
     assert said == ""  # lr alone was written, and every one of these takes it
 
 
+@pytest.mark.parametrize("form", ["file", "option"])
+def test_the_optimizer_is_understood_where_it_used_to_be(parsed, tmp_path, form):
+    """``model.init_args.optimizer`` is ``training.optimizer``, alike in a file and on the command line."""
+    if form == "file":
+        spec = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+        (tmp_path / "other.yaml").write_text(yaml.safe_dump({"model": {"init_args": {"optimizer": spec}}}))
+        config, said = parsed("-c", tmp_path / "other.yaml")
+    else:
+        config, said = parsed("--model.init_args.optimizer=torch.optim.SGD", "--model.init_args.optimizer.lr=0.1")
+    assert "optimizer" not in config["model"]["init_args"]
+    optimizer = config["model"]["init_args"]["training"]["optimizer"]
+    assert (optimizer["class_path"], optimizer["init_args"]["lr"]) == ("torch.optim.SGD", 0.1)
+    assert optimizer["init_args"]["weight_decay"] == 0
+    assert said == ""
+
+
+def test_the_tracker_s_optimizer_is_understood_there_too(mvt4g, tmp_path, capfd):
+    spec = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump({"model": {"init_args": {"optimizer": spec}}}))
+    files = ("-c", CONFIG, "-c", "configs/tracker.yaml", "-c", tmp_path / "other.yaml")
+    with pytest.raises(SystemExit):
+        mvt4g("fit", *files, "--run", "unused", "--print_config")
+    found = yaml.safe_load(capfd.readouterr().out)["model"]["init_args"]["tracker_training"]["optimizer"]
+    assert (found["class_path"], found["init_args"]["lr"]) == ("torch.optim.SGD", 0.1)
+
+
 def test_what_was_written_and_is_dropped_is_said(parsed):
     config, said = parsed(f"--{PARTS}.betas=[0.8, 0.9]", f"--{PARTS}.eps=1e-6", f"--{PARTS}=torch.optim.SGD")
     assert said == "mvt4g: SGD in place of AdamW: dropped betas, eps, no arguments of SGD\n"

@@ -79,7 +79,10 @@ def in_training(path: Path | str, **more) -> str:
         (lambda folder: in_training(folder / "videos", format="nonsense"), "format: got 'nonsense', want one of"),
         (lambda folder: in_training(folder / "one_view"), "one_view/{one}.npz: got 1 view, want a reference and a"),
         (lambda folder: in_training(folder / "videos", wieght=2), "wieght"),
-        (lambda folder: in_training(folder / "videos", weight=0), "sampling.sources.weight: got 0.0 for videos"),
+        (
+            lambda folder: in_training(folder / "videos", weight=0),
+            "sampling.sources.0.init_args.weight: got 0.0, want more than 0",
+        ),
         (lambda folder: in_training(folder / "videos", split="dev"), "dev"),
         (lambda _: "sampling.frames.count=0", "sampling.frames.count: got 0, want at least 1"),
         (lambda _: "sampling.frames.count=9", "got 5 frames, want at least 9 (sampling.frames)"),

@@ -77,7 +77,8 @@ def predict(mvt4g, tmp_path):
         layers = [part for file in files for part in ("-c", file)]
         video = ("--data.init_args.video", tmp_path / "clip.mp4")
         assert mvt4g("predict", *layers, "--run", tmp_path / name, *video, *given) == 0
-        return read_video(tmp_path / name / "predict" / "clip" / "generated.mp4")[0]
+        (made,) = (tmp_path / name / "predict" / "clip").glob("*/generated.mp4")
+        return read_video(made)[0]
 
     return run
 

@@ -60,7 +60,7 @@ def test_the_sizes_are_those_of_the_public_sets():
     ("change", "name"),
     [
         ({"objects": DroppedObjects(static=(3, 2))}, r"scene\.objects\.static: got \(3, 2\)"),
-        ({"objects": DroppedObjects(dynamic=(-1, 2))}, r"scene\.objects\.dynamic: got -1"),
+        ({"objects": DroppedObjects(dynamic=(-1, 2))}, r"scene\.objects\.dynamic: got \(-1, 2\), want each at least 0"),
         ({"objects": DroppedObjects(static_region=((0.0, 1.0), (0.0, 1.0), (2.0, 1.0)))}, "static_region"),
         ({"objects": DroppedObjects(kinds=())}, "at least one kind"),
         ({"objects": DroppedObjects(surfaces=SurfaceSpec(restitution=(0.5, 1.5)))}, r"surfaces\.restitution"),

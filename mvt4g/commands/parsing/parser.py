@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from mvt4g.commands.parsing.class_changes import recording, without_defaults_of_others
 from mvt4g.commands.parsing.messages import innermost
+from mvt4g.commands.parsing.moved_options import moved_argument, note_system
 from mvt4g.commands.parsing.option_ranges import check_options
 from mvt4g.commands.parsing.safe_yaml import read_options, read_safely
 from mvt4g.commands.parsing.trust import check_classes
@@ -54,7 +55,7 @@ class OneLineParser(LightningArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:  # type: ignore[override]
         """Parse; the null of an option within an option comes from jsonargparse as the word None."""
-        given = args if args is None else [re.sub(r"^(--[^=]+)=None$", r"\1=null", arg) for arg in args]
+        given = args if args is None else [re.sub(r"^(--[^=]+)=None$", r"\1=null", moved_argument(arg)) for arg in args]
         return super().parse_args(given, *rest, **named)
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
@@ -92,6 +93,8 @@ def parse(
         InputError: If an option does not exist or has no such value, a number is out of its range, or a
             function stands where a class is wanted.
     """
+    args = sys.argv[1:] if args is None else args
+    note_system(args)
     with recording() as changes, _ActionPrintConfig.skip_print_config():
         written = parser.parse_args(args, defaults=False)
     check_classes(written)

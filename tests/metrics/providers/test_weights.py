@@ -86,6 +86,7 @@ def test_the_checksum_is_compared(net, tmp_path):
 def test_safetensors_absent_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "net.safetensors").touch()
     monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)  # another test may have imported it already
     with pytest.raises(InputError, match="pip install safetensors"):
         read_state_dict(tmp_path / "net.safetensors")
 
