@@ -162,6 +162,7 @@ def test_top_level_key(refused, bad):
         ),
         ("model.init_args.evaluation.attention_layers=[-1]", "attention_layers: got (-1,), want each at least 0"),
         ("model.init_args.tracking_head.init_args.laier=1", "model.tracking_head: got option 'laier', want"),
+        ("model.init_args.backbone.init_args.dit=[1, [2, 3]]", "dit: got [1, [2, 3]], want options by name, those of"),
         ("model.init_args.training={num_querys: 3}", "model.training: got option 'num_querys', want"),
         ("model.init_args.codec.class_path=mvt4g.models.codec.Nope", "model.codec: "),
         ("model.init_args.training.num_queries=0", "training.num_queries: got 0, want at least 1"),

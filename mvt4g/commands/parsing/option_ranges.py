@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer
 
 from mvt4g.commands.parsing.trust import imported
 from mvt4g.ranges import MOST, Range, alternatives, check_number, check_value, hints_of
+from mvt4g.types import InputError
 
 TOP = {"seed_everything": Range(0, 2**32 - 1), "checkpoint_every": Range(1, MOST), "keep_checkpoints": Range(1, MOST)}
 """Options of a command itself."""
@@ -84,7 +85,14 @@ def check_options(config: Namespace, owner: Callable[..., Any] | None = None) ->
 
 
 def _check(place: str, value: Any, hint: Any) -> None:
-    """Check a value and what lies in it."""
+    """Check a value and what lies in it.
+
+    Raises:
+        InputError: If a list or a single value stands where an object takes options by name; the parser lets it pass.
+    """
+    objects = [part for part in alternatives(hint) if part is not type(None)]
+    if objects and all(is_dataclass(part) for part in objects) and isinstance(value, list | tuple | str | int | float):
+        raise InputError(f"{place}: got {value}, want options by name, those of {objects[0].__name__}")
     if isinstance(value, Namespace):
         path = value.get("class_path")
         if isinstance(path, str):
