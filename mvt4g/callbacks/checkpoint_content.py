@@ -39,14 +39,23 @@ def check_content(content: Mapping[str, Any], path: str, command: str) -> None:
         if not isinstance(content.get(key), kind):
             want = "want a whole checkpoint of a fit (backbone.weights starts a new fit from weights alone)"
             raise InputError(f"{where}: got {key} {_kind(content.get(key))}, {want}")
-    for name, loop in content["loops"].items():
+    _check_loops(content["loops"], where)
+    done = _steps_done(content["loops"])
+    if done != step:
+        raise InputError(f"{where}: got global_step {step}, but its loops did {done} steps, want the same")
+
+
+def _check_loops(loops: Mapping[str, Any], where: str) -> None:
+    """Check that every part of every loop is a state by name, as Lightning takes it.
+
+    Raises:
+        InputError: Naming the part that is not.
+    """
+    for name, loop in loops.items():
         parts = loop.items() if isinstance(loop, Mapping) else [("", loop)]
         for part, value in parts:
             if not isinstance(value, Mapping):
                 raise InputError(f"{where}: got {name}.{part} {_kind(value)} among its loops, want a state by name")
-    done = _steps_done(content["loops"])
-    if done != step:
-        raise InputError(f"{where}: got global_step {step}, but its loops did {done} steps, want the same")
 
 
 def check_optimizer(states: Sequence[Mapping[str, Any]], model: nn.Module, optimizer: Optimizer) -> None:
