@@ -131,7 +131,7 @@ def test_first_not_finite_names_it():
         ({"state_dict": [1]}, "want names and tensors"),
         ({"state_dict": {"a": 1}}, "want names and tensors"),
         ({"loops": None}, "got loops missing"),
-        ({"loops": {"fit_loop": {"state_dict": [1]}}}, r"got fit_loop\.state_dict"),
+        ({"loops": {"fit_loop": {"state_dict": [1]}}}, "got fit_loop.state_dict"),
         ({"loops": {}}, "its loops did None steps"),
         ({"optimizer_states": None}, "got optimizer_states missing"),
         ({"lr_schedulers": {}}, "got lr_schedulers of kind dict"),
