@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views
 from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.framing import Framing
@@ -97,13 +98,11 @@ class CameraChoice:
         """
         if text in PRESETS or text in BENCHMARK_CAMERAS:
             return CameraChoice(text, None)
-        path, separator, camera = text.rpartition(":")
-        if not (separator and path.endswith(".json")):
-            path, camera = text, ""
-        if not path.endswith(".json"):
+        target = TargetCamera.parse(text)
+        if target.file is None:
             want = f"a .json file, cam01 to cam10, or one of {', '.join(PRESETS)}"
             raise InputError(f"trajectory: got {text!r}, want {want}")
-        return CameraChoice(text, read_views(Path(path), camera or None))
+        return CameraChoice(text, read_views(target.file, target.camera))
 
     def paths(self, kept: KeptFrames, camera: CameraAssumption) -> tuple[Trajectory, Trajectory]:
         """Return the paths of reference and target, a pose for every frame kept; a reference not given stands still.

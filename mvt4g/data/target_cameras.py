@@ -14,18 +14,20 @@ class TargetCamera:
         text: As the option gives it.
         name: What results are called by: the preset's, the file's without its suffix, or ``FILE-CAMERA``.
         file: Of the path; None for a preset.
+        camera: Which of ReCamMaster's cameras in the file; None where it holds one path.
     """
 
     text: str
     name: str
     file: Path | None = None
+    camera: str | None = None
 
     @staticmethod
     def parse(text: str) -> "TargetCamera":
         """Understand "arc_left", "path.json" or ReCamMaster's "camera_extrinsics.json:cam03"."""
         path, separator, camera = text.rpartition(":")
         if separator and path.endswith(".json"):
-            return TargetCamera(text, f"{Path(path).stem}-{camera}", Path(path))
+            return TargetCamera(text, f"{Path(path).stem}-{camera}", Path(path), camera or None)
         if text.endswith(".json"):
             return TargetCamera(text, Path(text).stem, Path(text))
         return TargetCamera(text, text)

@@ -12,7 +12,9 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional as F
 
+from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.reprojection import EDGE_TOLERANCE, reproject, reproject_rows, smooth_depth
 from mvt4g.geometry.splat import NO_POINT, first_at_pixels, splat_soft
 from mvt4g.geometry.triangles import grid_faces, rasterize, sharp_faces, uneven_faces
@@ -198,10 +200,8 @@ def _hard_points(
 def _stretched(depth: Tensor, source: Cameras, faces: Tensor, rule: EdgeRule) -> Tensor:
     if rule == "ratio":
         return uneven_faces(depth.flatten(), faces, EDGE_TOLERANCE)
-    height, width = depth.shape
-    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    pixels = torch.stack([x, y, torch.ones_like(x)], dim=-1).to(depth.device, torch.float64)
-    rays = pixels @ torch.linalg.inv(source.intrinsics.double()).mT
+    centres = pixel_centres(depth.shape[0], depth.shape[1], device=depth.device).double()
+    rays = F.pad(centres, (0, 1), value=1.0) @ torch.linalg.inv(source.intrinsics.double()).mT
     return sharp_faces(rearrange(rays * depth.double()[..., None], "h w xyz -> (h w) xyz"), faces, LEAST_ANGLE_DEG)
 
 

@@ -5,6 +5,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.splat import NO_POINT, first_at_pixels
 
 PAIRS_AT_ONCE = 2**21
@@ -70,7 +71,7 @@ def rasterize(
     order = candidate.argsort(stable=True)  # of equally near faces the lowest number wins, whatever the chunks
     first = first_at_pixels(torch.cat(pixel_of)[order], torch.cat(depth_of)[order].float(), height * width)
     shown = torch.where(first == NO_POINT, NO_POINT, candidate[order][first.clamp(min=0)])
-    centre = _centres(height, width, xy.device)
+    centre = pixel_centres(height, width, device=xy.device).double().flatten(0, 1)
     seen = shown != NO_POINT
     weight = _shares(corners[shown[seen]], centre[seen]).clamp(min=0) / depths[shown[seen]]
     shares = weight.new_zeros(height * width, 3)
@@ -112,15 +113,6 @@ def _shares(corners: Float[Tensor, "p 3 2"], at: Float[Tensor, "p 2"]) -> Float[
 
 def _cross(a: Float[Tensor, "p 2"], b: Float[Tensor, "p 2"]) -> Float[Tensor, " p"]:
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-
-
-def _centres(height: int, width: int, device: torch.device) -> Float[Tensor, "p 2"]:
-    y, x = torch.meshgrid(
-        torch.arange(height, dtype=torch.float64, device=device),
-        torch.arange(width, dtype=torch.float64, device=device),
-        indexing="ij",
-    )
-    return rearrange([x, y], "xy h w -> (h w) xy") + 0.5
 
 
 def _chunks(count: Int[Tensor, " m"]) -> list[Int[Tensor, " some"]]:

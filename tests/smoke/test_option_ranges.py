@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from mvt4g.cli import start
 from mvt4g.commands.parsing.option_ranges import check_options
 from mvt4g.types import InputError
-from tests.fuzzing.option_walk import Parsed, Stop, leaves
+from tests.fuzz.option_walk import Parsed, Stop, leaves
 
 CONFIG = "configs/debug.yaml"
 COMMANDS = [

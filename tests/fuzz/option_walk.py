@@ -1,6 +1,6 @@
 """Every option of a command with every odd value: what becomes of a good configuration with one leaf changed.
 
-    python -m tests.fuzzing.option_walk fit -c configs/debug.yaml [--only model.init_args] [--run-too]
+    python -m tests.fuzz.option_walk fit -c configs/debug.yaml [--only model.init_args] [--run-too]
 
 prints a line for each leaf and value that neither builds nor is refused in one line, and a table of what was seen. A
 value that is taken is carried out too with ``--run-too`` (one step), since a number can break long after it was parsed.
