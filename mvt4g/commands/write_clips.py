@@ -86,7 +86,7 @@ def write_clips(
         test: Test clips.
         seed: Of all clips.
         workers: Processes that make clips, one thread each; 0 makes them in this process. It changes no byte.
-        format: clip_folder is our own (formats/CLIP_FOLDER.md), mvtracker is MVTracker's kubric-multiview layout.
+        format: clip_folder is our own (docs/clip_folder.md), mvtracker is MVTracker's kubric-multiview layout.
         storage: What a clip folder may give up for size.
 
     Returns:

@@ -1,6 +1,6 @@
 """Our clip folder: one folder a clip, video compressed, arrays in ``.npz``, read by views and frames.
 
-``CLIP_FOLDER.md`` beside this file describes it for readers in other languages. All comes back exactly, but for what
+``docs/clip_folder.md`` describes it for readers in other languages. All comes back exactly, but for what
 ``ClipStorage`` says otherwise and for normals, which are off by at most 1 / 65534 in each component.
 """
 

@@ -1,4 +1,4 @@
-"""Clips of real videos with tracks that a tracker found, as ``formats/PSEUDO_TRACKS.md`` describes them."""
+"""Clips of real videos with tracks that a tracker found, as ``docs/pseudo_tracks.md`` describes them."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -31,7 +31,7 @@ class ReDirector(JointViews):
         extra_conditioning: More ways for cameras to enter, each changing nothing until it is trained.
         null_text_length: Tokens of the learned text that stands in for none.
         weights: Checkpoint of a fit, or a public one, to start from; or a list, overlays after what they go over. What
-            it lacks of ``extra_conditioning`` stays at zero. See CHECKPOINTS.md.
+            it lacks of ``extra_conditioning`` stays at zero. See docs/public_weights.md.
 
     Raises:
         InputError: If sizes do not go together, or the checkpoint is not this model's.
