@@ -19,6 +19,7 @@ FLOORS = (
     ("formats", "matching", "diffusion", "viz"),
     ("synthetic",),
     ("models", "losses", "metrics", "data"),
+    ("inference",),
     ("systems", "callbacks"),
     ("cli", "commands", "__main__"),
     ("experiments", "tests"),

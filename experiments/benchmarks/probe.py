@@ -17,12 +17,12 @@ import torch
 
 from experiments.runs import table
 from mvt4g.diffusion.samplers import EulerSampler
+from mvt4g.inference.noise import clip_noise
+from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.systems.draws import clip_noise
 from mvt4g.systems.probe import CorrespondenceProbe, ProbeSpec
-from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.types import REFERENCE, AttentionTap, Cameras, MultiViewClip, PointTruth, TapRequest
 
 BAR = 1.5

@@ -14,6 +14,8 @@ from experiments.tracking.run import FOLDER, TAPPED
 from mvt4g.callbacks.checkpoints import last_checkpoint
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.inference.queries import draw_queries_by_name
+from mvt4g.inference.tracker import Tracker, TrackerSpec
 from mvt4g.matching.pairs import seen_by_kind
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
@@ -22,8 +24,6 @@ from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.synthetic.spec import SceneSpec
-from mvt4g.systems.queries import draw_queries_by_name
-from mvt4g.systems.tracker import Tracker, TrackerSpec
 from mvt4g.types import REFERENCE, TARGET, MultiViewClip
 from mvt4g.viz.canvas import Pen, draw_over, rgba, to_image
 from mvt4g.viz.colours import rainbow_by_row

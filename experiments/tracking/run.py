@@ -13,11 +13,11 @@ import torch
 from experiments import runs
 from mvt4g.cli import main as mvt4g
 from mvt4g.data.kubric_datamodule import KubricDataModule
+from mvt4g.inference.queries import draw_queries_by_name
+from mvt4g.inference.tracker import TrackerEvaluation
+from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.synthetic.spec import SceneSpec
-from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.systems.track_scores import TrackScores
-from mvt4g.systems.tracker import TrackerEvaluation
-from mvt4g.systems.video_tracks import VideoTracks
 from mvt4g.types import LatentGrid, MultiViewClip
 
 FOLDER = Path("runs/tracking")

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.diffusion.samplers import EulerSampler, Sampler
+from mvt4g.inference.encoding import encoded, seen
+from mvt4g.inference.noise import clip_noise
+from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.matching.reading import read_attention
 from mvt4g.matching.tokens import cell_of_pixels
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
@@ -24,10 +27,7 @@ from mvt4g.models.layers.lora import merge_lora
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.ranges import Depth, Natural, Points, Positive, PositiveShare, Seed, check_ranges
 from mvt4g.systems.bad_items import going_on
-from mvt4g.systems.draws import clip_noise
-from mvt4g.systems.latents import encoded, seen
 from mvt4g.systems.loading import check_weights
-from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.systems.shares import check_shares
 from mvt4g.systems.shown_matches import ShownMatches
 from mvt4g.types import REFERENCE, AttentionTap, InputError, LatentClip, MultiViewClip, PointTruth, TapRequest

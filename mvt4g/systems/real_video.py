@@ -10,15 +10,15 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.geometry.sampling import bilinear_sample
+from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.noise import clip_noise
+from mvt4g.inference.video_tracks import at_video_frames
 from mvt4g.matching.rows import argmax_matches, cycle_consistent
 from mvt4g.metrics.novel_view import NAMES, ScoreTable, score_table
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.metrics.video_names import VideoNames
 from mvt4g.models.novel_view import NovelViewModel
-from mvt4g.systems.draws import clip_noise
-from mvt4g.systems.guidance import Guidance
 from mvt4g.systems.settings import EvaluationSpec
-from mvt4g.systems.video_tracks import at_video_frames
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, Conditions, InputError, TapRequest
 
 

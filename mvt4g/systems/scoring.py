@@ -9,16 +9,16 @@ from torch import Tensor
 
 from mvt4g.geometry.pose import compose, invert_pose
 from mvt4g.geometry.warp import warp_by_depth
+from mvt4g.inference.encoding import encoded, seen
+from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.noise import clip_noise
+from mvt4g.inference.queries import draw_queries_by_name
+from mvt4g.inference.video_tracks import at_video_frames
 from mvt4g.matching.rows import argmax_matches
 from mvt4g.models.novel_view import Generation, NovelViewModel
-from mvt4g.systems.draws import clip_noise
-from mvt4g.systems.guidance import Guidance
-from mvt4g.systems.latents import encoded, seen
-from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.systems.scores import SAMPLED, LevelScores, NovelViewScores, level_name, masked_error
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.systems.video_metrics import describe, with_poses
-from mvt4g.systems.video_tracks import at_video_frames
 from mvt4g.types import (
     REFERENCE,
     TARGET,

@@ -9,10 +9,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mvt4g.diffusion.samplers import EulerSampler, Sampler
+from mvt4g.inference.guidance import GuidanceSpec
 from mvt4g.models.condition_dropout import ConditionDropout
 from mvt4g.models.layers.lora import LoRASpec
 from mvt4g.ranges import Count, Few, Natural, OpenShare, Points, Positive, Seed, Share, check_ranges
-from mvt4g.systems.guidance import GuidanceSpec
 from mvt4g.systems.video_metrics import VideoMetricsSpec
 from mvt4g.types import InputError
 

@@ -8,13 +8,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.matching.pairs import KINDS, seen_by_kind
 from mvt4g.metrics.functional.tracks import TAPVID_SIZE
 from mvt4g.metrics.novel_view import NAMES, ScoreTable, score_table
 from mvt4g.metrics.pck import PCK
 from mvt4g.metrics.tapvid import HEADLINES, TAPVid
 from mvt4g.metrics.video_names import VideoNames
-from mvt4g.systems.video_tracks import VideoTracks
 from mvt4g.types import REFERENCE, TARGET, PointTruth
 
 MOTIONS = ("static", "dynamic")

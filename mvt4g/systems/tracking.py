@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.inference.queries import draw_queries_by_name
+from mvt4g.inference.tracker import Tracker, TrackerSpec, check_pair
 from mvt4g.losses.objective import MakeObjective
 from mvt4g.metrics.novel_view import ScoreTable
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.systems.bad_items import going_on
-from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.systems.scores import level_name
 from mvt4g.systems.settings import TrackerTraining
 from mvt4g.systems.shares import check_shares
 from mvt4g.systems.track_scores import TrackScores
-from mvt4g.systems.tracker import Tracker, TrackerSpec, check_pair
 from mvt4g.systems.trained import TrainedSystem, check_tracks, clip_names
 from mvt4g.types import TARGET, InputError, LatentClip, MultiViewClip, TapRequest, TapShape
 

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.inference.encoding import encoded
+from mvt4g.inference.noise import generator_for
+from mvt4g.inference.queries import draw_queries
 from mvt4g.losses.objective import MakeObjective, TapContext, TapObjective
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
@@ -19,11 +22,8 @@ from mvt4g.models.layers.lora import add_lora
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.trainable import count_groups, freeze_others, trainable_table
-from mvt4g.systems.draws import generator_for
-from mvt4g.systems.latents import encoded
 from mvt4g.systems.loading import check_weights
 from mvt4g.systems.objective_logs import Logged, objective_logs
-from mvt4g.systems.queries import draw_queries
 from mvt4g.systems.schedule import build_optimizer, warmup_cosine
 from mvt4g.systems.settings import StepSpec
 from mvt4g.systems.sharding import renumbered, shard

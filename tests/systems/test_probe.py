@@ -9,12 +9,12 @@ from einops import rearrange
 from torch import nn
 
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.matching import reading, rows
 from mvt4g.metrics.functional import attention_correspondence
 from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.systems.probe import CorrespondenceProbe, ProbeSpec
-from mvt4g.systems.queries import draw_queries_by_name
 from mvt4g.types import (
     AttentionTap,
     Cameras,

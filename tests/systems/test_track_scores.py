@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mvt4g.systems.queries import draw_queries_by_name, dynamic_points
+from mvt4g.inference.queries import draw_queries_by_name, dynamic_points
+from mvt4g.inference.video_tracks import SEEN_ABOVE, VideoTracks, at_video_frames
 from mvt4g.systems.track_scores import TrackScores
-from mvt4g.systems.video_tracks import SEEN_ABOVE, VideoTracks, at_video_frames
 from mvt4g.types import LatentGrid, PointTruth, TrackPrediction
 from tests.systems.wall import SIZE, wall_batch
 

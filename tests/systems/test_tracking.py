@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.inference.tracker import TrackerSpec
 from mvt4g.losses.correspondence import CorrespondenceObjective
 from mvt4g.losses.track import TrackObjective
 from mvt4g.models.backbones import ReCamMaster
@@ -16,7 +17,6 @@ from mvt4g.models.codec import PatchCodec
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.settings import TrackerTraining
-from mvt4g.systems.tracker import TrackerSpec
 from mvt4g.systems.tracking import MultiViewTracking
 from mvt4g.types import InputError, LatentClip, TapShape
 from tests.models.small_backbones import make_loud

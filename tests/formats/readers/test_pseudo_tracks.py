@@ -17,9 +17,9 @@ from mvt4g.formats.readers.pseudo_tracks import PseudoTrackClip, count, read
 from mvt4g.formats.readers.registry import FORMATS, believing, open_source
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.formats.video import write_video
+from mvt4g.inference.queries import draw_queries
 from mvt4g.losses.correspondence import CorrespondenceLoss, TermRule
 from mvt4g.losses.track import TrackLoss
-from mvt4g.systems.queries import draw_queries
 from mvt4g.types import AttentionTap, InputError, LatentGrid, MultiViewClip, TrackPrediction
 from tests.data.made_up_clips import moving_clip
 from tests.formats.layouts.pseudo_tracks import write_pseudo_tracks

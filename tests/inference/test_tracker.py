@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.inference.noise import clip_noise
+from mvt4g.inference.tracker import Tracker, TrackerSpec
 from mvt4g.matching.rows import argmax_matches, cycle_consistent
 from mvt4g.matching.soft_matches import soft_matches
 from mvt4g.models.backbones import ReCamMaster
@@ -13,8 +15,6 @@ from mvt4g.models.codec import PatchCodec
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.systems.draws import clip_noise
-from mvt4g.systems.tracker import Tracker, TrackerSpec
 from mvt4g.types import TARGET, InputError, MultiViewClip, TapRequest
 from tests.models.small_backbones import make_loud
 from tests.systems.wall import FRAMES, wall_batch

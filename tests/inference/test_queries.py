@@ -2,9 +2,9 @@
 
 import torch
 
+from mvt4g.inference.noise import generator_for
+from mvt4g.inference.queries import draw_queries, draw_queries_by_name
 from mvt4g.matching.pairs import seen_by_kind
-from mvt4g.systems.draws import generator_for
-from mvt4g.systems.queries import draw_queries, draw_queries_by_name
 from mvt4g.types import Cameras, LatentGrid, MultiViewClip, PointTruth
 
 BATCH, VIEWS, FRAMES, POINTS, QUERIES = 2, 2, 5, 9, 24

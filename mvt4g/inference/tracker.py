@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mvt4g.inference.encoding import encoded, seen
+from mvt4g.inference.noise import clip_noise
+from mvt4g.inference.video_tracks import SeenRule, VideoTracks, at_video_frames
+from mvt4g.inference.windows import track_in_windows, windows_over
 from mvt4g.matching.rows import Matches, argmax_matches, cycle_consistent
 from mvt4g.matching.soft_matches import soft_matches
 from mvt4g.matching.tokens import interpolate_frames
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.ranges import Frames, Natural, Points, Positive, Seed, Share, check_ranges
-from mvt4g.systems.draws import clip_noise
-from mvt4g.systems.latents import encoded, seen
-from mvt4g.systems.video_tracks import SeenRule, VideoTracks, at_video_frames
-from mvt4g.systems.windows import track_in_windows, windows_over
 from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, LatentClip, MultiViewClip, TapRequest
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mvt4g.systems.video_tracks import VideoTracks
+from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.types import InputError
 
 TrackWindow = Callable[[range, Float[Tensor, "1 q 4"]], VideoTracks]

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mvt4g.geometry.sampling import sample_queries
-from mvt4g.systems.draws import generator_for, name_key
+from mvt4g.inference.noise import generator_for, name_key
 from mvt4g.types import LatentClip, LatentGrid, MultiViewClip, PointTruth
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from mvt4g.systems.draws import clip_noise, generator_for, name_key
+from mvt4g.inference.noise import clip_noise, generator_for, name_key
 
 
 def numbers(*key: int) -> torch.Tensor:

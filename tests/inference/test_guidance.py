@@ -7,11 +7,11 @@ import torch
 from mvt4g.commands.encode_prompts import encode_prompts_to
 from mvt4g.diffusion.samplers import EulerSampler
 from mvt4g.formats.latent_file import read_prompt, write_prompt
+from mvt4g.inference.guidance import Guidance, GuidanceSpec
 from mvt4g.models import text
 from mvt4g.models.image_tokens import ImageEncoder
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
-from mvt4g.systems.guidance import Guidance, GuidanceSpec
 from mvt4g.types import Conditions, InputError
 from tests.models.small_backbones import small_cameras
 from tests.models.tiny_clip import DIM, write_clip_weights

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvt4g.systems.video_tracks import VideoTracks
-from mvt4g.systems.windows import track_in_windows, windows_over
+from mvt4g.inference.video_tracks import VideoTracks
+from mvt4g.inference.windows import track_in_windows, windows_over
 from mvt4g.types import InputError
 
 VIEWS = 2
