@@ -165,7 +165,7 @@ def _stack_field(name: str, clips: Sequence[Any]) -> Any:
     return _stack_tensors(name, clips, values) if isinstance(values[0], Tensor) else tuple(values)
 
 
-def _stack_tensors(name: str, clips: Sequence[Any], values: Sequence[Tensor]) -> Tensor:
+def _stack_tensors(name: str, clips: Sequence[Any], values: Sequence[Shaped[Tensor, "..."]]) -> Shaped[Tensor, "b ..."]:
     shapes = {tuple(value.shape): clip.name for clip, value in zip(clips, values, strict=True)}
     if len(shapes) > 1:
         raise InputError(f"{name}: clips of one batch have different shapes, got {shapes}, want one shape")
@@ -191,7 +191,7 @@ class ViewRecord(TensorFields):
     intrinsics: Float[Tensor, "b t 3 3"] | None = None
     dynamic: Bool[Tensor, "b t h w"] | None = None
 
-    def known(self) -> dict[str, Tensor]:
+    def known(self) -> dict[str, Shaped[Tensor, "..."]]:
         """Return the tensors that are there, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
@@ -224,7 +224,7 @@ class GeneratedVideos(TensorFields):
     fps: Float[Tensor, " b"] | None = None
     notes: tuple[str, ...] | None = None
 
-    def known(self) -> dict[str, Tensor]:
+    def known(self) -> dict[str, Shaped[Tensor, "..."]]:
         """Return the tensors that are there, by name; those of a view as ``target_depth``."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         found = {name: value for name, value in own.items() if isinstance(value, Tensor)}

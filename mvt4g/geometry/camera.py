@@ -97,12 +97,14 @@ def intrinsics_from_fov(fov_x_rad: float | int, height: int, width: int) -> Floa
     return torch.tensor([[focal, 0.0, 0.5 * width], [0.0, focal, 0.5 * height], [0.0, 0.0, 1.0]])
 
 
-def _rays_cam(pixels: Tensor, intrinsics: Tensor) -> Tensor:
+def _rays_cam(pixels: Float[Tensor, "*#b 2"], intrinsics: Float[Tensor, "*#b 3 3"]) -> Float[Tensor, "*b 3"]:
     """K^-1 (x, y, 1) by back substitution: camera-frame points at depth 1."""
     y = (pixels[..., 1] - intrinsics[..., 1, 2]) / intrinsics[..., 1, 1]
     x = (pixels[..., 0] - intrinsics[..., 0, 2] - intrinsics[..., 0, 1] * y) / intrinsics[..., 0, 0]
     return torch.stack([x, y, torch.ones_like(x)], dim=-1)
 
 
-def _rotate_back(cam_from_world: Tensor, vectors_cam: Tensor) -> Tensor:
+def _rotate_back(
+    cam_from_world: Float[Tensor, "*#b 4 4"], vectors_cam: Float[Tensor, "*#b 3"]
+) -> Float[Tensor, "*b 3"]:
     return rotate(cam_from_world[..., :3, :3].mT, vectors_cam)

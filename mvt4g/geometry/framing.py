@@ -115,11 +115,11 @@ class Framing:
         from_ = "" if centred else f" from column {self.corner[1]}, row {self.corner[0]}"
         return f", of which {where}{_size(self.size)}{from_} is kept"
 
-    def _windowed(self, maps: Tensor) -> Tensor:
+    def _windowed(self, maps: Shaped[Tensor, "*b h w"]) -> Shaped[Tensor, "*b window_h window_w"]:
         window = self.window
         return maps[..., window.top : window.top + window.height, window.left : window.left + window.width]
 
-    def _placed(self, maps: Tensor) -> Tensor:
+    def _placed(self, maps: Shaped[Tensor, "*b h w"]) -> Shaped[Tensor, "*b H W"]:
         """Cut what lies outside of the result, pad what is missing in it."""
         (top, left), (height, width) = self.corner, self.size
         bottom, right = top + height, left + width

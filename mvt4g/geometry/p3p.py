@@ -43,14 +43,14 @@ def p3p(
     return torch.where(real[..., None, None], poses, identity), real
 
 
-def _squared_sides(points: Tensor) -> Tensor:
+def _squared_sides(points: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
     """Return |p1 p2|^2, |p0 p2|^2, |p0 p1|^2."""
     return torch.stack(
         [(points[..., i, :] - points[..., j, :]).square().sum(dim=-1) for i, j in ((1, 2), (0, 2), (0, 1))], dim=-1
     )
 
 
-def _spans_a_plane(points: Tensor) -> Tensor:
+def _spans_a_plane(points: Float[Tensor, "*b 3 3"]) -> Bool[Tensor, " *b"]:
     """Say where three points are not on a line: see SLENDER."""
     first, second = points[..., 1, :] - points[..., 0, :], points[..., 2, :] - points[..., 0, :]
     area = torch.linalg.vector_norm(torch.linalg.cross(first, second), dim=-1)
@@ -58,7 +58,7 @@ def _spans_a_plane(points: Tensor) -> Tensor:
     return area > SLENDER * longest
 
 
-def _ray_distances(sides: Tensor, cosines: Tensor) -> Float[Tensor, "*b 4 3"]:
+def _ray_distances(sides: Float[Tensor, "*b 3"], cosines: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4 3"]:
     """Return the distances of the three points for each root of Grunert's quartic (rough, real parts)."""
     a2, b2, c2 = sides.unbind(dim=-1)
     alpha, beta, gamma = cosines.unbind(dim=-1)
@@ -95,7 +95,9 @@ def _quartic_roots(coefficients: Float[Tensor, "*b 5"]) -> Float[Tensor, "*b 4"]
     return torch.linalg.eigvals(torch.where(companion.isfinite(), companion, 0.0)).real
 
 
-def _polish(distances: Tensor, sides: Tensor, cosines: Tensor) -> tuple[Tensor, Tensor]:
+def _polish(
+    distances: Float[Tensor, "*b 4 3"], sides: Float[Tensor, "*b 1 3"], cosines: Float[Tensor, "*b 1 3"]
+) -> tuple[Float[Tensor, "*b 4 3"], Bool[Tensor, "*b 4"]]:
     """Take Newton steps on d_i^2 + d_j^2 - 2 d_i d_j cos = side^2; say where they then hold (sides are about 1)."""
     for step in range(POLISHING_STEPS + 1):
         d0, d1, d2 = distances.unbind(dim=-1)
@@ -122,7 +124,9 @@ def _polish(distances: Tensor, sides: Tensor, cosines: Tensor) -> tuple[Tensor, 
     return distances, (error.abs() < CLOSED).all(dim=-1)
 
 
-def _from_triangles(points_cam: Tensor, points_world: Tensor) -> Float[Tensor, "*b 4 4"]:
+def _from_triangles(
+    points_cam: Float[Tensor, "*#b 3 3"], points_world: Float[Tensor, "*#b 3 3"]
+) -> Float[Tensor, "*b 4 4"]:
     """Return the rigid transform between two congruent triangles."""
     cam_from_triangle, world_from_triangle = _triangle_axes(points_cam), _triangle_axes(points_world)
     rotation = einsum(cam_from_triangle, world_from_triangle, "... i k, ... j k -> ... i j")
@@ -130,7 +134,7 @@ def _from_triangles(points_cam: Tensor, points_world: Tensor) -> Float[Tensor, "
     return pose_from(rotation, translation)
 
 
-def _triangle_axes(points: Tensor) -> Float[Tensor, "*b 3 3"]:
+def _triangle_axes(points: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
     """Return axes as columns: along the first side, in the plane, normal to it."""
     first, second = points[..., 1, :] - points[..., 0, :], points[..., 2, :] - points[..., 0, :]
     along = first / torch.linalg.vector_norm(first, dim=-1, keepdim=True)

@@ -2,7 +2,7 @@
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvt4g.geometry.pose import axis_angle_from_rotation, compose, pose_from, rotation_angle, rotation_from_axis_angle
@@ -89,7 +89,9 @@ def _chained(left: Float[Tensor, "t 3 3"], right: Float[Tensor, "t 3 3"]) -> Flo
     return compose(pose_from(left, zero), pose_from(right, zero))[..., :3, :3]
 
 
-def _catmull_rom(points: Float[Tensor, "s 3"], before: Tensor, share: Float[Tensor, "t 1"]) -> Float[Tensor, "t 3"]:
+def _catmull_rom(
+    points: Float[Tensor, "s 3"], before: Int[Tensor, " t"], share: Float[Tensor, "t 1"]
+) -> Float[Tensor, "t 3"]:
     """Return points of the cubic whose slope at a point is half the way from the one before to the one after."""
     slopes = torch.cat([points[1:2] - points[:1], (points[2:] - points[:-2]) / 2, points[-1:] - points[-2:-1]])
     square, cube = share**2, share**3

@@ -100,11 +100,11 @@ class _Linear:
     normal: Float[Tensor, "8 8"]
     gradient: Float[Tensor, " 8"]
     residual: Float[Tensor, "n c"]
-    scale: Tensor
+    scale: Float[Tensor, ""]
     pixel_jacobian: Float[Tensor, "n 2 6"]
-    variance: Tensor
+    variance: Float[Tensor, ""]
     coverage: float
-    depth: Tensor
+    depth: Float[Tensor, ""]
 
 
 def align_picture(
@@ -155,7 +155,9 @@ def align_picture(
     )
 
 
-def _descend(level: _Level, pose: Tensor, light: Tensor) -> tuple[Tensor, Tensor, float]:
+def _descend(
+    level: _Level, pose: Float[Tensor, "4 4"], light: Float[Tensor, " 2"]
+) -> tuple[Float[Tensor, "4 4"], Float[Tensor, " 2"], float]:
     """Return pose, gain and bias where the level's cost is least, and the last step's motion in pixels."""
     damping, step_px = 1e-4, torch.inf
     linear = _linearise(level, pose, light)
@@ -180,7 +182,7 @@ def _descend(level: _Level, pose: Tensor, light: Tensor) -> tuple[Tensor, Tensor
     return pose, light, step_px
 
 
-def _linearise(level: _Level, pose: Tensor, light: Tensor) -> _Linear:
+def _linearise(level: _Level, pose: Float[Tensor, "4 4"], light: Float[Tensor, " 2"]) -> _Linear:
     points_cam, xy, inside = _projected(level, pose)
     points_cam, xy, colours = points_cam[inside], xy[inside], level.colours[inside]
     read = bilinear_sample(level.maps, xy, stride=level.stride)
@@ -205,7 +207,7 @@ def _linearise(level: _Level, pose: Tensor, light: Tensor) -> _Linear:
     )
 
 
-def _cost(linear: _Linear, scale: Tensor) -> Tensor:
+def _cost(linear: _Linear, scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
     """Return the mean cost of a point: a pose that drives points out of the picture must not gain by it."""
     if not len(linear.residual):
         return scale.new_tensor(torch.inf)
@@ -213,7 +215,9 @@ def _cost(linear: _Linear, scale: Tensor) -> Tensor:
     return linear.coverage * (squared / (1 + squared)).mean() + (1 - linear.coverage) * OUTSIDE_COST
 
 
-def _projected(level: _Level, pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _projected(
+    level: _Level, pose: Float[Tensor, "4 4"]
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 2"], Bool[Tensor, " n"]]:
     """Return the points in the camera, their pixels, and which lie inside the picture."""
     points_cam = transform_points(pose, level.points_world)
     in_front = points_cam[:, 2] > MIN_DEPTH
@@ -224,7 +228,13 @@ def _projected(level: _Level, pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _level(
-    picture: Tensor, known: Tensor, points_world: Tensor, usable: Tensor, intrinsics: Tensor, stride: int, finest: int
+    picture: Float[Tensor, "c h w"],
+    known: Float[Tensor, "c known_h known_w"],
+    points_world: Float[Tensor, "known_h known_w 3"],
+    usable: Bool[Tensor, "known_h known_w"],
+    intrinsics: Float[Tensor, "3 3"],
+    stride: int,
+    finest: int,
 ) -> _Level:
     every = max(finest, stride // 2)
     rows = slice(every // 2, None, every)
@@ -240,13 +250,18 @@ def _level(
     return _Level(points_world[rows, rows][chosen], colours, maps, stride, intrinsics)
 
 
-def _blurred(picture: Tensor, stride: int) -> Tensor:
+def _blurred(picture: Float[Tensor, "c h w"], stride: int) -> Float[Tensor, "c H W"]:
     """Average cells of stride x stride pixels; rows and columns left over are dropped."""
     return functional.avg_pool2d(picture.double()[None], stride)[0]
 
 
 def _detail_correlation(
-    level: _Level, picture: Tensor, known: Tensor, usable: Tensor, finest: int, pose: Tensor
+    level: _Level,
+    picture: Float[Tensor, "c h w"],
+    known: Float[Tensor, "c known_h known_w"],
+    usable: Bool[Tensor, "known_h known_w"],
+    finest: int,
+    pose: Float[Tensor, "4 4"],
 ) -> float:
     """Correlate the detail of the points and of the picture where they project."""
     rows = slice(finest // 2, None, finest)
@@ -257,7 +272,7 @@ def _detail_correlation(
     return float((seen * wanted).sum() / (seen.square().sum() * wanted.square().sum()).sqrt())
 
 
-def _detail(picture: Tensor) -> Tensor:
+def _detail(picture: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
     reach = DETAIL_PX // 2
     padded = functional.pad(picture.double()[None], (reach,) * 4, mode="replicate")
     return picture.double() - functional.avg_pool2d(padded, DETAIL_PX, stride=1)[0]

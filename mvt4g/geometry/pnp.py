@@ -127,10 +127,10 @@ def refine_pose(
 
 
 def _ransac(
-    pixels: Tensor,
-    points_world: Tensor,
-    usable: Tensor,
-    intrinsics: Tensor,
+    pixels: Float[Tensor, "t n 2"],
+    points_world: Float[Tensor, "t n 3"],
+    usable: Bool[Tensor, "t n"],
+    intrinsics: Float[Tensor, "t 3 3"],
     generator: torch.Generator,
     threshold_px: float,
     num_hypotheses: int,
@@ -157,7 +157,11 @@ def _ransac(
 
 
 def _squared_errors(
-    cam_from_world: Tensor, pixels: Tensor, points_world: Tensor, usable: Tensor, intrinsics: Tensor
+    cam_from_world: Float[Tensor, "*#b 4 4"],
+    pixels: Float[Tensor, "*#b n 2"],
+    points_world: Float[Tensor, "*#b n 3"],
+    usable: Bool[Tensor, "*#b n"],
+    intrinsics: Float[Tensor, "*#b 3 3"],
 ) -> Float[Tensor, "*b n"]:
     """Return squared reprojection errors, infinite for points that are unusable or not in front."""
     points_cam = transform_points(cam_from_world[..., None, :, :], points_world)
@@ -168,7 +172,11 @@ def _squared_errors(
 
 
 def _normal_equations(
-    cam_from_world: Tensor, pixels: Tensor, points_world: Tensor, weights: Tensor, intrinsics: Tensor
+    cam_from_world: Float[Tensor, "*#b 4 4"],
+    pixels: Float[Tensor, "*#b n 2"],
+    points_world: Float[Tensor, "*#b n 3"],
+    weights: Float[Tensor, "*#b n"],
+    intrinsics: Float[Tensor, "*#b 3 3"],
 ) -> tuple[Float[Tensor, "*b 6 6"], Float[Tensor, "*b 6"]]:
     """Return J^T W J and J^T W r of the reprojection by the twist; points of weight 0 may lie anywhere."""
     points_cam = transform_points(cam_from_world[..., None, :, :], points_world)
@@ -182,7 +190,11 @@ def _normal_equations(
 
 
 def _spread(
-    poses: Tensor, inliers: Tensor, pixels: Tensor, points_world: Tensor, intrinsics: Tensor
+    poses: Float[Tensor, "t 4 4"],
+    inliers: Bool[Tensor, "t n"],
+    pixels: Float[Tensor, "t n 2"],
+    points_world: Float[Tensor, "t n 3"],
+    intrinsics: Float[Tensor, "t 3 3"],
 ) -> tuple[Float[Tensor, " t"], Float[Tensor, " t"], Float[Tensor, " t"]]:
     """Return residual, rotation deviation in degrees and relative position deviation of fitted frames."""
     count = inliers.sum(dim=-1)
@@ -199,11 +211,11 @@ def _spread(
     return residual, rotation.rad2deg(), position
 
 
-def _msac(squared: Tensor, threshold_px: float) -> Tensor:
+def _msac(squared: Float[Tensor, "*b n"], threshold_px: float) -> Float[Tensor, " *b"]:
     return squared.clamp(max=threshold_px**2).sum(dim=-1)
 
 
-def _geman_mcclure(squared: Tensor, scale_px: float) -> Tensor:
+def _geman_mcclure(squared: Float[Tensor, "*b n"], scale_px: float) -> Float[Tensor, " *b"]:
     """Sum the robust cost; an infinite error counts as the most an error can."""
     bounded = torch.where(squared.isfinite(), squared * scale_px**2 / (squared + scale_px**2), scale_px**2)
     return bounded.sum(dim=-1)

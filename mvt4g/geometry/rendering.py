@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -79,7 +79,7 @@ def render_points(
     if blend not in get_args(Blend):
         raise InputError(f"blend: got {blend!r}, want one of {', '.join(get_args(Blend))}")
 
-    def one(image: Tensor, depth: Tensor, source: Cameras, target: Cameras) -> Rendering:
+    def one(image: Float[Tensor, "c h w"], depth: Float[Tensor, "h w"], source: Cameras, target: Cameras) -> Rendering:
         points = torch.where(smooth_depth(depth), depth, 0.0) if edge_filter else depth
         if blend == "hard":
             return _hard_points(image, points, source, target, image_size)
@@ -124,7 +124,7 @@ def render_mesh(
     if edge_rule not in get_args(EdgeRule):
         raise InputError(f"edge_rule: got {edge_rule!r}, want one of {', '.join(get_args(EdgeRule))}")
 
-    def one(image: Tensor, depth: Tensor, source: Cameras, target: Cameras) -> Rendering:
+    def one(image: Float[Tensor, "c h w"], depth: Float[Tensor, "h w"], source: Cameras, target: Cameras) -> Rendering:
         xy, z, kept = reproject(depth, source, target)
         faces = grid_faces(depth.shape[0], depth.shape[1], depth.device)
         faces = faces[kept.flatten()[faces].all(dim=1)]
@@ -197,7 +197,9 @@ def _hard_points(
     )
 
 
-def _stretched(depth: Tensor, source: Cameras, faces: Tensor, rule: EdgeRule) -> Tensor:
+def _stretched(
+    depth: Float[Tensor, "h w"], source: Cameras, faces: Int[Tensor, "f 3"], rule: EdgeRule
+) -> Bool[Tensor, " f"]:
     if rule == "ratio":
         return uneven_faces(depth.flatten(), faces, EDGE_TOLERANCE)
     centres = pixel_centres(depth.shape[0], depth.shape[1], device=depth.device).double()
@@ -205,15 +207,15 @@ def _stretched(depth: Tensor, source: Cameras, faces: Tensor, rule: EdgeRule) ->
     return sharp_faces(rearrange(rays * depth.double()[..., None], "h w xyz -> (h w) xyz"), faces, LEAST_ANGLE_DEG)
 
 
-def _nothing(image: Tensor, image_size: tuple[int, int]) -> Rendering:
+def _nothing(image: Float[Tensor, "c h w"], image_size: tuple[int, int]) -> Rendering:
     empty = image.new_zeros(image_size)
     return Rendering(image.new_zeros(len(image), *image_size), empty.bool(), empty)
 
 
 def _frame_by_frame(
-    one: Callable[[Tensor, Tensor, Cameras, Cameras], Rendering],
-    image: Tensor,
-    depth: Tensor,
+    one: Callable[[Float[Tensor, "c h w"], Float[Tensor, "h w"], Cameras, Cameras], Rendering],
+    image: Float[Tensor, "*b c h w"],
+    depth: Float[Tensor, "*b h w"],
     source: Cameras,
     target: Cameras,
     image_size: tuple[int, int],

@@ -92,7 +92,10 @@ def smooth_depth(
 
 
 def _over_window(
-    maps: Float[Tensor, "h w"], reach: int, combine: Callable[[Tensor, Tensor], Tensor], outside: float
+    maps: Float[Tensor, "h w"],
+    reach: int,
+    combine: Callable[[Float[Tensor, "h w"], Float[Tensor, "h w"]], Float[Tensor, "h w"]],
+    outside: float,
 ) -> Float[Tensor, "h w"]:
     """Combine every pixel with those up to ``reach`` away, first along rows, then along columns."""
     for axis, pads in ((1, (reach, reach, 0, 0)), (0, (0, 0, reach, reach))):

@@ -95,7 +95,9 @@ def sample_queries(
     return torch.where(drawn[..., None], queries, nowhere), point.masked_fill(~drawn, NO_POINT)
 
 
-def _draw_points(ever_seen: Tensor, num_queries: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _draw_points(
+    ever_seen: Bool[Tensor, "b n"], num_queries: int, generator: torch.Generator
+) -> tuple[Int[Tensor, "b q"], Bool[Tensor, "b q"]]:
     """Shuffle the points that are ever seen and deal them round; the mask is False where there are none."""
     keys = _uniform(ever_seen.shape, generator, ever_seen.device)
     order = keys.masked_fill(~ever_seen, -1.0).argsort(dim=-1, descending=True)
@@ -104,6 +106,6 @@ def _draw_points(ever_seen: Tensor, num_queries: int, generator: torch.Generator
     return order.gather(-1, rank), (num_seen > 0).expand_as(rank)
 
 
-def _uniform(shape: torch.Size, generator: torch.Generator, device: torch.device) -> Tensor:
+def _uniform(shape: torch.Size, generator: torch.Generator, device: torch.device) -> Float[Tensor, "..."]:
     """Draw from [0, 1) on the generator's device, so that the numbers are the same wherever the data is."""
     return torch.rand(shape, generator=generator, device=generator.device).to(device)

@@ -161,7 +161,9 @@ def splat_discs(
         return rearrange(index, "(h w k) -> h w k", h=height, w=width), opacity * behind
 
 
-def _project(points_cam: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
+def _project(
+    points_cam: Float[Tensor, "n 3"], intrinsics: Float[Tensor, "3 3"]
+) -> tuple[Float[Tensor, "n 2"], Bool[Tensor, " n"]]:
     """Return pixels (x, y) and whether they are finite and in front; no least depth, so that no unit is special."""
     z = points_cam[:, 2]
     in_front = z > 0
@@ -169,7 +171,9 @@ def _project(points_cam: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
     return xy, in_front & xy.isfinite().all(dim=-1)
 
 
-def _cover(xy: Tensor, point: Tensor, height: int, width: int, radius_px: float) -> tuple[Tensor, Tensor, Tensor]:
+def _cover(
+    xy: Float[Tensor, "n 2"], point: Int[Tensor, " m"], height: int, width: int, radius_px: float
+) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"], Float[Tensor, " k"]]:
     """Pair points with the pixels whose centres they cover, and the squared distance; points stay in their order."""
     reach = math.ceil(radius_px)
     near = (xy[point] > -reach).all(dim=-1) & (xy[point, 0] < width + reach) & (xy[point, 1] < height + reach)

@@ -65,7 +65,12 @@ def warp_by_depth(
     return torch.where(rearrange(valid, "... h w -> ... 1 h w"), warped, 0.0), valid
 
 
-def _agrees(source_depth: Tensor, xy: Tensor, point_depth: Tensor, tolerance: float) -> Tensor:
+def _agrees(
+    source_depth: Float[Tensor, "*b h w"],
+    xy: Float[Tensor, "*b H W 2"],
+    point_depth: Float[Tensor, "*b H W"],
+    tolerance: float,
+) -> Bool[Tensor, "*b H W"]:
     """Tell where the source's surface at ``xy`` is as far from it as the point is."""
     known = source_depth.isfinite() & (source_depth > 0)
     inverse = torch.where(known, source_depth, 1.0).reciprocal()

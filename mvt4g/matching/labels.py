@@ -85,7 +85,14 @@ class _CellLogProbability(torch.autograd.Function):
     """Log-softmax (b k n q m) of rows (b q k d) over the keys (b n l k d) of every frame n, at cells (b n q m)."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, keys: Tensor, angles: Tensor, cells: Tensor, max_logits: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        rows: Float[Tensor, "b q k d"],
+        keys: Float[Tensor, "b n l k d"],
+        angles: Float[Tensor, "#b n l #k e"],
+        cells: Int[Tensor, "b n q m"],
+        max_logits: int,
+    ) -> Float[Tensor, "b k n q m"]:
         ctx.size = frames_at_once(rows, keys.shape[2], max_logits)
         asking = rearrange(rows * rows.shape[-1] ** -0.5, "b q k d -> b k 1 q d")
         chosen = asking.new_empty(*asking.shape[:2], *cells.shape[1:])
@@ -100,7 +107,9 @@ class _CellLogProbability(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, grad: Float[Tensor, "b k n q m"]
+    ) -> tuple[Float[Tensor, "b q k d"], Float[Tensor, "b n l k d"], Float[Tensor, "..."] | None, None, None]:
         asking, keys, angles, cells, normaliser = ctx.saved_tensors
         rows_grad, keys_grad = torch.zeros_like(asking), torch.empty_like(keys)
         angles_grad = torch.empty_like(angles) if ctx.needs_input_grad[2] else None

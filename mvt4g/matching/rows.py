@@ -230,11 +230,13 @@ def frames_at_once(query_rows: Float[Tensor, "b q k d"], num_cells: int, max_log
 
 
 def _over_frames(
-    function: Callable[[Tensor, Tensor, Tensor], Tensor],
+    function: Callable[
+        [Float[Tensor, "b q k d"], Float[Tensor, "n b l k d"], Float[Tensor, " n #b l #k e"]], Float[Tensor, "..."]
+    ],
     query_rows: Float[Tensor, "b q k d"],
     tap: AttentionTap,
     max_logits: int,
-) -> list[Tensor]:
+) -> list[Float[Tensor, "..."]]:
     """Call ``function(rows, keys, angles)`` on chunks of (view, frame)."""
     key = rearrange(tap.key, "b v f h w k d -> (v f) b (h w) k d")
     angles = rearrange(tap.rotary, "b v f h w k e -> (v f) b (h w) k e")
