@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import run_files
 from mvt4g.callbacks.checkpoints import last_checkpoint
 from mvt4g.callbacks.run_record import fit_marker
 from mvt4g.formats.parsing.yaml_files import read_yaml
+from mvt4g.sweeps import run_files
 
 Metrics = dict[str, float | None]
 

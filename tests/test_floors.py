@@ -22,6 +22,7 @@ FLOORS = (
     ("inference",),
     ("systems", "callbacks"),
     ("cli", "commands", "__main__"),
+    ("sweeps",),
     ("experiments", "tests"),
 )
 """From the ground up; a room may import from its own floor, or one below."""
@@ -29,7 +30,14 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 SIBLINGS = {"models", "losses", "metrics", "data"}
 """Rooms of one floor that never import each other."""
 HOMES = {
-    "lightning": ("systems/*", "callbacks/*", "data/*_datamodule.py", "cli.py", "commands/parsing/*"),
+    "lightning": (
+        "systems/*",
+        "callbacks/*",
+        "data/*_datamodule.py",
+        "cli.py",
+        "commands/parsing/*",
+        "sweeps/sweep_check.py",
+    ),
     "jsonargparse": ("cli.py", "commands/parsing/*"),
     "open3d": ("synthetic/render.py", "synthetic/meshes.py", "viz/point_clouds.py"),
     "mujoco": ("synthetic/physics.py",),

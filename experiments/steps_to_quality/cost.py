@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.launch import arguments
 from experiments.runs import table
 from experiments.steps_to_quality.go_on import ARMS
-from experiments.sweep_file import Run, SweepFile
+from mvt4g.sweeps.launch import arguments
+from mvt4g.sweeps.sweep_file import Run, SweepFile
 
 SHORT, LONG = 10, 50
 

@@ -13,10 +13,17 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from experiments import sweep
-from experiments.collect import curves
-from experiments.launch import is_finished
-from experiments.sweep_file import Run, SweepFile
+try:
+    from mvt4g.sweeps import sweep
+    from mvt4g.sweeps.collect import curves
+    from mvt4g.sweeps.launch import is_finished
+    from mvt4g.sweeps.sweep_file import Run, SweepFile
+except ModuleNotFoundError:  # the checkout of the runs, whose sweeps lie in its own ``experiments``
+    from experiments.collect import curves
+    from experiments.launch import is_finished
+    from experiments.sweep_file import Run, SweepFile
+
+    from experiments import sweep
 
 HERE = Path(__file__).parent
 ARMS, SCHEDULE = HERE / "nano.yaml", HERE / "schedule.yaml"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from experiments.collect import folder_curves
 from mvt4g.callbacks.checkpoints import last_checkpoint, read_checkpoint
 from mvt4g.formats.atomic import appearing
+from mvt4g.sweeps.collect import folder_curves
 
 HERE = Path(__file__).parent
 TABLE, WEIGHTS = "scores.csv", "weights"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from experiments.plots import PAPER, curve_plot
 from experiments.steps_to_quality.keep import HERE, TABLE, read_rows
+from mvt4g.sweeps.plots import PAPER, curve_plot
 
 CONTROL, LENGTH = "none", 3000
 END_VALIDATIONS = 3

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch.utils.tensorboard import SummaryWriter
 
 from experiments.steps_to_quality import go_on, keep, table
-from experiments.sweep_file import SweepFile
 from mvt4g.models.checkpoints import read_weight_file
+from mvt4g.sweeps.sweep_file import SweepFile
 
 RISING = [(100, 10.0), (200, 12.0), (300, 16.0)]
 

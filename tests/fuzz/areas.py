@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments.sweep_file import SweepFile
 from mvt4g.cli import main
 from mvt4g.commands.compare_probes import compare_probes
 from mvt4g.commands.precompute import CacheSpec, precompute
@@ -26,6 +25,7 @@ from mvt4g.formats.weights import write_weights
 from mvt4g.metrics.providers.weights import load_strict, read_state_dict
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.checkpoints import load_weights
+from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.synthetic.generate import generate_clip
 from mvt4g.synthetic.spec import PointSpec, SceneSpec
 from mvt4g.types import InputError, MultiViewClip
@@ -233,7 +233,7 @@ def _write_collected(folder: Path) -> None:
 
 
 def _read_collected(folder: Path) -> int:
-    from experiments import collect
+    from mvt4g.sweeps import collect
 
     return collect.main([str(folder / "sweep.yaml")])
 

@@ -37,6 +37,7 @@ TRUSTED = (
 DISTRUSTED = (
     "mvt4g.cli",
     "mvt4g.commands",
+    "mvt4g.sweeps",
     "lightning.pytorch.cli",
     "lightning.pytorch.serve",  # starts a server
     "lightning.pytorch.demos",  # download

@@ -1,7 +1,7 @@
-"""One page a sweep, to send to a colleague: ``python -m experiments.report FILE.yaml``.
+"""One page a sweep, to send to a colleague: ``python -m mvt4g.sweeps.report FILE.yaml``.
 
 Tables, dots of every seed, curves, videos and pictures of the arms side by side, all inside one HTML file that asks for
-nothing from a network. Beside ``scores`` (see ``experiments.collect``) the sweep file's ``table`` may hold:
+nothing from a network. Beside ``scores`` (see ``mvt4g.sweeps.collect``) the sweep file's ``table`` may hold:
 
     title, about: two lines of text
     curves: [train/loss_diff]                            # tags of the fit's events
@@ -19,10 +19,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from experiments.collect import Results, cpu_minutes, curves, panels, tables
-from experiments.plots import SCALE, curve_plot, dot_plot
-from experiments.sweep_file import SweepFile
 from mvt4g.formats.atomic import appearing
+from mvt4g.sweeps.collect import Results, cpu_minutes, curves, panels, tables
+from mvt4g.sweeps.plots import SCALE, curve_plot, dot_plot
+from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.types import InputError
 
 TYPES = {".gif": "image/gif", ".jpg": "image/jpeg", ".png": "image/png", ".mp4": "video/mp4"}

@@ -15,10 +15,10 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
-from experiments.collect import Results, main, tables, used_options
-from experiments.plots import curve_plot, mean_curve, padded_range, round_values
-from experiments.report import main as write_report
-from experiments.sweep_file import SweepFile
+from mvt4g.sweeps.collect import Results, main, tables, used_options
+from mvt4g.sweeps.plots import curve_plot, mean_curve, padded_range, round_values
+from mvt4g.sweeps.report import main as write_report
+from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.types import InputError
 
 ROOT = Path(__file__).parents[2]

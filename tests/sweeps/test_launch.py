@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import yaml
 
-from experiments import launch
-from experiments.launch import carry_out, check_record, record
-from experiments.sweep import main
-from experiments.sweep_file import SweepFile
-from tests.experiments.counting import contents, counting
+from mvt4g.sweeps import launch
+from mvt4g.sweeps.launch import carry_out, check_record, record
+from mvt4g.sweeps.sweep import main
+from mvt4g.sweeps.sweep_file import SweepFile
+from tests.sweeps.counting import contents, counting
 
 
 def test_a_run_of_other_options_is_not_taken_for_this_one(tmp_path, capsys):
@@ -58,7 +58,7 @@ def test_a_fit_that_left_no_mark_of_its_end_is_not_done(tmp_path, monkeypatch, c
     (run,) = SweepFile(path).runs()
     done = f"open({str(run.folder / 'fit.done')!r}, 'w')"
     for program, failed in (("pass", f"fit: left no {run.folder}/fit.done"), (done, None)):
-        monkeypatch.setattr("experiments.launch.arguments", lambda run, step, program=program: ["-c", program])
+        monkeypatch.setattr("mvt4g.sweeps.launch.arguments", lambda run, step, program=program: ["-c", program])
         assert carry_out(run).failed == failed
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.launch import arguments
-from experiments.sweep import main
-from experiments.sweep_file import SweepFile
 from mvt4g.callbacks.checkpoints import checkpoint_path
+from mvt4g.sweeps.launch import arguments
+from mvt4g.sweeps.sweep import main
+from mvt4g.sweeps.sweep_file import SweepFile
 
 
 def test_runs_of_a_file(tmp_path):
@@ -161,7 +161,7 @@ variants:
 
 def test_weights_that_another_sweep_makes_name_that_sweep(tmp_path, capsys, monkeypatch):
     # Whole: a line is cut in its middle at 380 characters, which pytest's long folders may reach.
-    monkeypatch.setattr("experiments.sweep.one_line", lambda message: " ".join(message.split()))
+    monkeypatch.setattr("mvt4g.sweeps.sweep.one_line", lambda message: " ".join(message.split()))
     weights = tmp_path / "runs" / "bases" / "nano-0" / "checkpoints" / "step-00000004.ckpt"
     for name, rest in (
         ("bases", "variants: {nano: {}}\ncommands: [fit]"),
@@ -173,4 +173,4 @@ def test_weights_that_another_sweep_makes_name_that_sweep(tmp_path, capsys, monk
     assert main([str(tmp_path / "ablation" / "sweep.yaml"), "--dry-run"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{weights}: no such file, want a file of weights" in line
-    assert line.endswith(f"; `python -m experiments.sweep {tmp_path}/bases/sweep.yaml` makes it")
+    assert line.endswith(f"; `python -m mvt4g.sweeps.sweep {tmp_path}/bases/sweep.yaml` makes it")

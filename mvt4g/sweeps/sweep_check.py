@@ -7,9 +7,9 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from experiments.launch import arguments
-from experiments.sweep_file import Place, Run, Step, SweepFile
 from mvt4g.cli import SuiteCLI, start
+from mvt4g.sweeps.launch import arguments
+from mvt4g.sweeps.sweep_file import Place, Run, Step, SweepFile
 from mvt4g.types import InputError
 
 
@@ -63,8 +63,9 @@ def check(sweep: SweepFile, runs: Sequence[Run]) -> None:
 def _check_files(sweep: SweepFile, step: Step, first: Step) -> None:
     for path, value in step.options.items():
         there = first.options.get(path)
-        differs = isinstance(value, str) and isinstance(there, str) and value != there
-        if differs and Path(there).exists() and not Path(value).exists():
+        if not (isinstance(value, str) and isinstance(there, str)) or value == there:
+            continue
+        if Path(there).exists() and not Path(value).exists():
             told = f"{path}: got {value}, want a file that exists, as {there} does"
             raise sweep.error(step.places[path], f"{told}{_who_makes(sweep, step, told)}")
 
@@ -101,7 +102,7 @@ def _who_makes(sweep: SweepFile, step: Step, told: str) -> str:
             if isinstance(path, str) and path in told and not Path(path).exists():
                 maker = sweep_that_makes(Path(path), sweep.path)
                 if maker is not None:
-                    return f"; `python -m experiments.sweep {maker}` makes it"
+                    return f"; `python -m mvt4g.sweeps.sweep {maker}` makes it"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Gathers the runs of a sweep into one table: ``python -m experiments.collect FILE.yaml``.
+"""Gathers the runs of a sweep into one table: ``python -m mvt4g.sweeps.collect FILE.yaml``.
 
 What is shown stands in the sweep file:
 
@@ -26,12 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.launch import is_finished
-from experiments.plots import dot_plot
-from experiments.run_files import read_metrics, read_times
-from experiments.sweep_file import Run, SweepFile
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.yaml_files import read_yaml
+from mvt4g.sweeps.launch import is_finished
+from mvt4g.sweeps.plots import dot_plot
+from mvt4g.sweeps.run_files import read_metrics, read_times
+from mvt4g.sweeps.sweep_file import Run, SweepFile
 from mvt4g.types import InputError
 
 BETTER = ("higher", "lower", "neither")
@@ -170,7 +170,8 @@ def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
 
 def folder_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Return the scalars that a folder's events hold as (step, value), by tag; of a step logged twice the later one."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # takes a second
+    # Importing it takes a second.
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
     if not any(folder.glob("events.out.tfevents.*")):
         return {}

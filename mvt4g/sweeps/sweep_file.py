@@ -10,7 +10,7 @@
     grid:                                      # and every combination of these
       model.init_args.training.optimizer.init_args.lr: [0.001, 0.003]
     commands: [fit, test]                      # see ``Step``
-    table: {control: none, scores: {"PSNR, dB": [test/psnr, higher]}}        # see ``experiments.collect``
+    table: {control: none, scores: {"PSNR, dB": [test/psnr, higher]}}        # see ``mvt4g.sweeps.collect``
 
 In a text ``{seed}`` is the run's seed, ``{run}`` its folder, and ``{checkpoint}``, in options, the last one of the last
 fit before.
@@ -160,7 +160,7 @@ class SweepFile:
         runs = [self._run(arm, seed, options, places) for arm, options, places in self._arms() for seed in self.seeds]
         ((name, count),) = Counter(run.name for run in runs).most_common(1)
         if count > 1:
-            place = ("seeds",) if len(set(self.seeds)) < len(self.seeds) else ("grid",)
+            place: Place = ("seeds",) if len(set(self.seeds)) < len(self.seeds) else ("grid",)
             raise self.error(place, f"{count} runs of one name {name!r}, want values that tell them apart")
         for run, other in itertools.pairwise(runs):
             if run.arm == other.arm and _work(run) == _work(other):

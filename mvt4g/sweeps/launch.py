@@ -12,14 +12,14 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, runtime_checkable
 
 import yaml
 
-from experiments.run_files import read_times
-from experiments.sweep_file import Run, Step, filled
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.yaml_files import read_yaml
+from mvt4g.sweeps.run_files import read_times
+from mvt4g.sweeps.sweep_file import Run, Step, filled
 from mvt4g.types import InputError
 
 RECORD, LOG, TIMES = "run.yaml", "log.txt", "times.json"
@@ -47,6 +47,7 @@ class Outcome:
     wall_s: float
 
 
+@runtime_checkable
 class Launcher(Protocol):
     """Carries out runs."""
 

@@ -14,7 +14,8 @@ COLOURS = (
 """Told apart by colour-blind readers too: Okabe and Ito's, and four more."""
 INK, FAINT, PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 TEXT = 12
-Points = Sequence[tuple[float, float]]
+Number = int | float
+Points = Sequence[tuple[Number, Number]]
 
 
 class Panel:
@@ -30,13 +31,13 @@ class Panel:
     def __init__(
         self,
         draw: ImageDraw.ImageDraw,
-        box: tuple[float, float, float, float],
-        x_range: tuple[float, float],
-        y_range: tuple[float, float],
+        box: tuple[Number, Number, Number, Number],
+        x_range: tuple[Number, Number],
+        y_range: tuple[Number, Number],
     ) -> None:
         self.draw, self.box, self.x_range, self.y_range = draw, box, x_range, y_range
 
-    def at(self, x: float, y: float) -> tuple[float, float]:
+    def at(self, x: Number, y: Number) -> tuple[Number, Number]:
         """Return where a point lies in the picture."""
         left, top, right, bottom = self.box
         across = (x - self.x_range[0]) / (self.x_range[1] - self.x_range[0])
@@ -57,17 +58,17 @@ class Panel:
             self.draw.line((left, y, right, y), fill=FAINT, width=SCALE)
             self.draw.text((left - 4 * SCALE, y), f"{value:.6g}", fill=INK, font=font(), anchor="rm")
 
-    def dot(self, x: float, y: float, colour: tuple[int, int, int], radius: float = 3.5) -> None:
+    def dot(self, x: Number, y: Number, colour: tuple[int, int, int], radius: Number = 3.5) -> None:
         """Draw a dot."""
         (x, y), r = self.at(x, y), radius * SCALE
         self.draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
-    def line(self, points: Points, colour: tuple[int, int, int], width: float = 1.5) -> None:
+    def line(self, points: Points, colour: tuple[int, int, int], width: Number = 1.5) -> None:
         """Draw a line through points."""
         self.draw.line([self.at(*point) for point in points], fill=colour, width=round(width * SCALE), joint="curve")
 
 
-def dot_plot(panels: Sequence[tuple[str, Mapping[str, Sequence[float]]]], columns: int = 4) -> Image.Image:
+def dot_plot(panels: Sequence[tuple[str, Mapping[str, Sequence[Number]]]], columns: int = 4) -> Image.Image:
     """Return a panel a score: a row an arm, a dot a seed, and a bar at their mean."""
     arms = list(panels[0][1])
     label = max(font().getlength(arm) for arm in arms) + 12 * SCALE
@@ -131,14 +132,14 @@ def curve_plot(title: str, arms: Mapping[str, Sequence[Points]], size: tuple[int
     return image
 
 
-def mean_curve(runs: Sequence[Points]) -> list[tuple[float, float]]:
+def mean_curve(runs: Sequence[Points]) -> list[tuple[Number, Number]]:
     """Return the mean of curves at the steps that all of them have."""
     by_step = [dict(run) for run in runs]
     steps = sorted(set.intersection(*(set(run) for run in by_step))) if by_step else []
     return [(step, sum(run[step] for run in by_step) / len(by_step)) for step in steps]
 
 
-def padded_range(values: Sequence[float], share: float = 0.06) -> tuple[float, float]:
+def padded_range(values: Sequence[Number], share: Number = 0.06) -> tuple[Number, Number]:
     """Return the least and the greatest value with some room around them."""
     known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
@@ -146,7 +147,7 @@ def padded_range(values: Sequence[float], share: float = 0.06) -> tuple[float, f
     return low - room, high + room
 
 
-def round_values(low: float, high: float, about: int = 4) -> list[float]:
+def round_values(low: Number, high: Number, about: int = 4) -> list[Number]:
     """Return round numbers within a range, about so many."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))

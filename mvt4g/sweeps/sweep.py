@@ -1,7 +1,7 @@
-"""Runs every run of a sweep file: ``python -m experiments.sweep FILE.yaml [--jobs 2]``.
+"""Runs every run of a sweep file: ``python -m mvt4g.sweeps.sweep FILE.yaml [--jobs 2]``.
 
 Finished runs are skipped, killed ones resume, failures are listed with their log while the others go on. What the file
-may say is told in ``experiments.sweep_file``. Exit code 0: all finished; 2: some failed,
+may say is told in ``mvt4g.sweeps.sweep_file``. Exit code 0: all finished; 2: some failed,
 or bad input and nothing started; 130 and 143: Ctrl-C and SIGTERM, which its runs get too.
 """
 
@@ -17,7 +17,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from experiments.launch import (
+from mvt4g.commands.parsing.messages import one_line
+from mvt4g.commands.parsing.trust import trusting
+from mvt4g.sweeps.launch import (
     LOG,
     Launcher,
     LocalLauncher,
@@ -28,9 +30,7 @@ from experiments.launch import (
     is_finished,
     log_tail,
 )
-from experiments.sweep_file import Run, SweepFile
-from mvt4g.commands.parsing.messages import one_line
-from mvt4g.commands.parsing.trust import trusting
+from mvt4g.sweeps.sweep_file import Run, SweepFile
 from mvt4g.types import InputError, Interrupted
 
 EXIT_FAILED = EXIT_BAD_INPUT = 2
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
     for run in runs:
         check_record(run)
     if any(step.verb for run in runs for step in run.steps):
-        from experiments.sweep_check import check  # the command line takes seconds to import: bad YAML comes first
+        from mvt4g.sweeps.sweep_check import check  # the command line takes seconds to import: bad YAML comes first
 
         check(sweep, runs)
     if options.dry_run:
