@@ -12,11 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.data.target_cameras import TargetCamera
-from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views
-from mvt4g.geometry.camera import intrinsics_from_fov
+from mvt4g.formats.camera_motion import is_motion, read_motion
+from mvt4g.formats.trajectory_json import REFERENCE_VIEW, SHARES, TARGET_VIEW, Trajectory, read_views
+from mvt4g.geometry.camera import intrinsics_from_fov, scale_intrinsics, zoom_intrinsics
+from mvt4g.geometry.camera_motion import CameraMotion
 from mvt4g.geometry.framing import Framing
 from mvt4g.geometry.path_resampling import CENTRES, RULES, resample_intrinsics, resample_path, resampling_places
-from mvt4g.geometry.pose import invert_pose, relative_to
+from mvt4g.geometry.pose import compose, invert_pose, pose_from, relative_to
 from mvt4g.geometry.trajectories import BENCHMARK_CAMERAS, PRESETS, SPEEDS, benchmark_trajectory
 from mvt4g.ranges import FieldOfView, Positive, check_ranges
 from mvt4g.types import Cameras, InputError
@@ -29,13 +31,15 @@ class CameraAssumption:
     Attributes:
         fov_deg: Horizontal field of view of the whole source frame, for both views, where no file gives intrinsics.
         strength: Factor on a preset's motion.
-        scale: Scene units per metre of a preset.
+        scale: Scene units per metre of a preset, or of a motion file.
         speed: Of a preset: "total" does ReCamMaster's whole motion in any number of frames, "per_frame" its motion
             from one frame to the next, as ReDirector's evaluation does.
         resample: How a file's path of another number of poses becomes one for the frames kept: by "time" or by
             "arc_length" (``geometry.path_resampling``); null = it is refused. A reference's path goes by time always,
             since its video does.
         centres: Of a path that is resampled: "linear" or "spline"; rotations go by slerp.
+        source: File of the source's own cameras, "{name}" standing for the video; its poses go by time. null = the
+            source's camera is not known, and is taken to stand still.
     """
 
     fov_deg: FieldOfView = 60.0
@@ -44,6 +48,7 @@ class CameraAssumption:
     speed: str = "total"
     resample: str | None = None
     centres: str = "linear"
+    source: str | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -83,11 +88,13 @@ class CameraChoice:
 
     Attributes:
         text: As the user gave it.
-        views: Paths of the file; None = a preset.
+        views: Paths of a trajectory file.
+        motion: Of a motion file; with neither it is a preset.
     """
 
     text: str
-    views: dict[str, Trajectory] | None
+    views: dict[str, Trajectory] | None = None
+    motion: CameraMotion | None = None
 
     @staticmethod
     def parse(text: str) -> "CameraChoice":
@@ -97,40 +104,99 @@ class CameraChoice:
             InputError: If it is none of these, or the file is bad.
         """
         if text in PRESETS or text in BENCHMARK_CAMERAS:
-            return CameraChoice(text, None)
+            return CameraChoice(text)
         target = TargetCamera.parse(text)
         if target.file is None:
             want = f"a .json file, cam01 to cam10, or one of {', '.join(PRESETS)}"
             raise InputError(f"trajectory: got {text!r}, want {want}")
+        if target.camera is None and is_motion(target.file):
+            return CameraChoice(text, motion=read_motion(target.file))
         return CameraChoice(text, read_views(target.file, target.camera))
 
-    def paths(self, kept: KeptFrames, camera: CameraAssumption) -> tuple[Trajectory, Trajectory]:
-        """Return the paths of reference and target, a pose for every frame kept; a reference not given stands still.
+    def paths(
+        self, kept: KeptFrames, camera: CameraAssumption, source: Trajectory | None = None
+    ) -> tuple[Trajectory, Trajectory]:
+        """Return the paths of reference and target in one world, a pose for every frame kept.
+
+        Args:
+            kept: The frames.
+            camera: What is not known, and how paths are resampled.
+            source: The reference's own cameras; None = those of the trajectory file, or else it stands still.
 
         Raises:
-            InputError: If a path is of another length, and is not to be resampled.
+            InputError: If a path is of another length and is not to be resampled, the reference's cameras are given
+                twice, or a motion that needs them has none.
         """
-        still = Trajectory(torch.eye(4).expand(len(kept.numbers), 4, 4))
+        if source is None:
+            reference = Trajectory(torch.eye(4).expand(len(kept.numbers), 4, 4))
+        else:
+            reference = fit_path(source, kept, for_a_video(camera), str(camera.source))
+        if self.motion is not None:
+            return reference, self._played(self.motion, reference, kept, camera, source is not None)
         if self.views is None:
             preset = benchmark_trajectory(self.text, len(kept.numbers), camera.speed, camera.strength, camera.scale)
-            return still, Trajectory(preset)
+            return reference, _from_source_start(Trajectory(preset), reference)
         target = fit_path(self.views[TARGET_VIEW], kept, camera, self.text)
         if REFERENCE_VIEW not in self.views:
-            return still, target
+            return reference, _from_source_start(target, reference)
+        if source is not None:
+            raise InputError(f"camera.source: got {camera.source}, but {self.text} has a reference too, want one")
         return fit_path(self.views[REFERENCE_VIEW], kept, for_a_video(camera), self.text), target
+
+    def _played(
+        self, motion: CameraMotion, source: Trajectory, kept: KeptFrames, camera: CameraAssumption, is_known: bool
+    ) -> Trajectory:
+        if motion.needs_source and not is_known:
+            want = "want the source's cameras: --data.init_args.camera.source FILE"
+            raise InputError(f"{self.text}: relative_to: got {motion.relative_to!r} without them, {want}")
+        positions = None
+        if motion.subject is not None and motion.subject.positions is not None:
+            still = torch.eye(3, dtype=torch.float64).expand(len(motion.subject.positions), 3, 3)
+            track = Trajectory(pose_from(still, motion.subject.positions), times_s=motion.subject.times_s)
+            fitted = fit_path(track, kept, for_a_video(camera), f"{self.text}: subject.track")
+            positions = fitted.world_from_cam[:, :3, 3]
+        path, zoom = motion.play(source.world_from_cam, positions, camera.scale)
+        if motion.relative_to == "source_frames" or source.intrinsics is None:
+            lenses = source.intrinsics
+        else:
+            lenses = source.intrinsics[:1].expand(len(path), 3, 3)
+        return Trajectory(path, lenses, source.image_size, zoom=zoom)
 
     def sentence(self, kept: KeptFrames, camera: CameraAssumption) -> str:
         """Say in words where the cameras are from."""
         assumed = f", the source frame taken to be {camera.fov_deg:g} degrees wide"
+        if camera.source is not None:
+            assumed = f", the source's cameras those of {camera.source}"
+        if self.motion is not None:
+            scaled = f", {camera.scale:g} scene units a metre" if camera.scale != 1 else ""
+            return f"target cameras of {self.text}, {RELATIONS[self.motion.relative_to]}{scaled}{assumed}"
         if self.views is None:
             a_frame = " at its motion a frame" if camera.speed == "per_frame" else ""
             factors = {"times its motion": camera.strength, "scene units a metre": camera.scale}
             scaled = "".join(f", {factor:g} {of_what}" for of_what, factor in factors.items() if factor != 1)
             return f"target cameras {self.text}{a_frame}{scaled}{assumed}"
         done = describe_fit(self.views[TARGET_VIEW], kept, camera)
-        if all(path.intrinsics is not None for path in self.views.values()):
+        if all(path.intrinsics is not None for path in self.views.values()) and camera.source is None:
             return f"cameras of {self.text}{done}"
         return f"target cameras {self.text}{done}{assumed}"
+
+
+RELATIONS = {
+    "source_start": "relative to the source's first camera",
+    "source_frames": "relative to the source's camera of each frame",
+    "world": "in the world of the source's cameras",
+}
+"""Words for what a motion is relative to."""
+
+
+def _from_source_start(target: Trajectory, source: Trajectory) -> Trajectory:
+    """Return a path told from the source's first camera in the source's world; lenses it has none of are that one's."""
+    start = source.world_from_cam[:1].double()
+    world_from_cam = compose(start, target.world_from_cam.double()).float()
+    if target.intrinsics is not None or source.intrinsics is None:
+        return replace(target, world_from_cam=world_from_cam)
+    lenses = source.intrinsics[:1].expand(len(world_from_cam), 3, 3)
+    return replace(target, world_from_cam=world_from_cam, intrinsics=lenses, image_size=source.image_size)
 
 
 def for_a_video(camera: CameraAssumption) -> CameraAssumption:
@@ -205,8 +271,14 @@ def describe_fit(path: Trajectory, kept: KeptFrames, camera: CameraAssumption) -
 
 def pick_frames(path: Trajectory, frames: Sequence[int]) -> Trajectory:
     """Return the path at some of its frames."""
-    intrinsics = None if path.intrinsics is None else path.intrinsics[list(frames)]
-    return replace(path, world_from_cam=path.world_from_cam[list(frames)], intrinsics=intrinsics, times_s=None)
+    picked = list(frames)
+    return replace(
+        path,
+        world_from_cam=path.world_from_cam[picked],
+        intrinsics=None if path.intrinsics is None else path.intrinsics[picked],
+        times_s=None,
+        zoom=None if path.zoom is None else path.zoom[picked],
+    )
 
 
 def framed_cameras(
@@ -239,10 +311,14 @@ def framed_intrinsics(path: Trajectory, framing: Framing, fov_deg: float, what: 
     """
     if path.intrinsics is None:
         assumed = framing.intrinsics(intrinsics_from_fov(math.radians(fov_deg), *framing.source))
-        return assumed.expand(len(path.world_from_cam), 3, 3)
-    if path.image_size == framing.size:
-        return path.intrinsics
-    if path.image_size == framing.source:
-        return framing.intrinsics(path.intrinsics)
-    want = f"{list(framing.source)}, the video's, or {list(framing.size)}, the model's"
-    raise InputError(f"{what}: image_size: got {list(path.image_size or ())}, want {want}")
+        framed = assumed.expand(len(path.world_from_cam), 3, 3)
+    elif path.image_size == SHARES:
+        framed = framing.intrinsics(scale_intrinsics(path.intrinsics, framing.source[1], framing.source[0]))
+    elif path.image_size == framing.size:
+        framed = path.intrinsics
+    elif path.image_size == framing.source:
+        framed = framing.intrinsics(path.intrinsics)
+    else:
+        want = f"{list(framing.source)}, the video's, or {list(framing.size)}, the model's"
+        raise InputError(f"{what}: image_size: got {list(path.image_size or ())}, want {want}")
+    return framed if path.zoom is None else zoom_intrinsics(framed, path.zoom)

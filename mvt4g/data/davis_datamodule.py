@@ -12,6 +12,7 @@ from mvt4g.data.given_videos import GivenVideos, ViewRequest, ViewSettings
 from mvt4g.data.loading import LoaderSpec, goes_on, raise_if_error
 from mvt4g.data.real_clips import RealClip
 from mvt4g.data.shares import share_of
+from mvt4g.data.source_cameras import check_source
 from mvt4g.data.sources import DAVIS_FPS, FolderSource, FrameSource
 from mvt4g.data.target_cameras import target_cameras
 from mvt4g.data.video_places import find_videos
@@ -70,6 +71,7 @@ class DAVISDataModule(LightningDataModule):
             )
         if self.clips is None:
             sources = _find_sources(self.root, self.video, self.sequences, self.size.frames.folder_fps)
+            check_source(self.camera.source, len(sources))
             cameras, settings = target_cameras(self.trajectory), ViewSettings(self.size, self.queries, self.camera)
             several = len(cameras) > 1
             self.clips = GivenVideos(

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from mvt4g.data.camera_paths import CameraAssumption
 from mvt4g.data.query_points import QueryChoice
 from mvt4g.data.real_clips import RealClip, RealClips
+from mvt4g.data.source_cameras import source_camera_file
 from mvt4g.data.sources import FrameSource
 from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.data.video_places import video_name
@@ -123,12 +124,16 @@ class ViewRequest:
     def inputs(self) -> dict[str, Any]:
         """Return all of the data that the result depends on."""
         settings, queries = self.settings, QueryChoice.parse(self.settings.queries).path
+        assumed = asdict(settings.camera)
+        own = assumed.pop("source")
+        file = None if own is None else source_camera_file(own, self.clip)
         return {
             "source": {"sha256": sha256_of_all(self._files()), "name": self.clip},
             "camera": {"trajectory": self.target.name, "sha256": digest_or_none(self.target.file)},
             "queries": {"choice": "file" if queries else settings.queries, "sha256": digest_or_none(queries)},
             "size": asdict(settings.size),
-            "assumed": asdict(settings.camera),
+            "assumed": assumed,
+            **({} if file is None else {"source_cameras": {"sha256": digest_or_none(file)}}),
         }
 
     def _files(self) -> Sequence[Path]:

@@ -17,11 +17,13 @@ from mvt4g.data.query_points import (
     grid_queries,
     mask_queries,
 )
+from mvt4g.data.source_cameras import read_source_cameras, source_camera_file
 from mvt4g.data.source_record import SourceRecord
 from mvt4g.data.sources import FrameSource
 from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.track_files import read_queries
+from mvt4g.formats.trajectory_json import Trajectory
 from mvt4g.geometry.framing import Framing
 from mvt4g.tensor_fields import TensorFields
 from mvt4g.types import InputError, MultiViewClip
@@ -82,8 +84,9 @@ class RealClips(Dataset[RealClip | InputError]):
             sources: The videos.
             size: What the model takes.
             trajectory: "cam01" to "cam10", a preset's name, a JSON path, or "camera_extrinsics.json:cam03". A file has
-                one pose, or one for each frame kept or for each frame of the source, of which those of the frames kept
-                are taken; a path of another length is resampled where ``camera.resample`` says how.
+                moves (docs/cameras.md), or poses: one, or one for each frame kept or for each frame of the source, of
+                which those of the frames kept are taken; a path of another length is resampled where
+                ``camera.resample`` says how.
             queries: "mask", "mask:16", "grid:8", or the path of a file in pixels and frames of the source.
             camera: What the videos do not say.
 
@@ -96,8 +99,9 @@ class RealClips(Dataset[RealClip | InputError]):
             read_queries(self.query_choice.path)
         self._kept = tuple(size.choose_frames(source.times_s, str(source.place)) for source in self.sources)
         self.target = CameraChoice.parse(trajectory)
-        for source, kept in zip(self.sources, self._kept, strict=True):
-            self.target.paths(_kept_frames(source, kept), camera)
+        self._own = tuple(self._own_cameras(source) for source in self.sources)
+        for source, kept, own in zip(self.sources, self._kept, self._own, strict=True):
+            self.target.paths(_kept_frames(source, kept), camera, own)
 
     def __len__(self) -> int:
         """Return the number of videos."""
@@ -106,20 +110,30 @@ class RealClips(Dataset[RealClip | InputError]):
     def __getitem__(self, index: int) -> RealClip | InputError:
         """Return a clip, or what is wrong with it."""
         try:
-            return self._clip(self.sources[index], self._kept[index])
+            return self._clip(self.sources[index], self._kept[index], self._own[index])
         except InputError as error:
             return error
 
-    def _clip(self, source: FrameSource, kept: tuple[int, ...]) -> RealClip:
+    def _own_cameras(self, source: FrameSource) -> Trajectory | None:
+        """Return the cameras of a source's file; None where none is given."""
+        if self.camera.source is None:
+            return None
+        return read_source_cameras(source_camera_file(self.camera.source, source.name))
+
+    def _camera_files(self) -> str:
+        """Return what messages call the files that intrinsics may be from."""
+        return self.target.text if self.camera.source is None else f"{self.camera.source}, {self.target.text}"
+
+    def _clip(self, source: FrameSource, kept: tuple[int, ...], own: Trajectory | None) -> RealClip:
         video = torch.empty(1, len(kept), 3, self.size.height, self.size.width)
         framing = source.read_into(video[0], kept, self.size)
         instances = source.read_masks(kept, framing)
         queries, rows, query_rule = self._queries(source, kept, framing, instances)
         frames = _kept_frames(source, kept)
-        paths = self.target.paths(frames, self.camera)
+        paths = self.target.paths(frames, self.camera, own)
         clip = MultiViewClip(
             video=video,
-            cameras=framed_cameras(paths, (framing, framing), self.camera, self.target.text),
+            cameras=framed_cameras(paths, (framing, framing), self.camera, self._camera_files()),
             name=source.name,
             instances=None if instances is None else instances[None],
             dynamic=None if instances is None else (instances > 0)[None],

@@ -50,13 +50,15 @@ class PairRequest:
         """Return all of the data that the result depends on."""
         reference, target = (sha256_of_all(video.files) for video in self.pair.videos)
         queries, cameras = QueryChoice.parse(self.queries).path, self.pair.cameras_file
+        assumed = asdict(self.pair.camera)
+        del assumed["source"]  # of a single video alone
         return {
             "source": {"sha256": reference, "name": self.clip},
             "target": {"sha256": target, "start_s": self.target_start_s},
             "camera": {"file": None if cameras is None else str(cameras), "sha256": digest_or_none(cameras)},
             "queries": {"choice": "file" if queries else self.queries, "sha256": digest_or_none(queries)},
             "size": asdict(self.pair.size),
-            "assumed": asdict(self.pair.camera),
+            "assumed": assumed,
         }
 
 
@@ -110,6 +112,8 @@ class VideoPairDataModule(LightningDataModule):
         """
         if stage != "predict":
             raise InputError(f"data: got VideoPairDataModule for {stage}, want it for predict alone: it has no tracks")
+        if self.camera.source is not None:
+            raise InputError(f"camera.source: got {self.camera.source} for a pair of videos, want data.cameras")
         videos = _opened_pair(self.reference, self.target, self.size.frames.folder_fps)
         self.pair = VideoPair(videos, self.size, self.cameras, self.queries, self.camera, self.target_start_s)
 

@@ -5,7 +5,8 @@ Ours holds one path, or the paths of named views::
     {"convention": "opencv world_from_cam", "world_from_cam": [[4x4] per frame], "intrinsics": ..., "image_size": ...}
     {"convention": "opencv world_from_cam", "views": {"reference": {"world_from_cam": ...}, "target": {...}}}
 
-``intrinsics`` (one 3x3, or one per frame, pixels) may be left out; ``image_size`` [height, width] says of which image.
+``intrinsics`` (one 3x3, or one per frame, pixels) may be left out; ``image_size`` [height, width] says of which image;
+[1, 1] says that they are in shares of its width and height.
 One pose is a camera that stands still; beside it may stand intrinsics of every frame, of a lens that zooms. Without a
 reference, the world is the reference camera of frame 0. ``times_s`` (one a pose, of the file or of a view) says when a
 pose was taken, in seconds from the video's first frame; then poses and frames are matched by time. ``predict`` adds
@@ -33,6 +34,8 @@ from mvt4g.types import Cameras, InputError
 
 CONVENTION = "opencv world_from_cam"
 TARGET_VIEW, REFERENCE_VIEW = "target", "reference"
+SHARES = (1, 1)
+"""Image size of intrinsics in shares of an image's width and height."""
 _CENTIMETRES_PER_METRE = 100
 
 
@@ -45,12 +48,14 @@ class Trajectory:
         intrinsics: K, in pixels of an image of ``image_size``; None where unknown.
         image_size: (height, width) of that image.
         times_s: When each pose was taken, seconds from the video's first frame, increasing; None where unknown.
+        zoom: Factor on the focal length of ``intrinsics``, or of those that are assumed; None = 1.
     """
 
     world_from_cam: Float[Tensor, "t 4 4"]
     intrinsics: Float[Tensor, "t 3 3"] | None = None
     image_size: tuple[int, int] | None = None
     times_s: tuple[float, ...] | None = None
+    zoom: Float[Tensor, " t"] | None = None
 
     def of_length(self, num_frames: int | None) -> "Trajectory":
         """Return a path of one pose, a camera that stands still, as one of ``num_frames``; others as they are."""

@@ -80,6 +80,13 @@ def crop_intrinsics(
     return intrinsics - intrinsics.new_tensor([[0.0, 0.0, left], [0.0, 0.0, top], [0.0, 0.0, 0.0]])
 
 
+def zoom_intrinsics(intrinsics: Float[Tensor, "*b 3 3"], factor: Float[Tensor, " *b"]) -> Float[Tensor, "*b 3 3"]:
+    """Return K of a lens whose focal length is ``factor`` times as long; the principal point stays."""
+    lens = torch.zeros(3, 3, dtype=torch.bool, device=intrinsics.device)
+    lens[:2, :2] = True
+    return torch.where(lens, intrinsics * factor.to(intrinsics.dtype)[..., None, None], intrinsics)
+
+
 def intrinsics_from_fov(fov_x_rad: float | int, height: int, width: int) -> Float[Tensor, "3 3"]:
     """Return K with square pixels and the principal point in the image centre.
 

@@ -2,10 +2,18 @@
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from mvt4g.geometry.pose import axis_angle_from_rotation, compose, pose_from, rotation_angle, rotation_from_axis_angle
+from mvt4g.geometry.pose import (
+    axis_angle_from_rotation,
+    compose,
+    pose_from,
+    quaternion_from_rotation,
+    rotation_angle,
+    rotation_from_axis_angle,
+    rotation_from_quaternion,
+)
 from mvt4g.types import InputError
 
 RULES = ("time", "arc_length")
@@ -72,7 +80,8 @@ def resample_path(
     if centres == "linear":
         position = torch.lerp(centre[before], centre[before + 1], share)
     else:
-        position = _catmull_rom(centre, before, share)
+        numbers = torch.arange(len(path), dtype=torch.float64)
+        position = spline(centre, numbers, places.double())
     return pose_from(rotation, position).to(world_from_cam.dtype)
 
 
@@ -89,15 +98,47 @@ def _chained(left: Float[Tensor, "t 3 3"], right: Float[Tensor, "t 3 3"]) -> Flo
     return compose(pose_from(left, zero), pose_from(right, zero))[..., :3, :3]
 
 
-def _catmull_rom(
-    points: Float[Tensor, "s 3"], before: Int[Tensor, " t"], share: Float[Tensor, "t 1"]
-) -> Float[Tensor, "t 3"]:
-    """Return points of the cubic whose slope at a point is half the way from the one before to the one after."""
-    slopes = torch.cat([points[1:2] - points[:1], (points[2:] - points[:-2]) / 2, points[-1:] - points[-2:-1]])
+def spline(values: Float[Tensor, "s d"], knots: Float[Tensor, " s"], at: Float[Tensor, " t"]) -> Float[Tensor, "t d"]:
+    """Return a curve without corners through values, which are given at knots (Catmull-Rom).
+
+    Args:
+        values: At least 2.
+        knots: Where each lies, increasing.
+        at: Within the knots.
+    """
+    slopes = torch.cat([
+        (values[1:2] - values[:1]) / (knots[1] - knots[0]),
+        (values[2:] - values[:-2]) / (knots[2:] - knots[:-2])[:, None],
+        (values[-1:] - values[-2:-1]) / (knots[-1] - knots[-2]),
+    ])  # fmt: skip
+    before = (torch.searchsorted(knots, at, right=True) - 1).clamp(0, len(knots) - 2)
+    gap = (knots[before + 1] - knots[before])[:, None]
+    share = (at - knots[before])[:, None] / gap
     square, cube = share**2, share**3
     return (
-        (2 * cube - 3 * square + 1) * points[before]
-        + (cube - 2 * square + share) * slopes[before]
-        + (3 * square - 2 * cube) * points[before + 1]
-        + (cube - square) * slopes[before + 1]
+        (2 * cube - 3 * square + 1) * values[before]
+        + (cube - 2 * square + share) * gap * slopes[before]
+        + (3 * square - 2 * cube) * values[before + 1]
+        + (cube - square) * gap * slopes[before + 1]
     )
+
+
+def spline_poses(
+    poses: Float[Tensor, "s 4 4"], knots: Float[Tensor, " s"], at: Float[Tensor, " t"]
+) -> Float[Tensor, "t 4 4"]:
+    """Return a path through key poses on which neither the centre nor the rotation has a corner.
+
+    Centres and quaternions each go on a Catmull-Rom spline; quaternions are brought to length 1. Between two key poses
+    the camera turns the short way.
+
+    Args:
+        poses: At least 2.
+        knots: Where each lies, increasing.
+        at: Within the knots.
+    """
+    wxyz = quaternion_from_rotation(poses[:, :3, :3])
+    # q and -q are one rotation: each takes the sign that is nearer to the one before it.
+    turns_over = (wxyz[1:] * wxyz[:-1]).sum(dim=-1) < 0
+    signs = torch.cat([wxyz.new_ones(1), torch.where(turns_over, -1.0, 1.0).to(wxyz.dtype)]).cumprod(dim=0)
+    rotation = rotation_from_quaternion(spline(wxyz * signs[:, None], knots, at))
+    return pose_from(rotation, spline(poses[:, :3, 3], knots, at))

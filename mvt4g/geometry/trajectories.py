@@ -125,9 +125,19 @@ def preset_trajectory(
         raise InputError(f"strength: got {strength}, want a finite number of at least 0")
     if not 0.0 < scale < math.inf:
         raise InputError(f"scale: got {scale}, want a finite number over 0")
-    path = _preset_path(PRESETS[name], torch.linspace(0.0, FRACTION_DONE * strength, num_frames, dtype=torch.float64))
+    path = preset_at(name, torch.linspace(0.0, strength, num_frames, dtype=torch.float64))
     path = pose_from(path[:, :3, :3], path[:, :3, 3] * scale)
     return path.to(torch.float32)
+
+
+def preset_at(name: str, done: Float[torch.Tensor, " t"]) -> Float[torch.Tensor, "t 4 4"]:
+    """Return ``world_from_cam`` of a preset, in metres, where so much of its whole motion is done.
+
+    Args:
+        name: "cam01" to "cam10", or one of ``PRESETS``.
+        done: 0 = at the start, 1 = as ReCamMaster's last frame; the motion goes on beyond.
+    """
+    return _preset_path(PRESETS[BENCHMARK_CAMERAS.get(name, name)], FRACTION_DONE * done)
 
 
 def _preset_path(motion: Motion, shares: Float[torch.Tensor, " t"]) -> Float[torch.Tensor, "t 4 4"]:

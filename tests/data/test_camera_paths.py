@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from mvt4g.data.camera_paths import CameraAssumption, CameraChoice, KeptFrames, fit_path
+from mvt4g.data.camera_paths import (
+    CameraAssumption,
+    CameraChoice,
+    KeptFrames,
+    fit_path,
+    framed_cameras,
+    framed_intrinsics,
+)
 from mvt4g.formats.trajectory_json import CONVENTION, Trajectory, read_trajectory
+from mvt4g.geometry.framing import Framing, Window
 from mvt4g.geometry.path_resampling import resample_path, resampling_places
 from mvt4g.geometry.trajectories import benchmark_trajectory, preset_trajectory
 from mvt4g.types import InputError
@@ -181,3 +189,100 @@ def test_a_rule_tells_how_a_preset_was_scaled() -> None:
     told = arc.sentence(kept, CameraAssumption(strength=0.5, scale=2.0))
     assert told.startswith("target cameras arc_left, 0.5 times its motion, 2 scene units a metre, the source frame")
     assert arc.sentence(kept, CameraAssumption()).startswith("target cameras arc_left, the source frame")
+
+
+MOTION = {"moves": [{"kind": "truck", "distance": 1}, {"kind": "zoom", "factor": 4}]}
+SOURCE = Trajectory(
+    preset_trajectory("arc_left", 9), torch.tensor(lenses(*range(10, 19))).float(), (16, 16)
+)  # one pose a frame of the source
+
+
+def motion(path, **fields):
+    path.write_text(json.dumps(MOTION | fields))
+    return str(path)
+
+
+def test_a_motion_file_moves_camera_and_lens(tmp_path):
+    choice = CameraChoice.parse(motion(tmp_path / "a.json"))
+    reference, target = choice.paths(FRAMES, CameraAssumption(scale=2.0))
+    assert torch.equal(reference.world_from_cam, torch.eye(4).expand(3, 4, 4))
+    assert target.world_from_cam[:, 0, 3].tolist() == [0, 1, 2]
+    framing = Framing((16, 32), (8, 8), Window(0, 8, 16, 16), (8, 8))
+    both = framed_cameras((reference, target), (framing, framing), CameraAssumption(fov_deg=90.0), "a.json").intrinsics
+    assert both[0, 0].tolist() == [[8, 0, 4], [0, 8, 4], [0, 0, 1]]
+    assert both[1, :, 0, 0].tolist() == both[1, :, 1, 1].tolist() == pytest.approx([8, 16, 32])
+    assert both[1, 2, :, 2].tolist() == [4, 4, 1]
+    said = choice.sentence(FRAMES, CameraAssumption(scale=2.0))
+    assert "a.json, relative to the source's first camera, 2 scene units a metre, the source frame taken" in said
+
+
+@pytest.mark.parametrize(
+    ("relative_to", "bases", "focals"),
+    [("source_start", [0, 0, 0], [10, 20, 40]), ("source_frames", [0, 4, 8], [10, 28, 72])],
+)
+def test_a_motion_starts_from_the_sources_cameras(tmp_path, relative_to, bases, focals):
+    choice = CameraChoice.parse(motion(tmp_path / "a.json", relative_to=relative_to))
+    camera = CameraAssumption(source="s.json")
+    reference, target = choice.paths(FRAMES, camera, SOURCE)
+    torch.testing.assert_close(reference.world_from_cam, SOURCE.world_from_cam[[0, 4, 8]])
+    moved = torch.eye(4).repeat(3, 1, 1)
+    moved[:, 0, 3] = torch.tensor([0, 0.5, 1])
+    want = torch.stack([SOURCE.world_from_cam[base] @ move for base, move in zip(bases, moved, strict=True)])
+    torch.testing.assert_close(target.world_from_cam, want)
+    framing = Framing((16, 16), (16, 16), Window(0, 0, 16, 16), (16, 16))
+    both = framed_cameras((reference, target), (framing, framing), camera, "a.json").intrinsics[:, :, 0, 0]
+    assert both.tolist() == [[10, 14, 18], pytest.approx(focals)]
+    assert choice.sentence(FRAMES, camera).endswith(", the source's cameras those of s.json")
+
+
+@pytest.mark.parametrize("relative_to", ["source_frames", "world"])
+def test_a_motion_that_needs_the_sources_cameras_says_so(tmp_path, relative_to):
+    choice = CameraChoice.parse(motion(tmp_path / "a.json", relative_to=relative_to))
+    with pytest.raises(InputError, match=rf"a\.json: relative_to: got '{relative_to}' without them, want the source's"):
+        choice.paths(FRAMES, PLAIN)
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_presets_and_paths_start_from_the_sources_first_camera(tmp_path, count):
+    source = Trajectory(SOURCE.world_from_cam[:count], SOURCE.intrinsics[:count], (16, 16))
+    text = write(tmp_path / "a.json", target={"world_from_cam": poses("zoom_in", 3)})
+    for choice in (CameraChoice.parse("zoom_in"), CameraChoice.parse(text)):
+        target = choice.paths(FRAMES, PLAIN, source)[1]
+        torch.testing.assert_close(target.world_from_cam, source.world_from_cam[0] @ preset_trajectory("zoom_in", 3))
+        assert target.intrinsics[:, 0, 0].tolist() == [10, 10, 10]
+
+
+def test_two_cameras_of_one_reference_are_refused(tmp_path):
+    view = {"world_from_cam": poses("zoom_in", 3)}
+    choice = CameraChoice.parse(write(tmp_path / "a.json", target=view, reference=view))
+    with pytest.raises(InputError, match=r"camera.source: got s.json, but .*a.json has a reference too, want one"):
+        choice.paths(FRAMES, CameraAssumption(source="s.json"), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("subject", "seen"),
+    [
+        ({"at": [1, 0, 1]}, [45, 45, 45]),
+        ({"track": [[0, 0, 1], [1, 0, 1], [1, 0, 0]]}, [0, 45, 90]),
+        ({"track": [[0, 0, 1], [1, 0, 1]], "times_s": [0, 1]}, [0, math.degrees(math.atan(0.5)), 45]),
+        ({"track": [[0, 0, 1]] * 8 + [[1, 0, 1]]}, [0, 0, 45]),
+    ],
+)
+def test_a_subjects_track_is_brought_to_the_frames_kept(tmp_path, subject, seen):
+    text = motion(tmp_path / "a.json", subject=subject, moves=[{"kind": "look_at"}])
+    target = CameraChoice.parse(text).paths(FRAMES, PLAIN)[1].world_from_cam
+    found = torch.rad2deg(torch.atan2(target[:, 0, 2], target[:, 2, 2]))
+    assert found.tolist() == pytest.approx(seen, abs=1e-4)
+
+
+def test_a_track_of_another_length_is_refused(tmp_path):
+    text = motion(tmp_path / "a.json", subject={"track": [[0, 0, 1]] * 5}, moves=[{"kind": "look_at"}])
+    with pytest.raises(InputError, match=r"a\.json: subject\.track: got 5 poses, want 3, one per frame kept, or 9"):
+        CameraChoice.parse(text).paths(FRAMES, PLAIN)
+
+
+def test_intrinsics_in_shares_of_the_picture():
+    shares = torch.tensor([[0.5, 0.0, 0.5], [0.0, 1.0, 0.25], [0.0, 0.0, 1.0]])[None]
+    framing = Framing((16, 32), (16, 16), Window(0, 8, 16, 16), (16, 16))
+    found = framed_intrinsics(Trajectory(torch.eye(4)[None], shares, (1, 1)), framing, 60.0, "a.json")
+    assert found[0].tolist() == [[16, 0, 8], [0, 16, 4], [0, 0, 1]]

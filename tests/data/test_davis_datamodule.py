@@ -94,6 +94,39 @@ def test_cameras_are_the_preset_seen_from_the_still_reference(root: Path) -> Non
     torch.testing.assert_close(intrinsics[:, :, 0, 2], torch.full((2, 3), 16.0))
 
 
+def test_each_video_has_its_own_cameras(root: Path, tmp_path: Path) -> None:
+    _path_file(tmp_path / "bear.json", 4, (64, 100), views=2)  # a pose a frame; that of the reference is taken
+    _path_file(tmp_path / "dog.json", 3, (80, 48), fov=1.5)
+    (tmp_path / "move.json").write_text('{"relative_to": "source_frames", "moves": [{"kind": "truck", "distance": 1}]}')
+    camera = CameraAssumption(source=str(tmp_path / "{name}.json"))
+    bear, dog = _clips(root=root, trajectory=str(tmp_path / "move.json"), camera=camera)
+    for clip, name in ((bear, "pan_left"), (dog, "arc_right")):
+        world_from_cam = invert_pose(clip.clip.cameras.cam_from_world[0])
+        torch.testing.assert_close(world_from_cam[0], preset_trajectory(name, 4 if clip is bear else 3)[:3])
+        moved = torch.eye(4).repeat(3, 1, 1)
+        moved[:, 0, 3] = torch.tensor([0, 0.5, 1])
+        torch.testing.assert_close(world_from_cam[1], world_from_cam[0] @ moved, atol=1e-6, rtol=0)
+    focals = [clip.clip.cameras.intrinsics[0, 0, 0, 0, 0].item() for clip in (bear, dog)]
+    widths = [100 * 32 / 64, 32]  # of the whole resized frame: 64x100 becomes 32x50, 80x48 becomes 53x32
+    want = [width / 2 / math.tan(fov / 2) for width, fov in zip(widths, (1.0, 1.5), strict=True)]
+    assert focals == pytest.approx(want, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("source", "sequences", "fault"),
+    [
+        ("bear.json", [], r"camera.source: got .*bear.json for 2 videos, want \{name\} in it"),
+        ("{name}.json", ["bear"], r"bear.json: no such file"),
+        ("small.json", ["bear"], r"small.json, arc_left: image_size: got \[10, 10\], want \[64, 100\]"),
+    ],
+)
+def test_cameras_of_no_or_another_video_are_refused(root, tmp_path, source, sequences, fault) -> None:
+    _path_file(tmp_path / "small.json", 4, (10, 10))
+    camera = CameraAssumption(source=str(tmp_path / source))
+    with pytest.raises(InputError, match=fault):
+        _clips(root=root, camera=camera, sequences=sequences)
+
+
 def test_a_video_file_and_a_folder_of_frames_serve_too(root: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "walk.mp4", torch.rand(6, 3, 40, 64), 12.0)
     (film,) = _clips(video=tmp_path / "walk.mp4", size=VideoSize(32, 32, 3, time="spread"))

@@ -47,3 +47,14 @@ def test_files_count_by_their_content(request_of_a_view: ViewRequest, tmp_path: 
     assert after != before
     (tmp_path / "a.mp4").write_text("6")
     assert request_of_a_view.inputs() != after
+
+
+def test_the_sources_cameras_count_by_their_content(request_of_a_view: ViewRequest, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("1")
+    camera = CameraAssumption(source=str(tmp_path / "{name}.json"))
+    given = replace(request_of_a_view, settings=replace(request_of_a_view.settings, camera=camera))
+    before = given.inputs()
+    assert before != request_of_a_view.inputs()
+    assert "source" not in request_of_a_view.inputs()["assumed"], "results made without it stay what they are"
+    (tmp_path / "a.json").write_text("2")
+    assert given.inputs() != before
