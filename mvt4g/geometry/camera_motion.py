@@ -124,7 +124,10 @@ class CameraMotion:
         return Shot(pose.expand(num_frames, 4, 4), torch.ones(num_frames, dtype=torch.float64))
 
     def _subject(
-        self, source: Tensor, base_from_world: Tensor, positions: Float[Tensor, "t 3"] | None
+        self,
+        source: Float[Tensor, "t 4 4"],
+        base_from_world: Float[Tensor, "t 4 4"],
+        positions: Float[Tensor, "t 3"] | None,
     ) -> Float[Tensor, "t 3"] | None:
         """Return where the subject is in the base, at every frame."""
         if self.subject is None:
@@ -137,7 +140,13 @@ class CameraMotion:
             return transform_points(source[:1], ahead).expand(len(source), 3)
         return ahead.expand(len(source), 3)
 
-    def _unit(self, source: Tensor, world_from_base: Tensor, subject: Tensor | None, scale: float | int) -> float:
+    def _unit(
+        self,
+        source: Float[Tensor, "t 4 4"],
+        world_from_base: Float[Tensor, "t 4 4"],
+        subject: Float[Tensor, "t 3"] | None,
+        scale: float | int,
+    ) -> float:
         """Return the scene units that a distance of 1 stands for."""
         if self.unit == "metres":
             return float(scale)
