@@ -34,11 +34,11 @@ HOMES = {
         "systems/*",
         "callbacks/*",
         "data/*_datamodule.py",
-        "cli.py",
+        "cli/*",
         "commands/parsing/*",
         "sweeps/sweep_check.py",
     ),
-    "jsonargparse": ("cli.py", "commands/parsing/*"),
+    "jsonargparse": ("cli/*", "commands/parsing/*"),
     "open3d": ("synthetic/render.py", "synthetic/meshes.py", "viz/point_clouds.py"),
     "mujoco": ("synthetic/physics.py",),
     "av": ("formats/video.py", "formats/video_decoding.py"),
@@ -200,7 +200,7 @@ def test_init_files_are_empty_but_for_the_version():
     filled = [
         path for path, source in sources_by_path(PACKAGE_FILES).items() if path.endswith("__init__.py") and source
     ]
-    assert sorted(filled) == ["mvt4g/__init__.py", "mvt4g/models/backbones/__init__.py"]
+    assert sorted(filled) == ["mvt4g/__init__.py", "mvt4g/cli/__init__.py", "mvt4g/models/backbones/__init__.py"]
     root = ast.parse((ROOT / "mvt4g/__init__.py").read_text()).body
     assert [type(statement) for statement in root] == [ast.Expr, ast.Assign]
 
@@ -232,7 +232,7 @@ def test_every_package_imported_is_a_declared_requirement():
         ("mvt4g/losses/made_up.py", "from .track import TrackLoss", "relative import"),
         ("mvt4g/losses/made_up.py", "import lightning.pytorch as pl", "lightning belongs in"),
         ("mvt4g/data/kubric.py", "from pytorch_lightning import LightningDataModule", "lightning belongs in"),
-        ("mvt4g/systems/made_up.py", "from jsonargparse import lazy_instance", "jsonargparse belongs in cli.py"),
+        ("mvt4g/systems/made_up.py", "from jsonargparse import lazy_instance", "jsonargparse belongs in cli"),
         ("mvt4g/metrics/functional/made_up.py", "import torchmetrics", "torchmetrics belongs in"),
         ("mvt4g/geometry/made_up.py", "import open3d.core", "open3d belongs in"),
         ("mvt4g/geometry/made_up.py", "import mvt4g.attic.pose", "no floor has a room attic"),
@@ -251,7 +251,7 @@ def test_a_bad_import_is_caught(path, statement, fault):
         ("mvt4g/models/made_up.py", "from mvt4g.models.layers.mlp import MLP"),
         ("mvt4g/data/kubric_datamodule.py", "import lightning.pytorch as pl"),
         ("mvt4g/metrics/pck.py", "import torchmetrics"),
-        ("mvt4g/cli.py", "from mvt4g import __version__"),
+        ("mvt4g/cli/entry.py", "from mvt4g import __version__"),
         ("experiments/demo.py", "import open3d, mvt4g.cli"),
     ],
 )

@@ -20,7 +20,7 @@ import lightning
 import torch
 from lightning.pytorch.profilers import SimpleProfiler
 
-from mvt4g.cli import _quieten_lightning
+from mvt4g.cli.suite import quieten_lightning
 from mvt4g.data.augment import AugmentSpec
 from mvt4g.data.clip_sources import SourceSpec
 from mvt4g.data.colours import JitterSpec
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", nargs="*", default=[])
     arguments = parser.parse_args()
-    _quieten_lightning()
+    quieten_lightning()
     torch.set_num_threads(arguments.threads)
     print(f"tiny, batch {BATCH}, {arguments.workers} workers, {arguments.threads} threads, {os.cpu_count()} cores")
     print(f"{'':12}{'s a batch':>12}{'s a step':>12}{'s waiting':>12}{'longest':>12}{'waiting':>12}")

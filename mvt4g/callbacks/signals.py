@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from mvt4g.types import Interrupted
+from mvt4g.errors import Interrupted
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mvt4g.types import InputError, RunStopped
+from mvt4g.errors import InputError, RunStopped
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of the operating system's errors that say that no more can be written."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from mvt4g.cli import SuiteCLI, start
+from mvt4g.cli.suite import SuiteCLI, start
 from mvt4g.sweeps.launch import arguments
 from mvt4g.sweeps.sweep_file import Place, Run, Step, SweepFile
 from mvt4g.types import InputError

@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
-from mvt4g.cli import SuiteCLI, exit_code, main, start
+from mvt4g.cli.entry import main
+from mvt4g.cli.exits import exit_code
+from mvt4g.cli.suite import SuiteCLI, start
 from tests.fuzz.area import Area
 from tests.fuzz.harness import MARK, STRANGER, Case
 from tests.fuzz.mutations import mutate_tree, mutate_yaml

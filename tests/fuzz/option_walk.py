@@ -19,7 +19,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from mvt4g.cli import SuiteCLI, start
+from mvt4g.cli.suite import SuiteCLI, start
 from mvt4g.commands.parsing.parser import parse
 from mvt4g.types import InputError
 

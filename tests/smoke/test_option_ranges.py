@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jsonargparse import Namespace
 
-from mvt4g.cli import start
+from mvt4g.cli.suite import start
 from mvt4g.commands.parsing.option_ranges import check_options
 from mvt4g.types import InputError
 from tests.fuzz.option_walk import Parsed, Stop, leaves

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mvt4g.commands.parsing.trust import denial
+from mvt4g.errors import one_line as one_line
 from mvt4g.types import InputError
 
 _KEY = re.compile(r'Parser key "(?P<key>[^"]*)":?\s*(?P<rest>.*)')
@@ -35,9 +36,6 @@ MOVED = {
 }
 """What to write instead of an option that earlier versions had, as saved runs may hold it."""
 _YAML_ERROR = "Problems parsing config:"
-
-LONGEST, CUT = 380, " ... "
-"""Characters of an error's line beside the program's name, and what stands for those left out."""
 
 
 def innermost(message: str) -> str:
@@ -73,19 +71,6 @@ def innermost(message: str) -> str:
         value = _NESTED.sub(r"\1", given[-1])
         what = f"got {value}, want {' or '.join(wanted)}"
     return f"{where}: {what}" if where else what
-
-
-def one_line(message: str) -> str:
-    """Return a message as one line of at most LONGEST characters, the middle of a longer one left out.
-
-    A message begins with the file or argument it is about, and ends with what is wanted: both stay.
-    """
-    line = " ".join(message.split())
-    if len(line) <= LONGEST:
-        return line
-    head = LONGEST * 2 // 3
-    tail = LONGEST - head - len(CUT)
-    return f"{line[:head]}{CUT}{line[-tail:]}"
 
 
 @contextmanager

@@ -1,14 +1,9 @@
-"""``mvt4g fit | validate | test | predict -c CONFIG ... --run FOLDER``: LightningCLI and its one-line errors.
-
-Beside these stand the verbs of ``commands/``, each a typed function whose arguments are its options.
-"""
+"""``mvt4g fit | validate | test | predict -c CONFIG ... --run FOLDER``: LightningCLI and its one-line errors."""
 
 import logging
 import os
 import signal
-import sys
 import warnings
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,21 +21,14 @@ from mvt4g.callbacks.notes import Notes
 from mvt4g.callbacks.of_a_run import callbacks_of_a_run, check_one_file, show_progress
 from mvt4g.callbacks.outcome import Outcome
 from mvt4g.callbacks.run_record import RunRecord
-from mvt4g.callbacks.signals import watched_signals
-from mvt4g.commands.parsing.file_memory import allowing_file_memory, take_file_memory
-from mvt4g.commands.parsing.messages import one_line, unwrapped
+from mvt4g.commands.parsing.messages import unwrapped
 from mvt4g.commands.parsing.parser import OneLineParser, parse
-from mvt4g.commands.parsing.trust import OPTION, VARIABLE, take_trust, trusting
-from mvt4g.commands.verbs import COMMANDS, run_command
-from mvt4g.formats.atomic import DISK_FULL
+from mvt4g.commands.parsing.trust import OPTION, VARIABLE
+from mvt4g.commands.verbs import COMMANDS
 from mvt4g.formats.run_lock import run_lock
 from mvt4g.systems.loading import check_weights
-from mvt4g.types import InputError, Interrupted, RunStopped
+from mvt4g.types import InputError, Interrupted
 
-EXIT_STOPPED = 1
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 ONE_WRITER = ("fit", "test", "validate")
 """Commands of which one at a time may write to a run; predict gives every clip a folder of its own."""
 MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time", "keep_checkpoints", "on_nan")
@@ -193,60 +181,6 @@ def check_run_folder(run: str | None) -> None:
         raise InputError(f"--run: got {run}, want a folder, but {there} is none that can be written to")
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code, after one line on stderr where it is not 0.
-
-    1: the run was stopped, for a loss that is not finite, a full disk, or a folder that another run writes to. 2: bad
-    input. A signal's is 128 and its number: 130 for Ctrl-C, 143 for SIGTERM.
-
-    Args:
-        args: As after ``mvt4g`` on the command line; None takes the command line's own.
-    """
-    with watched_signals():
-        return exit_code(lambda: _run(sys.argv[1:] if args is None else args))
-
-
-def _run(args: Sequence[str]) -> Any:
-    given, trusted = take_trust(args)
-    given, file_memory = take_file_memory(given)
-    _quieten_lightning()
-    with trusting(trusted), allowing_file_memory(file_memory):
-        return run_command(given[0], given[1:]) if given and given[0] in COMMANDS else start(given)
-
-
-def exit_code(command: Callable[[], Any]) -> int:
-    """Run a command and return its own exit code, or that of how it ended, as ``main`` says."""
-    try:
-        code = command()
-    except (InputError, MisconfigurationException) as error:
-        return _ended(str(error), EXIT_BAD_INPUT)
-    except RunStopped as error:
-        return _ended(str(error), EXIT_STOPPED, told_by_all=True)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        return _ended(f"{error.filename or 'disk'}: cannot be written ({error.strerror})", EXIT_STOPPED)
-    except (Interrupted, KeyboardInterrupt, SIGTERMException) as end:
-        # Lightning's SIGTERMException is a SystemExit without a code, which would tell the caller that all went well.
-        by_hand = isinstance(end, KeyboardInterrupt) or getattr(end, "signum", None) == signal.SIGINT
-        note = getattr(end, "note", "")
-        line = f"{'interrupted' if by_hand else 'terminated'} {note}".strip()
-        return _ended(line, EXIT_INTERRUPTED if by_hand else EXIT_TERMINATED, told_by_all=bool(note))
-    return code if isinstance(code, int) else 0
-
-
-def _ended(line: str, code: int, told_by_all: bool = False) -> int:
-    """Write how a command ended and return its exit code.
-
-    Where all ranks end alike the first one tells. The others' code is 0 then: Lightning kills the first rank when it
-    sees another fail, maybe before the first rank has ended.
-    """
-    if told_by_all and not is_first_process():
-        return 0
-    sys.stderr.write(f"mvt4g: {one_line(line)}\n")
-    return code
-
-
 def start(args: list[str] | None, cli: type[SuiteCLI] = SuiteCLI) -> SuiteCLI:
     """Parse the command line of a trainer's command, build what it names and run it.
 
@@ -257,7 +191,17 @@ def start(args: list[str] | None, cli: type[SuiteCLI] = SuiteCLI) -> SuiteCLI:
     Raises:
         InputError: For what is wrong with it.
     """
-    _quieten_lightning()
+    quieten_lightning()
+    try:
+        return _build_and_run(args, cli)
+    except MisconfigurationException as error:
+        raise InputError(str(error)) from error
+    except SIGTERMException as error:
+        # It is a SystemExit without a code, which would tell the caller that all went well.
+        raise Interrupted(signal.SIGTERM) from error
+
+
+def _build_and_run(args: list[str] | None, cli: type[SuiteCLI]) -> SuiteCLI:
     return cli(
         LightningModule,
         LightningDataModule,
@@ -282,7 +226,7 @@ def _other_commands() -> str:
     )
 
 
-def _quieten_lightning() -> None:
+def quieten_lightning() -> None:
     """Leave stderr to what a user must read: neither tips and notes, nor warnings about what is meant here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,49 @@
+"""How a command ends: its exit code, and the one line on stderr where that is not 0."""
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from mvt4g.errors import InputError, Interrupted, RunStopped, one_line
+from mvt4g.formats.atomic import DISK_FULL
+
+EXIT_STOPPED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+def exit_code(command: Callable[[], Any]) -> int:
+    """Run a command and return its own exit code, or that of how it ended, as ``main`` says."""
+    try:
+        code = command()
+    except InputError as error:
+        return _ended(str(error), EXIT_BAD_INPUT)
+    except RunStopped as error:
+        return _ended(str(error), EXIT_STOPPED, told_by_all=True)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        return _ended(f"{error.filename or 'disk'}: cannot be written ({error.strerror})", EXIT_STOPPED)
+    except (Interrupted, KeyboardInterrupt) as end:
+        by_hand = isinstance(end, KeyboardInterrupt) or end.signum == signal.SIGINT
+        note = getattr(end, "note", "")
+        line = f"{'interrupted' if by_hand else 'terminated'} {note}".strip()
+        return _ended(line, EXIT_INTERRUPTED if by_hand else EXIT_TERMINATED, told_by_all=bool(note))
+    return code if isinstance(code, int) else 0
+
+
+def _ended(line: str, code: int, told_by_all: bool = False) -> int:
+    """Write how a command ended and return its exit code.
+
+    Where all ranks end alike the first one tells. The others' code is 0 then: Lightning kills the first rank when it
+    sees another fail, maybe before the first rank has ended.
+    """
+    if told_by_all:
+        from mvt4g.callbacks.checkpoints import is_first_process  # imports Lightning, which a run has imported before
+
+        if not is_first_process():
+            return 0
+    sys.stderr.write(f"mvt4g: {one_line(line)}\n")
+    return code

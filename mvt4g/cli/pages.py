@@ -1,0 +1,73 @@
+"""``--help``: short pages written for this suite, one text file a verb beside this module; no parser is asked.
+
+``--help all`` is the parser's own list of every option, which takes the imports of the whole suite.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mvt4g.commands.outside_verbs import load_outside_verb, outside_verbs
+from mvt4g.commands.verbs import COMMANDS, TRAINER_COMMANDS
+from mvt4g.errors import InputError
+
+FLAGS = ("--help", "-h")
+ALL = "all"
+FOLDER = Path(__file__).with_name("help")
+OVERVIEW = "mvt4g"
+"""Name of the page of ``mvt4g --help``."""
+
+
+def help_page(args: Sequence[str]) -> str | None:
+    """Return the page that a command line asks for; None if it asks for none, or for the parser's own list.
+
+    Args:
+        args: As after ``mvt4g``.
+
+    Raises:
+        InputError: If it is the page of another package's verb that cannot be loaded.
+    """
+    place = _place_of_flag(args)
+    if place is None or args[place + 1 : place + 2] == [ALL]:
+        return None
+    before = args[:place]
+    verb = next((arg for arg in before if arg in COMMANDS or arg in TRAINER_COMMANDS), None)
+    if verb is not None:
+        return _read_page(verb)
+    outside = next((arg for arg in before if arg in outside_verbs()), None)
+    if outside is not None:
+        return load_outside_verb(outside).help.rstrip() + "\n"
+    if any(not arg.startswith("-") for arg in before):
+        return None  # a verb that does not exist, which is said where verbs are run
+    return overview()
+
+
+def without_all(args: Sequence[str]) -> list[str]:
+    """Return a command line with ``--help all`` as ``--help``, which the parser understands."""
+    place = _place_of_flag(args)
+    if place is None:
+        return list(args)
+    return [arg for index, arg in enumerate(args) if not (index == place + 1 and arg == ALL)]
+
+
+def overview() -> str:
+    """Return the page of ``mvt4g --help``, with the verbs of other packages behind our own."""
+    lines = []
+    for name in outside_verbs():
+        try:
+            about = load_outside_verb(name).help.strip().partition("\n")[0]
+        except InputError as error:
+            about = str(error)  # a package that is broken takes no other verb away
+        lines.append(f"  {name:<16}{about}")
+    page = (FOLDER / f"{OVERVIEW}.txt").read_text(encoding="utf-8")
+    if not lines:
+        return page
+    return page + "\n".join(["", "More commands:", *lines, ""])
+
+
+def _place_of_flag(args: Sequence[str]) -> int | None:
+    return next((index for index, arg in enumerate(args) if arg in FLAGS), None)
+
+
+def _read_page(verb: str) -> str | None:
+    path = FOLDER / f"{verb}.txt"
+    return path.read_text(encoding="utf-8") if path.is_file() else None

@@ -1,0 +1,68 @@
+"""Call the function of a verb: its typed arguments are the options of the command line."""
+
+import importlib
+import json
+import sys
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mvt4g.commands.parsing.messages import unwrapped
+from mvt4g.commands.parsing.parser import OneLineParser, parse
+from mvt4g.commands.verbs import COMMANDS, TAKES_A_PATH
+from mvt4g.formats.parsing.yaml_files import read_yaml
+from mvt4g.types import InputError
+
+
+def run_command(verb: str, args: Sequence[str]) -> int:
+    """Call the function of a verb among COMMANDS with what its command line says, and return its exit code.
+
+    An argument without a default is positional, one of ``SceneSpec`` also takes a recipe's name.
+
+    Raises:
+        InputError: If an option does not exist or has no such value, and what the function raises.
+    """
+    module, name, _ = COMMANDS[verb]
+    function = getattr(importlib.import_module(module), name)
+    parser = OneLineParser(prog=f"mvt4g {verb}", description=(function.__doc__ or "").partition("\n\n")[0])
+    args, scenes = list(args), {}
+    for argument, kind in typing.get_type_hints(function).items():
+        if getattr(kind, "__name__", "") == "SceneSpec":
+            args, scenes[argument] = _recipe(args, argument, kind)
+            parser.add_argument(f"--{argument}", type=kind, default=scenes[argument])
+    parser.add_function_arguments(function, skip={*scenes}, as_positional=verb in TAKES_A_PATH)
+    settings, lines = parse(parser, args, function)
+    sys.stdout.writelines(f"mvt4g: {line}\n" for line in lines)
+    with unwrapped():
+        arguments = vars(parser.instantiate(settings))
+    code: int = function(**arguments)
+    return code
+
+
+def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
+    """Take a recipe's name out of a command line, or the scene out of a datamodule's YAML file it names.
+
+    Returns:
+        The other arguments, and what they change: the recipe, or the spec's defaults.
+    """
+    from mvt4g.synthetic.recipes import RECIPES
+
+    flag = f"--{argument}"
+    split = [part for arg in args for part in (arg.split("=", 1) if arg.startswith(f"{flag}=") else [arg])]
+    if flag not in split[:-1]:
+        return args, kind()
+    place = split.index(flag)
+    value, others = split[place + 1], [*split[:place], *split[place + 2 :]]
+    if value in RECIPES:
+        return others, RECIPES[value]()
+    if not Path(value).is_file():
+        if value.lstrip().startswith("{"):
+            return args, kind()
+        raise InputError(f"{flag}: got {value}, want a YAML file or one of {', '.join(RECIPES)}")
+    try:
+        content = read_yaml(Path(value), "a YAML file of a scene")
+        scene = content["data"]["init_args"][argument] if "data" in content else content
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{value}: got no data.init_args.{argument} in it, want a YAML file of a scene") from error
+    return [*split[: place + 1], json.dumps(scene), *split[place + 2 :]], kind()
