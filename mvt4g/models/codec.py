@@ -100,8 +100,7 @@ class PatchCodec(Codec):
             InputError: If height or width is no multiple of ``block``.
         """
         block = self.grid.spatial_stride
-        if video.shape[-2] % block or video.shape[-1] % block:
-            raise InputError(f"video size: got {tuple(video.shape[-2:])} (h, w), want multiples of {block}")
+        self.check_size(video)
         patches = rearrange(2 * video.float() - 1, "... c (h y) (w x) -> ... h w (c y x)", y=block, x=block)
         with torch.autocast(video.device.type, enabled=False):
             coefficients = patches @ self.encoder.T
@@ -109,12 +108,26 @@ class PatchCodec(Codec):
 
     def decode(self, latents: Float[Tensor, "*b d t lh lw"]) -> Float[Tensor, "*b t 3 h w"]:
         """Return the video of latents, cut to [0, 1], fp32."""
+        return self.decode_uncut(latents).clamp(0, 1)
+
+    def decode_uncut(self, latents: Float[Tensor, "*b d t lh lw"]) -> Float[Tensor, "*b t 3 h w"]:
+        """Return the video of latents, which may reach out of [0, 1]: linear in them but for a constant."""
         block = self.grid.spatial_stride
         coefficients = rearrange(latents.float(), "... d t h w -> ... t h w d")
         with torch.autocast(latents.device.type, enabled=False):
             patches = coefficients @ self.decoder.T
         video = rearrange(patches, "... h w (c y x) -> ... c (h y) (w x)", c=3, y=block, x=block)
-        return ((video + 1) / 2).clamp(0, 1)
+        return (video + 1) / 2
+
+    def check_size(self, video: Float[Tensor, "*b t 3 h w"]) -> None:
+        """Check that blocks tile a video.
+
+        Raises:
+            InputError: If they do not.
+        """
+        block = self.grid.spatial_stride
+        if video.shape[-2] % block or video.shape[-1] % block:
+            raise InputError(f"video size: got {tuple(video.shape[-2:])} (h, w), want multiples of {block}")
 
     def _deviation(self, block: int, scale: str) -> Tensor:
         known = torch.tensor(DEVIATIONS, dtype=torch.float64).flatten()
@@ -137,11 +150,17 @@ def coefficient_order(block: int) -> list[int]:
     return sorted(range(3 * block**2), key=key)
 
 
+def cosine_transform(size: int) -> Float[Tensor, "n n"]:
+    """Return the orthonormal discrete cosine transform (DCT-II), a row a frequency, float64."""
+    place = torch.arange(size, dtype=torch.float64)
+    cosine = torch.cos(math.pi * place[:, None] * (place + 0.5) / size) * math.sqrt(2 / size)
+    cosine[0] /= math.sqrt(2)
+    return cosine
+
+
 def _transforms(block: int) -> tuple[Float[Tensor, "n n"], Float[Tensor, "n n"]]:
     """Return the matrices from RGB patches ``(c y x)`` to coefficients ``(c v u)`` and back, float64."""
-    frequency = torch.arange(block, dtype=torch.float64)
-    cosine = torch.cos(math.pi * frequency[:, None] * (frequency + 0.5) / block) * math.sqrt(2 / block)
-    cosine[0] /= math.sqrt(2)
+    cosine = cosine_transform(block)
     block_cosine = torch.kron(cosine, cosine)
     colour = torch.tensor(YCBCR_FROM_RGB, dtype=torch.float64)
     return torch.kron(colour, block_cosine), torch.kron(torch.linalg.inv(colour), block_cosine.T)
