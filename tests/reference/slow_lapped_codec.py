@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mvt4g.models.codec import DEVIATIONS, YCBCR_FROM_RGB, coefficient_order
 
+
 def encode(video: Tensor, block: int, keep: int) -> Tensor:
     """Return latents (d t h w) of a video (t 3 H W)."""
     frames, _, height, width = video.shape
