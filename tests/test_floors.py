@@ -41,6 +41,7 @@ HOMES = {
     "jsonargparse": ("cli/*", "commands/parsing/*"),
     "open3d": ("synthetic/render.py", "synthetic/meshes.py", "viz/point_clouds.py"),
     "mujoco": ("synthetic/physics.py",),
+    "matplotlib": ("viz/charts.py",),
     "av": ("formats/video.py", "formats/video_decoding.py"),
     "timm": ("metrics/providers/*",),
     "pycolmap": ("metrics/providers/*",),

@@ -11,10 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from experiments.steps_to_quality.keep import HERE, TABLE, read_rows
-from mvt4g.sweeps.plots import PAPER, curve_plot
+from mvt4g.viz.charts import Curve, CurvePanel, Figure, draw_curves, save_chart
 
 CONTROL, LENGTH = "none", 3000
 END_VALIDATIONS = 3
@@ -25,8 +23,14 @@ LET_GO_AT = {"_gone300": 900, "_gone600": 1200}
 """Steps from which on arms whose names end so compute L_corr no more."""
 HIGHER = {"psnr": True, "warp_error": False, "warp_error_dyn": False, "loss": False}
 """Columns of the table, and whether a higher value is better."""
+LABELS = {
+    "psnr": "PSNR, dB",
+    "warp_error": "warp error",
+    "warp_error_dyn": "warp error, dynamic",
+    "loss": "validation loss",
+    "rotation_deg": "rotation error, degrees",
+}
 
-Curve = Sequence[tuple[int, float]]
 Curves = Mapping[str, Mapping[int, Curve]]
 """Of one column, by arm and seed."""
 
@@ -43,7 +47,7 @@ def main(args: Sequence[str] | None = None) -> None:
         print(f"\n{column}\n")
         print("\n".join(table(by_column[column], higher)))
     if options.picture is not None:
-        draw(by_column).save(options.picture, optimize=True)
+        save_chart(draw(by_column), options.picture)
 
 
 def read_curves(path: Path, sweep: str, column: str) -> Curves:
@@ -119,19 +123,13 @@ def table(curves: Curves, higher: bool) -> list[str]:
     return lines
 
 
-def draw(by_column: Mapping[str, Curves]) -> Image.Image:
-    """Return the curves of every column, one below the other."""
-    arms = list(dict.fromkeys(arm for curves in by_column.values() for arm in curves))
-    plots = [
-        curve_plot(column, {arm: [list(curve) for curve in curves.get(arm, {}).values()] for arm in arms})
-        for column, curves in by_column.items()
-    ]
-    picture = Image.new("RGB", (max(plot.width for plot in plots), sum(plot.height for plot in plots)), PAPER)
-    top = 0
-    for plot in plots:
-        picture.paste(plot, (0, top))
-        top += plot.height
-    return picture
+def draw(by_column: Mapping[str, Curves]) -> Figure:
+    """Return the curves of every column, two side by side; an arm's band is over its seeds."""
+    panels = []
+    for column, curves in by_column.items():
+        runs = {arm: list(by_seed.values()) for arm, by_seed in curves.items()}
+        panels.append(CurvePanel(("training step", LABELS[column]), runs))
+    return draw_curves([panels[start : start + 2] for start in range(0, len(panels), 2)])
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from mvt4g.systems.probe import CorrespondenceProbe
 from mvt4g.systems.shown_matches import ShownMatches
 from mvt4g.types import InputError
 from mvt4g.viz.canvas import to_image
+from mvt4g.viz.charts import chart_to_frame
 from mvt4g.viz.matches import match_sheet
-from mvt4g.viz.probe_maps import curve_sheet, head_sheet, heat_map_sheet
+from mvt4g.viz.probe_maps import draw_heads, draw_layers, draw_noise_levels
 
 
 class ProbeReport(Callback):
@@ -47,11 +48,12 @@ class ProbeReport(Callback):
             return
         folder = Path(trainer.default_root_dir) / "test" / "probe"
         found.write(folder)
-        pictures = {
-            "heat_maps": heat_map_sheet(found.maps, found.layers, found.sigmas, found.same_place),
-            "curves": curve_sheet(found.maps, found.layers, found.sigmas, best[: self.best]),
-            "heads": head_sheet(found.heads, found.layers, found.same_place),
+        charts = {
+            "heat_maps": draw_noise_levels(found.maps, found.layers, found.sigmas, found.same_place),
+            "curves": draw_layers(found.maps, found.layers, found.sigmas, best[: self.best]),
+            "heads": draw_heads(found.heads, found.layers, found.same_place),
         }
+        pictures = {name: chart_to_frame(chart) for name, chart in charts.items()}
         if pl_module.shown is not None and pl_module.shown.names:
             matches = matches_of(pl_module.shown, pl_module.layers)
             matches.write(folder)

@@ -10,8 +10,9 @@ from mvt4g.formats.atomic import appearing
 from mvt4g.formats.probe_files import ProbeMaps, ProbeMatches
 from mvt4g.types import InputError
 from mvt4g.viz.canvas import to_image
+from mvt4g.viz.charts import chart_to_frame
 from mvt4g.viz.matches import match_sheet
-from mvt4g.viz.probe_maps import difference_sheet
+from mvt4g.viz.probe_maps import draw_changes
 
 
 def compare_probes(before: str, after: str, out: str, layer: int | None = None) -> int:
@@ -49,7 +50,7 @@ def compare_probes(before: str, after: str, out: str, layer: int | None = None) 
     heats = {f"before, layer {shown}": matches.of_layer(shown), f"after, layer {shown}": later.of_layer(shown)}
     pictures = {
         "matches": match_sheet(matches, heats),
-        "difference": difference_sheet(change, new.layers, new.sigmas),
+        "difference": chart_to_frame(draw_changes(change, new.layers, new.sigmas)),
     }
     with SummaryWriter(out) as writer:
         for name, picture in pictures.items():

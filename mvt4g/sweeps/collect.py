@@ -29,10 +29,10 @@ from typing import Any
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.sweeps.launch import is_finished
-from mvt4g.sweeps.plots import dot_plot
 from mvt4g.sweeps.run_files import read_metrics, read_times
 from mvt4g.sweeps.sweep_file import Run, SweepFile
 from mvt4g.types import InputError
+from mvt4g.viz.charts import DotPanel, draw_dots, save_chart
 
 BETTER = ("higher", "lower", "neither")
 TABLE_KEYS = {
@@ -278,11 +278,14 @@ def write_hparams(results: Results) -> None:
         writer.close()
 
 
-def panels(results: Results) -> list[tuple[str, dict[str, list[float]]]]:
-    """Return the heading and every arm's values of each score."""
+def dot_panels(results: Results) -> list[DotPanel]:
+    """Return a panel a score: its label, which way is better, and the values of every arm."""
     notes = {"higher": " (higher)", "lower": " (lower)", "neither": ""}
-    return [(score.label + notes[score.better], {arm: results.of(arm, score) for arm in results.arms})
-            for score in results.scores]  # fmt: skip
+    panels = []
+    for score in results.scores:
+        values = {arm: results.of(arm, score) for arm in results.arms}
+        panels.append(DotPanel(score.label + notes[score.better], values))
+    return panels
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -302,7 +305,7 @@ def main(args: Sequence[str] | None = None) -> int:
     write_csv(Path(f"{place}.csv"), results)
     write_hparams(results)
     with appearing(Path(f"{place}.png")) as temporary:
-        dot_plot(panels(results)).save(temporary)
+        save_chart(draw_dots(dot_panels(results)), temporary)
     print(text)
     print(f"{cpu_minutes(results):.1f} CPU-minutes; {place}.md, .csv, .png")
     return 0

@@ -11,19 +11,16 @@ nothing from a network. Beside ``scores`` (see ``mvt4g.sweeps.collect``) the swe
 import argparse
 import base64
 import html
-import io
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from mvt4g.formats.atomic import appearing
-from mvt4g.sweeps.collect import Results, cpu_minutes, curves, panels, tables
-from mvt4g.sweeps.plots import SCALE, curve_plot, dot_plot
+from mvt4g.sweeps.collect import Results, cpu_minutes, curves, dot_panels, tables
 from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.types import InputError
+from mvt4g.viz.charts import Curve, CurvePanel, Figure, chart_bytes, draw_curves, draw_dots
 
 TYPES = {".gif": "image/gif", ".jpg": "image/jpeg", ".png": "image/png", ".mp4": "video/mp4"}
 STYLE = """
@@ -55,7 +52,7 @@ def page(results: Results) -> str:
         "<h2>Scores</h2>",
         markdown(tables(results)),
         "<h2>Every seed</h2>",
-        picture(dot_plot(panels(results)), "A dot a seed, a bar at their mean; (higher) or (lower) is better."),
+        _chart(draw_dots(dot_panels(results)), "A dot a seed, a bar at their mean; (higher) or (lower) is better."),
     ]
     if shown.get("curves"):
         parts += ["<h2>Training</h2>", '<div class="side">', *_curves(results, shown["curves"]), "</div>"]
@@ -87,16 +84,6 @@ def markdown(text: str) -> str:
     return "\n".join(parts)
 
 
-def picture(image: Image.Image, caption: str) -> str:
-    """Return a plot as a figure that carries its picture within."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    source = _data("image/png", buffer.getvalue())
-    size = f'width="{image.width // SCALE}"'
-    note = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-    return f'<figure><img {size} alt="{html.escape(caption or "plot")}" src="{source}">{note}</figure>'
-
-
 def main(args: Sequence[str] | None = None) -> int:
     """Write a sweep's report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -116,14 +103,23 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _curves(results: Results, tags: Sequence[str]) -> Iterator[str]:
-    found = {run.name: curves(run) for run in results.runs}
+    """Yield a chart of each tag that any run has."""
+    by_run = {run.name: curves(run) for run in results.runs}
     for tag in tags:
-        arms = {
-            arm: [found[run.name][tag] for run in results.runs if run.arm == arm and tag in found[run.name]]
-            for arm in results.arms
-        }
-        if any(arms.values()):
-            yield picture(curve_plot(tag, arms), "")
+        by_arm: dict[str, list[Curve]] = {arm: [] for arm in results.arms}
+        for run in results.runs:
+            if tag in by_run[run.name]:
+                by_arm[run.arm].append(by_run[run.name][tag])
+        if any(by_arm.values()):
+            note = "The mean of the seeds; the band reaches from the least to the greatest."
+            yield _chart(draw_curves([[CurvePanel(("training step", tag), by_arm)]]), note)
+
+
+def _chart(chart: Figure, caption: str) -> str:
+    """Return a chart as a figure that carries its picture within."""
+    source = _data("image/svg+xml", chart_bytes(chart, "svg"))
+    told = html.escape(caption)
+    return f'<figure><img alt="{told}" src="{source}"><figcaption>{told}</figcaption></figure>'
 
 
 def _pictures(results: Results, pattern: str) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Colours of points and heat maps."""
 
 import colorsys
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -12,14 +11,6 @@ _HEAT_ANCHORS = (
     (0.87, 0.32, 0.23), (0.96, 0.49, 0.08), (0.99, 0.71, 0.09), (0.95, 0.90, 0.36), (0.99, 1.00, 0.64),
 )  # fmt: skip
 """Evenly spaced samples of matplotlib's inferno (CC0)."""
-
-_DIFFERENCE_ANCHORS = (
-    (0.45, 0.75, 1.00),
-    (0.14, 0.38, 0.68),
-    (0.10, 0.10, 0.12),
-    (0.70, 0.35, 0.06),
-    (1.00, 0.75, 0.35),
-)
 
 
 def rainbow(values: Float[Tensor, " n"]) -> Float[Tensor, "n 3"]:
@@ -40,16 +31,7 @@ def rainbow_by_row(tracks: Float[Tensor, "t n 2"]) -> Float[Tensor, "n 3"]:
 
 def heat_colours(heat: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3"]:
     """Map [0, 1] to RGB from black over purple and orange to pale yellow."""
-    return _between(heat, _HEAT_ANCHORS)
-
-
-def difference_colours(share: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3"]:
-    """Map [0, 1] to RGB from blue over nearly black at a half to orange."""
-    return _between(share, _DIFFERENCE_ANCHORS)
-
-
-def _between(share: Tensor, evenly_spaced: Sequence[tuple[float, float, float]]) -> Tensor:
-    anchors = torch.tensor(evenly_spaced, dtype=share.dtype, device=share.device)
-    position = share.clamp(0, 1) * (len(anchors) - 1)
+    anchors = torch.tensor(_HEAT_ANCHORS, dtype=heat.dtype, device=heat.device)
+    position = heat.clamp(0, 1) * (len(anchors) - 1)
     low = position.floor().clamp(max=len(anchors) - 2).long()
     return torch.lerp(anchors[low], anchors[low + 1], (position - low)[..., None])

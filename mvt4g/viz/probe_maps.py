@@ -1,92 +1,99 @@
-"""Sheets of a probe's maps: three panels side by side, one row a score."""
+"""Charts of a probe's maps: a row a score, a column a panel.
+
+A panel is where a query point is looked for: in the reference at other times, in the target, or in the other view. A
+map holds one score of one panel, for every layer (its rows) and noise level or head (its columns).
+"""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from jaxtyping import Float
 from torch import Tensor
 
-from mvt4g.viz.curves import draw_curves
-from mvt4g.viz.heat_maps import common_limits, draw_heat_map
-from mvt4g.viz.tiles import tile_images
+from mvt4g.viz.charts import CurvePanel, Figure, HeatRow, common_limits, draw_curves, draw_heat_maps
 
 PANEL_TITLES = {"ref": "reference over time", "tgt": "target over time", "cross": "across views"}
 SCORES = ("harmonic_mean", "matching_accuracy", "attention_score", "confidence")
 RAW_SCORES = ("matching_accuracy", "accuracy_of_all", "attention_score", "confidence")
-"""Those that two models' maps can be compared by."""
+"""Scores that compare between two probes; a harmonic mean is of maps scaled to their own ranges."""
 
 Maps = Mapping[str, Tensor]
 """By ``<panel>/<score>``."""
 
 
-def heat_map_sheet(
+def draw_noise_levels(
     maps: Maps, layers: Sequence[int], sigmas: Sequence[float], same_place: Mapping[str, float]
-) -> Float[Tensor, "3 H W"]:
-    """Draw layer x noise level; a row shares its colours.
+) -> Figure:
+    """Draw scores as layer x noise level.
 
     Args:
         maps: Scores of the mean over heads.
-        layers: Rows.
-        sigmas: Columns.
-        same_place: By panel, the accuracy of looking at the query's own place, told beside the accuracies.
+        layers: Rows of the maps.
+        sigmas: Columns of the maps.
+        same_place: By panel, the accuracy of answering with the query's own place; it stands beside the accuracies.
     """
-    columns = ("noise level", [f"{sigma:.2f}" for sigma in sigmas])
-    return _sheet(maps, SCORES, layers, columns, same_place=same_place)
+    rows = [_heat_row(maps, score, same_place) for score in SCORES]
+    return draw_heat_maps(rows, _texts(layers), _levels(sigmas), ("layer", "noise level"))
 
 
-def head_sheet(head_maps: Maps, layers: Sequence[int], same_place: Mapping[str, float]) -> Float[Tensor, "3 H W"]:
-    """Draw layer x head, means over noise levels, otherwise as ``heat_map_sheet``."""
+def draw_heads(head_maps: Maps, layers: Sequence[int], same_place: Mapping[str, float]) -> Figure:
+    """Draw scores as layer x head, averaged over noise levels, otherwise as ``draw_noise_levels``."""
     means = {key: values.nanmean(dim=-1) for key, values in head_maps.items()}
-    columns = ("head", [str(head) for head in range(next(iter(means.values())).shape[1])])
-    return _sheet(means, SCORES, layers, columns, same_place=same_place)
+    num_heads = next(iter(means.values())).shape[1]
+    rows = [_heat_row(means, score, same_place) for score in SCORES]
+    return draw_heat_maps(rows, _texts(layers), _texts(range(num_heads)), ("layer", "head"))
 
 
-def difference_sheet(change: Maps, layers: Sequence[int], sigmas: Sequence[float]) -> Float[Tensor, "3 H W"]:
-    """Draw by how much each raw score rose (orange) or fell (blue), layer x noise level."""
-    return _sheet(change, RAW_SCORES, layers, ("noise level", [f"{sigma:.2f}" for sigma in sigmas]), signed=True)
+def draw_changes(changes: Maps, layers: Sequence[int], sigmas: Sequence[float]) -> Figure:
+    """Draw by how much each raw score rose (orange) or fell (purple), layer x noise level."""
+    rows = [_heat_row(changes, score, signed=True) for score in RAW_SCORES]
+    return draw_heat_maps(rows, _texts(layers), _levels(sigmas), ("layer", "noise level"))
 
 
-def curve_sheet(
-    maps: Maps, layers: Sequence[int], sigmas: Sequence[float], chosen: Sequence[int]
-) -> Float[Tensor, "3 H W"]:
-    """Draw the chosen layers' scores over noise levels, the highest on the left."""
-    rows, order = [], sorted(range(len(sigmas)), key=lambda step: -sigmas[step])
-    levels = [sigmas[step] for step in order]
+def draw_layers(maps: Maps, layers: Sequence[int], sigmas: Sequence[float], chosen: Sequence[int]) -> Figure:
+    """Draw the scores of the chosen layers over noise levels, the highest level on the left."""
+    order = sorted(range(len(sigmas)), key=lambda column: sigmas[column])
+    rows = []
     for score in SCORES:
-        curves = [
-            {f"layer {layer}": maps[f"{panel}/{score}"][layers.index(layer), order] for layer in chosen}
-            for panel in PANEL_TITLES
-        ]
-        limits = _limits(score, [values for panel in curves for values in panel.values()])
-        rows.append([draw_curves(levels, panel, ("noise level", _words(score)), limits) for panel in curves])
-    return tile_images(rows, [list(PANEL_TITLES.values())] * len(rows))
+        rows_of_chosen = [layers.index(layer) for layer in chosen]
+        limits = _limits(score, {key: values[rows_of_chosen] for key, values in maps.items()})
+        row = []
+        for panel, title in PANEL_TITLES.items():
+            curves = {}
+            for layer in chosen:
+                values = maps[f"{panel}/{score}"][layers.index(layer)].tolist()
+                curves[f"layer {layer}"] = [[(sigmas[column], values[column]) for column in order]]
+            row.append(CurvePanel(("noise level", _words(score)), curves, title, limits, falling=True))
+        rows.append(row)
+    return draw_curves(rows)
 
 
-def _sheet(
-    maps: Maps,
-    scores: Sequence[str],
-    layers: Sequence[int],
-    columns: tuple[str, Sequence[str]],
-    signed: bool = False,
-    same_place: Mapping[str, float] = MappingProxyType({}),
-) -> Float[Tensor, "3 H W"]:
-    rows, captions = [], []
-    for score in scores:
-        shown = [maps[f"{panel}/{score}"] for panel in PANEL_TITLES]
-        limits = _limits(score, shown)
-        if signed:
-            limits = (-max(map(abs, limits)), max(map(abs, limits)))
-        names, axes = [str(layer) for layer in layers], ("layer", columns[0])
-        rows.append([draw_heat_map(values, names, columns[1], axes, limits, signed) for values in shown])
-        told = {panel: "" for panel in PANEL_TITLES}
-        if "accuracy" in score:
-            told |= {panel: f" (same place: {value:.2f})" for panel, value in same_place.items()}
-        captions.append([f"{_words(score)}, {title}{told[panel]}" for panel, title in PANEL_TITLES.items()])
-    return tile_images(rows, captions)
+def _heat_row(
+    maps: Maps, score: str, same_place: Mapping[str, float] = MappingProxyType({}), signed: bool = False
+) -> HeatRow:
+    """Return the panels of one score, which share their colours."""
+    limits = _limits(score, maps)
+    if signed:
+        widest = max(map(abs, limits))
+        limits = (-widest, widest)
+    by_title = {}
+    for panel, title in PANEL_TITLES.items():
+        note = f" (same place: {same_place[panel]:.2f})" if "accuracy" in score and panel in same_place else ""
+        by_title[title + note] = maps[f"{panel}/{score}"]
+    return HeatRow(_words(score), by_title, limits, signed)
 
 
-def _limits(score: str, shown: Sequence[Tensor]) -> tuple[float, float]:
-    return (0.0, 1.0) if score == "harmonic_mean" else common_limits(shown)
+def _limits(score: str, maps: Maps) -> tuple[float, float]:
+    if score == "harmonic_mean":
+        return 0.0, 1.0
+    return common_limits([maps[f"{panel}/{score}"] for panel in PANEL_TITLES])
+
+
+def _texts(numbers: Sequence[int]) -> list[str]:
+    return [str(number) for number in numbers]
+
+
+def _levels(sigmas: Sequence[float]) -> list[str]:
+    return [f"{sigma:.2f}" for sigma in sigmas]
 
 
 def _words(score: str) -> str:

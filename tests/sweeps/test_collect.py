@@ -3,7 +3,6 @@
 import base64
 import csv
 import json
-import math
 import re
 import shutil
 import subprocess
@@ -16,7 +15,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard import SummaryWriter
 
 from mvt4g.sweeps.collect import Results, main, tables, used_options
-from mvt4g.sweeps.plots import curve_plot, mean_curve, padded_range, round_values
 from mvt4g.sweeps.report import main as write_report
 from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.types import InputError
@@ -203,16 +201,6 @@ def test_a_bad_table_entry_names_its_line(tmp_path, old, new, line):
         Results(SweepFile(path))
 
 
-def test_curves_and_axes():
-    assert mean_curve([[(0, 1.0), (1, 3.0), (2, 9.0)], [(0, 3.0), (1, 5.0)]]) == [(0, 2.0), (1, 4.0)]
-    broken, whole = ([[(0, 1.0), *between, (2, 3.0)]] for between in ([(1, math.inf)], []))
-    assert curve_plot("a", {"b": broken}).tobytes() == curve_plot("a", {"b": whole}).tobytes()
-    assert round_values(0.0, 1.0) == [0.0, 0.5, 1.0]
-    assert round_values(-0.13, 0.25) == [-0.1, 0.0, 0.1, 0.2]
-    assert padded_range([2.0, 2.0]) == (1.0, 3.0)
-    assert padded_range([float("nan"), 0.0, 1.0], 0.5) == (-0.5, 1.5)
-
-
 class Links(HTMLParser):
     """Gathers whatever a page would load."""
 
@@ -234,7 +222,7 @@ def test_the_report_holds_all_it_shows(tmp_path, capsys):
     page = Links()
     page.feed(text)
     assert [source[: source.index(",")] for source in page.sources] == [
-        "data:image/png;base64", "data:image/png;base64", "data:image/gif;base64", "data:image/gif;base64",
+        "data:image/svg+xml;base64", "data:image/svg+xml;base64", "data:image/gif;base64", "data:image/gif;base64",
     ], "dots, curves, a video of either arm, and nothing from elsewhere"  # fmt: skip
     video = (tmp_path / "runs" / "plain-0" / "test" / "media" / "videos-00000004.gif").read_bytes()
     assert base64.b64decode(page.sources[2].partition(",")[2]) == video

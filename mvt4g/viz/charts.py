@@ -1,0 +1,305 @@
+"""Charts: dots of every seed, curves with bands, heat maps. The only module that imports matplotlib.
+
+Each function returns a matplotlib figure. A figure has white paper of its own, so that it reads on a dark page too.
+``save_chart`` writes it as SVG or PNG.
+"""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+from torch import Tensor
+
+from mvt4g.viz.canvas import to_frame
+
+Curve = Sequence[tuple[int | float, int | float]]
+"""(x, y) of one run, in the order in which they are joined."""
+
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#785ef0", "#828282", "#633c14", "#143c28",
+)  # fmt: skip
+"""Colours that colour-blind readers tell apart too: Okabe and Ito's, and four more."""
+_STYLE: Any = {  # the names of matplotlib's settings are a type of its own
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#9a9a9a",
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "font.size": 8.5,
+    "grid.color": "#e2e2e2",
+    "legend.frameon": False,
+    "svg.hashsalt": "mvt4g",  # otherwise the names of SVG elements are random
+}
+_DPI = 150
+_BAND_OPACITY = 0.18
+_UNKNOWN, _FRAME = "#c8c8c8", "#00b060"
+_MAP_SIZE = (3.4, 2.6)
+"""Inches that the cells of a heat map share, before the size of a cell is clamped."""
+_CELL_WIDTHS, _CELL_HEIGHTS = (0.12, 0.46), (0.12, 0.26)
+"""Least and greatest size of a cell, in inches."""
+_LEGIBLE_CELL = (0.3, 0.15)
+"""Inches that a cell needs to have its value written in it."""
+_NAME_WIDTH, _NAME_HEIGHT = 0.3, 0.14
+"""Inches that a name beside the cells takes."""
+
+
+@dataclass(frozen=True)
+class DotPanel:
+    """One score of several arms.
+
+    Attributes:
+        label: Name and unit of the score.
+        values: The seeds' values, by arm; an arm may have none.
+    """
+
+    label: str
+    values: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class CurvePanel:
+    """One pair of axes with a line a name.
+
+    Attributes:
+        axes: Names and units of x and y.
+        curves: The runs of every name. The line of several runs is their mean where all have a value, and the band
+            reaches from the least to the greatest. A value that is not finite breaks the line.
+        title: Stands above the axes.
+        limits: Least and greatest y; None = as the values ask.
+        falling: x falls from left to right.
+    """
+
+    axes: tuple[str, str]
+    curves: Mapping[str, Sequence[Curve]]
+    title: str = ""
+    limits: tuple[float, float] | None = None
+    falling: bool = False
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """Heat maps side by side that share one scale of colours.
+
+    Attributes:
+        label: Name and unit of the values.
+        maps: Values (rows, columns), by the title above each map.
+        limits: Values of the first and the last colour.
+        signed: Purple for low, white for the middle and orange for high, instead of dark for low and bright for high.
+    """
+
+    label: str
+    maps: Mapping[str, Float[Tensor, "_ _"]]
+    limits: tuple[float, float]
+    signed: bool = False
+
+
+@mpl.rc_context(_STYLE)
+def draw_dots(panels: Sequence[DotPanel], columns: int = 4) -> Figure:
+    """Draw one panel a score: a row an arm, a dot a seed, and a bar at their mean."""
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    arms = list(panels[0].values)
+    figure, grid = _new_figure((2.3 * columns + 0.8, (0.22 * len(arms) + 0.75) * rows), rows, columns)
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for index, (panel, axes) in enumerate(zip(panels, grid.flat, strict=False)):
+        for place, (arm, values) in enumerate(panel.values.items()):
+            known = [value for value in values if math.isfinite(value)]
+            colour = COLOURS[place % len(COLOURS)]
+            axes.plot(known, [place] * len(known), "o", color=colour, markersize=5, alpha=0.75, label=arm)
+            if known:
+                axes.plot([np.mean(known)], [place], "|", color=colour, markersize=13, markeredgewidth=2)
+        axes.set_title(panel.label)
+        axes.set_ylim(len(arms) - 0.5, -0.5)
+        axes.set_yticks(range(len(arms)), arms if index % columns == 0 else [""] * len(arms))
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def draw_curves(panels: Sequence[Sequence[CurvePanel]]) -> Figure:
+    """Draw panels in rows, with one legend for all: a name has one colour in every panel."""
+    columns = max(map(len, panels))
+    figure, grid = _new_figure((3.1 * columns + 1.4, 2.2 * len(panels)), len(panels), columns)
+    names = list(dict.fromkeys(name for row in panels for panel in row for name in panel.curves))
+    handles: dict[str, Line2D] = {}
+    for row, row_axes in zip(panels, grid, strict=True):
+        for axes in row_axes[len(row) :]:
+            axes.remove()
+        for panel, axes in zip(row, row_axes, strict=False):
+            for name, runs in panel.curves.items():
+                colour = COLOURS[names.index(name) % len(COLOURS)]
+                _draw_runs(axes, name, runs, colour)
+            if panel.limits is not None:
+                axes.set_ylim(*_with_room(*panel.limits))
+            if panel.falling:
+                axes.invert_xaxis()
+            axes.set(xlabel=panel.axes[0], ylabel=panel.axes[1], title=panel.title)
+            handles |= {str(line.get_label()): line for line in axes.get_lines()}
+    shown = [name for name in names if name in handles]
+    if shown:
+        figure.legend([handles[name] for name in shown], shown, loc="outside right upper")
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def draw_heat_maps(
+    rows: Sequence[HeatRow], row_names: Sequence[str], column_names: Sequence[str], axes_names: tuple[str, str]
+) -> Figure:
+    """Draw rows of heat maps, each row with its bar of colours; the largest cell of a map is framed.
+
+    Values are written in the cells where these are large enough. NaN is grey.
+
+    Args:
+        rows: As many maps in each, all of one shape.
+        row_names: Of the cells, from the top.
+        column_names: Of the cells, from the left.
+        axes_names: What the cells' rows are, and what their columns are.
+    """
+    columns = len(rows[0].maps)
+    width = _clamped(_MAP_SIZE[0] / max(len(column_names), 1), _CELL_WIDTHS)
+    height = _clamped(_MAP_SIZE[1] / max(len(row_names), 1), _CELL_HEIGHTS)
+    legible = width >= _LEGIBLE_CELL[0] and height >= _LEGIBLE_CELL[1]
+    size = ((width * len(column_names) + 0.6) * columns + 0.9, (height * len(row_names) + 0.8) * len(rows))
+    figure, grid = _new_figure(size, len(rows), columns)
+    for row, row_axes in zip(rows, grid, strict=True):
+        for (title, values), axes in zip(row.maps.items(), row_axes, strict=True):
+            image = _draw_map(axes, values.detach().double().cpu().numpy(), row, legible)
+            axes.set(title=title, xlabel=axes_names[1], ylabel=axes_names[0])
+            _name_cells(axes.xaxis, column_names, math.ceil(_NAME_WIDTH / width))
+            _name_cells(axes.yaxis, row_names, math.ceil(_NAME_HEIGHT / height))
+        figure.colorbar(image, ax=list(row_axes), label=row.label, aspect=14, pad=0.01)
+    return figure
+
+
+def common_limits(maps: Sequence[Float[Tensor, "_ _"]]) -> tuple[float, float]:
+    """Return the least and the largest finite value of all maps; (0, 1) where there is none."""
+    known = torch.cat([values.detach().double().flatten().cpu() for values in maps])
+    known = known[known.isfinite()]
+    return (float(known.min()), float(known.max())) if known.numel() else (0.0, 1.0)
+
+
+def mean_curve(runs: Sequence[Curve]) -> list[tuple[int | float, float]]:
+    """Return the mean of curves at the x that all of them have."""
+    return [(x, float(np.mean(values))) for x, values in _common_values(runs)]
+
+
+def save_chart(figure: Figure, path: Path) -> None:
+    """Write a figure, the same bytes for the same figure.
+
+    Args:
+        figure: The figure.
+        path: Its suffix is ``.svg`` or ``.png``.
+    """
+    path.write_bytes(chart_bytes(figure, path.suffix.removeprefix(".")))
+
+
+@mpl.rc_context(_STYLE)
+def chart_bytes(figure: Figure, kind: str) -> bytes:
+    """Return a figure as a file.
+
+    Args:
+        figure: The figure.
+        kind: ``svg`` or ``png``.
+    """
+    buffer = io.BytesIO()
+    unchanging = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(buffer, format=kind, dpi=_DPI, metadata=unchanging)
+    return buffer.getvalue()
+
+
+def chart_to_frame(figure: Figure) -> Float[Tensor, "3 h w"]:
+    """Return a figure as RGB in [0, 1]."""
+    with Image.open(io.BytesIO(chart_bytes(figure, "png"))) as image:
+        return to_frame(image)
+
+
+def _new_figure(size: tuple[float, float], rows: int, columns: int) -> tuple[Figure, np.ndarray]:
+    """Return a figure of a size in inches and its axes (rows, columns)."""
+    figure = Figure(figsize=size)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _draw_runs(axes: Axes, name: str, runs: Sequence[Curve], colour: str) -> None:
+    """Draw the mean of runs, and the band of their values where there are several."""
+    common = _common_values(runs)
+    if not common:
+        return
+    x = [position for position, _ in common]
+    values = np.array([at_x for _, at_x in common], dtype=float)
+    values[~np.isfinite(values)] = np.nan
+    few = len(x) <= 12  # more dots would hide the line
+    axes.plot(x, values.mean(axis=1), "o-" if few else "-", color=colour, markersize=3.5, linewidth=1.6, label=name)
+    if len(runs) > 1:
+        axes.fill_between(x, values.min(axis=1), values.max(axis=1), color=colour, alpha=_BAND_OPACITY, linewidth=0)
+
+
+def _common_values(runs: Sequence[Curve]) -> list[tuple[int | float, list[int | float]]]:
+    """Return (x, the value of every run) of the x that all runs have, in the order of the first run."""
+    if not runs:
+        return []
+    by_x = [dict(run) for run in runs]
+    return [(x, [run[x] for run in by_x]) for x in by_x[0] if all(x in run for run in by_x)]
+
+
+def _draw_map(axes: Axes, values: np.ndarray, row: HeatRow, legible: bool) -> AxesImage:
+    """Draw the cells of one map, their values if there is room for them, and the frame of the largest."""
+    colours = mpl.colormaps["PuOr_r" if row.signed else "inferno"].with_extremes(bad=_UNKNOWN)
+    image = axes.imshow(values, cmap=colours, vmin=row.limits[0], vmax=row.limits[1], aspect="auto")
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    if np.isfinite(values).any():
+        best_row, best_column = np.unravel_index(np.nanargmax(values), values.shape)
+        corner = (float(best_column) - 0.5, float(best_row) - 0.5)
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=_FRAME, linewidth=1.8, clip_on=False))
+    if legible:
+        decimals = _decimals(row.limits)
+        for (cell_row, cell_column), value in np.ndenumerate(values):
+            red, green, blue, _ = image.to_rgba(value)
+            bright = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
+            text = f"{value:.{decimals}f}" if math.isfinite(value) else "n/a"
+            ink = "#141414" if bright else "white"
+            axes.text(cell_column, cell_row, text, color=ink, ha="center", va="center", fontsize=6.5)
+    return image
+
+
+def _name_cells(axis: Axis, names: Sequence[str], step: int) -> None:
+    """Write every ``step``-th name, since the names between would overlap."""
+    axis.set_ticks(range(0, len(names), step), list(names[::step]))
+
+
+def _decimals(limits: tuple[float, float]) -> int:
+    """Return how many decimals tell the numbers of one map apart."""
+    span = max(abs(limits[0]), abs(limits[1]), limits[1] - limits[0])
+    if span >= 0.2:
+        return 2
+    return 3 if span >= 0.02 else 4
+
+
+def _with_room(low: float, high: float) -> tuple[float, float]:
+    """Return a range a little wider, so that a line at its end is not cut."""
+    room = 0.05 * (high - low) if high > low else 0.5 * (abs(high) or 1.0)
+    return low - room, high + room
+
+
+def _clamped(value: float, limits: tuple[float, float]) -> float:
+    return min(max(value, limits[0]), limits[1])
