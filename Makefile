@@ -8,7 +8,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format types bench tensorboard clean
+.PHONY: help setup demo test test-slow lint format types docs bench tensorboard clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,10 @@ format: setup ## Format the code and mend what lint can mend
 
 types: setup ## Check the types
 	@$(PYTHON) -m mypy
+
+docs: setup ## Build the site of the pages in build/site; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs --quiet build --strict
+	@echo "docs: build/site/index.html"
 
 bench: setup ## Run every benchmark of experiments/benchmarks
 	@set -e; for file in $(sort $(wildcard experiments/benchmarks/[a-z]*.py)); do \

@@ -43,11 +43,15 @@ def met3r(
     receiving view is a hit when the nearest point that falls on it is as far as the surface the pixel shows.
 
     Args:
-        features_a, features_b: One feature a pixel; all zero counts as cosine 0. Gradients flow to these alone.
-        depth_a, depth_b: z-depth of pixel centres, scene units; 0 or less or non-finite = none, never a hit.
-        intrinsics_a, intrinsics_b: K, in pixels of the view.
+        features_a: One feature a pixel of view a; all zero counts as cosine 0. Gradients flow to features alone.
+        features_b: The same of view b.
+        depth_a: z-depth of pixel centres, scene units; 0 or less or non-finite = none, never a hit.
+        depth_b: The same of view b.
+        intrinsics_a: K, in pixels of view a.
+        intrinsics_b: K, in pixels of view b.
         b_from_a: Takes points of camera a to camera b.
-        region_a, region_b: If given, only hits whose pixel of that view lies in it count (MEt3R-dyn: what moves).
+        region_a: If given, only hits whose pixel of view a lies in it count (MEt3R-dyn: what moves).
+        region_b: The same of view b.
         occlusion_tolerance: Largest difference of the point's depth and the pixel's, as a share of the pixel's.
         symmetric: False: points of a into view b only.
 

@@ -1,4 +1,4 @@
-"""README's table of metrics: every metric is there, under a name that can be imported and with options that it has."""
+"""The table of docs/metrics.md: every metric is there, under a name that can be imported and with options that it has."""
 
 import importlib.util
 import re
@@ -6,10 +6,8 @@ from pathlib import Path
 
 from tests.metrics.test_contract import CASES
 
-SECTION = (
-    Path(__file__).parents[2].joinpath("README.md").read_text().partition("\n## Metrics\n")[2].partition("\n## ")[0]
-)
-FIRST_CELLS = re.findall(r"^\| (`.+?) \|", SECTION, flags=re.MULTILINE)
+PAGE = Path(__file__).parents[2].joinpath("docs", "metrics.md").read_text()
+FIRST_CELLS = re.findall(r"^\| (`.+?) \|", PAGE, flags=re.MULTILINE)
 NAMES = [name for cell in FIRST_CELLS for name in re.findall(r"`([a-z_0-9]+)\.([A-Z]\w*)(\([^`]*\))?`", cell)]
 
 
@@ -33,7 +31,7 @@ def test_names_and_options_are_true():
 def test_directions_are_those_of_the_classes():
     words = {"higher": True, "lower": False, "–": None}
     compared = 0
-    for row in SECTION.splitlines():
+    for row in PAGE.splitlines():
         names = re.findall(r"`([a-z_0-9]+)\.([A-Z]\w*)(?:\([^`]*\))?`", row.split(" | ")[0])
         better = row.removesuffix(" |").rpartition(" | ")[2]
         if len(names) == 1 and better in words:
