@@ -1,7 +1,7 @@
 """MkDocs hook: the site is the repository's Markdown as it lies, so that a link works in both alike.
 
-Every page has its path in the repository as its path in the site: ``docs/start.md``, ``experiments/ablation/README.md``.
-A file that a page links to or shows comes along under its own path.
+The path of a page in the site is its path in the repository: ``docs/start.md``, ``experiments/ablation/README.md``. A
+file that a page links to or shows comes along under its own path.
 """
 
 import re
