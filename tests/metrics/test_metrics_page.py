@@ -1,4 +1,4 @@
-"""The table of docs/metrics.md: every metric is there, under a name that can be imported and with options that it has."""
+"""The table of docs/metrics.md has every metric, under a name that can be imported and with options that it has."""
 
 import importlib.util
 import re
