@@ -43,15 +43,11 @@ def met3r(
     receiving view is a hit when the nearest point that falls on it is as far as the surface the pixel shows.
 
     Args:
-        features_a: One feature a pixel of view a; all zero counts as cosine 0. Gradients flow to features alone.
-        features_b: The same of view b.
-        depth_a: z-depth of pixel centres, scene units; 0 or less or non-finite = none, never a hit.
-        depth_b: The same of view b.
-        intrinsics_a: K, in pixels of view a.
-        intrinsics_b: K, in pixels of view b.
+        features_a: One feature a pixel, as ``features_b``; all zero counts as cosine 0. Gradients flow to these alone.
+        depth_a: z-depth of pixel centres, as ``depth_b``, scene units; 0 or less or non-finite = none, never a hit.
+        intrinsics_a: K, in pixels of the view, as ``intrinsics_b``.
         b_from_a: Takes points of camera a to camera b.
-        region_a: If given, only hits whose pixel of view a lies in it count (MEt3R-dyn: what moves).
-        region_b: The same of view b.
+        region_a: If given, as ``region_b``, only hits whose pixel of that view lies in it count (MEt3R-dyn: what moves).
         occlusion_tolerance: Largest difference of the point's depth and the pixel's, as a share of the pixel's.
         symmetric: False: points of a into view b only.
 
