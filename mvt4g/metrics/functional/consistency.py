@@ -47,7 +47,7 @@ def met3r(
         depth_a: z-depth of pixel centres, as ``depth_b``, scene units; 0 or less or non-finite = none, never a hit.
         intrinsics_a: K, in pixels of the view, as ``intrinsics_b``.
         b_from_a: Takes points of camera a to camera b.
-        region_a: If given, as ``region_b``, only hits whose pixel of that view lies in it count (MEt3R-dyn: what moves).
+        region_a: If given, as ``region_b``, only hits whose pixel there lies in it count (MEt3R-dyn: what moves).
         occlusion_tolerance: Largest difference of the point's depth and the pixel's, as a share of the pixel's.
         symmetric: False: points of a into view b only.
 
