@@ -12,6 +12,7 @@ from mvt4g.callbacks.outcome import Outcome
 from mvt4g.callbacks.progress_lines import ProgressLines, in_a_terminal
 from mvt4g.callbacks.ranks import RanksEndTogether
 from mvt4g.callbacks.run_record import RunRecord
+from mvt4g.callbacks.run_facts import RunFacts
 from mvt4g.callbacks.score_tables import ScoreTables
 from mvt4g.callbacks.step_checkpoints import StepCheckpoints
 from mvt4g.types import InputError
@@ -38,7 +39,6 @@ def callbacks_of_a_run(command: str, settings: Any, record: RunRecord, outcome: 
         callbacks.append(ScoreTables(outcome))
     if command == "predict":
         from mvt4g.callbacks.prediction_writer import PredictionWriter  # needs PyAV, which training does without
-        from mvt4g.callbacks.provenance import RunFacts
 
         callbacks.append(PredictionWriter(outcome, RunFacts(run, record.config, settings.ckpt_path)))
     return callbacks

@@ -12,13 +12,13 @@ from torch import Tensor
 from mvt4g.callbacks.checkpoints import say
 from mvt4g.callbacks.outcome import Outcome
 from mvt4g.callbacks.provenance import (
-    RunFacts,
     UnaskedRequest,
     camera_name,
     provenance,
     source_cameras,
     source_tracks,
 )
+from mvt4g.callbacks.run_facts import RunFacts
 from mvt4g.data.given_videos import GivesRequests, Request
 from mvt4g.data.real_clips import RealClip
 from mvt4g.formats.result_records import ResultPlace

@@ -1,96 +1,26 @@
 """Where a result comes from: what ``provenance.json`` says, and what a result's record compares."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from mvt4g import __version__
+from mvt4g.callbacks.run_facts import RunFacts
 from mvt4g.data.given_videos import digest_or_none
 from mvt4g.data.real_clips import RealClip
 from mvt4g.data.source_record import SourceRecord
-from mvt4g.formats.checksums import sha256_of, sha256_of_all
+from mvt4g.formats.checksums import sha256_of_all
 from mvt4g.formats.images import frame_paths
 from mvt4g.formats.track_files import SourceTracks
 from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW
 from mvt4g.types import Cameras
 
 VERSION = 1
-HASHED_BYTES = 64 * 2**20
-"""A file that a configuration names is told by its SHA-256 up to this size, by its size beyond: encoders have 11 GB."""
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What the results of a run depend on beside the data.
-
-    Attributes:
-        run: The run folder.
-        config: The whole configuration as YAML.
-        ckpt_path: File of the checkpoint; None = no checkpoint.
-    """
-
-    run: Path
-    config: str
-    ckpt_path: str | None = None
-
-    @cached_property
-    def settings(self) -> dict[str, Any]:
-        """The model's options, precision and ``seed_everything``, and what the files hold that the options name.
-
-        A file is told by its SHA-256, or by its size beyond HASHED_BYTES.
-        """
-        content = yaml.safe_load(self.config) or {}
-        trainer, model = content.get("trainer") or {}, content.get("model")
-        files = {key: _told(Path(text)) for key, text in _texts(model, "") if _is_file(text)}
-        return {
-            "model": model,
-            "files": files,
-            "precision": str(trainer.get("precision")),
-            "seed_everything": content.get("seed_everything"),
-        }
-
-    @cached_property
-    def checkpoint(self) -> dict[str, str | None]:
-        """Path and SHA-256 of the checkpoint, or of the weights that the model starts from; None for neither.
-
-        ``last`` is the file that it means.
-        """
-        path = Path(self.ckpt_path) if self.ckpt_path is not None else self._weights()
-        return {"path": None if path is None else str(path), "fingerprint": None if path is None else sha256_of(path)}
-
-    def seed(self, pl_module: LightningModule) -> int:
-        """Return the seed of the draws."""
-        return int(getattr(getattr(pl_module, "evaluation", None), "seed", 0))
-
-    def sampling(self, pl_module: LightningModule) -> dict[str, Any]:
-        """Return name of the sampler and number of steps; None for a tracker, which samples nothing."""
-        evaluation = getattr(pl_module, "evaluation", None)
-        steps = getattr(evaluation, "sample_steps", None)
-        sampler = getattr(evaluation, "sampler", None)
-        name = "EulerSampler" if sampler is None else type(sampler).__name__
-        return {"sampler": None if steps is None else name, "steps": steps}
-
-    def inputs(self, pl_module: LightningModule) -> dict[str, Any]:
-        """Return all of this that results depend on, as JSON holds it."""
-        return {
-            "checkpoint": self.checkpoint["fingerprint"],
-            "settings": self.settings,
-            "seed": self.seed(pl_module),
-        }
-
-    def _weights(self) -> Path | None:
-        model = self.settings["model"] or {}
-        backbone = (model.get("init_args") or {}).get("backbone") or {}
-        weights = (backbone.get("init_args") or {}).get("weights")
-        first = weights[-1] if isinstance(weights, list) and weights else weights
-        return Path(first) if isinstance(first, str) and Path(first).is_file() else None
 
 
 @dataclass(frozen=True)
@@ -220,24 +150,3 @@ def _source(record: SourceRecord, sha256: str) -> dict[str, Any]:
         "crop_xyxy": list(record.crop_xyxy),
         "scale_xy": list(record.scale_xy),
     }
-
-
-def _texts(tree: Any, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield (dotted key, text) of every text in nested mappings and lists."""
-    entries = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for key, value in entries:
-        if isinstance(value, str):
-            yield f"{prefix}{key}", value
-        yield from _texts(value, f"{prefix}{key}.")
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # a prompt is no name that a file could have
-        return False
-
-
-def _told(path: Path) -> str:
-    size = path.stat().st_size
-    return f"sha256 {sha256_of_all([path])}" if size <= HASHED_BYTES else f"{size} bytes"
