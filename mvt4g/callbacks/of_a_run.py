@@ -11,8 +11,9 @@ from mvt4g.callbacks.fresh_metrics import FreshMetrics
 from mvt4g.callbacks.outcome import Outcome
 from mvt4g.callbacks.progress_lines import ProgressLines, in_a_terminal
 from mvt4g.callbacks.ranks import RanksEndTogether
-from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.callbacks.run_facts import RunFacts
+from mvt4g.callbacks.run_record import RunRecord
+from mvt4g.callbacks.score_records import ScoreRecords
 from mvt4g.callbacks.score_tables import ScoreTables
 from mvt4g.callbacks.step_checkpoints import StepCheckpoints
 from mvt4g.types import InputError
@@ -35,12 +36,15 @@ def callbacks_of_a_run(command: str, settings: Any, record: RunRecord, outcome: 
         finite = FiniteSteps(run, settings.on_nan)
         saves = StepCheckpoints(run, settings.checkpoint_every, settings.keep_checkpoints)
         callbacks = [FreshMetrics(), finite, *callbacks, saves]
+    facts = RunFacts(run, record.config, settings.get("ckpt_path"))
     if command == "test":
         callbacks.append(ScoreTables(outcome))
+    if command in ("test", "validate"):
+        callbacks.append(ScoreRecords(outcome, facts))  # after all that a batch leaves elsewhere
     if command == "predict":
         from mvt4g.callbacks.prediction_writer import PredictionWriter  # needs PyAV, which training does without
 
-        callbacks.append(PredictionWriter(outcome, RunFacts(run, record.config, settings.ckpt_path)))
+        callbacks.append(PredictionWriter(outcome, facts))
     return callbacks
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mvt4g.callbacks.checkpoints import say
-from mvt4g.systems.bad_items import Repeated, agree_on_updates, gathered
+from mvt4g.systems.across_ranks import agree_on_updates, gathered
+from mvt4g.systems.bad_items import Repeated
+from mvt4g.systems.scored_batches import Scored
 from mvt4g.types import InputError
 
 SHOWN = 5
@@ -27,7 +29,7 @@ class Outcome(Callback):
     Attributes:
         failed: Reason by item, of this process; of all of them once the command has ended.
         made: Items whose results were written now, likewise.
-        skipped: Items that were there and whole before; all processes see all of these.
+        skipped: Items that were there and whole before, or scored; of predict all processes see all of them.
         several: False where the list has one item, which needs no lines of its own.
         remarks: Why scores are missing, by the beginning of their keys.
     """
@@ -76,6 +78,8 @@ class Outcome(Callback):
         """Note what became of a batch; nothing of one that only repeats what another rank has."""
         if isinstance(outputs, InputError):
             self.fail(outputs)
+        elif isinstance(outputs, Scored):
+            self.skipped += _num_items(batch)
         elif not isinstance(outputs, Repeated):
             self.made += _num_items(batch)
 
@@ -93,6 +97,7 @@ class Outcome(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put together what the ranks know."""
         self._put_together(trainer)
+        self.skipped = sum(gathered(self.skipped))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put together what the ranks know."""
@@ -108,7 +113,8 @@ class Outcome(Callback):
                 say(line)
         if self.command in ("test", "predict"):
             counts = [f"{self.made} {'scored' if self.command == 'test' else 'made'}"]
-            counts += [f"{self.skipped} there and whole before"] if self.skipped else []
+            before = "scored before" if self.command == "test" else "there and whole before"
+            counts += [f"{self.skipped} {before}"] if self.skipped else []
             counts += [f"{len(self.failed)} failed"] if self.failed else []
             say(f"{self.command}: {', '.join(counts)}")
         say(f"{self.command}: wrote {self._written()}")

@@ -31,9 +31,10 @@ class RunFacts:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The model's options, precision and ``seed_everything``, and what the files hold that the options name.
+        """All options that count, and what the files hold that the model's options name.
 
-        A file is told by its SHA-256, or by its size beyond HASHED_BYTES.
+        The options are the model's, precision, whether averaged weights are used, and ``seed_everything``. A file is
+        told by its SHA-256, or by its size beyond HASHED_BYTES.
         """
         content = yaml.safe_load(self.config) or {}
         trainer, model = content.get("trainer") or {}, content.get("model")
@@ -42,6 +43,7 @@ class RunFacts:
             "model": model,
             "files": files,
             "precision": str(trainer.get("precision")),
+            "averaged_weights": _has_average(trainer.get("callbacks")),
             "seed_everything": content.get("seed_everything"),
         }
 
@@ -80,6 +82,13 @@ class RunFacts:
         weights = (backbone.get("init_args") or {}).get("weights")
         first = weights[-1] if isinstance(weights, list) and weights else weights
         return Path(first) if isinstance(first, str) and Path(first).is_file() else None
+
+
+def _has_average(callbacks: Any) -> bool:
+    """Say whether the EMA is among a configuration's callbacks, one or a list: its average replaces the weights."""
+    listed = callbacks if isinstance(callbacks, list) else [callbacks]
+    names = [str(callback.get("class_path")) for callback in listed if isinstance(callback, dict)]
+    return any(name.rpartition(".")[2] == "EMA" for name in names)
 
 
 def _texts(tree: Any, prefix: str) -> Iterator[tuple[str, str]]:

@@ -141,6 +141,16 @@ class NovelViewMetrics(MetricCollection):
         }
         return lacking | {name: f"not run: {reason}" for name, reason in self.absent.items()}
 
+    def take_notes(self) -> dict[str, Any]:
+        """Return what the batches so far did not know, and forget it: see ``systems.metric_shares.LeavesNotes``."""
+        lacking, self.lacking = self.lacking, {}
+        return {name: sorted(unknown) for name, unknown in lacking.items()}
+
+    def add_notes(self, notes: dict[str, Any]) -> None:
+        """Add what further batches did not know."""
+        for name, unknown in notes.items():
+            self.lacking.setdefault(name, set()).update(unknown)
+
     def reset(self) -> None:
         """Forget everything added."""
         super().reset()

@@ -1,16 +1,14 @@
 """Going on after a bad item of a list: what a step does with one, and with a batch that is only repeated."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import torch.distributed
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
-from torchmetrics import Metric
 
 from mvt4g.data.shares import ShareSampler
+from mvt4g.systems.metric_shares import undone
+from mvt4g.systems.scored_batches import scored_batches, scored_once
 from mvt4g.types import InputError
 
 Step = Callable[..., Any]
@@ -25,7 +23,8 @@ def going_on(step: Step) -> Step:
 
     What is wrong is the batch itself, where an ``InputError`` came in a clip's place, or what the step raises; metrics
     are left as they were before it. Where ranks run in step (FSDP2), one cannot go on alone, and the error is raised.
-    A batch that only repeats what another rank has is run where ranks run in step, and leaves nothing.
+    A batch that only repeats what another rank has is run where ranks run in step, and leaves nothing. One that an
+    earlier start of the command has scored is not run: see ``ScoredBatches``.
 
     Args:
         step: ``test_step`` or ``predict_step`` of a LightningModule.
@@ -42,12 +41,11 @@ def going_on(step: Step) -> Step:
             return batch
         if _is_repeat(self.trainer, batch_idx):
             if in_step:
-                with undone(self):
-                    step(self, batch, batch_idx)
+                with undone(self):  # ranks agree on what is left out, so that this one must be asked too
+                    scored_once(self, batch, batch_idx, lambda: step(self, batch, batch_idx), in_step)
             return Repeated()
         try:
-            with undone(self, only_if_it_fails=True):
-                return step(self, batch, batch_idx)
+            return scored_once(self, batch, batch_idx, lambda: step(self, batch, batch_idx), in_step)
         except InputError as error:
             if in_step:
                 raise
@@ -57,58 +55,21 @@ def going_on(step: Step) -> Step:
     return guarded
 
 
-@contextmanager
-def undone(module: nn.Module, only_if_it_fails: bool = False) -> Iterator[None]:
-    """Leave all metrics of a module as they were before the block.
+def scored_before(step: Step) -> Step:
+    """Make ``validation_step`` leave out the batches that an earlier start of ``mvt4g validate`` has scored.
 
     Args:
-        module: Whose metrics, at any depth.
-        only_if_it_fails: Only when the block raises an ``InputError``.
+        step: Of a LightningModule; a fit's validation runs it as it is.
     """
-    kept = [(metric, _state(metric), metric._update_count) for metric in module.modules() if isinstance(metric, Metric)]
-    failed = False
-    try:
-        yield
-    except InputError:
-        failed = True
-        raise
-    finally:
-        if failed or not only_if_it_fails:
-            for metric, state, count in kept:
-                metric._update_count, metric._computed = count, None
-                for name, value in state.items():
-                    setattr(metric, name, value)
 
+    @wraps(step)
+    def guarded(self: LightningModule, batch: Any, batch_idx: int) -> Any:
+        if not _is_attached(self) or scored_batches(self.trainer) is None:
+            return step(self, batch, batch_idx)
+        in_step = self.device_mesh is not None
+        return scored_once(self, batch, batch_idx, lambda: step(self, batch, batch_idx), in_step)
 
-def agree_on_updates(module: nn.Module) -> None:
-    """Let every rank count a metric as updated that any rank has updated: computing one is for all ranks or for none.
-
-    A rank that has no item of its own, or whose items were all bad, has updated none. All ranks must call it.
-
-    Args:
-        module: Whose metrics, at any depth.
-    """
-    metrics = [metric for metric in module.modules() if isinstance(metric, Metric)]
-    by_rank = gathered([metric.update_called for metric in metrics])
-    for metric, updated in zip(metrics, zip(*by_rank, strict=True), strict=True):
-        if any(updated):
-            metric._update_count = max(1, metric._update_count)
-
-
-def gathered(value: Any) -> list[Any]:
-    """Return the value of every rank, in their order; all ranks must call it."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [value]
-    values: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values
-
-
-def _state(metric: Metric) -> dict[str, Any]:
-    """Return a copy of a metric's sums and lists; the entries of lists are never written into."""
-    return {
-        name: value.clone() if isinstance(value, Tensor) else list(value) for name, value in metric.metric_state.items()
-    }
+    return guarded
 
 
 def _is_attached(module: LightningModule) -> bool:

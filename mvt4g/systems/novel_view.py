@@ -14,7 +14,7 @@ from mvt4g.metrics.novel_view import NovelViewMetrics, ScoreTable
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
-from mvt4g.systems.bad_items import going_on
+from mvt4g.systems.bad_items import going_on, scored_before
 from mvt4g.systems.objective_logs import source_logs
 from mvt4g.systems.real_video import NovelView, RealVideoPass, RealVideoScores
 from mvt4g.systems.scores import NovelViewScores
@@ -100,9 +100,8 @@ class NovelViewSystem(TrainedSystem):
         """Start the split's scores anew."""
         self._scores("val").reset()
 
-    def validation_step(  # type: ignore[override]  # Lightning hands any object on to the callbacks
-        self, batch: MultiViewClip | LatentClip, batch_idx: int
-    ) -> EvaluationOutput:
+    @scored_before
+    def validation_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> EvaluationOutput:
         """Score one batch."""
         return self.score(batch, self._scores("val"), sample=self.evaluation.sample_in_validation)
 

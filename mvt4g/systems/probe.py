@@ -202,6 +202,16 @@ class CorrespondenceProbe(LightningModule):
         if shown is not None:
             self.shown = shown.with_target(self.model.codec.decode(generation.latents[: self.spec.shown_clips]))
 
+    def take_notes(self) -> dict[str, Any]:
+        """Return the points that pictures show, and forget them: see ``metric_shares.LeavesNotes``."""
+        shown, self.shown = self.shown, None
+        return {} if shown is None else vars(shown)
+
+    def add_notes(self, notes: dict[str, Any]) -> None:
+        """Take the points that pictures show, where the batches have any."""
+        if notes:
+            self.shown = ShownMatches(**notes)
+
     def on_test_epoch_end(self) -> None:
         """Log every layer's scores, means over noise levels, and the best layers.
 

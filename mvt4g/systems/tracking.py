@@ -16,7 +16,7 @@ from mvt4g.metrics.novel_view import ScoreTable
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
-from mvt4g.systems.bad_items import going_on
+from mvt4g.systems.bad_items import going_on, scored_before
 from mvt4g.systems.scores import level_name
 from mvt4g.systems.settings import TrackerTraining
 from mvt4g.systems.shares import check_shares
@@ -112,6 +112,7 @@ class MultiViewTracking(TrainedSystem):
         """Start the split's scores anew."""
         self._scores("val").reset()
 
+    @scored_before
     def validation_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> None:
         """Track a batch's query points and score them."""
         self._score(batch, "val")

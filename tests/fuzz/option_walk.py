@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from mvt4g.cli.suite import SuiteCLI, start
 from mvt4g.commands.parsing.parser import parse
@@ -90,7 +91,7 @@ def outcome(args: list[str], cli: type[SuiteCLI]) -> tuple[str, str]:
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             start(args, cli)
-    except InputError as error:
+    except (InputError, MisconfigurationException) as error:  # the command line tells both in one line
         line = " ".join(str(error).split())
         return "refused", line
     except Stop:
