@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-import mvt4g
 from mvt4g.callbacks.outcome import Outcome
 from mvt4g.callbacks.run_facts import RunFacts
 from mvt4g.systems.scored_batches import ScoredBatches
@@ -75,7 +74,7 @@ class ScoreRecords(Callback):
 @cache
 def code_digest() -> str:
     """Return the SHA-256 of this package's sources: a score that is computed otherwise is another."""
-    root, digest = Path(mvt4g.__file__).parent, hashlib.sha256()
+    root, digest = Path(__file__).parents[1], hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
