@@ -18,6 +18,7 @@ COMMANDS = {
     "export-tracks": ("mvt4g.commands.export_tracks", "export_tracks", "predicted tracks for TAP-Vid or CoTracker"),
     "encode-prompts": ("mvt4g.commands.encode_prompts", "encode_prompts_to", "prompts' embeddings, for guidance"),
     "precompute": ("mvt4g.commands.precompute", "precompute", "encode clips once, to train from their latents"),
+    "draw-cameras": ("mvt4g.commands.draw_cameras", "draw_cameras", "draw a camera path from above and from the side"),
     "compare-probes": (
         "mvt4g.commands.compare_probes",
         "compare_probes",
@@ -25,5 +26,5 @@ COMMANDS = {
     ),
 }
 """Module, function and meaning of every verb beside LightningCLI's; its modules are loaded only when it is called."""
-TAKES_A_PATH = ("validate-clips", "export-tracks")
+TAKES_A_PATH = ("validate-clips", "export-tracks", "draw-cameras")
 """Verbs whose argument without a default is given without its name."""

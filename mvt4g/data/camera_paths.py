@@ -149,18 +149,36 @@ class CameraChoice:
         if motion.needs_source and not is_known:
             want = "want the source's cameras: --data.init_args.camera.source FILE"
             raise InputError(f"{self.text}: relative_to: got {motion.relative_to!r} without them, {want}")
-        positions = None
-        if motion.subject is not None and motion.subject.positions is not None:
-            still = torch.eye(3, dtype=torch.float64).expand(len(motion.subject.positions), 3, 3)
-            track = Trajectory(pose_from(still, motion.subject.positions), times_s=motion.subject.times_s)
-            fitted = fit_path(track, kept, for_a_video(camera), f"{self.text}: subject.track")
-            positions = fitted.world_from_cam[:, :3, 3]
-        path, zoom = motion.play(source.world_from_cam, positions, camera.scale)
+        path, zoom = motion.play(source.world_from_cam, self._positions(kept, camera), camera.scale)
         if motion.relative_to == "source_frames" or source.intrinsics is None:
             lenses = source.intrinsics
         else:
             lenses = source.intrinsics[:1].expand(len(path), 3, 3)
         return Trajectory(path, lenses, source.image_size, zoom=zoom)
+
+    def _positions(self, kept: KeptFrames, camera: CameraAssumption) -> Float[Tensor, "t 3"] | None:
+        """Return where a motion's subject is in every frame kept, if its file says so; fitted as a path is."""
+        subject = None if self.motion is None else self.motion.subject
+        if subject is None or subject.positions is None:
+            return None
+        still = torch.eye(3, dtype=torch.float64).expand(len(subject.positions), 3, 3)
+        track = Trajectory(pose_from(still, subject.positions), times_s=subject.times_s)
+        return fit_path(track, kept, for_a_video(camera), f"{self.text}: subject.track").world_from_cam[:, :3, 3]
+
+    def subject(self, kept: KeptFrames, camera: CameraAssumption, reference: Trajectory) -> Float[Tensor, "t 3"] | None:
+        """Return where the subject of a motion is, in the world of ``paths``; None where there is none.
+
+        Args:
+            kept: The frames.
+            camera: As in ``paths``.
+            reference: Of ``paths``.
+
+        Raises:
+            InputError: As ``paths``.
+        """
+        if self.motion is None:
+            return None
+        return self.motion.subject_in_world(reference.world_from_cam, self._positions(kept, camera))
 
     def sentence(self, kept: KeptFrames, camera: CameraAssumption) -> str:
         """Say in words where the cameras are from."""

@@ -107,8 +107,9 @@ class CameraMotion:
         base = {"source_start": source[:1], "source_frames": source, "world": torch.eye(4, dtype=torch.float64)[None]}
         world_from_base = base[self.relative_to].expand(num_frames, 4, 4)
         up = torch.tensor(self.up, dtype=torch.float64)
-        subject = self._subject(source, invert_pose(world_from_base), positions)
-        setting = Setting(up / up.norm(), self._unit(source, world_from_base, subject, scale), subject)
+        subject = self.subject_in_world(source, positions)
+        in_base = None if subject is None else transform_points(invert_pose(world_from_base), subject)
+        setting = Setting(up / up.norm(), self._unit(source, subject, scale), in_base)
         shot = self._start(num_frames, setting.unit)
         shares = torch.arange(num_frames, dtype=torch.float64) / max((self.frames or num_frames) - 1, 1)
         for timed in self.moves:
@@ -123,27 +124,27 @@ class CameraMotion:
         pose = pose_from(rotation.double(), unit * torch.tensor(self.start_position, dtype=torch.float64))
         return Shot(pose.expand(num_frames, 4, 4), torch.ones(num_frames, dtype=torch.float64))
 
-    def _subject(
-        self,
-        source: Float[Tensor, "t 4 4"],
-        base_from_world: Float[Tensor, "t 4 4"],
-        positions: Float[Tensor, "t 3"] | None,
+    def subject_in_world(
+        self, world_from_source: Float[Tensor, "t 4 4"], positions: Float[Tensor, "t 3"] | None = None
     ) -> Float[Tensor, "t 3"] | None:
-        """Return where the subject is in the base, at every frame."""
+        """Return where the subject is at every frame, scene units; None where there is none.
+
+        Args:
+            world_from_source: As in ``play``.
+            positions: As in ``play``.
+        """
         if self.subject is None:
             return None
         if self.subject.distance is None:
             assert positions is not None, "the caller brings them to the frames"
-            return transform_points(base_from_world, positions.double())
+            return positions.double()
         ahead = torch.tensor([0.0, 0.0, self.subject.distance], dtype=torch.float64)
-        if self.relative_to == "world":
-            return transform_points(source[:1], ahead).expand(len(source), 3)
-        return ahead.expand(len(source), 3)
+        behind_it = world_from_source if self.relative_to == "source_frames" else world_from_source[:1]
+        return transform_points(behind_it.double(), ahead).expand(len(world_from_source), 3)
 
     def _unit(
         self,
         source: Float[Tensor, "t 4 4"],
-        world_from_base: Float[Tensor, "t 4 4"],
         subject: Float[Tensor, "t 3"] | None,
         scale: float | int,
     ) -> float:
@@ -151,8 +152,7 @@ class CameraMotion:
         if self.unit == "metres":
             return float(scale)
         assert subject is not None, "the reader refuses a motion in distances of nothing"
-        start = transform_points(world_from_base[:1], subject[:1])
-        distance = float(torch.linalg.vector_norm(start - source[:1, :3, 3]))
+        distance = float(torch.linalg.vector_norm(subject[0] - source[0, :3, 3]))
         if not distance > 0:
             raise InputError(f"{self.place}: unit: got a subject where the source's camera is, want a distance over 0")
         return distance

@@ -1,0 +1,105 @@
+"""``mvt4g draw-cameras``: what a trajectory means, as a picture."""
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.data.camera_paths import CameraAssumption, CameraChoice, KeptFrames, framed_cameras
+from mvt4g.data.source_cameras import read_source_cameras
+from mvt4g.data.target_cameras import TargetCamera
+from mvt4g.formats.atomic import appearing
+from mvt4g.formats.trajectory_json import SHARES, Trajectory
+from mvt4g.geometry.framing import Framing, Window
+from mvt4g.geometry.pose import compose, invert_pose, rotation_angle
+from mvt4g.ranges import Frames
+from mvt4g.types import REFERENCE, TARGET, Cameras, InputError
+from mvt4g.viz.camera_paths import CameraScene, draw_camera_paths
+from mvt4g.viz.canvas import to_image
+
+DEFAULT_FRAMES, DEFAULT_SIZE, DEFAULT_FPS = 81, (480, 832), 24.0
+
+
+def draw_cameras(
+    file: str, out: Path | None = None, frames: Frames | None = None, camera: CameraAssumption = CameraAssumption()
+) -> int:
+    """Draw cameras from above and from the side: the path, some frusta, start, end, source and subject.
+
+    Args:
+        file: As the option trajectory: a motion or trajectory (.json), "camera_extrinsics.json:cam03", or a preset.
+        out: The picture (.png); null = here, by the file's or the preset's name.
+        frames: How many; null = the file's own number, or 81.
+        camera: As the option of predict; its source is a file.
+
+    Returns:
+        The exit code 0.
+
+    Raises:
+        InputError: If the file is bad, or the place cannot be written to.
+    """
+    out = out or Path(f"{TargetCamera.parse(file).name}.png")
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out: got {out}, want a .png")
+    choice = CameraChoice.parse(file)
+    own = None if camera.source is None else read_source_cameras(Path(camera.source))
+    camera = replace(camera, resample=camera.resample or "time")  # a picture may have any number of frames
+    kept = _frames_of(choice, own, frames)
+    paths = choice.paths(kept, camera, own)
+    sizes = [path.image_size for path in reversed(paths) if path.image_size not in (None, SHARES)]
+    height, width = sizes[0] or DEFAULT_SIZE if sizes else DEFAULT_SIZE
+    framing = Framing((height, width), (height, width), Window(0, 0, height, width), (height, width))
+    cameras = framed_cameras(paths, (framing, framing), camera, file)
+    subject = choice.subject(kept, camera, paths[0])
+    if subject is not None:
+        subject = _from_source_start(subject, paths[0])
+    is_still = bool((cameras.cam_from_world[REFERENCE] - torch.eye(4)).abs().max() < 1e-6)
+    reference = None if is_still else cameras[REFERENCE]
+    said = _summary(cameras[TARGET], width)
+    picture = draw_camera_paths(CameraScene(cameras[TARGET], (height, width), reference, subject), [file, said])
+    with appearing(out) as temporary:
+        to_image(picture).save(temporary, format="PNG")
+    sys.stdout.write(f"{said}\nwrote {out}\n")
+    return 0
+
+
+def _frames_of(choice: CameraChoice, own: Trajectory | None, frames: int | None) -> KeptFrames:
+    """Return the frames to draw: of a file with times those in its span, else at 24 a second."""
+    lengths = [] if choice.views is None else [len(path.world_from_cam) for path in choice.views.values()]
+    lengths += [] if own is None else [len(own.world_from_cam)]
+    if frames is None and choice.motion is not None:
+        frames = choice.motion.frames
+    count = frames or max([length for length in lengths if length > 1], default=DEFAULT_FRAMES)
+    spans: list[Sequence[float]] = [
+        path.times_s for path in (*(choice.views or {}).values(), own) if path is not None and path.times_s is not None
+    ]
+    if choice.motion is not None and choice.motion.subject is not None and choice.motion.subject.times_s is not None:
+        spans.append(choice.motion.subject.times_s)
+    first, last = 0.0, (count - 1) / DEFAULT_FPS
+    if spans:
+        first, last = max(span[0] for span in spans), min(span[-1] for span in spans)
+    return KeptFrames(range(count), torch.linspace(first, last, count).tolist(), (count,), Path(choice.text))
+
+
+def _from_source_start(points: Float[Tensor, "t 3"], source: Trajectory) -> Float[Tensor, "t 3"]:
+    start = invert_pose(source.world_from_cam[0].double())
+    return (start[:3, :3] @ points.double().mT).mT + start[:3, 3]
+
+
+def _summary(cameras: Cameras, width: int) -> str:
+    """Say in words how far the camera goes and turns, and how wide it sees."""
+    world_from_cam = invert_pose(cameras.cam_from_world)
+    steps = world_from_cam[1:, :3, 3] - world_from_cam[:-1, :3, 3]
+    turns = compose(cameras.cam_from_world[:1], world_from_cam)[:, :3, :3]
+    fov = torch.rad2deg(2 * torch.atan(0.5 * width / cameras.intrinsics[:, 0, 0]))
+    narrow, wide = float(fov.min()), float(fov.max())
+    seen = f"{wide:.1f}" if math.isclose(narrow, wide, rel_tol=1e-4) else f"{narrow:.1f} to {wide:.1f}"
+    way = float(torch.linalg.vector_norm(steps, dim=-1).sum())
+    turn = math.degrees(float(rotation_angle(turns).max()))
+    return (
+        f"{len(world_from_cam)} frames; way {way:.3g} scene units; turn up to {turn:.1f} degrees; {seen} degrees wide"
+    )
