@@ -20,7 +20,7 @@ from mvt4g.geometry.pose import compose, invert_pose, rotation_angle
 from mvt4g.ranges import Frames
 from mvt4g.types import REFERENCE, TARGET, Cameras, InputError
 from mvt4g.viz.camera_paths import CameraScene, draw_camera_paths
-from mvt4g.viz.canvas import to_image
+from mvt4g.viz.charts import chart_bytes
 
 DEFAULT_FRAMES, DEFAULT_SIZE, DEFAULT_FPS = 81, (480, 832), 24.0
 
@@ -60,9 +60,9 @@ def draw_cameras(
     is_still = bool((cameras.cam_from_world[REFERENCE] - torch.eye(4)).abs().max() < 1e-6)
     reference = None if is_still else cameras[REFERENCE]
     said = _summary(cameras[TARGET], width)
-    picture = draw_camera_paths(CameraScene(cameras[TARGET], (height, width), reference, subject), [file, said])
+    picture = draw_camera_paths(CameraScene(cameras[TARGET], (height, width), reference, subject), f"{file}: {said}")
     with appearing(out) as temporary:
-        to_image(picture).save(temporary, format="PNG")
+        temporary.write_bytes(chart_bytes(picture, "png"))
     sys.stdout.write(f"{said}\nwrote {out}\n")
     return 0
 

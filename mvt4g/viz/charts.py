@@ -112,6 +112,69 @@ class HeatRow:
     signed: bool = False
 
 
+@dataclass(frozen=True)
+class PlanLine:
+    """A line on a plan.
+
+    Attributes:
+        points: (x, y) in order.
+        colour: Of the line.
+        width: Points of print.
+        name: In the legend; empty = not there.
+        marker: Drawn at every point, as matplotlib calls it; empty = none.
+    """
+
+    points: Curve
+    colour: str
+    width: float | int = 1.0
+    name: str = ""
+    marker: str = ""
+
+
+@dataclass(frozen=True)
+class PlanPanel:
+    """A plan: lines drawn at one scale in both directions.
+
+    Attributes:
+        title: Stands above it.
+        axes: Names and units of x and y.
+        lines: From the lowest to the topmost.
+        centre: (x, y) in the middle.
+        upside_down: y grows downwards.
+    """
+
+    title: str
+    axes: tuple[str, str]
+    lines: Sequence[PlanLine]
+    centre: tuple[float, float]
+    upside_down: bool = False
+
+
+@mpl.rc_context(_STYLE)
+def draw_plans(panels: Sequence[PlanPanel], reach: float, caption: str) -> Figure:
+    """Draw plans side by side, all at one scale, with one legend.
+
+    Args:
+        panels: At least one.
+        reach: From a panel's centre to its edges, in units of its axes.
+        caption: Stands below.
+    """
+    figure, grid = _new_figure((3.6 * len(panels), 4.2), 1, len(panels))
+    for panel, axes in zip(panels, grid.flat, strict=True):
+        for line in panel.lines:
+            x, y = zip(*line.points, strict=True)
+            label = line.name or "_"  # matplotlib leaves names with a leading _ out of the legend
+            axes.plot(x, y, color=line.colour, linewidth=line.width, marker=line.marker or None, label=label)
+        axes.set_aspect("equal")
+        axes.set_xlim(panel.centre[0] - reach, panel.centre[0] + reach)
+        bottom, top = panel.centre[1] - reach, panel.centre[1] + reach
+        axes.set_ylim(*((top, bottom) if panel.upside_down else (bottom, top)))
+        axes.set(title=panel.title, xlabel=panel.axes[0], ylabel=panel.axes[1])
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    figure.supxlabel(caption, fontsize=8)
+    return figure
+
+
 @mpl.rc_context(_STYLE)
 def draw_dots(panels: Sequence[DotPanel], columns: int = 4) -> Figure:
     """Draw one panel a score: a row an arm, a dot a seed, and a bar at their mean."""

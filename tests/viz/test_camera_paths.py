@@ -1,5 +1,7 @@
 """Pictures of camera paths: where start, end, source and subject are drawn."""
 
+import math
+
 import pytest
 import torch
 
@@ -7,10 +9,7 @@ from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.geometry.trajectories import preset_trajectory
 from mvt4g.types import Cameras
-from mvt4g.viz.camera_paths import END, REFERENCE, START, SUBJECT, CameraScene, draw_camera_paths
-
-PANEL_FROM, LEGEND_FROM = 38, 430
-"""Rows of the panels, without titles, scale bar and legend."""
+from mvt4g.viz.camera_paths import CameraScene, draw_camera_paths
 
 
 def cameras(*offsets):
@@ -19,47 +18,58 @@ def cameras(*offsets):
     return Cameras(invert_pose(poses), intrinsics_from_fov(1.0, 60, 80).expand(len(offsets), 3, 3))
 
 
-def marks(picture, colour, panel):
-    """Return the middle (x, y) of the pixels of a colour in a panel, None where there is none."""
-    half = picture.shape[-1] // 2
-    part = picture[:, PANEL_FROM:LEGEND_FROM, panel * half : (panel + 1) * half]
-    is_it = ((part - torch.tensor(colour)[:, None, None] / 255).abs() < 0.02).all(dim=0)
-    rows, columns = is_it.nonzero(as_tuple=True)
-    return None if not len(rows) else (columns.float().mean().item(), rows.float().mean().item())
+def marks(scene, panel):
+    """Return the named marks of a panel: their first and last points."""
+    axes = draw_camera_paths(scene, "a line").axes[panel]
+    lines = {line.get_label(): line.get_xydata() for line in axes.lines if not line.get_label().startswith("_")}
+    return {name: (points[0].tolist(), points[-1].tolist()) for name, points in lines.items()}, axes
 
 
 @pytest.mark.parametrize(
     ("end", "above", "side"),
-    [((3, 0, 0), (1, 0), (0, 0)), ((0, 0, 3), (0, -1), (1, 0)), ((0, -3, 0), (0, 0), (0, -1))],
+    [((3, 0, 0), [3, 0], [0, 0]), ((0, 0, 3), [0, 3], [3, 0]), ((0, -3, 0), [0, 0], [0, -3])],
 )
-def test_right_is_right_ahead_is_up_or_right_and_up_is_up(end, above, side):
-    picture = draw_camera_paths(CameraScene(cameras((0, 0, 0), end), (60, 80)))
-    for panel, way in enumerate((above, side)):
-        start, stop = marks(picture, START, panel), marks(picture, END, panel)
-        if stop is None:
-            assert way == (0, 0)  # the start lies on it
-            continue
-        moved = [(b - a) / 300 for a, b in zip(start, stop, strict=True)]
-        assert [round(value) for value in moved] == list(way)
+def test_above_shows_x_and_z_and_the_side_z_and_y_with_up_upwards(end, above, side):
+    scene = CameraScene(cameras((0, 0, 0), end), (60, 80))
+    for panel, want in enumerate((above, side)):
+        named, axes = marks(scene, panel)
+        assert named["start"][0] == [0, 0]
+        assert named["end"][0] == pytest.approx(want)
+        assert (axes.get_ylim()[0] > axes.get_ylim()[1]) == (panel == 1)
+        assert axes.get_aspect() == 1
+        assert set(named) == {"start", "end"}
+
+
+def test_both_panels_have_one_scale_and_show_every_frustum():
+    _, above = marks(CameraScene(cameras((0, 0, 0), (3, 1, 0)), (60, 80)), 0)
+    _, side = marks(CameraScene(cameras((0, 0, 0), (3, 1, 0)), (60, 80)), 1)
+    widths = [abs(end - start) for axes in (above, side) for start, end in (axes.get_xlim(), axes.get_ylim())]
+    assert widths == pytest.approx([widths[0]] * 4)
+    for axes in (above, side):
+        for line in axes.lines:
+            for points, limits in zip(line.get_xydata().T, (axes.get_xlim(), axes.get_ylim()), strict=True):
+                assert min(limits) <= points.min() <= points.max() <= max(limits)
+
+
+def test_a_frustum_is_what_the_lens_sees():
+    """At depth 1, a picture of 60 x 80 with a view of 1 rad across is 2 tan(0.5) wide."""
+    scene = CameraScene(cameras((0, 0, 0)), (60, 80))
+    _, above = marks(scene, 0)
+    drawn = [line.get_xydata() for line in above.lines if len(line.get_xydata()) > 2]
+    width, height = (drawn[0].max(axis=0) - drawn[0].min(axis=0)).tolist()
+    assert width == pytest.approx(2 * math.tan(0.5))
+    assert height == pytest.approx(1)
 
 
 def test_source_and_subject_are_drawn_where_there_is_one():
-    target = cameras((0, 0, 0), (1, 0, 0))
-    plain = draw_camera_paths(CameraScene(target, (60, 80)))
-    assert marks(plain, REFERENCE, 0) is None
-    assert marks(plain, SUBJECT, 0) is None
-    subject = torch.tensor([[0.5, 0.0, 4.0]]).expand(2, 3)
-    full = draw_camera_paths(CameraScene(target, (60, 80), cameras((0, 0, 0), (-1, 0, 0)), subject))
-    assert marks(full, REFERENCE, 0)[0] < marks(full, SUBJECT, 0)[0]
-    assert marks(full, SUBJECT, 0)[1] < marks(full, START, 0)[1]  # ahead
-    assert marks(full, SUBJECT, 1)[0] > marks(full, START, 1)[0]
+    subject = torch.tensor([[0.5, 0.0, 4.0], [0.5, 1.0, 4.0]])
+    named, _ = marks(CameraScene(cameras((0, 0, 0), (1, 0, 0)), (60, 80), cameras((0, 0, 0), (-1, 0, 0)), subject), 0)
+    assert named["source"] == ([0, 0], [-1, 0])
+    assert named["subject"] == ([0.5, 4], [0.5, 4])
 
 
 @pytest.mark.parametrize("count", [1, 2, 81])
 def test_cameras_that_stand_still_or_turn_alone_are_drawn(count):
-    path = Cameras(
-        invert_pose(preset_trajectory("pan_left", count)), intrinsics_from_fov(1.0, 8, 8).expand(count, 3, 3)
-    )
-    picture = draw_camera_paths(CameraScene(path, (8, 8)), ["a line"])
-    assert bool(picture.isfinite().all())
-    assert marks(picture, START, 0) is not None
+    poses, lens = preset_trajectory("pan_left", count), intrinsics_from_fov(1.0, 8, 8)
+    named, _ = marks(CameraScene(Cameras(invert_pose(poses), lens.expand(count, 3, 3)), (8, 8)), 0)
+    assert named["start"] == named["end"] == ([0, 0], [0, 0])
