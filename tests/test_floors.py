@@ -62,7 +62,6 @@ MANY_PARAMETERS = {
     "metrics/functional/consistency.py: met3r": "a name that programs outside rely on",
     "metrics/functional/consistency.py: met3r_from_points": "as met3r",
     "metrics/functional/tracks_3d.py: tapvid_3d": "TAPVid-3D's own",
-    "synthetic/tracks.py: visibility": "all that hides a point",
 }
 """Functions of more, and what they mirror."""
 

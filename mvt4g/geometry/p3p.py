@@ -30,29 +30,45 @@ def p3p(
     scale = sides.mean(dim=-1, keepdim=True)
     proper = (scale[..., 0] > 0) & _spans_a_plane(points_world) & (sides > 1e-12 * scale).all(dim=-1)
     sides = torch.where(proper[..., None], sides / torch.where(scale > 0, scale, 1.0), 1.0)
+    ray_0, ray_1, ray_2 = rays_cam.unbind(dim=-2)
     cosines = torch.stack(
-        [(rays_cam[..., i, :] * rays_cam[..., j, :]).sum(dim=-1) for i, j in ((1, 2), (0, 2), (0, 1))], dim=-1
+        [
+            (ray_1 * ray_2).sum(dim=-1),
+            (ray_0 * ray_2).sum(dim=-1),
+            (ray_0 * ray_1).sum(dim=-1),
+        ],
+        dim=-1,
     )
     distances = _ray_distances(sides, cosines)
     distances, closes = _polish(distances, sides[..., None, :], cosines[..., None, :])
     distances = distances * rearrange(scale.sqrt(), "... 1 -> ... 1 1")
     points_cam = distances[..., None] * rearrange(rays_cam, "... i xyz -> ... 1 i xyz")
     poses = _from_triangles(points_cam, rearrange(points_world, "... i xyz -> ... 1 i xyz"))
-    real = proper[..., None] & closes & (distances > 0).all(dim=-1) & poses.isfinite().all(dim=-1).all(dim=-1)
+    in_front = (distances > 0).all(dim=-1)
+    finite = poses.isfinite().all(dim=-1).all(dim=-1)
+    real = proper[..., None] & closes & in_front & finite
     identity = torch.eye(4, dtype=poses.dtype, device=poses.device)
     return torch.where(real[..., None, None], poses, identity), real
 
 
 def _squared_sides(points: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
     """Return |p1 p2|^2, |p0 p2|^2, |p0 p1|^2."""
+    # Side i lies opposite point i, as in the literature on triangles.
+    point_0, point_1, point_2 = points.unbind(dim=-2)
     return torch.stack(
-        [(points[..., i, :] - points[..., j, :]).square().sum(dim=-1) for i, j in ((1, 2), (0, 2), (0, 1))], dim=-1
+        [
+            (point_1 - point_2).square().sum(dim=-1),
+            (point_0 - point_2).square().sum(dim=-1),
+            (point_0 - point_1).square().sum(dim=-1),
+        ],
+        dim=-1,
     )
 
 
 def _spans_a_plane(points: Float[Tensor, "*b 3 3"]) -> Bool[Tensor, " *b"]:
     """Say where three points are not on a line: see SLENDER."""
-    first, second = points[..., 1, :] - points[..., 0, :], points[..., 2, :] - points[..., 0, :]
+    first = points[..., 1, :] - points[..., 0, :]
+    second = points[..., 2, :] - points[..., 0, :]
     area = torch.linalg.vector_norm(torch.linalg.cross(first, second), dim=-1)
     longest = _squared_sides(points).amax(dim=-1)
     return area > SLENDER * longest
@@ -62,8 +78,10 @@ def _ray_distances(sides: Float[Tensor, "*b 3"], cosines: Float[Tensor, "*b 3"])
     """Return the distances of the three points for each root of Grunert's quartic (rough, real parts)."""
     a2, b2, c2 = sides.unbind(dim=-1)
     alpha, beta, gamma = cosines.unbind(dim=-1)
-    minus, plus = (a2 - c2) / b2, (a2 + c2) / b2
-    a_b, c_b = a2 / b2, c2 / b2
+    minus = (a2 - c2) / b2
+    plus = (a2 + c2) / b2
+    a_b = a2 / b2
+    c_b = c2 / b2
     quartic = torch.stack(
         [
             (minus - 1).square() - 4 * c_b * alpha.square(),
@@ -75,9 +93,12 @@ def _ray_distances(sides: Float[Tensor, "*b 3"], cosines: Float[Tensor, "*b 3"])
         ],
         dim=-1,
     )  # fmt: skip
+    # u and v are the second and third distance as shares of the first, one pair for each of the four roots.
     v = _quartic_roots(quartic)
-    minus, beta, alpha, gamma, b2 = (value[..., None] for value in (minus, beta, alpha, gamma, b2))
+    minus, b2 = minus[..., None], b2[..., None]
+    alpha, beta, gamma = cosines[..., None].unbind(dim=-2)
     divisor = 2 * (gamma - v * alpha)
+    # Where it is 0, u comes out huge, and the root is dropped unless the Newton steps bring the triangle to close.
     divisor = torch.where(divisor.abs() > 1e-9, divisor, 1e-9)
     u = ((minus - 1) * v.square() - 2 * minus * beta * v + 1 + minus) / divisor
     first = (b2 / (1 + v.square() - 2 * v * beta).clamp(min=1e-12)).sqrt()
@@ -102,25 +123,25 @@ def _polish(
     for step in range(POLISHING_STEPS + 1):
         d0, d1, d2 = distances.unbind(dim=-1)
         alpha, beta, gamma = cosines.unbind(dim=-1)
-        error = (
-            torch.stack(
-                [
-                    d1.square() + d2.square() - 2 * d1 * d2 * alpha,
-                    d0.square() + d2.square() - 2 * d0 * d2 * beta,
-                    d0.square() + d1.square() - 2 * d0 * d1 * gamma,
-                ],
-                dim=-1,
-            )
-            - sides
-        )
+        opposite = [
+            d1.square() + d2.square() - 2 * d1 * d2 * alpha,
+            d0.square() + d2.square() - 2 * d0 * d2 * beta,
+            d0.square() + d1.square() - 2 * d0 * d1 * gamma,
+        ]
+        error = torch.stack(opposite, dim=-1) - sides
         if step == POLISHING_STEPS:
             break
         zero = torch.zeros_like(d0)
-        rows = [zero, d1 - d2 * alpha, d2 - d1 * alpha, d0 - d2 * beta, zero, d2 - d0 * beta,
-                d0 - d1 * gamma, d1 - d0 * gamma, zero]  # fmt: skip
+        # Row i is half the derivative of side i, which does not depend on distance i.
+        rows = [
+            zero, d1 - d2 * alpha, d2 - d1 * alpha,
+            d0 - d2 * beta, zero, d2 - d0 * beta,
+            d0 - d1 * gamma, d1 - d0 * gamma, zero,
+        ]  # fmt: skip
         jacobian = 2 * rearrange(torch.stack(rows, dim=-1), "... (i j) -> ... i j", i=3)
         change, _ = torch.linalg.solve_ex(jacobian, error)
-        distances = distances - torch.where(change.isfinite().all(dim=-1, keepdim=True), change, 0.0)
+        solvable = change.isfinite().all(dim=-1, keepdim=True)
+        distances = distances - torch.where(solvable, change, 0.0)
     return distances, (error.abs() < CLOSED).all(dim=-1)
 
 
@@ -128,7 +149,8 @@ def _from_triangles(
     points_cam: Float[Tensor, "*#b 3 3"], points_world: Float[Tensor, "*#b 3 3"]
 ) -> Float[Tensor, "*b 4 4"]:
     """Return the rigid transform between two congruent triangles."""
-    cam_from_triangle, world_from_triangle = _triangle_axes(points_cam), _triangle_axes(points_world)
+    cam_from_triangle = _triangle_axes(points_cam)
+    world_from_triangle = _triangle_axes(points_world)
     rotation = einsum(cam_from_triangle, world_from_triangle, "... i k, ... j k -> ... i j")
     translation = points_cam.mean(dim=-2) - rotate(rotation, points_world.mean(dim=-2))
     return pose_from(rotation, translation)
@@ -136,7 +158,8 @@ def _from_triangles(
 
 def _triangle_axes(points: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
     """Return axes as columns: along the first side, in the plane, normal to it."""
-    first, second = points[..., 1, :] - points[..., 0, :], points[..., 2, :] - points[..., 0, :]
+    first = points[..., 1, :] - points[..., 0, :]
+    second = points[..., 2, :] - points[..., 0, :]
     along = first / torch.linalg.vector_norm(first, dim=-1, keepdim=True)
     normal = torch.linalg.cross(along, second)
     normal = normal / torch.linalg.vector_norm(normal, dim=-1, keepdim=True)

@@ -135,6 +135,7 @@ def align_picture(
     usable = known.with_depth()
     if int(usable.sum()) < MIN_POINTS:
         raise InputError(f"known: got {int(usable.sum())} usable pixels, want at least {MIN_POINTS}")
+    # fp64 throughout: the last steps are a thousandth of a pixel long.
     height, width = known.depth.shape
     points_world = unproject_pixels(
         pixel_centres(height, width, device=known.depth.device).double(),
@@ -142,8 +143,10 @@ def align_picture(
         known.cam_from_world.double(),
         known.intrinsics.double(),
     )
-    num_levels = max(1, (min(*picture.shape[-2:], height, width) // COARSEST).bit_length())
-    pose, light = start_cam_from_world.double(), picture.new_tensor([1.0, 0.0]).double()
+    shortest = min(*picture.shape[-2:], height, width)
+    num_levels = max(1, (shortest // COARSEST).bit_length())
+    pose = start_cam_from_world.double()
+    light = picture.new_tensor([1.0, 0.0]).double()
     for number in reversed(range(num_levels)):
         level = _level(picture, known.picture, points_world, usable, intrinsics.double(), 2**number, finest_stride)
         pose, light, last_step = _descend(level, pose, light)
@@ -159,19 +162,23 @@ def _descend(
     level: _Level, pose: Float[Tensor, "4 4"], light: Float[Tensor, " 2"]
 ) -> tuple[Float[Tensor, "4 4"], Float[Tensor, " 2"], float]:
     """Return pose, gain and bias where the level's cost is least, and the last step's motion in pixels."""
-    damping, step_px = 1e-4, torch.inf
+    damping = 1e-4
+    step_px = torch.inf
     linear = _linearise(level, pose, light)
     for _ in range(STEPS):
+        # Marquardt's damping goes by the diagonal, since pose and light have units of their own.
         scale = linear.normal.diagonal().clamp(min=1e-12)
         step, _ = torch.linalg.solve_ex(linear.normal + damping * scale.diag(), -linear.gradient)
         if not bool(step.isfinite().all()):
             break
-        moved, relit = apply_twist(pose, step[:6]), light + step[6:]
+        moved = apply_twist(pose, step[:6])
+        relit = light + step[6:]
         after = _linearise(level, moved, relit)
         if bool(_cost(after, linear.scale) < _cost(linear, linear.scale)):
             motion = einsum(linear.pixel_jacobian, step[:6], "n xy i, i -> n xy")
             step_px = float(torch.linalg.vector_norm(motion, dim=-1).mean())
-            pose, light, linear, damping = moved, relit, after, max(damping * 0.1, 1e-9)
+            pose, light, linear = moved, relit, after
+            damping = max(damping * 0.1, 1e-9)
             if step_px < CONVERGED_PX * level.stride:
                 break
         elif damping > 1e4:
@@ -184,26 +191,32 @@ def _descend(
 
 def _linearise(level: _Level, pose: Float[Tensor, "4 4"], light: Float[Tensor, " 2"]) -> _Linear:
     points_cam, xy, inside = _projected(level, pose)
-    points_cam, xy, colours = points_cam[inside], xy[inside], level.colours[inside]
-    read = bilinear_sample(level.maps, xy, stride=level.stride)
+    points_cam = points_cam[inside]
+    read = bilinear_sample(level.maps, xy[inside], stride=level.stride)
     seen, by_x, by_y = rearrange(read, "n (kind c) -> kind n c", kind=3)
-    residual = light[0] * seen + light[1] - colours
-    spread = residual.abs().median().clamp(min=FINEST_NOISE) * 1.4826 if len(xy) else residual.new_tensor(1.0)
+    residual = light[0] * seen + light[1] - level.colours[inside]
+    spread = residual.new_tensor(1.0)
+    depth = residual.new_tensor(1.0)
+    if len(points_cam):
+        # 1.4826 times the median is a normal deviation's standard deviation, whatever a few outliers are.
+        spread = residual.abs().median().clamp(min=FINEST_NOISE) * 1.4826
+        depth = points_cam[:, 2].mean()
     scale = ROBUSTNESS * spread
     weights = (1 + (residual / scale).square()).reciprocal().square()
     pixel_jacobian = projection_jacobian(points_cam, level.intrinsics)
     by_twist = light[0] * einsum(torch.stack([by_x, by_y], dim=-1), pixel_jacobian, "n c xy, n xy i -> n c i")
     jacobian = torch.cat([by_twist, seen[..., None], torch.ones_like(seen)[..., None]], dim=-1)
     weighted = jacobian * weights[..., None]
+    mean_square = (weights * residual.square()).sum() / weights.sum().clamp(min=1)
     return _Linear(
-        einsum(weighted, jacobian, "n c i, n c j -> i j"),
-        einsum(weighted, residual, "n c i, n c -> i"),
-        residual,
-        scale,
-        pixel_jacobian,
-        ((weights * residual.square()).sum() / weights.sum().clamp(min=1)).clamp(min=FINEST_NOISE**2),
-        float(inside.double().mean()),
-        points_cam[:, 2].mean() if len(xy) else residual.new_tensor(1.0),
+        normal=einsum(weighted, jacobian, "n c i, n c j -> i j"),
+        gradient=einsum(weighted, residual, "n c i, n c -> i"),
+        residual=residual,
+        scale=scale,
+        pixel_jacobian=pixel_jacobian,
+        variance=mean_square.clamp(min=FINEST_NOISE**2),
+        coverage=float(inside.double().mean()),
+        depth=depth,
     )
 
 
@@ -223,8 +236,10 @@ def _projected(
     in_front = points_cam[:, 2] > MIN_DEPTH
     points_cam = torch.where(in_front[:, None], points_cam, points_cam.new_tensor([0.0, 0.0, 1.0]))
     xy = rotate(level.intrinsics, points_cam / points_cam[:, 2:])[:, :2]
-    height, width = (side * level.stride for side in level.maps.shape[-2:])
-    return points_cam, xy, in_front & ((xy >= 0) & (xy < xy.new_tensor([width, height]))).all(dim=-1)
+    rows, columns = level.maps.shape[-2:]
+    size = xy.new_tensor([columns * level.stride, rows * level.stride])
+    inside = ((xy >= 0) & (xy < size)).all(dim=-1)
+    return points_cam, xy, in_front & inside
 
 
 def _level(
@@ -236,6 +251,7 @@ def _level(
     stride: int,
     finest: int,
 ) -> _Level:
+    # Two points a cell and direction: a blurred picture tells no more.
     every = max(finest, stride // 2)
     rows = slice(every // 2, None, every)
     chosen = usable[rows, rows]
@@ -243,6 +259,7 @@ def _level(
     xy = pixel_centres(height, width, device=usable.device)[rows, rows][chosen].double()
     colours = bilinear_sample(_blurred(known, stride), xy, stride=stride)
     blurred = _blurred(picture, stride)
+    # Central differences, in colour a pixel of the whole picture, so that a step means the same at every level.
     padded = functional.pad(blurred[None], (1, 1, 1, 1), mode="replicate")[0]
     by_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / (2 * stride)
     by_y = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / (2 * stride)
@@ -267,8 +284,11 @@ def _detail_correlation(
     rows = slice(finest // 2, None, finest)
     _, xy, inside = _projected(level, pose)
     seen = bilinear_sample(_detail(picture), xy[inside])
-    wanted = rearrange(_detail(known)[:, rows, rows], "c h w -> h w c")[usable[rows, rows]][inside]
-    seen, wanted = seen - seen.mean(dim=0), wanted - wanted.mean(dim=0)
+    # The points of the finest level were taken at these rows and columns, in this order.
+    of_points = rearrange(_detail(known)[:, rows, rows], "c h w -> h w c")[usable[rows, rows]]
+    wanted = of_points[inside]
+    seen = seen - seen.mean(dim=0)
+    wanted = wanted - wanted.mean(dim=0)
     return float((seen * wanted).sum() / (seen.square().sum() * wanted.square().sum()).sqrt())
 
 

@@ -21,15 +21,18 @@ WEIGHT = 4096
 
 def pack(image: Float[ndarray, "*s 3"]) -> UInt64[ndarray, "*s"]:
     """Pack colours in [0, 1], square roots of light."""
-    red, green, blue = np.moveaxis(np.rint(np.clip(image, 0, 1) * 255).astype(np.uint64), -1, 0)
+    levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint64)
+    red, green, blue = np.moveaxis(levels, -1, 0)
     return red | green << FIELD | blue << (FIELD + FIELD)
 
 
 def unpack(texels: UInt64[ndarray, "*s"], full: float | int = 255) -> Float[ndarray, "3 ..."]:
     """Return the three fields as float32, ``full`` (at most 2^20 - 1) as 1."""
     mask = np.uint64((1 << 20) - 1)
-    fields = [texels & mask, (texels >> FIELD) & mask, texels >> (FIELD + FIELD)]
-    return np.stack([field.astype(np.float32) for field in fields]) / np.float32(full)
+    red = texels & mask
+    green = (texels >> FIELD) & mask
+    blue = texels >> (FIELD + FIELD)
+    return np.stack([red, green, blue]).astype(np.float32) / np.float32(full)
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,22 @@ class Atlas:
     def of(cls, bitmaps: Sequence[UInt64[ndarray, "_ _"]]) -> "Atlas":
         """Make the smaller copies and string all together."""
         pyramids = [_pyramid(bitmap) for bitmap in bitmaps]
-        levels = max(len(pyramid) for pyramid in pyramids)
-        starts, pieces, length = [], [], 0
-        for pyramid in pyramids:
-            begins = length + np.cumsum([0] + [level.size for level in pyramid[:-1]])
-            starts.append(np.pad(begins, (0, levels - len(begins)), mode="edge"))
-            pieces += [level.ravel() for level in pyramid]
-            length += sum(level.size for level in pyramid)
-        means = np.square(unpack(np.array([pyramid[-1][0, 0] for pyramid in pyramids]))).T
-        sides = np.array([len(bitmap) for bitmap in bitmaps], dtype=np.int32)
-        return cls(np.concatenate(pieces), np.stack(starts).astype(np.int32), sides, means)
+        num_levels = max(map(len, pyramids))
+        # A bitmap of fewer levels than the largest keeps its last start in the columns that it does not need.
+        starts = np.zeros((len(pyramids), num_levels), dtype=np.int32)
+        pieces = []
+        length = 0
+        for number, pyramid in enumerate(pyramids):
+            for level in range(num_levels):
+                if level < len(pyramid):
+                    begin = length
+                    pieces.append(pyramid[level].ravel())
+                    length += pyramid[level].size
+                starts[number, level] = begin
+        one_texel = np.array([pyramid[-1][0, 0] for pyramid in pyramids])
+        means = np.square(unpack(one_texel)).T
+        sides = np.array(list(map(len, bitmaps)), dtype=np.int32)
+        return cls(np.concatenate(pieces), starts, sides, means)
 
     def light(
         self,
@@ -83,16 +92,25 @@ class Atlas:
         level = np.frexp(np.clip(footprint * (sides * np.float32(np.sqrt(2))), 1, 2.0**20))[1] - 1
         level = np.minimum(level, np.frexp(np.float32(1) * sides)[1] - 1)
         side = np.right_shift(sides, level)
-        mask = side - 1
-        x, y = u * side - np.float32(0.5), v * side - np.float32(0.5)
-        left, top = np.floor(x), np.floor(y)
+        x = u * side - np.float32(0.5)
+        y = v * side - np.float32(0.5)
+        left = np.floor(x)
+        top = np.floor(y)
+        # Shares in 64ths, whole numbers: the four products add up to WEIGHT, and no field runs over.
         across = np.rint((x - left) * 64).astype(np.uint64)
         down = np.rint((y - top) * 64).astype(np.uint64)
-        column, row = left.astype(np.int32), top.astype(np.int32)
+        near = np.uint64(64) - across
+        high = np.uint64(64) - down
+        # Sides are powers of two, so that a mask repeats the picture.
+        mask = side - 1
+        column = left.astype(np.int32)
+        row = top.astype(np.int32)
         start = self.starts.ravel().take(number * self.starts.shape[1] + level)
-        above, below = start + (row & mask) * side, start + (row + 1 & mask) * side
-        column, beside = column & mask, column + 1 & mask
-        take, near, high = self.texels.take, np.uint64(64) - across, np.uint64(64) - down
+        above = start + (row & mask) * side
+        below = start + (row + 1 & mask) * side
+        beside = column + 1 & mask
+        column = column & mask
+        take = self.texels.take
         total = (take(above + column) * near + take(above + beside) * across) * high
         total += (take(below + column) * near + take(below + beside) * across) * down
         return np.square(unpack(total, 255 * WEIGHT))

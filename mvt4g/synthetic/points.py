@@ -1,7 +1,5 @@
 """Which pixels the tracked points are drawn from: budgets by object and by motion."""
 
-import itertools
-
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -32,12 +30,14 @@ def draw_pixels(
     candidates = draw_grid(rng, instances.shape, spec.grid_stride)
     ids = instances.reshape(-1)[candidates]
     if spec.foreground_only:
-        candidates, ids = candidates[ids > 0], ids[ids > 0]
+        candidates = candidates[ids > 0]
+        ids = ids[ids > 0]
     if spec.budget == "kubric":
         return _draw_segments(rng, candidates, ids, spec.count, KUBRIC_SHARE)
     moving = np.concatenate([[False], dynamic])[ids]
-    pools = ((moving, MOVING_POOL * spec.count), (~moving, spec.count))
-    return np.concatenate([_draw_segments(rng, candidates[of], ids[of], total, 1.0) for of, total in pools])
+    on_moving = _draw_segments(rng, candidates[moving], ids[moving], MOVING_POOL * spec.count, 1.0)
+    on_still = _draw_segments(rng, candidates[~moving], ids[~moving], spec.count, 1.0)
+    return np.concatenate([on_moving, on_still])
 
 
 def draw_grid(rng: np.random.Generator, shape: tuple[int, int, int, int], stride: int) -> Int[ndarray, " m"]:
@@ -48,10 +48,10 @@ def draw_grid(rng: np.random.Generator, shape: tuple[int, int, int, int], stride
     views, frames, height, width = shape
     flat = np.arange(views * frames * height * width).reshape(shape)
     phases = rng.integers(0, np.minimum(stride, (frames, height, width)), (views, 3))
-    return np.concatenate([
-        flat[view, time::stride, row::stride, column::stride].reshape(-1)
-        for view, (time, row, column) in enumerate(phases.tolist())
-    ])  # fmt: skip
+    grids = []
+    for view, (time, row, column) in enumerate(phases.tolist()):
+        grids.append(flat[view, time::stride, row::stride, column::stride].reshape(-1))
+    return np.concatenate(grids)
 
 
 def kubric_budget(counts: Int[ndarray, " s"], total: int, share: float | int = KUBRIC_SHARE) -> Int[ndarray, " s"]:
@@ -62,9 +62,11 @@ def kubric_budget(counts: Int[ndarray, " s"], total: int, share: float | int = K
 
     Source: kubric, challenges/point_tracking/dataset.py (the rule; not its code).
     """
-    taken, left = np.zeros_like(counts), total
+    taken = np.zeros_like(counts)
+    left = total
     for done, segment in enumerate(np.argsort(counts, kind="stable")):
-        taken[segment] = min(round(left / (len(counts) - done)), round(share * int(counts[segment])))
+        equal_part = round(left / (len(counts) - done))
+        taken[segment] = min(equal_part, round(share * int(counts[segment])))
         left -= int(taken[segment])
     return taken
 
@@ -85,9 +87,11 @@ def choose_by_motion(rng: np.random.Generator, length: Float[ndarray, " n"], cou
     order = rng.permutation(len(length))
     chosen: list[int] = []
     free = np.ones(len(length), dtype=bool)
-    far, moving = round(count / 4), round(count / 2)
-    goals = (((FAR, np.inf), far), ((MOVING, np.inf), far + moving), ((0.0, STILL), count), ((0.0, np.inf), count))
-    for (least, most), goal in goals:
+    far = round(count / 4)
+    moving = round(count / 2)
+    # (least length, most, how many are chosen in all once this class is done)
+    goals = ((FAR, np.inf, far), (MOVING, np.inf, far + moving), (0.0, STILL, count), (0.0, np.inf, count))
+    for least, most, goal in goals:
         wanted = np.flatnonzero(free[order] & (least <= length[order]) & (length[order] < most))
         taken = order[wanted[: goal - len(chosen)]]
         free[taken] = False
@@ -108,10 +112,12 @@ def _draw_equal(rng: np.random.Generator, instances: Int[ndarray, "v t h w"], sp
     One that shows too few pixels leaves the rest to the others, all of them together to the background.
     """
     flat = instances.reshape(-1)
+    # pixels[i] are the flat indices of instance i, found by one sort.
     order = np.argsort(flat, kind="stable")
     starts = np.searchsorted(flat[order], np.arange(flat.max() + 2))
-    pixels = [order[first:last] for first, last in itertools.pairwise(starts)]
-    objects = sorted((group for group in pixels[1:] if len(group)), key=len)
+    pixels = np.split(order, starts[1:-1])
+    # Those that show least come first, so that what they leave is shared out among the rest.
+    objects = sorted(filter(len, pixels[1:]), key=len)
     ground = pixels[0][:0] if spec.foreground_only else pixels[0]
     left = round(spec.count * spec.foreground) if len(ground) else spec.count
     chosen = []
@@ -131,6 +137,8 @@ def _draw_segments(
     order = np.argsort(ids, kind="stable")
     _, starts, counts = np.unique(ids[order], return_index=True, return_counts=True)
     taken = kubric_budget(counts, total, share)
-    groups = [candidates[order[first : first + count]] for first, count in zip(starts, counts, strict=True)]
-    parts = [rng.choice(group, take, replace=False) for group, take in zip(groups, taken, strict=True)]
-    return np.concatenate([candidates[:0], *parts])
+    parts = [candidates[:0]]  # so that no segment at all gives no index, of the right type
+    for first, count, take in zip(starts, counts, taken, strict=True):
+        group = candidates[order[first : first + count]]
+        parts.append(rng.choice(group, take, replace=False))
+    return np.concatenate(parts)

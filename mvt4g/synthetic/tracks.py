@@ -31,6 +31,23 @@ class Poses:
     positions: Float[ndarray, "t i 3"]
 
 
+@dataclass(frozen=True)
+class SurfacePoints:
+    """Points on the surfaces of bodies, at every frame.
+
+    Attributes:
+        points_world: World frame.
+        normals_world: Outward, world frame.
+        instance: What each is fixed to, 0 = background.
+        one_sided: False for points whose surface may be seen from behind.
+    """
+
+    points_world: Float[torch.Tensor, "t n 3"]
+    normals_world: Float[torch.Tensor, "t n 3"]
+    instance: Int[torch.Tensor, " n"]
+    one_sided: Bool[torch.Tensor, " n"]
+
+
 def carry(
     vectors: Float[ndarray, "n 3"],
     frame: Int[ndarray, " n"],
@@ -49,8 +66,10 @@ def carry(
     """
     carried = np.broadcast_to(vectors, (len(poses.positions), *vectors.shape)).copy()
     on = np.flatnonzero(instance > 0)
-    body, when = instance[on] - 1, frame[on]
+    body = instance[on] - 1
+    when = frame[on]
     origin = poses.positions if as_points else np.zeros_like(poses.positions)
+    # Into the body's frame when it was given, and out of it at every frame.
     own = np.einsum("nji,nj->ni", poses.rotations[when, body], vectors[on] - origin[when, body])
     carried[:, on] = np.einsum("tnij,nj->tni", poses.rotations[:, body], own) + origin[:, body]
     return carried
@@ -58,14 +77,11 @@ def carry(
 
 def visibility(
     tracks: Float[torch.Tensor, "v t n 2"],
-    points_world: Float[torch.Tensor, "t n 3"],
-    normals_world: Float[torch.Tensor, "t n 3"],
-    point_instance: Int[torch.Tensor, " n"],
+    points: SurfacePoints,
     cameras: Cameras,
     depth: Float[torch.Tensor, "v t h w"],
     instances: Int[torch.Tensor, "v t h w"],
     depth_tolerance: float | int,
-    one_sided: Bool[torch.Tensor, " n"] | None = None,
 ) -> Bool[torch.Tensor, "v t n"]:
     """Say where points are seen.
 
@@ -76,34 +92,31 @@ def visibility(
 
     Args:
         tracks: Projections of the points, pixels.
-        points_world: World frame.
-        normals_world: Outward, world frame.
-        point_instance: What each point is fixed to.
+        points: The points themselves.
         cameras: fp32 (v t).
         depth: z-depth of pixel centres.
         instances: Of pixel centres.
         depth_tolerance: Share of a point's depth.
-        one_sided: False for points whose surface may be seen from behind; None = no such point.
 
     Source: kubric, challenges/point_tracking/dataset.py (the rules; not its code).
     """
     height, width = depth.shape[-2:]
-    own_depth = points_depth(points_world, rearrange(cameras.cam_from_world, "v t i j -> v t 1 i j"))
+    own_depth = points_depth(points.points_world, rearrange(cameras.cam_from_world, "v t i j -> v t 1 i j"))
     inside = (tracks >= 0).all(-1) & (tracks[..., 0] < width) & (tracks[..., 1] < height)
     corner = (tracks - 0.5).floor().clamp(-1, max(height, width)).long()
-    left, right = (edge.clamp(0, width - 1) for edge in (corner[..., 0], corner[..., 0] + 1))
-    top, bottom = (edge.clamp(0, height - 1) * width for edge in (corner[..., 1], corner[..., 1] + 1))
-    depth_rows, id_rows = (rearrange(maps, "v t h w -> v t (h w)") for maps in (depth, instances))
-    farthest, recognised = torch.full_like(own_depth, -torch.inf), torch.zeros_like(inside)
-    for row in (top, bottom):
-        for column in (left, right):
-            pixel = row + column
+    left, top = corner.unbind(dim=-1)
+    depth_rows = rearrange(depth, "v t h w -> v t (h w)")
+    id_rows = rearrange(instances, "v t h w -> v t (h w)")
+    farthest = torch.full_like(own_depth, -torch.inf)
+    recognised = torch.zeros_like(inside)
+    # The four pixels about a point: one of its instance, or one as far as it is, is enough to see it.
+    for row in (top, top + 1):
+        for column in (left, left + 1):
+            pixel = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
             farthest = torch.maximum(farthest, depth_rows.gather(-1, pixel))
-            recognised |= id_rows.gather(-1, pixel) == point_instance
+            recognised |= id_rows.gather(-1, pixel) == points.instance
     uncovered = farthest >= (1 - depth_tolerance) * own_depth
-    facing = faces_camera(points_world, normals_world, cameras)
-    if one_sided is not None:
-        facing = facing | ~one_sided
+    facing = faces_camera(points.points_world, points.normals_world, cameras) | ~points.one_sided
     return (own_depth > 0) & inside & uncovered & recognised & facing
 
 
@@ -129,10 +142,13 @@ def alike_around(
     Source: kubric, challenges/point_tracking/dataset.py (the rule; not its code).
     """
     height, width = normals.shape[-2:]
-    own, others = normals[view, frame, :, row, column], np.zeros(len(view), dtype=np.int64)
+    own = normals[view, frame, :, row, column]
+    others = np.zeros(len(view), dtype=np.int64)
     for down in (-1, 1):
         for right in (-1, 1):
-            beside = normals[view, frame, :, (row + down).clip(0, height - 1), (column + right).clip(0, width - 1)]
+            row_beside = (row + down).clip(0, height - 1)
+            column_beside = (column + right).clip(0, width - 1)
+            beside = normals[view, frame, :, row_beside, column_beside]
             others += ((beside - own) ** 2).sum(-1) > NORMAL_STEP**2
     return others <= 2
 
@@ -143,9 +159,8 @@ def project_tracks(points_world: Float[torch.Tensor, "t n 3"], cameras: Cameras)
     Points that come close to a camera are projected in fp64: fp32's last bits of a place in the world, a millionth of a
     unit, would show there.
     """
-    poses, intrinsics = (
-        rearrange(part, "v t i j -> v t 1 i j") for part in (cameras.cam_from_world, cameras.intrinsics)
-    )
+    poses = rearrange(cameras.cam_from_world, "v t i j -> v t 1 i j")
+    intrinsics = rearrange(cameras.intrinsics, "v t i j -> v t 1 i j")
     pixels, in_front = project_points(points_world, poses, intrinsics)
     near = in_front & (points_depth(points_world, poses) < NEAR)
     view, time, point = near.nonzero(as_tuple=True)

@@ -14,7 +14,7 @@ from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.synthetic.point_spec import PointSpec
 from mvt4g.synthetic.points import choose_by_motion, draw_pixels, seen_path_length
 from mvt4g.synthetic.shapes import Mesh, Shape
-from mvt4g.synthetic.tracks import Poses, alike_around, carry, faces_camera, project_tracks, visibility
+from mvt4g.synthetic.tracks import Poses, SurfacePoints, alike_around, carry, faces_camera, project_tracks, visibility
 from mvt4g.types import Cameras
 
 DYNAMIC_SHARE = 0.01
@@ -55,16 +55,6 @@ class TrackedPoints:
     valid: Bool[Tensor, " n"]
 
 
-@dataclass(frozen=True)
-class _Sown:
-    """Points before they are chosen and padded; ``one_sided`` False = the surface may be seen from behind."""
-
-    points_world: Float[Tensor, "t n 3"]
-    normals_world: Float[Tensor, "t n 3"]
-    instance: Int[Tensor, " n"]
-    one_sided: Bool[Tensor, " n"]
-
-
 def dynamic_instances(shapes: Sequence[Shape], meshes: Sequence[Mesh], poses: Poses) -> Bool[ndarray, " i"]:
     """Say which bodies count as dynamic (see DYNAMIC_SHARE)."""
     moves = np.zeros(len(shapes), dtype=bool)
@@ -91,18 +81,19 @@ def track_points(
     sown = _sow(draw_pixels(rng, maps.instances, dynamic, spec), spec, maps, cameras, poses)
     depth, instances = torch.from_numpy(maps.depth).float(), torch.from_numpy(maps.instances)
     if spec.budget == "motion":
-        visible = _seen(sown, project_tracks(sown.points_world, cameras), cameras, depth, instances, spec)
+        tracks = project_tracks(sown.points_world, cameras)
+        visible = visibility(tracks, sown, cameras, depth, instances, spec.depth_tolerance)
         length = seen_path_length(sown.points_world.numpy(), visible.numpy())
         sown = _take(sown, torch.from_numpy(choose_by_motion(rng, length, spec.count)))
     found = len(sown.instance)
     sown = _pad(sown, spec.count - found)
     valid = torch.arange(spec.count) < found
     tracks = project_tracks(sown.points_world, cameras)
-    visible = _seen(sown, tracks, cameras, depth, instances, spec) & valid
+    visible = visibility(tracks, sown, cameras, depth, instances, spec.depth_tolerance) & valid
     return TrackedPoints(tracks, visible, sown.points_world, sown.instance, valid)
 
 
-def _sow(chosen: Int[ndarray, " n"], spec: PointSpec, maps: Maps, cameras: Cameras, poses: Poses) -> _Sown:
+def _sow(chosen: Int[ndarray, " n"], spec: PointSpec, maps: Maps, cameras: Cameras, poses: Poses) -> SurfacePoints:
     """Lift pixels, given as flat indices into the maps, to points of the bodies they show."""
     view, time, row, column = np.unravel_index(chosen, maps.instances.shape)
     instance = maps.instances[view, time, row, column]
@@ -118,32 +109,18 @@ def _sow(chosen: Int[ndarray, " n"], spec: PointSpec, maps: Maps, cameras: Camer
     one_sided = faces_camera(points, normals, cameras)[view, time, torch.arange(len(chosen))]
     if spec.facing == "smooth":
         one_sided &= torch.from_numpy(alike_around(maps.normals, view, time, row, column))
-    return _Sown(points, normals, torch.from_numpy(instance), one_sided)
+    return SurfacePoints(points, normals, torch.from_numpy(instance), one_sided)
 
 
-def _seen(
-    sown: _Sown,
-    tracks: Float[Tensor, "v t n 2"],
-    cameras: Cameras,
-    depth: Float[Tensor, "v t h w"],
-    instances: Int[Tensor, "v t h w"],
-    spec: PointSpec,
-) -> Bool[Tensor, "v t n"]:
-    return visibility(
-        tracks, sown.points_world, sown.normals_world, sown.instance, cameras, depth, instances,
-        spec.depth_tolerance, sown.one_sided,
-    )  # fmt: skip
-
-
-def _take(sown: _Sown, points: Int[Tensor, " m"]) -> _Sown:
-    return _Sown(
+def _take(sown: SurfacePoints, points: Int[Tensor, " m"]) -> SurfacePoints:
+    return SurfacePoints(
         sown.points_world[:, points], sown.normals_world[:, points], sown.instance[points], sown.one_sided[points]
     )
 
 
-def _pad(sown: _Sown, count: int) -> _Sown:
+def _pad(sown: SurfacePoints, count: int) -> SurfacePoints:
     points, normals = (
         torch.nn.functional.pad(part, (0, 0, 0, count)) for part in (sown.points_world, sown.normals_world)
     )
     instance, one_sided = (torch.nn.functional.pad(part, (0, count)) for part in (sown.instance, sown.one_sided))
-    return _Sown(points, normals, instance, one_sided)
+    return SurfacePoints(points, normals, instance, one_sided)

@@ -3,7 +3,7 @@ import torch
 
 from mvt4g.geometry.camera import intrinsics_from_fov, project_points
 from mvt4g.geometry.pose import invert_pose, look_at
-from mvt4g.synthetic.tracks import Poses, alike_around, carry, faces_camera, project_tracks, visibility
+from mvt4g.synthetic.tracks import Poses, SurfacePoints, alike_around, carry, faces_camera, project_tracks, visibility
 from mvt4g.types import Cameras
 from tests.reference.visibility import visibility as slow_visibility
 
@@ -15,17 +15,17 @@ def one_camera(height=8, width=8):
     return Cameras(pose[None, None], intrinsics_from_fov(np.pi / 2, height, width)[None, None])
 
 
+def one_sided(points, normals, ids):
+    return SurfacePoints(points, normals, ids, torch.ones(len(ids), dtype=torch.bool))
+
+
 def seen(point, normal=(0.0, 0, -1), instance=0, depth=4.0, ids=0):
     """One point before one camera at z = -4 that looks along +z; 8x8 pixels, focal length 4."""
     cameras, points = one_camera(), torch.tensor(point)[None, None]
+    on_surface = one_sided(points, torch.tensor(normal)[None, None], torch.tensor([instance]))
     maps = torch.full((1, 1, 8, 8), depth) if isinstance(depth, float) else depth
     id_maps = torch.full((1, 1, 8, 8), ids) if isinstance(ids, int) else ids
-    return bool(
-        visibility(
-            project_tracks(points, cameras), points, torch.tensor(normal)[None, None], torch.tensor([instance]),
-            cameras, maps, id_maps, 0.01,
-        )
-    )  # fmt: skip
+    return bool(visibility(project_tracks(points, cameras), on_surface, cameras, maps, id_maps, 0.01))
 
 
 def test_each_rule_hides_by_itself():
@@ -59,7 +59,7 @@ def test_visibility_against_the_slow_twin():
     depth = torch.from_numpy(rng.uniform(1, 7, (views, frames, height, width))).float()
     instances = torch.from_numpy(rng.integers(0, 2, (views, frames, height, width)))
     tracks = project_tracks(points, cameras)
-    fast = visibility(tracks, points, normals, ids, cameras, depth, instances, 0.01).numpy()
+    fast = visibility(tracks, one_sided(points, normals, ids), cameras, depth, instances, 0.01).numpy()
     slow = slow_visibility(
         *(array.double().numpy() if array.is_floating_point() else array.numpy()
           for array in (tracks, points, normals, ids, poses, depth, instances)), 0.01,
@@ -91,9 +91,9 @@ def test_surfaces_seen_from_behind_are_told_apart():
     maps = torch.full((1, 1, 8, 8), 4.0), torch.zeros(1, 1, 8, 8, dtype=torch.long)
     ids = torch.zeros(2, dtype=torch.long)
     tracks = project_tracks(points, cameras)
-    rest = (tracks, points, away, ids, cameras, *maps, 0.01)
-    assert visibility(*rest, torch.tensor([True, False]))[0, 0].tolist() == [False, True]
-    assert visibility(*rest)[0, 0].tolist() == [False, False]
+    mixed = SurfacePoints(points, away, ids, torch.tensor([True, False]))
+    assert visibility(tracks, mixed, cameras, *maps, 0.01)[0, 0].tolist() == [False, True]
+    assert visibility(tracks, one_sided(points, away, ids), cameras, *maps, 0.01)[0, 0].tolist() == [False, False]
     assert faces_camera(points, -away, cameras)[0, 0].tolist() == [True, True]
 
 
