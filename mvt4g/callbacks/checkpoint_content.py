@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -109,12 +110,14 @@ def check_average(average: Any, model: nn.Module, for_fit: bool) -> None:
         raise InputError(f"--ckpt_path: got the EMA average of another model: {faults}")
 
 
-def _names(model: nn.Module, parameters: Sequence[Tensor]) -> list[str]:
+def _names(model: nn.Module, parameters: Sequence[Shaped[Tensor, "..."]]) -> list[str]:
     names = {id(value): name for name, value in model.named_parameters()}
     return [names[id(value)] for value in parameters]
 
 
-def _shape_faults(values: Mapping[str, Mapping[str, Any]], parameters: Mapping[str, Tensor]) -> list[str]:
+def _shape_faults(
+    values: Mapping[str, Mapping[str, Any]], parameters: Mapping[str, Shaped[Tensor, "..."]]
+) -> list[str]:
     """Return which entries are of another shape than their parameter.
 
     An entry of as many axes as its parameter holds a number for each of its elements (Adam's moments) or, where an axis

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
@@ -193,7 +194,7 @@ def warn(line: str) -> None:
         sys.stderr.write(f"mvt4g: {line}\n")
 
 
-def _tensors(tree: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(tree: Any, name: str = "") -> Iterator[tuple[str, Shaped[torch.Tensor, "..."]]]:
     """Yield the tensors of nested mappings and lists, each with its path."""
     if isinstance(tree, torch.Tensor):
         yield name, tree

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -124,7 +125,7 @@ class EMA(Callback):
         return parameters
 
 
-def _placed_as(parameter: torch.nn.Parameter, value: Tensor) -> Tensor:
+def _placed_as(parameter: torch.nn.Parameter, value: Float[Tensor, " *s"]) -> Float[Tensor, " *s"]:
     value = value.to(parameter.device)
     if isinstance(parameter, DTensor) and not isinstance(value, DTensor):
         return distribute_tensor(value, parameter.device_mesh, parameter.placements, src_data_rank=None)
@@ -132,6 +133,6 @@ def _placed_as(parameter: torch.nn.Parameter, value: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _copy_into(parameters: dict[str, torch.nn.Parameter], values: dict[str, Tensor]) -> None:
+def _copy_into(parameters: dict[str, torch.nn.Parameter], values: dict[str, Float[Tensor, "..."]]) -> None:
     for name, value in values.items():
         parameters[name].copy_(value)

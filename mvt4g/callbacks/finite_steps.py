@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Shaped
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
@@ -85,7 +86,7 @@ class FiniteSteps(Callback):
         self._bad: Tensor | None = None
         self._waiting: tuple[int, Tensor, list[_MicroBatch]] | None = None
 
-    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Float[Tensor, ""]) -> None:
         """Keep the loss."""
         self._loss = loss.detach()
 
@@ -176,11 +177,11 @@ class FiniteSteps(Callback):
         """Take the counts of a checkpoint."""
         self.skipped, self.in_a_row = state_dict["skipped"], state_dict["in_a_row"]
 
-    def _looks_at_once(self, bad: Tensor) -> bool:
+    def _looks_at_once(self, bad: Shaped[Tensor, "..."]) -> bool:
         return bad.device.type == "cpu" or self.on_nan == "skip_step"
 
 
-def _gradient_norm(optimizer: Optimizer) -> Tensor:
+def _gradient_norm(optimizer: Optimizer) -> Float[Tensor, ""]:
     """Return the norm of the gradients that this rank holds."""
     gradients = []
     for group in optimizer.param_groups:
@@ -196,7 +197,7 @@ def _names(batch: Any) -> tuple[str, ...]:
     return (name,) if isinstance(name, str) else tuple(name)
 
 
-def _sums(batch: Any) -> dict[str, Tensor]:
+def _sums(batch: Any) -> dict[str, Float[Tensor, " b"]]:
     """Return a sum over every field of a batch of clips in which NaN has no meaning, one number a clip."""
     if not is_dataclass(batch):
         return {}

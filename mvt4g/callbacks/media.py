@@ -138,7 +138,7 @@ def match_picture(output: EvaluationOutput, clips: int, points: int) -> Float[Te
 
 
 def _with_tracks(
-    output: EvaluationOutput, i: int, view: int, video: Tensor, factor: int, predicted: bool
+    output: EvaluationOutput, i: int, view: int, video: Float[Tensor, "t 3 h w"], factor: int, predicted: bool
 ) -> Float[Tensor, "t 3 h w"]:
     truth = output.truth
     tracks = truth.tracks if truth is not None else None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -166,7 +167,13 @@ def write_pair(folder: Path, found: PairTracks) -> None:
     write_video(folder / "overlay.mp4", draw_track_views(videos, found.tracks, found.visible, captions), fps)
 
 
-def _write_tracks(folder: Path, real: RealClip, tracks: Tensor, visible: Tensor, confidence: Tensor | None) -> None:
+def _write_tracks(
+    folder: Path,
+    real: RealClip,
+    tracks: Float[Tensor, "v t q 2"],
+    visible: Bool[Tensor, "v t q"],
+    confidence: Float[Tensor, "v t q"] | None,
+) -> None:
     height, width = real.clip.video.shape[-2:]
     told = source_tracks(real, tracks.cpu())
     content = TrackFile(tracks, visible, real.queries[0], (height, width), confidence, told)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from jaxtyping import Float, UInt8
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -76,7 +77,7 @@ class ProbeReport(Callback):
 def matches_of(shown: ShownMatches, layers: tuple[int, ...]) -> ProbeMatches:
     """Return what is written and drawn of a batch's points."""
 
-    def as_bytes(frames: torch.Tensor) -> torch.Tensor:
+    def as_bytes(frames: Float[torch.Tensor, " *s"]) -> UInt8[torch.Tensor, " *s"]:
         return frames.clamp(0, 1).mul(255).round().to(torch.uint8).cpu()
 
     return ProbeMatches(

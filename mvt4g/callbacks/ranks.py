@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
+from jaxtyping import Shaped
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, distributed
 
@@ -44,7 +45,7 @@ def highest_of_ranks(value: int) -> int:
     return int(found.item())
 
 
-def make_highest(value: Tensor) -> None:
+def make_highest(value: Shaped[Tensor, "..."]) -> None:
     """Put the highest number of any rank into a tensor, without waiting for a device; all ranks call it."""
     if num_ranks() > 1:
         distributed.all_reduce(value, distributed.ReduceOp.MAX)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
@@ -73,7 +74,7 @@ def export_weights(
     return 0
 
 
-def renamed(weights: dict[str, Tensor], format: Format) -> dict[str, Tensor]:
+def renamed(weights: dict[str, Shaped[Tensor, "..."]], format: Format) -> dict[str, Shaped[Tensor, "..."]]:
     """Return a backbone's weights under the names of a format.
 
     Raises:
@@ -91,7 +92,7 @@ def renamed(weights: dict[str, Tensor], format: Format) -> dict[str, Tensor]:
     return {place: weights[name] for name, place in places.items() if place is not None}
 
 
-def diffusers_config(named: dict[str, Tensor], head_dim: int) -> dict[str, Any]:
+def diffusers_config(named: dict[str, Shaped[Tensor, "..."]], head_dim: int) -> dict[str, Any]:
     """Return what diffusers' ``WanTransformer3DModel`` is built from, read off the shapes.
 
     Raises:

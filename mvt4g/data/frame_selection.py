@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from mvt4g.ranges import Count, Natural, NonNegative, Positive, check_ranges
 from mvt4g.types import InputError
@@ -95,7 +96,7 @@ class FrameSelection:
             parts.append(f"the frames nearest in time at {self.fps:g} a second")
         return ", ".join(parts)
 
-    def _at_rate(self, fps: float, times: np.ndarray, name: str) -> np.ndarray:
+    def _at_rate(self, fps: float, times: Float[np.ndarray, " t"], name: str) -> Int[np.ndarray, " k"]:
         """Return places in ``times``, increasing, nearest to moments 1 / fps apart."""
         span = times[-1] - times[0]
         own = (len(times) - 1) / span if span > 0 else float("inf")
@@ -107,7 +108,9 @@ class FrameSelection:
         return nearest_in_time(times, moments)
 
 
-def nearest_in_time(times: Sequence[float] | np.ndarray, moments: Sequence[float] | np.ndarray) -> np.ndarray:
+def nearest_in_time(
+    times: Sequence[float] | Float[np.ndarray, " t"], moments: Sequence[float] | Float[np.ndarray, " m"]
+) -> Int[np.ndarray, " m"]:
     """Return the place of the time nearest to each moment; of two as near, to within a microsecond, the earlier.
 
     Args:

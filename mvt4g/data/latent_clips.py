@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Int
 from torch.utils.data import Dataset
 
 from mvt4g.data.samples import ORDER_STREAM, PAIR_STREAM
@@ -152,6 +153,6 @@ class HeldOutLatents(Dataset[LatentClip | InputError]):
 
 
 @lru_cache(maxsize=16)
-def _order(seed: int, done: int, count: int) -> np.ndarray:
+def _order(seed: int, done: int, count: int) -> Int[np.ndarray, " {count}"]:
     """Return the order of a pass: that of ``TrainingSamples`` over one source."""
     return np.random.default_rng((seed, ORDER_STREAM, done)).permutation(count)

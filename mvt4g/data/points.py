@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from mvt4g.types import MultiViewClip
@@ -33,7 +34,7 @@ def take_points(clip: MultiViewClip, count: int, rng: np.random.Generator) -> Mu
         candidates = np.sort(rng.choice(candidates, count, replace=False))
     kept = torch.from_numpy(candidates)
 
-    def filled(values: Tensor | None, axis: int) -> Tensor | None:
+    def filled(values: Shaped[Tensor, "..."] | None, axis: int) -> Shaped[Tensor, "..."] | None:
         if values is None:
             return None
         shape = list(values.shape)

@@ -143,7 +143,7 @@ def _check_views(queries: Float[Tensor, "q 4"], num_views: int, path: Path) -> N
             raise InputError(f"{path}: query {index}: got view {view:g}, want 0 <= view < {num_views}")
 
 
-def _at_frame(frame: int, xy: Tensor) -> Tensor:
+def _at_frame(frame: int, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 4"]:
     start = torch.tensor([float(REFERENCE), float(frame)])
     return torch.cat([start.expand(len(xy), 2), xy], dim=1)
 

@@ -145,8 +145,8 @@ class RealClips(Dataset[RealClip | InputError]):
         return RealClip(clip, queries, rows, (source.record(kept, framing),), f"{source.name}: {rule}")
 
     def _queries(
-        self, source: FrameSource, kept: Sequence[int], framing: Framing, instances: Tensor | None
-    ) -> tuple[Tensor, Tensor, str]:
+        self, source: FrameSource, kept: Sequence[int], framing: Framing, instances: Int[Tensor, "t h w"] | None
+    ) -> tuple[Float[Tensor, "q 4"], Int[Tensor, " q"], str]:
         choice = self.query_choice
         if choice.path is not None:
             queries, rows = file_queries(choice.path, [QueriedView(source.num_frames, kept, framing)])

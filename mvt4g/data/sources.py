@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.data.source_record import SourceRecord
@@ -148,5 +148,5 @@ class FolderSource(FrameSource):
         return torch.stack(framed)
 
 
-def _size(image: Tensor) -> str:
+def _size(image: Shaped[Tensor, "*b h w"]) -> str:
     return f"{image.shape[-1]}x{image.shape[-2]}"

@@ -165,7 +165,7 @@ class VideoPair(Dataset[RealClip | InputError]):
 
 
 def _matched(
-    videos: Sequence[FrameSource], times: Sequence[np.ndarray], size: VideoSize
+    videos: Sequence[FrameSource], times: Sequence[Float[np.ndarray, " _"]], size: VideoSize
 ) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], int]:
     """Return the frames kept of both videos, and which is the slower one.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
@@ -84,12 +85,12 @@ def clip_size(path: Path) -> tuple[int, int]:
     return headers["video"].shape[0], headers["video"].shape[1]
 
 
-def _tensors(clip: MultiViewClip) -> dict[str, Tensor | None]:
+def _tensors(clip: MultiViewClip) -> dict[str, Shaped[Tensor, "..."] | None]:
     own = {field.name: getattr(clip, field.name) for field in fields(clip) if field.name in _LAYOUT}
     return {**own, "cam_from_world": clip.cameras.cam_from_world, "intrinsics": clip.cameras.intrinsics}
 
 
-def _packed(path: Path, name: str, tensor: Tensor) -> np.ndarray:
+def _packed(path: Path, name: str, tensor: Shaped[Tensor, " *s"]) -> Shaped[np.ndarray, " *s"]:
     if name == "video":
         return tensor.detach().mul(255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
     array = tensor.detach().cpu().numpy()
@@ -100,7 +101,7 @@ def _packed(path: Path, name: str, tensor: Tensor) -> np.ndarray:
     return array.astype(np.float32) if _LAYOUT[name][1] == "f" else array
 
 
-def _unpacked(name: str, array: np.ndarray) -> Tensor:
+def _unpacked(name: str, array: Shaped[np.ndarray, " *s"]) -> Shaped[Tensor, " *s"]:
     if name == "video":
         return torch.from_numpy(array).float().div_(255)
     if _LAYOUT[name][1] == "u":
@@ -108,7 +109,7 @@ def _unpacked(name: str, array: np.ndarray) -> Tensor:
     return torch.from_numpy(array)
 
 
-def _read_header(path: Path, header: np.ndarray | None) -> dict[str, Any]:
+def _read_header(path: Path, header: Shaped[np.ndarray, "..."] | None) -> dict[str, Any]:
     where, want = f"{path}: {_HEADER}", "a clip file from write_clip"
     content = {} if header is None else parse_json(header.tobytes(), where, want)
     if not isinstance(content, dict) or content.get("version") != _VERSION:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import rearrange
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.formats.clip_folder import ClipExtras
@@ -289,21 +290,21 @@ CHECKS = {
 """By name: the fields that each needs, and how it is run."""
 
 
-def _field(clip: MultiViewClip, name: str) -> Tensor | None:
+def _field(clip: MultiViewClip, name: str) -> Shaped[Tensor, "..."] | None:
     room, _, part = name.rpartition(".")
     value: Tensor | None = getattr(getattr(clip, room) if room else clip, part)
     return value
 
 
-def _valid(clip: MultiViewClip) -> Tensor:
+def _valid(clip: MultiViewClip) -> Bool[Tensor, "..."]:
     return torch.tensor(True) if clip.point_valid is None else clip.point_valid
 
 
-def _placed(clip: MultiViewClip) -> Callable[[Tensor], Tensor]:
+def _placed(clip: MultiViewClip) -> Callable[[Float[Tensor, "... n d"]], Bool[Tensor, "... n"]]:
     return lambda positions: positions.isfinite().all(-1) | ~_valid(clip)
 
 
-def _tracked(clip: MultiViewClip) -> Callable[[Tensor], Tensor]:
+def _tracked(clip: MultiViewClip) -> Callable[[Float[Tensor, "v t n 2"]], Bool[Tensor, "v t n"]]:
     """As ``_placed``, but where a tracker, which knows no scene, has lost a point it has no position."""
     placed, visible = _placed(clip), clip.visible
     if visible is None or clip.points_world is not None:
@@ -315,7 +316,7 @@ def _view(name: str, place: tuple[int, ...]) -> int | None:
     return place[0] if _AXES[name].startswith("v") else None
 
 
-def _about(clip: MultiViewClip, maps: Tensor) -> Tensor:
+def _about(clip: MultiViewClip, maps: Shaped[Tensor, "v t h w"]) -> Shaped[Tensor, "v t n 4"]:
     """Return the values of the four pixels whose centres surround each track (v t n 4), the border's repeated."""
     assert clip.tracks is not None
     height, width = maps.shape[-2:]
@@ -327,7 +328,12 @@ def _about(clip: MultiViewClip, maps: Tensor) -> Tensor:
 
 
 def _share(
-    clip: MultiViewClip, check: str, field: str, wrong: Tensor, want: str, allowed: float = DISAGREEING_SHARE
+    clip: MultiViewClip,
+    check: str,
+    field: str,
+    wrong: Bool[Tensor, "v t n"],
+    want: str,
+    allowed: float = DISAGREEING_SHARE,
 ) -> list[Fault]:
     """Return a fault if more than a share of the visible points are wrong; one of them always may be."""
     assert clip.visible is not None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing_folder
@@ -214,7 +214,7 @@ def _sizes(clip: MultiViewClip) -> dict[str, int]:
     return {**sizes, "points": next(counts, 0)}
 
 
-def _arrays(path: Path, clip: MultiViewClip, extras: ClipExtras) -> dict[str, np.ndarray]:
+def _arrays(path: Path, clip: MultiViewClip, extras: ClipExtras) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Return what is there, in the types it is stored in; depth is not quantised yet."""
     tensors = {name: getattr(clip.cameras, name) for name in _CAMERA_FIELDS}
     tensors |= {name: getattr(clip, name) for name in CLIP_FIELDS}
@@ -241,7 +241,7 @@ def _read(
     names: Collection[str],
     views: Sequence[int] | None,
     frames: Sequence[int] | None,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Read arrays of some views and frames; depth is dequantised, normals are not."""
     view_files = [VIEW.format(view) for view in _chosen(path, "views", views, header)]
     arrays: dict[str, np.ndarray] = {}
@@ -262,7 +262,9 @@ def _read(
     return {name: arrays[name] for name in names}
 
 
-def _read_file(path: Path, file: str, header: ClipHeader, names: Collection[str]) -> dict[str, np.ndarray]:
+def _read_file(
+    path: Path, file: str, header: ClipHeader, names: Collection[str]
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     _check_file(path, file, header)
     arrays = read_arrays(path / file, names)
     for name in names:
@@ -296,7 +298,7 @@ def _check_file(path: Path, file: str, header: ClipHeader) -> None:
     check_sha256(path / file, header.files[file])
 
 
-def _check_array(path: Path, name: str, array: np.ndarray, header: ClipHeader) -> None:
+def _check_array(path: Path, name: str, array: Shaped[np.ndarray, "..."], header: ClipHeader) -> None:
     _, axes, kind = LAYOUT[name]
     kind = "u" if name == "depth" and header.depth_range is not None else kind
     if array.dtype.kind != kind or (kind == "f" and array.dtype != np.float32):
@@ -315,5 +317,5 @@ def _chosen(path: Path, axis: str, wanted: Sequence[int] | None, header: ClipHea
     return chosen
 
 
-def _tensor(array: np.ndarray) -> Tensor:
+def _tensor(array: Shaped[np.ndarray, " *s"]) -> Shaped[Tensor, " *s"]:
     return torch.from_numpy(array.astype(np.int64) if array.dtype.kind == "u" else np.ascontiguousarray(array))

@@ -106,7 +106,9 @@ def _is_known(folder: Path) -> bool:
     return videos or any((folder / name).exists() for name in _FILES)
 
 
-def _check_fits(what: str, other: Tensor | None, rate: float | None, video: Tensor, fps: float | None) -> None:
+def _check_fits(
+    what: str, other: Shaped[Tensor, "..."] | None, rate: float | None, video: Shaped[Tensor, "..."], fps: float | None
+) -> None:
     """Refuse a video whose frame k is not the moment of the generated video's."""
     if other is not None and other.shape != video.shape:
         raise InputError(f"{what}: got {_size(other)}, want {_size(video)} as the generated video has")
@@ -144,13 +146,15 @@ def _read_cameras(folder: Path, video: Shaped[Tensor, "t 3 h w"]) -> dict[str, d
     return known
 
 
-def _intrinsics(path: Path, view: Trajectory, size: tuple[int, int]) -> Tensor | None:
+def _intrinsics(path: Path, view: Trajectory, size: tuple[int, int]) -> Float[Tensor, "t 3 3"] | None:
     if view.intrinsics is not None and view.image_size != size:
         raise InputError(f"{path}: image_size: got {list(view.image_size or ())}, want {list(size)}, the video's")
     return view.intrinsics
 
 
-def _read_maps(path: Path, video: Tensor, names: tuple[str, ...] = VIEWS) -> dict[str, Tensor]:
+def _read_maps(
+    path: Path, video: Shaped[Tensor, "t 3 h w"], names: tuple[str, ...] = VIEWS
+) -> dict[str, Shaped[Tensor, "t h w"]]:
     if not path.exists():
         return {}
     arrays = read_arrays(path)
@@ -161,5 +165,5 @@ def _read_maps(path: Path, video: Tensor, names: tuple[str, ...] = VIEWS) -> dic
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def _size(video: Tensor) -> str:
+def _size(video: Shaped[Tensor, "t c h w"]) -> str:
     return f"{len(video)} frames of {video.shape[3]}x{video.shape[2]}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -154,5 +154,5 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
-def _size(pixels: np.ndarray) -> str:
+def _size(pixels: Shaped[np.ndarray, "h w ..."]) -> str:
     return f"{pixels.shape[1]}x{pixels.shape[0]}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
@@ -134,7 +134,7 @@ def with_text(clip: LatentClip, cache: Path) -> LatentClip:
     return replace(clip, text=read_prompt(prompt_path(cache, clip.caption)))
 
 
-def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+def _save(path: Path, tensors: dict[str, Shaped[Tensor, "..."]], header: dict[str, Any]) -> None:
     from safetensors.torch import save_file  # extra wan: what does not touch caches does without
 
     with appearing(path) as temporary:
@@ -153,7 +153,7 @@ def _opened(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error}), want a whole .safetensors") from error
 
 
-def _load(path: Path, views: Sequence[int] | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _load(path: Path, views: Sequence[int] | None) -> tuple[dict[str, Shaped[Tensor, "..."]], dict[str, Any]]:
     with _opened(path) as file:
         told = (file.metadata() or {}).get(_HEADER)
         want = "what mvt4g precompute or encode-prompts wrote"
@@ -174,7 +174,7 @@ def _load(path: Path, views: Sequence[int] | None) -> tuple[dict[str, Tensor], d
         return tensors, header
 
 
-def _check_layout(path: Path, tensors: dict[str, Tensor]) -> None:
+def _check_layout(path: Path, tensors: dict[str, Shaped[Tensor, "..."]]) -> None:
     sizes: dict[str, int] = {}
     for name, axes in _LAYOUT.items():
         if name not in tensors:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.array_headers import BROKEN, ArrayHeader, read_array_header
@@ -23,7 +24,7 @@ def read_arrays(
     path: Path,
     names: Collection[str] | Callable[[str], bool] | None = None,
     check: Callable[[Mapping[str, ArrayHeader]], None] | None = None,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Read the arrays of an ``.npz``, all or those of ``names`` that it has.
 
     Headers are read first: what all arrays together take is known, and refused if it is over the limit, before the
@@ -57,7 +58,7 @@ def read_array_headers(path: Path) -> dict[str, ArrayHeader]:
         return archive.headers(None)
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> None:
     """Write arrays compressed; the file appears whole or not at all, and equal arrays give equal bytes.
 
     Raises:
@@ -104,7 +105,7 @@ class _Archive:
         if total > most:
             raise too_large(str(self.path), f"arrays of {size_text(total)} in all", size_text(most))
 
-    def read(self, name: str) -> np.ndarray:
+    def read(self, name: str) -> Shaped[np.ndarray, "..."]:
         try:
             with self._zip.open(self._members[name]) as file:
                 array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)

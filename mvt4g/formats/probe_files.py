@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
@@ -173,7 +173,7 @@ def _check_array(where: str, header: ArrayHeader, layout: tuple[str, str], sizes
     sizes.update({axis: size for axis, size in named if not axis.isdigit() and axis != "k"})
 
 
-def _taken(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def _taken(arrays: dict[str, Shaped[np.ndarray, "..."]], prefix: str) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Take the arrays of a prefix out of all of them, and return them without it."""
     return {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from jaxtyping import Shaped
 
 from mvt4g.formats.parsing.array_headers import BROKEN, read_array_header
 from mvt4g.formats.parsing.files import check_regular
@@ -184,7 +185,7 @@ def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
     return _filled(data, dtype, (1,), "C")[0]
 
 
-def _filled(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
+def _filled(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> Shaped[np.ndarray, "..."]:
     if not isinstance(dtype, _Dtype):
         raise ValueError("an array without a dtype")
     if dtype.dtype.kind != "O":
@@ -194,7 +195,7 @@ def _filled(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> np.
     return _object_array(data).reshape(shape, order=order)
 
 
-def _object_array(entries: list[Any]) -> np.ndarray:
+def _object_array(entries: list[Any]) -> Shaped[np.ndarray, " n"]:
     array = np.empty(len(entries), dtype=object)
     for index, entry in enumerate(entries):
         array[index] = entry

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
@@ -128,11 +128,11 @@ def read_tracks(path: Path) -> TrackFile:
     return TrackFile(tracks.float(), visible, queries.float(), (height, width), confidence)
 
 
-def _as_json(arrays: Mapping[str, np.ndarray], image_size: tuple[int, int]) -> dict[str, Any]:
+def _as_json(arrays: Mapping[str, Shaped[np.ndarray, "..."]], image_size: tuple[int, int]) -> dict[str, Any]:
     digits = {"tracks": _PIXEL_DIGITS, "queries": _PIXEL_DIGITS, "confidence": _SHARE_DIGITS}
     digits |= {"source_tracks": _PIXEL_DIGITS, "source_queries": _PIXEL_DIGITS, "source_times_s": _SHARE_DIGITS}
 
-    def plain(name: str, array: np.ndarray) -> Any:
+    def plain(name: str, array: Shaped[np.ndarray, "..."]) -> Any:
         if name not in digits:
             return array.tolist()
         rounded = array.astype(np.float64).round(digits[name]).astype(object)
@@ -143,12 +143,12 @@ def _as_json(arrays: Mapping[str, np.ndarray], image_size: tuple[int, int]) -> d
     return {"conventions": _conventions(arrays), "image_size": list(image_size), **fields}
 
 
-def _conventions(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+def _conventions(arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> dict[str, str]:
     """Return what the fields of a file mean; those of sources are told of where they are."""
     return {name: told for name, told in CONVENTIONS.items() if name in arrays or not name.startswith("source_")}
 
 
-def _json_arrays(path: Path) -> dict[str, np.ndarray]:
+def _json_arrays(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     content = read_json_object(path, "tracks")
     arrays: dict[str, np.ndarray] = {}
     for name in ("tracks", "visible", "queries", "image_size", "confidence"):
@@ -160,7 +160,7 @@ def _json_arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _json_array(where: str, value: Any, kind: type) -> np.ndarray:
+def _json_array(where: str, value: Any, kind: type) -> Shaped[np.ndarray, "..."]:
     """Return lists as an array, null as NaN; what would have to be turned into another kind of value is refused.
 
     Raises:

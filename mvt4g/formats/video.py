@@ -18,7 +18,7 @@ import torch
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
@@ -278,7 +278,7 @@ def write_archive_video(
     _encode(path, _levels(path, video, fps), fps, _ARCHIVE[quality], threads=1)
 
 
-def _levels(path: Path, video: Tensor, fps: float | int) -> np.ndarray:
+def _levels(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int) -> UInt8[np.ndarray, "t h w 3"]:
     """Return RGB in 256 levels, (t h w c)."""
     if not (math.isfinite(fps) and fps > 0):
         raise InputError(f"{path}: got fps {fps} for a video to write, want a rate over 0")
@@ -287,7 +287,9 @@ def _levels(path: Path, video: Tensor, fps: float | int) -> np.ndarray:
     return rearrange(video.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8), "t c h w -> t h w c").numpy()
 
 
-def _encode(path: Path, pixels: np.ndarray, fps: float | int, encoding: _Encoding, threads: int = 0) -> None:
+def _encode(
+    path: Path, pixels: UInt8[np.ndarray, "t h w 3"], fps: float | int, encoding: _Encoding, threads: int = 0
+) -> None:
     bitexact = {"fflags": "+bitexact"}  # neither versions nor random ids of Matroska segments
     with appearing(path) as temporary, av.open(temporary, "w", encoding.container, options=bitexact) as container:
         stream = container.add_stream(encoding.codec, rate=Fraction(fps).limit_denominator(10_000))
@@ -310,7 +312,7 @@ def _encode(path: Path, pixels: np.ndarray, fps: float | int, encoding: _Encodin
         container.mux(stream.encode(None))
 
 
-def _frame(rgb: np.ndarray, pixel_format: str, matrix: int) -> VideoFrame:
+def _frame(rgb: UInt8[np.ndarray, "h w 3"], pixel_format: str, matrix: int) -> VideoFrame:
     """Return a frame as it is stored: RGB, or luma and chroma of video range."""
     if matrix == RGB:
         return VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(format=pixel_format)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from einops import einsum
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt, UInt8
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
@@ -98,7 +98,11 @@ def guessed_matrix(height: int, width: int) -> int:
 
 
 def rgb_from_planes(
-    luma: ndarray, chroma: tuple[ndarray, ndarray] | None, bits: int, tags: ColourTags, out: Float[Tensor, "3 h w"]
+    luma: UInt[ndarray, "h w"],
+    chroma: tuple[UInt[ndarray, "hc wc"], UInt[ndarray, "hc wc"]] | None,
+    bits: int,
+    tags: ColourTags,
+    out: Float[Tensor, "3 h w"],
 ) -> None:
     """Turn the planes of a frame into a screen's RGB in [0, 1].
 
@@ -172,11 +176,11 @@ def planes_from_rgb(
     return _levels(luma * 219 + 16), _levels(chroma * 224 + 128)
 
 
-def _levels(values: Tensor) -> ndarray:
+def _levels(values: Float[Tensor, " *s"]) -> UInt8[ndarray, " *s"]:
     return values.round_().clamp_(0, 255).to(torch.uint8).numpy()
 
 
-def _floats(plane: ndarray) -> Tensor:
+def _floats(plane: UInt[ndarray, " *s"]) -> Float[Tensor, " *s"]:
     return torch.from_numpy(plane.astype(np.float32))
 
 
@@ -189,7 +193,7 @@ def _chroma_weights(matrix: int) -> tuple[tuple[float, float], ...]:
     return (0.0, 2 - 2 * red), (-2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green), (2 - 2 * blue, 0.0)
 
 
-def _upsampled(plane: ndarray, rows: range, height: int, width: int) -> Float[Tensor, "rows w"]:
+def _upsampled(plane: UInt[ndarray, "hc wc"], rows: range, height: int, width: int) -> Float[Tensor, "rows w"]:
     """Interpolate some rows of a chroma plane linearly: rows by their centres, columns from the left.
 
     Args:
@@ -226,9 +230,9 @@ def _xyz_from_rgb(primaries: int) -> Float[ndarray, "3 3"]:
     return np.asarray(lights * strengths)
 
 
-def _srgb_light(values: Tensor) -> Tensor:
+def _srgb_light(values: Float[Tensor, " *s"]) -> Float[Tensor, " *s"]:
     return torch.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def _srgb_values(light: Tensor) -> Tensor:
+def _srgb_values(light: Float[Tensor, " *s"]) -> Float[Tensor, " *s"]:
     return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)

@@ -14,7 +14,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
-from jaxtyping import Float
+from jaxtyping import Float, UInt
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -259,6 +259,6 @@ def _planar(frame: VideoFrame, deep: bool) -> VideoFrame:
     return frame.reformat(format=f"yuv{kind}p{components[0].bits}le" if deep else f"yuv{kind}p")
 
 
-def _levels(plane: VideoPlane, deep: bool) -> np.ndarray:
+def _levels(plane: VideoPlane, deep: bool) -> UInt[np.ndarray, "h w"]:
     levels = np.frombuffer(memoryview(plane), np.uint16 if deep else np.uint8)
     return levels.reshape(plane.height, -1)[:, : plane.width]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.files import check_regular
@@ -65,7 +66,7 @@ def read_pickle(path: Path, mmap: bool = False) -> Any:
         raise InputError(f"{path}: got {reason}, want a file of tensors (a state dict or .safetensors)") from error
 
 
-def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+def write_weights(path: Path, tensors: Mapping[str, Shaped[torch.Tensor, "..."]]) -> None:
     """Write tensors by name; the file appears whole or not at all.
 
     Args:
@@ -87,7 +88,7 @@ def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         save_file(alone, temporary, metadata={"format": "pt"})
 
 
-def tensors_of(content: Any, path: Path) -> dict[str, torch.Tensor]:
+def tensors_of(content: Any, path: Path) -> dict[str, Shaped[torch.Tensor, "..."]]:
     """Return a state dict as what it must be: names and tensors, at least one.
 
     Raises:
@@ -102,7 +103,9 @@ def tensors_of(content: Any, path: Path) -> dict[str, torch.Tensor]:
     return dict(content)
 
 
-def name_faults(found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+def name_faults(
+    found: Mapping[str, Shaped[torch.Tensor, "..."]], wanted: Mapping[str, Shaped[torch.Tensor, "..."]]
+) -> str:
     """Return which names are missing, unexpected or mis-shaped, as one line; empty if all fit."""
     faults = {
         "missing": [name for name in wanted if name not in found],

@@ -151,7 +151,7 @@ class Guidance:
     def _negative_prompt(self) -> str:
         return NEGATIVE_PROMPT if self.spec.negative_prompt is None else self.spec.negative_prompt
 
-    def _encoded(self, device: torch.device) -> dict[str, Tensor]:
+    def _encoded(self, device: torch.device) -> dict[str, Float[Tensor, "_ text_d"]]:
         """Return the embeddings of all texts in words, encoded at the first call."""
         if self._embeddings is None:
             prompts = [] if self.captions is None else self.captions.texts
@@ -175,7 +175,9 @@ class Guidance:
             got = f"a text of {len(embedding)} tokens of width {embedding.shape[1]}"
             raise InputError(f"{path}: got {got}, want at most {limit} of width {width}, as the backbone takes")
 
-    def _texts(self, names: Sequence[str], embeddings: dict[str, Tensor]) -> Float[Tensor, "b l text_d"] | None:
+    def _texts(
+        self, names: Sequence[str], embeddings: dict[str, Float[Tensor, "_ text_d"]]
+    ) -> Float[Tensor, "b l text_d"] | None:
         """Return the clips' texts, shorter ones with zeros behind, as the network pads them itself."""
         texts = []
         for name in names:

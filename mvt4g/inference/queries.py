@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from mvt4g.geometry.sampling import sample_queries
@@ -88,7 +88,7 @@ def draw_queries_by_name(
     )
 
 
-def _known(dynamic: Tensor | None) -> Tensor:
+def _known(dynamic: Bool[Tensor, "..."] | None) -> Bool[Tensor, "..."]:
     assert dynamic is not None, "clips of a batch have the same fields"
     return dynamic
 
@@ -97,7 +97,7 @@ def _one_clip(clip: MultiViewClip | LatentClip, i: int) -> MultiViewClip | Laten
     """Return one clip as a batch of its own, with what draws and truth depend on."""
     assert clip.tracks is not None and clip.visible is not None
 
-    def item(values: Tensor | None) -> Tensor | None:
+    def item(values: Shaped[Tensor, "b ..."] | None) -> Shaped[Tensor, "1 ..."] | None:
         return None if values is None else values[i : i + 1]
 
     known: dict[str, Any] = {name: item(getattr(clip, name)) for name in ("tracks", "visible", "point_valid")}

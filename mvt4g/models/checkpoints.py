@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from mvt4g.formats.weights import first_names, name_faults, read_weights, tensors_of
@@ -83,7 +84,7 @@ def load_weights(
             place.copy_(found[name])
 
 
-def laid_over(files: Sequence[WeightFile]) -> dict[str, Tensor]:
+def laid_over(files: Sequence[WeightFile]) -> dict[str, Shaped[Tensor, "..."]]:
     """Return the weights of the first file under those of the overlays that follow it.
 
     Raises:
@@ -135,7 +136,7 @@ def overlays(name: str) -> bool:
     return _OVERLAID.match(name) is not None
 
 
-def _foreign(state: dict[str, Tensor], path: Path) -> WeightFile:
+def _foreign(state: dict[str, Shaped[Tensor, "..."]], path: Path) -> WeightFile:
     state = {name.removeprefix(_FOREIGN_PREFIX): value for name, value in state.items()}
     told = looks_like(state)
     if any(name.startswith("condition_embedder.") for name in state):
@@ -148,7 +149,7 @@ def _foreign(state: dict[str, Tensor], path: Path) -> WeightFile:
     return WeightFile(path, "base", weights, told)
 
 
-def _average(content: Any) -> dict[str, Tensor]:
+def _average(content: Any) -> dict[str, Shaped[Tensor, "..."]]:
     """Return what the EMA callback of a fit left in its checkpoint: trainable parameters alone, fp32."""
     callbacks = content.get("callbacks", {}) if isinstance(content, Mapping) else {}
     return dict(callbacks.get("EMA", {}).get("average", {})) if isinstance(callbacks, Mapping) else {}

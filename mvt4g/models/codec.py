@@ -129,7 +129,7 @@ class PatchCodec(Codec):
         if video.shape[-2] % block or video.shape[-1] % block:
             raise InputError(f"video size: got {tuple(video.shape[-2:])} (h, w), want multiples of {block}")
 
-    def _deviation(self, block: int, scale: str) -> Tensor:
+    def _deviation(self, block: int, scale: str) -> Float[Tensor, " c"]:
         known = torch.tensor(DEVIATIONS, dtype=torch.float64).flatten()
         if scale == "whitened":
             return known[self.keep_order]

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from jaxtyping import Shaped
 from torch import Tensor
 
 KNOWN = {
@@ -33,13 +34,13 @@ _PARTS = {
 }
 
 
-def fingerprint(state: Mapping[str, Tensor]) -> str:
+def fingerprint(state: Mapping[str, Shaped[Tensor, "..."]]) -> str:
     """Return md5 of the sorted ``key:shape`` and bare keys, by which DiffSynth knows files."""
     shaped = [f"{name}:{'_'.join(map(str, value.shape))}" for name, value in state.items()]
     return hashlib.md5(",".join(sorted([*shaped, *state])).encode()).hexdigest()
 
 
-def looks_like(state: Mapping[str, Tensor]) -> str:
+def looks_like(state: Mapping[str, Shaped[Tensor, "..."]]) -> str:
     """Say which model's weights these are, or else what can be seen of them."""
     if known := KNOWN.get(fingerprint(state)):
         return known

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from mvt4g.models.pretrained import DTYPES, fill_frozen, read_pretrained
@@ -118,7 +118,7 @@ class VisionBlock(nn.Module):
         return out
 
 
-def _visual(found: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], VisionSizes]:
+def _visual(found: Mapping[str, Shaped[Tensor, "..."]]) -> tuple[dict[str, Shaped[Tensor, "..."]], VisionSizes]:
     """Return the weights that tokens need, and the sizes they have; ViT-H's where they cannot be told."""
     visual = {name.removeprefix(_PREFIX): value for name, value in found.items() if name.startswith(_PREFIX)}
     visual = {name: value for name, value in visual.items() if not _AFTER_TOKENS.match(name)}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from mvt4g.formats.weights import INDEX_SUFFIX, name_faults, read_weights, tensors_of
@@ -13,7 +14,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """What weights may be kept in."""
 
 
-def read_pretrained(path: Path) -> dict[str, Tensor]:
+def read_pretrained(path: Path) -> dict[str, Shaped[Tensor, "..."]]:
     """Read the tensors of a file, or of a folder as diffusers and transformers write them.
 
     Raises:
@@ -29,7 +30,7 @@ def read_pretrained(path: Path) -> dict[str, Tensor]:
 
 def fill_frozen(
     make: Callable[[], nn.Module],
-    found: Mapping[str, Tensor],
+    found: Mapping[str, Shaped[Tensor, "..."]],
     path: Path,
     dtype: torch.dtype,
     original_name: Callable[[str], str] = str,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from mvt4g.models.pretrained import DTYPES, fill_frozen, read_pretrained
@@ -201,7 +201,7 @@ def original_name(name: str) -> str:
     return name
 
 
-def _sizes(found: Mapping[str, Tensor]) -> UMT5Sizes:
+def _sizes(found: Mapping[str, Shaped[Tensor, "..."]]) -> UMT5Sizes:
     """Read the sizes off the weights; where they cannot be, those of the released ones let messages name what lacks."""
     named = {original_name(name): value.shape for name, value in found.items()}
     try:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from mvt4g.models.codec import Codec
@@ -172,11 +172,11 @@ def original_name(name: str) -> str:
     return name
 
 
-def _unprefixed(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _unprefixed(found: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, Shaped[Tensor, "..."]]:
     return {name.removeprefix(_RUN_TIME_PREFIX): value for name, value in found.items()}
 
 
-def _base_dim(found: Mapping[str, Tensor]) -> int:
+def _base_dim(found: Mapping[str, Shaped[Tensor, "..."]]) -> int:
     """Read the width off the first layer; where there is none, the released one lets messages name what is missing."""
     first = found.get("encoder.conv1.weight", found.get("encoder.conv_in.weight"))
     return BASE_DIM if first is None else len(first)

@@ -1,7 +1,7 @@
 """Procedural texture images that repeat: a pattern of medium size, two ramps of colours, fine noise over both."""
 
 import numpy as np
-from jaxtyping import Float, UInt64
+from jaxtyping import Float, Int, UInt64
 from numpy import ndarray
 
 from mvt4g.synthetic.bitmaps import pack
@@ -134,5 +134,5 @@ def _spots(rng: np.random.Generator, cells: int, texels: int) -> Float[ndarray, 
     return np.clip(np.float32(0.5) + inside * np.float32(texels / cells / 2), 0, 1)
 
 
-def _step(share: Float[ndarray, "s s"]) -> ndarray:
+def _step(share: Float[ndarray, "s s"]) -> Int[ndarray, "s s"]:
     return (share * np.float32(SHADES - 1) + np.float32(0.5)).astype(np.int32)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt64
+from jaxtyping import Bool, Float, UInt64
 from numpy import ndarray
 
 from mvt4g.synthetic.bitmaps import pack
@@ -128,7 +128,7 @@ def _glow(
 
 def _skyline(
     rng: np.random.Generator, elevation: Float[ndarray, "s 1"]
-) -> tuple[Float[ndarray, "s s"] | ndarray, Float[ndarray, "s s 3"]]:
+) -> tuple[Bool[ndarray, "s s"], Float[ndarray, "s s 3"]]:
     """Draw where land stands before the sky and its colours: soft hills and, at times, blocks."""
     highest = np.float32(rng.uniform(*SKYLINE_DEG) / 90)
     place = np.arange(SKY_TEXELS) / np.float32(SKY_TEXELS // SKYLINE_POINTS)

@@ -2,7 +2,7 @@
 
 import numpy as np
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from mvt4g.synthetic.contact import GroundContact
@@ -45,7 +45,7 @@ class TexturedRenderer:
 
     def _view(
         self, origin: Float[ndarray, " 3"], corner: Float[ndarray, "2 2 3"], image_size: tuple[int, int]
-    ) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+    ) -> tuple[Float[ndarray, "h w 3"], Float[ndarray, "h w"], Int[ndarray, "h w"], Float[ndarray, "h w 3"]]:
         height, width = image_size
         right, down = corner[0, 1] - corner[0, 0], corner[1, 0] - corner[0, 0]
         column, row = np.arange(width), np.arange(height)[:, None]
@@ -112,7 +112,7 @@ class TexturedRenderer:
         self,
         instances: Int[ndarray, " r"],
         points: Float[ndarray, "3 r"],
-        triangles: ndarray,
+        triangles: Shaped[ndarray, " r"],
         corners: Float[ndarray, "r 2"],
     ) -> BodyHits:
         surfaces, numbers = self.world.surfaces, np.flatnonzero(instances)
@@ -195,7 +195,7 @@ def _sun_points(sun: Float[ndarray, " 3"], radius: float, number: int) -> Float[
     return (sun + distance[:, None] * sideways).astype(np.float32)
 
 
-def _spread(state: Int[ndarray, "h w"] | ndarray) -> ndarray:
+def _spread(state: Shaped[ndarray, "h w"]) -> Shaped[ndarray, "h w"]:
     """Return the bitwise or over a square of PENUMBRA_REACH pixels each way."""
     for axis in (0, 1):
         lines, spread = np.moveaxis(state, axis, 0), np.moveaxis(state.copy(), axis, 0)

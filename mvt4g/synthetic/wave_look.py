@@ -52,7 +52,10 @@ class WaveRenderer:
         )
 
     def _refine_edges(
-        self, origins: Float[ndarray, "v 1 1 3"], directions: Float[ndarray, "v h w 3"], colour: ndarray
+        self,
+        origins: Float[ndarray, "v 1 1 3"],
+        directions: Float[ndarray, "v h w 3"],
+        colour: Float[ndarray, "v h w 3"],
     ) -> None:
         """Redraw, in place, pixels that differ from a neighbour as the mean of 2x2 rays."""
         view, row, column = np.nonzero(_edges(colour))

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
+from jaxtyping import Shaped
 from torch import Tensor
 
 from mvt4g.formats.weights import name_faults
 from mvt4g.types import InputError
 
 
-def check_weights(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+def check_weights(found: Mapping[str, Shaped[Tensor, "..."]], wanted: Mapping[str, Shaped[Tensor, "..."]]) -> None:
     """Check that a checkpoint's weights are those of a model.
 
     Raises:

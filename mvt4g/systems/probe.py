@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
@@ -222,22 +222,22 @@ class CorrespondenceProbe(LightningModule):
             raise InputError("data: got no clip with a query point that is seen in another frame, want some")
         self.log_dict({f"test/probe/{key}": value.float() for key, value in self.summary().items()})
 
-    def maps(self) -> dict[str, Tensor]:
+    def maps(self) -> dict[str, Float[Tensor, "layers levels"]]:
         """Return the maps (layer x noise level), under ``<panel>/<score>``."""
         shape = len(self.layers), len(self.sigmas)  # torchmetrics makes scalars of maps of one entry
         return {key: value.reshape(shape) for key, value in self.scores.compute().items()}
 
-    def head_maps(self) -> dict[str, Tensor]:
+    def head_maps(self) -> dict[str, Float[Tensor, "layers heads levels"]]:
         """Return the maps (layer x head x noise level), under ``<panel>/<score>``."""
         shape = len(self.layers), self.num_heads, len(self.sigmas)
         return {key: value.reshape(shape) for key, value in self.head_scores.compute().items()}
 
-    def same_place_accuracy(self) -> dict[str, Tensor]:
+    def same_place_accuracy(self) -> dict[str, Float[Tensor, ""]]:
         """Return, by panel, the accuracy of matching every query to its own place, which knows no correspondence."""
         found = self.same_place.compute()
         return {panel: found[f"{panel}/accuracy_of_all"].reshape(()) for panel in PANELS}
 
-    def summary(self) -> dict[str, Tensor]:
+    def summary(self) -> dict[str, Float[Tensor, ""]]:
         """Return the layers' scores as means over noise levels, the best layers, and the accuracy of the same place."""
         found: dict[str, Tensor] = {}
         maps = self.maps()

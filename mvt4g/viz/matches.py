@@ -98,7 +98,7 @@ def draw_attention(
     return draw_over(lit, magnification(*frame.shape[-2:]), marks)
 
 
-def _peak(heat: Tensor, frame: Tensor) -> Tensor:
+def _peak(heat: Float[Tensor, "r c"], frame: Float[Tensor, "3 h w"]) -> Float[Tensor, " 2"]:
     """The centre of the hottest cell, in pixels of the frame."""
     rows, columns = heat.shape
     best = int(heat.argmax())
@@ -106,7 +106,7 @@ def _peak(heat: Tensor, frame: Tensor) -> Tensor:
     return torch.tensor([x, y])
 
 
-def _lit(frame: Tensor, heat: Tensor) -> Tensor:
+def _lit(frame: Float[Tensor, "3 h w"], heat: Float[Tensor, "r c"]) -> Float[Tensor, "3 h w"]:
     """Grey a frame and lay the heat's colours over it, the more opaque the hotter."""
     share = heat.nan_to_num().clamp(min=0)
     share = share / share.max().clamp(min=1e-12)
@@ -115,6 +115,6 @@ def _lit(frame: Tensor, heat: Tensor) -> Tensor:
     return torch.lerp(grey, rearrange(heat_colours(share[0]), "h w c -> c h w"), _HEAT_OPACITY * share)
 
 
-def _point(xy: Tensor) -> tuple[float, float]:
+def _point(xy: Float[Tensor, " 2"]) -> tuple[float, float]:
     x, y = xy.detach().float().tolist()
     return x, y

@@ -70,32 +70,34 @@ def film_strip(
     return tile_images(rows, texts)
 
 
-def _held(video: Tensor, length: int) -> Tensor:
+def _held(video: Float[Tensor, "t c h w"], length: int) -> Float[Tensor, "{length} c h w"]:
     return torch.cat([video, video[-1:].expand(length - len(video), -1, -1, -1)])
 
 
-def _centred(video: Tensor, height: int, width: int) -> Tensor:
+def _centred(video: Float[Tensor, "t c h w"], height: int, width: int) -> Float[Tensor, "t c {height} {width}"]:
     spare_y, spare_x = height - video.shape[-2], width - video.shape[-1]
     left, top = spare_x // 2, spare_y // 2
     return _padded(video, left=left, right=spare_x - left, top=top, bottom=spare_y - top)
 
 
-def _framed(video: Tensor) -> Tensor:
+def _framed(video: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c H W"]:
     return _padded(video, right=_GAP, bottom=_GAP)
 
 
-def _padded(video: Tensor, left: int = 0, right: int = 0, top: int = 0, bottom: int = 0) -> Tensor:
+def _padded(
+    video: Float[Tensor, "t c h w"], left: int = 0, right: int = 0, top: int = 0, bottom: int = 0
+) -> Float[Tensor, "t c h+{top+bottom} w+{left+right}"]:
     return F.pad(video.detach().float().cpu().clamp(0, 1), (left, right, top, bottom), value=_PAPER / 255)
 
 
-def _with_caption(video: Tensor, text: str | None) -> Tensor:
+def _with_caption(video: Float[Tensor, "t 3 h w"], text: str | None) -> Float[Tensor, "t 3 H w"]:
     if text is None:
         return video
     strip = _caption(text, video.shape[-1])
     return torch.cat([strip.expand(len(video), -1, -1, -1), video], dim=-2)
 
 
-def _caption(text: str, width: int) -> Tensor:
+def _caption(text: str, width: int) -> Float[Tensor, "1 3 h {width}"]:
     """Write a line of text, smaller where it would not fit, cut off with dots where that is not enough."""
     strip = Image.new("RGB", (width, _CAPTION_HEIGHT), (_PAPER,) * 3)
     draw = ImageDraw.Draw(strip)

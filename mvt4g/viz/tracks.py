@@ -118,7 +118,14 @@ def track_legend(width: int) -> Float[Tensor, "3 h {width}"]:
     return to_frame(image)
 
 
-def _draw_frame(pen: Pen, now: int, tracks: Tensor, visible: Tensor, colours: Tensor, trail: int) -> None:
+def _draw_frame(
+    pen: Pen,
+    now: int,
+    tracks: Float[Tensor, "t n 2"],
+    visible: Bool[Tensor, "t n"],
+    colours: Float[Tensor, "n 3"],
+    trail: int,
+) -> None:
     finite = tracks.isfinite().all(dim=-1)
     for then in range(max(1, now - trail + 1), now + 1):
         fade = 1 - (now - then) / (trail + 1)
@@ -131,6 +138,6 @@ def _draw_frame(pen: Pen, now: int, tracks: Tensor, visible: Tensor, colours: Te
         pen.dot(_xy(tracks, now, point), rgba(colours[point]), size=1.0 if seen else 1.2, filled=seen)
 
 
-def _xy(tracks: Tensor, frame: int, point: int) -> tuple[float, float]:
+def _xy(tracks: Float[Tensor, "t n 2"], frame: int, point: int) -> tuple[float, float]:
     x, y = tracks[frame, point].tolist()
     return x, y

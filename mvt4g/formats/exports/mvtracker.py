@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from PIL import Image
 from torch import Tensor
 
@@ -142,7 +142,7 @@ def _write_frames(folder: Path, clip: MultiViewClip, view: int) -> None:
         mask.save(folder / f"segmentation_{frame:05d}.png")
 
 
-def _write_tracks(folder: Path, clip: MultiViewClip, view: int, keep: Tensor) -> None:
+def _write_tracks(folder: Path, clip: MultiViewClip, view: int, keep: Bool[Tensor, " n"]) -> None:
     assert clip.tracks is not None
     assert clip.visible is not None
     arrays = {
@@ -152,7 +152,7 @@ def _write_tracks(folder: Path, clip: MultiViewClip, view: int, keep: Tensor) ->
     write_arrays(folder / "tracks_2d.npz", arrays)
 
 
-def _standpoints(cameras: Cameras) -> dict[str, np.ndarray]:
+def _standpoints(cameras: Cameras) -> dict[str, Float[np.ndarray, "v 3"]]:
     """Return where each camera stands in frame 0, and the point of its axis nearest the world's origin."""
     world_from_cam = invert_pose(cameras.cam_from_world[:, 0].double())
     position, forward = world_from_cam[:, :3, 3], world_from_cam[:, :3, 2]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
@@ -47,7 +47,7 @@ def write_tapvid(path: Path, videos: Mapping[str, Float[Tensor, "t 3 h w"]], con
         temporary.write_bytes(pickle.dumps(entries, protocol=4))
 
 
-def check_videos(path: Path, videos: Mapping[str, Tensor], content: TrackFile) -> None:
+def check_videos(path: Path, videos: Mapping[str, Shaped[Tensor, "..."]], content: TrackFile) -> None:
     """Check that there is a video for every view, of the tracks' size and length.
 
     Raises:
@@ -64,7 +64,7 @@ def check_videos(path: Path, videos: Mapping[str, Tensor], content: TrackFile) -
             )
 
 
-def as_bytes(video: Float[Tensor, "t 3 h w"]) -> np.ndarray:
+def as_bytes(video: Float[Tensor, "t 3 h w"]) -> UInt8[np.ndarray, "t h w 3"]:
     """Return the frames (t h w 3) in 256 levels."""
     levels = video.detach().cpu().clamp(0, 1).mul(255).round().byte()
     return np.ascontiguousarray(rearrange(levels, "t c h w -> t h w c").numpy())

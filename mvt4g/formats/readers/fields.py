@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Bool, Shaped
 
 from mvt4g.formats.parsing import json_files
 from mvt4g.types import InputError
@@ -40,7 +41,7 @@ def field(what: str, content: Any, name: str) -> Any:
     return content[name]
 
 
-def array(what: str, value: Any, axes: str, sizes: dict[str, int], kind: Kind = "number") -> np.ndarray:
+def array(what: str, value: Any, axes: str, sizes: dict[str, int], kind: Kind = "number") -> Shaped[np.ndarray, "..."]:
     """Return a field as an array of the axes it must have.
 
     Args:
@@ -72,7 +73,7 @@ def array(what: str, value: Any, axes: str, sizes: dict[str, int], kind: Kind = 
 
 def member(
     what: Path | str, content: Any, name: str, axes: str, sizes: dict[str, int], kind: Kind = "number"
-) -> np.ndarray:
+) -> Shaped[np.ndarray, "..."]:
     """Return the array of a name in a file or in a dict.
 
     Args:
@@ -89,7 +90,7 @@ def member(
     return array(f"{what}: {name}", field(str(what), content, name), axes, sizes, kind)
 
 
-def finite(what: str, values: np.ndarray) -> np.ndarray:
+def finite(what: str, values: Shaped[np.ndarray, " *s"]) -> Shaped[np.ndarray, " *s"]:
     """Return the array if all of it is finite, as float32 too.
 
     Raises:
@@ -102,7 +103,7 @@ def finite(what: str, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def fits_float32(values: np.ndarray) -> np.ndarray:
+def fits_float32(values: Shaped[np.ndarray, " *s"]) -> Bool[np.ndarray, " *s"]:
     """Say where numbers are finite and stay so as float32."""
     return np.asarray(np.abs(values) <= np.finfo(np.float32).max)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mvt4g.formats.npz import read_arrays
@@ -130,7 +130,11 @@ def _view_folders(scene: Path) -> list[Path]:
 
 
 def _read_view(
-    folder: Path, frames: Sequence[int], points_world: Tensor, sizes: dict[str, int], assets: _Assets | None
+    folder: Path,
+    frames: Sequence[int],
+    points_world: Float[Tensor, "t n 3"],
+    sizes: dict[str, int],
+    assets: _Assets | None,
 ) -> _View:
     metadata_path, path = folder / "metadata.json", folder / "tracks_2d.npz"
     seen = read_view(folder, metadata_path, read_json_object(metadata_path), frames, sizes["t"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -136,7 +136,7 @@ def _inverted(poses: FilePoses) -> Float[Tensor, "t 4 4"]:
     return inverse.masked_fill(rearrange(~poses.registered, "t -> t 1 1"), torch.nan)
 
 
-def _indexed(path: Path, shape: tuple[int, ...]) -> tuple[Float[ndarray, "k ..."], ndarray]:
+def _indexed(path: Path, shape: tuple[int, ...]) -> tuple[Float[ndarray, "k ..."], Int[ndarray, " k"]]:
     """Read ``data`` (k, *shape) and ``inds`` (k)."""
     arrays = read_arrays(path)
     for name in ("data", "inds"):
@@ -150,7 +150,9 @@ def _indexed(path: Path, shape: tuple[int, ...]) -> tuple[Float[ndarray, "k ..."
     return data, frames
 
 
-def _placed(what: str, values: ndarray, frames: ndarray, num_frames: int) -> Float[Tensor, "t i j"]:
+def _placed(
+    what: str, values: Float[ndarray, "k i j"], frames: Int[ndarray, " k"], num_frames: int
+) -> Float[Tensor, "t i j"]:
     """Put matrices at their frames, NaN elsewhere."""
     if len(np.unique(frames)) != len(frames) or frames.min() < 0 or frames.max() >= num_frames:
         raise InputError(f"{what}: got frames {frames.min()} to {frames.max()}, want each once, 0 to {num_frames - 1}")
@@ -159,7 +161,7 @@ def _placed(what: str, values: ndarray, frames: ndarray, num_frames: int) -> Flo
     return torch.from_numpy(placed)
 
 
-def _numbers(what: str, array: ndarray) -> Float[ndarray, "..."]:
+def _numbers(what: str, array: Shaped[ndarray, " *s"]) -> Float[ndarray, " *s"]:
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"{what}: got {array.dtype}, want floating-point numbers")
     return array.astype(np.float64)

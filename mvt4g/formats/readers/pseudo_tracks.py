@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -79,7 +79,7 @@ def read(clip: PseudoTrackClip, selection: Selection = EVERYTHING) -> MultiViewC
 
 
 def _confident(
-    path: Path, content: dict[str, ndarray], sizes: dict[str, int], rule: PseudoTrackFilter
+    path: Path, content: dict[str, Shaped[ndarray, "..."]], sizes: dict[str, int], rule: PseudoTrackFilter
 ) -> Bool[ndarray, "v t n"] | bool:
     if "confidence" not in content:
         return True
@@ -90,7 +90,11 @@ def _confident(
 
 
 def _agreed(
-    path: Path, content: dict[str, ndarray], sizes: dict[str, int], tracks: ndarray, rule: PseudoTrackFilter
+    path: Path,
+    content: dict[str, Shaped[ndarray, "..."]],
+    sizes: dict[str, int],
+    tracks: Float[ndarray, "v t n 2"],
+    rule: PseudoTrackFilter,
 ) -> Bool[ndarray, "v t n"] | bool:
     """Return where both ways agree; NaN agrees with nothing."""
     if "backward" not in content:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from mvt4g.formats.frame_numbers import natural_key
@@ -94,7 +94,7 @@ def _files(scene: Path) -> list[Path]:
     return sorted((scene / "videos").glob(f"*{SUFFIX}"), key=lambda path: natural_key(path.name))
 
 
-def _content(file: Path) -> dict[str, Tensor]:
+def _content(file: Path) -> dict[str, Shaped[Tensor, "..."]]:
     content: Any = read_weights(file)
     latents = content.get("latents") if isinstance(content, Mapping) else None
     if not isinstance(latents, Tensor) or latents.ndim != 4 or len(latents) != _CHANNELS:

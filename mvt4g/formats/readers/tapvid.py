@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.formats.frame_numbers import natural_key
@@ -182,7 +182,7 @@ def _read(path: Path, changed: int) -> Mapping[str | int, Any]:
     return clips
 
 
-def _pictures(what: str, content: Any) -> Sequence[Any] | np.ndarray:
+def _pictures(what: str, content: Any) -> Sequence[Any] | Shaped[np.ndarray, "..."]:
     pictures = field(what, content, "video")
     if not (isinstance(pictures, list | tuple) or (isinstance(pictures, np.ndarray) and pictures.ndim)) or not len(
         pictures
@@ -201,7 +201,7 @@ def _video(what: str, pictures: Any, frames: Sequence[int]) -> Float[Tensor, "t 
     return rearrange(torch.from_numpy(np.stack(chosen)), "t h w c -> t c h w").float().div_(255)
 
 
-def _decoded(what: str, picture: Any) -> np.ndarray:
+def _decoded(what: str, picture: Any) -> Shaped[np.ndarray, "..."]:
     if not isinstance(picture, bytes):
         try:
             return np.asarray(picture)

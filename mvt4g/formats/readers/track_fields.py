@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -96,7 +96,7 @@ def unknown_cameras(num_views: int, num_frames: int) -> Cameras:
     return Cameras(torch.full((num_views, num_frames, 4, 4), nan), torch.full((num_views, num_frames, 3, 3), nan))
 
 
-def stacked(what: Path, name: str, values: Sequence[Tensor]) -> Tensor:
+def stacked(what: Path, name: str, values: Sequence[Shaped[Tensor, "..."]]) -> Shaped[Tensor, "v ..."]:
     """Stack the tensors of all views.
 
     Raises:
@@ -108,7 +108,9 @@ def stacked(what: Path, name: str, values: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(values))
 
 
-def stacked_if_all(what: Path, name: str, values: Sequence[Tensor | None]) -> Tensor | None:
+def stacked_if_all(
+    what: Path, name: str, values: Sequence[Shaped[Tensor, "..."] | None]
+) -> Shaped[Tensor, "v ..."] | None:
     """Stack the tensors of all views; None unless every view has one.
 
     Raises:

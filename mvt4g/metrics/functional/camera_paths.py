@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mvt4g.geometry.align import nearest_rotation
@@ -147,7 +147,7 @@ def _checked(
 
 
 def _relative(
-    world_from_cam: Float[Tensor, "b t 4 4"], first: Tensor, used: Bool[Tensor, "b t"]
+    world_from_cam: Float[Tensor, "b t 4 4"], first: Int[Tensor, " b"], used: Bool[Tensor, "b t"]
 ) -> tuple[Float[Tensor, "b t 3 3"], Float[Tensor, "b t 3"]]:
     """Return rotations and centres relative to one frame a path; a standing camera has centres of exactly 0.
 

@@ -10,7 +10,7 @@ RANGE_TOLERANCE = 1e-3
 """How far outside [0, 1] a float image may lie: resampling and codecs overshoot by rounding."""
 
 
-def check_shape(name: str, tensor: Tensor, axes: str, **sizes: int) -> dict[str, int]:
+def check_shape(name: str, tensor: Shaped[Tensor, "..."], axes: str, **sizes: int) -> dict[str, int]:
     """Check a tensor's axes and return their sizes.
 
     Args:

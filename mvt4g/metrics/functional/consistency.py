@@ -268,6 +268,8 @@ def _cosines(
     return cosines
 
 
-def _blend(features: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+def _blend(
+    features: Float[Tensor, "h w d"], index: Int[Tensor, "n k"], weight: Float[Tensor, "n k"]
+) -> Float[Tensor, "n d"]:
     rows = features.flatten(0, 1).float()
     return functional.embedding_bag(index.clamp(min=0), rows, mode="sum", per_sample_weights=weight)

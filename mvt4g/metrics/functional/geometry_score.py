@@ -27,7 +27,7 @@ cameras that do differ is off its lines.
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.geometry.camera import pixel_rays
@@ -101,13 +101,13 @@ def geometry_score(
 
 
 def _check(
-    tracks: Tensor,
-    visible: Tensor,
+    tracks: Shaped[Tensor, "..."],
+    visible: Shaped[Tensor, "..."],
     cameras: Cameras,
     image_size: tuple[int, int],
-    dynamic: Tensor | None,
-    confidence: Tensor | None,
-    cycle_px: Tensor | None,
+    dynamic: Shaped[Tensor, "..."] | None,
+    confidence: Shaped[Tensor, "..."] | None,
+    cycle_px: Shaped[Tensor, "..."] | None,
 ) -> None:
     sizes = check_shape("tracks", tracks, "v t n 2", v=2)
     check_shape("visible", visible, "v t n", **sizes)

@@ -84,7 +84,7 @@ def masked_ssim(
 
 
 def masked_lpips(
-    distance_map: Callable[[Tensor, Tensor], Float[Tensor, "n h w"]],
+    distance_map: Callable[[Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"]], Float[Tensor, "n h w"]],
     pred: Float[Tensor, "n 3 h w"],
     target: Float[Tensor, "n 3 h w"],
     mask: Bool[Tensor, "n h w"],
@@ -103,7 +103,9 @@ def masked_lpips(
     return masked_mean(distance_map(torch.where(shown, pred, 0.0), torch.where(shown, target, 0.0)), mask)
 
 
-def _partial_blur(images: Tensor, mask: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+def _partial_blur(
+    images: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n h w"], dim: int
+) -> tuple[Float[Tensor, "n c H W"], Bool[Tensor, "n H W"]]:
     """Blur (n c h w) along ``dim``; sums are written out, for convolutions are rounded by TF32 and autocast."""
     offsets = torch.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     weights = (-0.5 * (offsets / SSIM_SIGMA).square()).exp()
@@ -115,7 +117,7 @@ def _partial_blur(images: Tensor, mask: Tensor, dim: int) -> tuple[Tensor, Tenso
     return total * rearrange(scale, "n h w -> n 1 h w"), number > 0
 
 
-def _weighted_window(images: Tensor, dim: int, weights: list[float]) -> Tensor:
+def _weighted_window(images: Float[Tensor, "..."], dim: int, weights: list[float]) -> Float[Tensor, "..."]:
     length = images.shape[dim] - SSIM_WINDOW + 1
     total = weights[0] * images.narrow(dim, 0, length)
     for start, weight in enumerate(weights[1:], start=1):

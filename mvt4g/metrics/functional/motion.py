@@ -118,12 +118,12 @@ def dynamic_degree(
     return (enough & (len(magnitudes) > 0)).to(magnitudes.dtype)
 
 
-def _all_valid(valid_frames: Tensor | None, num_frames: int, offsets: list[int]) -> list[bool]:
+def _all_valid(valid_frames: Bool[Tensor, " t"] | None, num_frames: int, offsets: list[int]) -> list[bool]:
     """Tell for every first frame whether it and those at the offsets are there and valid."""
     valid = [True] * num_frames if valid_frames is None else valid_frames.tolist()
     return [all(valid[first + offset] for offset in offsets) for first in range(max(0, num_frames - offsets[-1]))]
 
 
-def _mean(values: list[Tensor], like: Tensor) -> Tensor:
+def _mean(values: list[Float[Tensor, ""]], like: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return the mean, or NaN of nothing, in fp64."""
     return torch.stack(values).mean() if values else like.new_full((), torch.nan, dtype=torch.float64)

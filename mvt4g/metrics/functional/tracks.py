@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.matching.pairs import CountRule, Entries
@@ -295,6 +295,6 @@ def check_query_frames(query_frames: Float[Tensor, "*b n"], num_frames: int, val
         raise InputError(f"queries: got frame {float(query_frames[outside][0]):g}, want 0 to {num_frames - 1}")
 
 
-def _same_shape(name: str, tensor: Tensor, shape: Sequence[int]) -> None:
+def _same_shape(name: str, tensor: Shaped[Tensor, "..."], shape: Sequence[int]) -> None:
     if tensor.shape != torch.Size(shape):
         raise InputError(f"{name}: got shape {tuple(tensor.shape)}, want {tuple(shape)}")

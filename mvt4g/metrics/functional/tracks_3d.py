@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape
@@ -88,7 +88,9 @@ def check_options(thresholds: str, scaling: str) -> None:
         raise InputError(f"scaling: got {scaling!r}, want 'median', 'per_trajectory' or 'none'")
 
 
-def _radii(thresholds: Thresholds, depth: Tensor, intrinsics: Tensor) -> Float[Tensor, "5 #t #n"]:
+def _radii(
+    thresholds: Thresholds, depth: Float[Tensor, "t n"], intrinsics: Float[Tensor, "3 3"]
+) -> Float[Tensor, "5 #t #n"]:
     if thresholds == "fixed":
         return rearrange(depth.new_tensor(FIXED_CM) / 100, "x -> x 1 1")
     focal = (intrinsics[0, 0] * intrinsics[1, 1]).sqrt()
@@ -96,7 +98,10 @@ def _radii(thresholds: Thresholds, depth: Tensor, intrinsics: Tensor) -> Float[T
 
 
 def _depth_ratio_at_query(
-    target: Tensor, pred: Tensor, query_frames: Tensor | None, valid: Tensor
+    target: Float[Tensor, "t n 3"],
+    pred: Float[Tensor, "t n 3"],
+    query_frames: Shaped[Tensor, "..."] | None,
+    valid: Bool[Tensor, " n"],
 ) -> Float[Tensor, "n 1"]:
     if query_frames is None:
         raise InputError("query_frames: got None, want each track's query frame for per_trajectory scaling")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from mvt4g.metrics.functional.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize
@@ -144,7 +144,7 @@ def load_timm(architecture: str, weights: str | Path, sha256: str | None = None)
     return net.eval().requires_grad_(False)
 
 
-def timm_layout(net: Any, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def timm_layout(net: Any, state_dict: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, Shaped[Tensor, "..."]]:
     """Return weights under timm's names, converted where they carry another's.
 
     Weights made for other patches or another image size stay as they are, for ``load_strict`` to refuse: timm's own

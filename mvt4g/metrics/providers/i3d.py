@@ -74,7 +74,7 @@ class Unit(nn.Module):
         self.bn = nn.BatchNorm3d(channels_out, eps=1e-3)
         self.kernel, self.stride = kernel, stride
 
-    def forward(self, video: Tensor) -> Tensor:
+    def forward(self, video: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b C T H W"]:
         """Take (b c t h w) to (b c' t' h' w')."""
         return self.bn(self.conv3d(pad_same(video, self.kernel, self.stride))).relu()
 
@@ -86,7 +86,7 @@ class MaxPool(nn.Module):
         super().__init__()
         self.kernel, self.stride = kernel, stride
 
-    def forward(self, video: Tensor) -> Tensor:
+    def forward(self, video: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b c T H W"]:
         """Take (b c t h w) to (b c t' h' w')."""
         return F.max_pool3d(pad_same(video, self.kernel, self.stride), self.kernel, self.stride)
 
@@ -102,13 +102,15 @@ class Mixed(nn.Module):
         self.b2a, self.b2b = Unit(channels, narrow_2), Unit(narrow_2, wide_2, (3, 3, 3))
         self.b3a, self.b3b = MaxPool((3, 3, 3), (1, 1, 1)), Unit(channels, pooled)
 
-    def forward(self, video: Tensor) -> Tensor:
+    def forward(self, video: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b C t h w"]:
         """Take (b c t h w) to (b c' t h w)."""
         branches = [self.b0(video), self.b1b(self.b1a(video)), self.b2b(self.b2a(video)), self.b3b(self.b3a(video))]
         return torch.cat(branches, dim=1)
 
 
-def pad_same(video: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
+def pad_same(
+    video: Float[Tensor, "b c t h w"], kernel: tuple[int, int, int], stride: tuple[int, int, int]
+) -> Float[Tensor, "b c T H W"]:
     """Pad (b c t h w) with zeros as TensorFlow's SAME: to ceil(size / stride) windows, an odd zero at the end."""
     margins: list[int] = []
     for size, window, step in zip(video.shape[2:], kernel, stride, strict=True):

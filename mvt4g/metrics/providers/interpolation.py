@@ -27,7 +27,9 @@ class FlowMidpoint(nn.Module):
         Super SloMo (Jiang et al., CVPR 2018), eq. 4 at t = 1/2, without its learnt refinement and visibility.
     """
 
-    def __init__(self, flow: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(
+        self, flow: Callable[[Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"]], Float[Tensor, "n 2 h w"]]
+    ) -> None:
         super().__init__()
         self.flow = FrozenNet(flow)
 
@@ -42,7 +44,9 @@ class FlowMidpoint(nn.Module):
         return torch.where(weight > 0, blended, linear_midpoint(before, after))
 
 
-def _fetch(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+def _fetch(
+    picture: Float[Tensor, "n 3 h w"], flow: Float[Tensor, "n 2 h w"]
+) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n 1 h w"]]:
     """Read a picture where the flow of each pixel points, and tell (1 or 0) whether that is inside it."""
     height, width = picture.shape[-2:]
     there = pixel_centres(height, width, device=flow.device) + rearrange(flow, "n xy h w -> n h w xy")

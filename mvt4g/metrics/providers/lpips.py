@@ -95,7 +95,7 @@ class LPIPS(nn.Module):
                 distance = distance + weighted.mean(dim=(1, 2, 3))
         return distance
 
-    def _layers(self, images: Tensor) -> list[Tensor]:
+    def _layers(self, images: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         """Return the features of every tap at unit length."""
         layers, values = [], (2 * images - 1 - self.shift) / self.scale
         for index, layer in enumerate(self.features):

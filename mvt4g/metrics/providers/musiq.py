@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from mvt4g.formats.npz import read_arrays
@@ -231,7 +231,7 @@ NPZ_NAMES = (
 """From google's names of weights to ours, applied in this order."""
 
 
-def _read_npz(path: Path, sha256: str | None) -> dict[str, Tensor]:
+def _read_npz(path: Path, sha256: str | None) -> dict[str, Float[Tensor, "..."]]:
     """Read google's file: the weights below ``opt/target``, renamed and turned to torch's layout."""
     check_regular(path, "an .npz of weights")
     if sha256 is not None:
@@ -246,7 +246,7 @@ def _read_npz(path: Path, sha256: str | None) -> dict[str, Tensor]:
     return state_dict
 
 
-def _to_torch(name: str, array: np.ndarray) -> np.ndarray:
+def _to_torch(name: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
     """Bring an array to torch's layout: output features first, heads flattened, no leading ones of norms."""
     if name.endswith(("/pos_embedding", "/scale_embedding", "/cls")):
         return array

@@ -102,7 +102,7 @@ def resize(
     return einsum(images, rows, columns, "n c h w, height h, width w -> n c height width")
 
 
-def _gaussian_weights(source: int, target: int) -> Tensor:
+def _gaussian_weights(source: int, target: int) -> Float[Tensor, "{target} {source}"]:
     """Return what each source pixel gives to each target pixel: a cut Gaussian around its centre, summing to 1.
 
     Source:

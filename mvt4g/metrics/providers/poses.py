@@ -205,7 +205,7 @@ class TrackDepthPnP:
         reasons = [self._fault(inliers, usable, rotation, position) for inliers, usable, _, rotation, position in rows]
         return estimate_from_frames(invert_pose(fit.cam_from_world), reasons, quality)
 
-    def _points(self, evidence: PoseEvidence) -> tuple[Tensor, Tensor]:
+    def _points(self, evidence: PoseEvidence) -> tuple[Float[Tensor, "t n 3"], Bool[Tensor, "t n"]]:
         tracked = evidence.need("tracks", self).isfinite().all(dim=-1)
         if evidence.visible is not None:
             tracked = tracked & evidence.need("visible", self, "t n")

@@ -73,7 +73,11 @@ class VideoFeatures(nn.Module):
     """
 
     def __init__(
-        self, net: Callable[[Tensor], Tensor], preprocessing: ClipPreprocessing, name: str, feature_dim: int
+        self,
+        net: Callable[[Float[Tensor, "b 3 t h w"]], Float[Tensor, "b d"]],
+        preprocessing: ClipPreprocessing,
+        name: str,
+        feature_dim: int,
     ) -> None:
         super().__init__()
         self.net, self.preprocessing, self.name, self.feature_dim = net, preprocessing, name, feature_dim
@@ -181,5 +185,5 @@ class _Logits(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, clips: Tensor) -> Tensor:
+    def forward(self, clips: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b d"]:
         return self.net(clips, rescale=False, resize=False, return_features=True)

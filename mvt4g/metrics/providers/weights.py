@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from mvt4g.formats.checksums import sha256_of
@@ -13,7 +14,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "params")
 """Keys under which training scripts put the state dict beside other things."""
 
 
-def read_state_dict(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:
+def read_state_dict(path: str | Path, sha256: str | None = None) -> dict[str, Shaped[Tensor, "..."]]:
     """Read the tensors of a ``.safetensors`` file or of a ``.pth``, ``.pt`` or ``.ckpt`` pickle, on the CPU.
 
     Pickles are read with ``weights_only=True``, so a file cannot run code. A state dict lying under one of
@@ -47,7 +48,7 @@ def check_sha256(path: Path, sha256: str) -> None:
         raise InputError(f"{path}: got sha256 {found}, want {sha256.lower()}")
 
 
-def load_strict(net: nn.Module, state_dict: Mapping[str, Tensor], path: str | Path) -> None:
+def load_strict(net: nn.Module, state_dict: Mapping[str, Shaped[Tensor, "..."]], path: str | Path) -> None:
     """Load weights of which every one has a place, every place a weight, and every shape fits.
 
     Args:

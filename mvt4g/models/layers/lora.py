@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from mvt4g.models.trainable import matches
@@ -84,7 +84,7 @@ def add_lora(module: nn.Module, spec: LoRASpec) -> None:
             setattr(module.get_submodule(parent), attribute, LoRALinear(linear, spec.rank, spec.alpha))
 
 
-def merge_lora(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def merge_lora(state: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, Shaped[Tensor, "..."]]:
     """Return weights of a model without adapters that computes what the model with them did.
 
     Args:

@@ -124,7 +124,9 @@ class _LocalDots(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, grad: Float[Tensor, "p f r o"]
+    ) -> tuple[Float[Tensor, "p o d"], Float[Tensor, "tokens d"], None, Float[Tensor, "p f 2"] | None, None]:
         query, keys, rows, fraction = ctx.saved_tensors
         grad = grad.contiguous()
         side = round(rows.shape[-1] ** 0.5)
@@ -143,7 +145,9 @@ class _LocalDots(torch.autograd.Function):
         return query_grad, key_grad, None, fraction_grad, None
 
 
-def _point_blocks(keys: Tensor, rows: Tensor, block: int) -> Iterator[tuple[slice, Tensor]]:
+def _point_blocks(
+    keys: Float[Tensor, "tokens d"], rows: Int[Tensor, "p f m"], block: int
+) -> Iterator[tuple[slice, Float[Tensor, "block fm d"]]]:
     """Slices of the point axis, with the keys (p fm d) of their cells, each time in the same memory."""
     buffer = keys.new_empty(min(block, len(rows)) * rows[0].numel() if len(rows) else 0, keys.shape[1])
     for start in range(0, len(rows), block):
@@ -177,21 +181,23 @@ def _along(
     return along_x, along_y
 
 
-def _blended(square: Tensor, fraction: Tensor, out: Tensor | None = None) -> Tensor:
+def _blended(
+    square: Float[Tensor, "*b y x c"], fraction: Float[Tensor, "*b 2"], out: Float[Tensor, "*b y-1 x-1 c"] | None = None
+) -> Float[Tensor, "*b y-1 x-1 c"]:
     """Interpolate cells (... y x c) between neighbours: one row and one column less."""
     along_x, along_y = _along(fraction)
     rows = torch.lerp(square[..., :-1, :], square[..., 1:, :], along_x)
     return torch.lerp(rows[..., :-1, :, :], rows[..., 1:, :, :], along_y, out=out)
 
 
-def _unblended(grad: Tensor, fraction: Tensor) -> Tensor:
+def _unblended(grad: Float[Tensor, "*b y x c"], fraction: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b y+1 x+1 c"]:
     """Carry a gradient (... y x c) back through ``_blended``."""
     along_x, along_y = _along(fraction)
     rows = _spread(grad, along_y, dim=-3)
     return _spread(rows, along_x, dim=-2)
 
 
-def _spread(grad: Tensor, along: Tensor, dim: int) -> Tensor:
+def _spread(grad: Float[Tensor, "*b y x c"], along: Float[Tensor, "*b 1 1 1"], dim: int) -> Float[Tensor, "*b Y X c"]:
     """Share each entry between itself and the next along ``dim``, which gets one longer."""
     size = list(grad.shape)
     size[dim] += 1

@@ -244,7 +244,13 @@ class TrackingHead(nn.Module):
         query_maps = self.query_upsampler(rearrange(query, tokens))
         return rearrange(query_maps, maps), rearrange(self.key_upsampler(rearrange(key, tokens)), maps)
 
-    def scales(self, tap: AttentionTap, queries: Tensor, query_maps: Tensor, key_maps: Tensor) -> list[Scale]:
+    def scales(
+        self,
+        tap: AttentionTap,
+        queries: Float[Tensor, "b q 4"],
+        query_maps: Float[Tensor, "bvf h w d"],
+        key_maps: Float[Tensor, "bvf h w d"],
+    ) -> list[Scale]:
         """Reduce the maps to every scale, and read the query patches there."""
         batch, views = tap.query.shape[:2]
         lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
