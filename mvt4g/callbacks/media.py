@@ -139,7 +139,7 @@ def match_picture(output: EvaluationOutput, clips: int, points: int) -> Float[Te
 
 def _with_tracks(
     output: EvaluationOutput, i: int, view: int, video: Float[Tensor, "t 3 h w"], factor: int, predicted: bool
-) -> Float[Tensor, "t 3 h w"]:
+) -> Float[Tensor, "t 3 H W"]:
     truth = output.truth
     tracks = truth.tracks if truth is not None else None
     if predicted and output.tracks is not None:

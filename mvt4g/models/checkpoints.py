@@ -24,6 +24,7 @@ OWN_PREFIX = "model.backbone."
 """Where a system's checkpoint keeps its backbone."""
 DIT_PREFIX = "dit."
 """Where a backbone keeps its DiT."""
+PATCH_EMBEDDING = f"{DIT_PREFIX}patch_embedding.weight"
 NULL_TEXT = "null_text"
 """The one parameter of a backbone that no base can have."""
 _FOREIGN_PREFIX = "model.diffusion_model."
@@ -52,6 +53,7 @@ def load_weights(
     weights: Path | Sequence[Path],
     may_lack: Collection[str] = (),
     base_may_lack: Collection[str] = (),
+    more_channels: int = 0,
 ) -> None:
     """Copy files' weights into a backbone, every one of them, or none when something does not fit.
 
@@ -61,6 +63,7 @@ def load_weights(
         may_lack: Parts, by the name they go under (such as "plucker"), that the files may lack as a whole; they stay as
             they are.
         base_may_lack: As ``may_lack``, where the first file is a base.
+        more_channels: Last channels of the latents that the files may know nothing of; their weights are zero then.
 
     Raises:
         InputError: Naming the files and what is missing, unexpected, of another shape, or not finite.
@@ -72,6 +75,8 @@ def load_weights(
         lacking |= {NULL_TEXT, *base_may_lack}
     lacking -= {part for name in found for part in name.split(".")}
     places = backbone.state_dict()
+    if PATCH_EMBEDDING in found and more_channels:
+        found[PATCH_EMBEDDING] = _widened(found[PATCH_EMBEDDING], places[PATCH_EMBEDDING], more_channels)
     wanted = {name: place for name, place in places.items() if lacking.isdisjoint(name.split("."))}
     if faults := name_faults(found, wanted):
         told = ", ".join(f"{file.path}: got {file.told}" for file in files)
@@ -82,6 +87,15 @@ def load_weights(
     with torch.no_grad():
         for name, place in wanted.items():
             place.copy_(found[name])
+
+
+def _widened(
+    weight: Shaped[Tensor, "..."], place: Shaped[Tensor, "d c *patch"], more_channels: int
+) -> Shaped[Tensor, "..."]:
+    """Give a patch embedding that lacks the last ``more_channels`` channels zeros for them, else leave it alone."""
+    if weight.ndim != place.ndim or weight.shape[1] != place.shape[1] - more_channels:
+        return weight
+    return torch.cat([weight, weight.new_zeros(len(weight), more_channels, *weight.shape[2:])], dim=1)
 
 
 def laid_over(files: Sequence[WeightFile]) -> dict[str, Shaped[Tensor, "..."]]:
@@ -144,7 +158,7 @@ def _foreign(state: dict[str, Shaped[Tensor, "..."]], path: Path) -> WeightFile:
     weights = {f"{DIT_PREFIX}{name}": value for name, value in state.items()}
     if all(overlays(name) for name in weights):
         return WeightFile(path, "overlay", weights, f"an overlay of {len(weights)} tensors of self-attention")
-    if f"{DIT_PREFIX}patch_embedding.weight" not in weights:
+    if PATCH_EMBEDDING not in weights:
         raise InputError(f"{path}: got {told}; want a Wan2.1 DiT, ReCamMaster, ReDirector or the checkpoint of a fit")
     return WeightFile(path, "base", weights, told)
 

@@ -92,6 +92,7 @@ class JointViews(NovelViewBackbone):
         )
         self.text_shape, self.image_dim = (dit.text_len, dit.text_dim), dit.image_dim
         self.dit = VideoDiT(dit)
+        nn.init.zeros_(self.dit.patch_embedding.weight[:, dit.in_channels - self.more_channels :])
         self.null_text = nn.Parameter(0.02 * torch.randn(1, null_text_length, dit.text_dim))
         self.camera_encoders = nn.ModuleDict()
         for way in conditioning:
@@ -197,16 +198,25 @@ class JointViews(NovelViewBackbone):
         self,
         target: Float[Tensor, "b c f h w"],
         reference: Float[Tensor, "b c f h w"],
-        more: Float[Tensor, "b v more_c f h w"] | None,
+        more: Float[Tensor, "more_b more_v more_c more_f more_h more_w"] | None,
     ) -> Float[Tensor, "b in_c 2*f h w"]:
-        """Lay the frames of both views one after the other; channels that are not given are zero."""
+        """Lay the frames of both views one after the other; channels that are not given are zero.
+
+        ``more`` takes the last channels, so that those of a base that knows nothing of it stay where they are.
+        """
         joint = torch.cat([target, reference], dim=2)
-        if more is not None:
-            if more.shape[2] != self.more_channels:
-                raise InputError(f"conditions.channels: got {more.shape[2]}, want {self.more_channels}")
-            joint = torch.cat([joint, _target_first(more, dim=2).to(joint.dtype)], dim=1)
         missing = self.dit.config.in_channels - joint.shape[1]
-        return F.pad(joint, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else joint
+        if more is None:
+            return F.pad(joint, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else joint
+        if more.shape[2] != self.more_channels:
+            raise InputError(f"conditions.channels: got {more.shape[2]}, want {self.more_channels}")
+        wanted = (len(target), 2, self.more_channels, *target.shape[2:])
+        if more.shape != wanted:
+            raise InputError(f"conditions.channels: got shape {tuple(more.shape)}, want {wanted} as the latents have")
+        unused = missing - self.more_channels
+        if unused:
+            joint = F.pad(joint, (0, 0, 0, 0, 0, 0, 0, unused))
+        return torch.cat([joint, _target_first(more, dim=2).to(joint.dtype)], dim=1)
 
     def _angles(self, frames: int, height: int, width: int, device: torch.device) -> Float[Tensor, "1 f h w 1 half_d"]:
         _, rows, columns = self.dit.config.patch_size
@@ -248,7 +258,7 @@ class JointViews(NovelViewBackbone):
     ) -> None:
         """Load what there is to load; ``own_parts`` is what this backbone adds to the blocks of its base."""
         if weights is not None:
-            load_weights(self, weights, [way.name for way in extra], base_may_lack=own_parts)
+            load_weights(self, weights, [way.name for way in extra], own_parts, self.more_channels)
 
 
 def _target_first(by_view: Float[Tensor, "b v *rest"], dim: int) -> Float[Tensor, "b ..."]:

@@ -24,7 +24,8 @@ class CameraConditioning(ABC):
       taps, L_corr and the probe see queries and keys without it.
     - ``after_attention``: what self-attention's output (b f h w d) passes before its gate; it has no features.
     - ``latent_channels``: nothing a block owns; ``channels`` more of every view's latents, which come in
-      ``Conditions.channels`` and are zero where nothing is given.
+      ``Conditions.channels`` and are zero where nothing is given. They are the last that the patch embedding takes; its
+      weights of them start at zero, and stay so where a checkpoint lacks them.
 
     It lives in its block, or in its self-attention, as attribute ``name``.
 

@@ -6,7 +6,10 @@ from mvt4g.types import InputError
 
 
 class LatentChannels(CameraConditioning):
-    """Lays ``Conditions.channels`` beside the latents; ``dit.in_channels`` must have room for them.
+    """Lays ``Conditions.channels`` beside the latents; ``dit.in_channels`` counts them.
+
+    Start from a checkpoint of fewer channels by an ``in_channels`` of its own plus these: they change nothing until
+    they are trained.
 
     Args:
         channels: Of each view.
