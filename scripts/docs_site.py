@@ -12,6 +12,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "THIRD_PARTY.md", "docs/*.md", "experiments/*/*.md")
+STYLE = Path("docs/site.css")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 
 
@@ -34,6 +35,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Replace the files of docs/ by those of the repository; the theme's own stay."""
     own = [file for file in files if not (file.abs_src_path or "").startswith(f"{config.docs_dir}/")]
     told = pages()
-    added = {*told, *(linked for page in told for linked in linked_files(page))}
+    added = {STYLE, *told, *(linked for page in told for linked in linked_files(page))}
     repository = [File.generated(config, str(path), abs_src_path=str(ROOT / path)) for path in sorted(added)]
     return Files([*own, *repository])
