@@ -53,10 +53,7 @@ def main(args: Sequence[str] | None = None) -> None:
         rows = [row for row in rows if row["run"] != called(folder)] + found
         size = keep_weights(folder, options.out / WEIGHTS)
         print(f"{called(folder)}: {len(found)} validations, weights of {size / 1e6:.1f} MB")
-    with appearing(options.out / TABLE) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["run", "step", *COLUMNS, *TURNS], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: (row["run"], int(row["step"]))))
+    write_rows(options.out / TABLE, rows)
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -65,6 +62,14 @@ def read_rows(path: Path) -> list[Row]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write the table, sorted by run and step."""
+    with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["run", "step", *COLUMNS, *TURNS], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted(rows, key=lambda row: (row["run"], int(row["step"]))))
 
 
 def called(folder: Path) -> str:

@@ -10,6 +10,7 @@ import yaml
 from lightning.pytorch import LightningModule
 
 from mvt4g.formats.checksums import sha256_of, sha256_of_all
+from mvt4g.models.shipped import place_of
 
 HASHED_BYTES = 64 * 2**20
 """A file that a configuration names is told by its SHA-256 up to this size, by its size beyond: encoders have 11 GB."""
@@ -81,7 +82,10 @@ class RunFacts:
         backbone = (model.get("init_args") or {}).get("backbone") or {}
         weights = (backbone.get("init_args") or {}).get("weights")
         first = weights[-1] if isinstance(weights, list) and weights else weights
-        return Path(first) if isinstance(first, str) and Path(first).is_file() else None
+        if not isinstance(first, str):
+            return None
+        path = place_of(Path(first))
+        return path if path.is_file() else None
 
 
 def _has_average(callbacks: Any) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
@@ -135,18 +137,12 @@ def with_text(clip: LatentClip, cache: Path) -> LatentClip:
 
 
 def _save(path: Path, tensors: dict[str, Shaped[Tensor, "..."]], header: dict[str, Any]) -> None:
-    from safetensors.torch import save_file  # extra wan: what does not touch caches does without
-
     with appearing(path) as temporary:
         save_file(tensors, temporary, {_HEADER: json.dumps(header)})
 
 
 def _opened(path: Path) -> Any:
     check_regular(path, "one from mvt4g precompute")
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as error:
-        raise InputError(f"{path}: needs safetensors ({error}), want `pip install mvt4g[wan]`") from error
     try:
         return safe_open(path, "pt")
     except (SafetensorError, OSError) as error:

@@ -4,10 +4,13 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from jaxtyping import Shaped
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.files import check_regular
@@ -66,12 +69,30 @@ def read_pickle(path: Path, mmap: bool = False) -> Any:
         raise InputError(f"{path}: got {reason}, want a file of tensors (a state dict or .safetensors)") from error
 
 
-def write_weights(path: Path, tensors: Mapping[str, Shaped[torch.Tensor, "..."]]) -> None:
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return what a ``.safetensors`` file says beside its tensors; of any other file nothing.
+
+    Raises:
+        InputError: If it is cut short.
+    """
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except Exception as error:  # as _read_safetensors
+        raise InputError(f"{path}: got {str(error)[:200]}, want a whole .safetensors file") from error
+
+
+def write_weights(
+    path: Path, tensors: Mapping[str, Shaped[torch.Tensor, "..."]], metadata: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Write tensors by name; the file appears whole or not at all.
 
     Args:
         path: ``.safetensors``, or else a pickle by ``torch.save``.
         tensors: Each is written alone, whatever memory it shares with others.
+        metadata: What is said beside them; of ``.safetensors`` alone.
 
     Raises:
         InputError: If the file cannot be written.
@@ -81,11 +102,7 @@ def write_weights(path: Path, tensors: Mapping[str, Shaped[torch.Tensor, "..."]]
         if path.suffix != ".safetensors":
             torch.save(alone, temporary)
             return
-        try:
-            from safetensors.torch import save_file
-        except ModuleNotFoundError as error:
-            raise InputError(f"{path}: safetensors is not installed, want `pip install safetensors`") from error
-        save_file(alone, temporary, metadata={"format": "pt"})
+        save_file(alone, temporary, metadata={"format": "pt", **metadata})
 
 
 def tensors_of(content: Any, path: Path) -> dict[str, Shaped[torch.Tensor, "..."]]:
@@ -181,10 +198,6 @@ def _read_shards(path: Path) -> dict[str, Any]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
-    try:
-        from safetensors.torch import load_file
-    except ModuleNotFoundError as error:
-        raise InputError(f"{path}: safetensors is not installed, want `pip install safetensors`") from error
     try:
         return load_file(path)
     except Exception as error:  # SafetensorError of what is cut short, others of dtypes that torch has not

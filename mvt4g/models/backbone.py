@@ -1,7 +1,8 @@
 """What the package knows of a network that makes novel views: all that a backbone of any family must say."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jaxtyping import Float
@@ -30,6 +31,7 @@ class NovelViewBackbone(nn.Module, ABC):
         tap_shape: What their taps look like.
         text_shape: Most tokens of a text, and the width of one.
         image_dim: Width of an image token; None = it looks at no image.
+        made_with: What the file that it started from says of the model around it (``shipped.check_made_with``).
     """
 
     grid: LatentGrid
@@ -37,6 +39,7 @@ class NovelViewBackbone(nn.Module, ABC):
     tap_shape: TapShape
     text_shape: tuple[int, int]
     image_dim: int | None = None
+    made_with: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def encode_cameras(self, cameras: Cameras, frames: int, height: int, width: int) -> Any:

@@ -6,7 +6,7 @@ or as diffusers does; an overlay, the self-attention alone, as ReDirector publis
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from mvt4g.formats.weights import first_names, name_faults, read_weights, tensors_of
+from mvt4g.formats.weights import first_names, name_faults, read_metadata, read_weights, tensors_of
 from mvt4g.models.fingerprints import looks_like
 from mvt4g.models.layers.lora import merge_lora
+from mvt4g.models.shipped import place_of
 from mvt4g.models.weight_names import from_diffusers
 from mvt4g.types import InputError
 
@@ -40,12 +41,14 @@ class WeightFile:
         kind: What its names say it is.
         weights: Under the names that a backbone gives them.
         told: Which model they look like.
+        made_with: What the file says of the model they were trained in (``shipped.check_made_with``); mostly nothing.
     """
 
     path: Path
     kind: Literal["fit", "base", "overlay"]
     weights: dict[str, Tensor]
     told: str
+    made_with: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_weights(
@@ -54,7 +57,7 @@ def load_weights(
     may_lack: Collection[str] = (),
     base_may_lack: Collection[str] = (),
     more_channels: int = 0,
-) -> None:
+) -> Mapping[str, str]:
     """Copy files' weights into a backbone, every one of them, or none when something does not fit.
 
     Args:
@@ -64,6 +67,9 @@ def load_weights(
             they are.
         base_may_lack: As ``may_lack``, where the first file is a base.
         more_channels: Last channels of the latents that the files may know nothing of; their weights are zero then.
+
+    Returns:
+        What the first file says of the model that its weights were trained in.
 
     Raises:
         InputError: Naming the files and what is missing, unexpected, of another shape, or not finite.
@@ -87,6 +93,7 @@ def load_weights(
     with torch.no_grad():
         for name, place in wanted.items():
             place.copy_(found[name])
+    return files[0].made_with
 
 
 def _widened(
@@ -126,11 +133,12 @@ def read_weight_files(weights: Path | Sequence[Path]) -> list[WeightFile]:
 
 
 def read_weight_file(path: Path) -> WeightFile:
-    """Read a file's weights, adapters merged, and tell what it is.
+    """Read a file's weights, adapters merged, and tell what it is; ``builtin:NAME`` is one that the package ships.
 
     Raises:
         InputError: If it cannot be read, holds no DiT, or a value that is not finite.
     """
+    path = place_of(path)
     content = read_weights(path)
     average = _average(content)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
@@ -139,7 +147,10 @@ def read_weight_file(path: Path) -> WeightFile:
     own = {name.removeprefix(OWN_PREFIX): value for name, value in state.items() if name.startswith(OWN_PREFIX)}
     own = merge_lora(own)
     kind: Literal["fit", "base"] = "fit" if NULL_TEXT in own else "base"  # a base exported under our names
-    file = WeightFile(path, kind, own, f"a {kind} of {looks_like(own)}") if own else _foreign(state, path)
+    if own:
+        file = WeightFile(path, kind, own, f"a {kind} of {looks_like(own)}", read_metadata(path))
+    else:
+        file = _foreign(state, path)
     if broken := [name for name, value in file.weights.items() if not value.isfinite().all()]:
         raise InputError(f"{path}: got values that are not finite in {first_names(broken)}, want numbers")
     return file

@@ -12,6 +12,7 @@ from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
 from mvt4g.diffusion.samplers import Sampler
 from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone
 from mvt4g.models.codec import Codec
+from mvt4g.models.shipped import check_made_with
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.types import (
     REFERENCE,
@@ -81,7 +82,8 @@ class NovelViewModel(nn.Module):
     """Reference video and target cameras in, novel view and tracks out; knows no loss and no trainer.
 
     Raises:
-        InputError: If codec and backbone disagree on the latents, or the head's layer does not exist.
+        InputError: If codec and backbone disagree on the latents, the backbone's weights were trained with another
+            codec or prediction, or the head's layer does not exist.
     """
 
     def __init__(
@@ -90,6 +92,9 @@ class NovelViewModel(nn.Module):
         super().__init__()
         if codec.grid != backbone.grid:
             raise InputError(f"backbone.grid: got {backbone.grid}, want the codec's {codec.grid}")
+        if "codec" in backbone.made_with:
+            here = {"codec": codec.identity, "prediction": flow.prediction}
+            check_made_with(backbone.made_with, here, "backbone.weights")
         self.backbone, self.codec, self.flow, self.tracking_head = backbone, codec, flow, tracking_head
         self.codec.requires_grad_(False)
         if tracking_head is not None:

@@ -18,6 +18,7 @@ from mvt4g.models.conditioning.interface import CameraConditioning
 from mvt4g.models.conditioning.plucker import packed_channels, packed_rays
 from mvt4g.models.layers.attention import QueryKey
 from mvt4g.models.layers.rope import axis_dims, rotary_angles
+from mvt4g.models.shipped import check_made_with
 from mvt4g.models.token_parallel import share_tokens
 from mvt4g.models.video_dit import CONTROL, BlockTaps, DiTBlock, VideoDiT, VideoDiTConfig
 from mvt4g.ranges import Range, Width, check_number
@@ -258,7 +259,9 @@ class JointViews(NovelViewBackbone):
     ) -> None:
         """Load what there is to load; ``own_parts`` is what this backbone adds to the blocks of its base."""
         if weights is not None:
-            load_weights(self, weights, [way.name for way in extra], own_parts, self.more_channels)
+            extra_names = [way.name for way in extra]
+            self.made_with = load_weights(self, weights, extra_names, own_parts, self.more_channels)
+            check_made_with(self.made_with, {"num_heads": str(self.dit.config.num_heads)}, "backbone.weights")
 
 
 def _target_first(by_view: Float[Tensor, "b v *rest"], dim: int) -> Float[Tensor, "b ..."]:
