@@ -1,5 +1,6 @@
 """L_corr: the attention map itself is taught where each query point is, as a classification of each frame's cells."""
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +12,12 @@ from torch import Tensor, nn
 
 from mvt4g.losses.noise_gate import NoiseGate
 from mvt4g.losses.objective import LossTerms, TapContext, TapObjective, Taps
+from mvt4g.losses.shrinking_label import ShrinkingLabel
 from mvt4g.losses.step_gate import StepGate
 from mvt4g.matching.labels import LabelKind, cell_labels, label_log_probability
-from mvt4g.matching.pairs import VIEW_PAIRS, CountRule, ViewPair, entries_of, of_pairs, view_pairs
+from mvt4g.matching.pairs import VIEW_PAIRS, AcrossFrames, CountRule, ViewPair, entries_of, of_pairs, view_pairs
 from mvt4g.matching.rows import MAX_LOGITS, check_readable, gather_queries
+from mvt4g.matching.tokens import cell_of_pixels
 from mvt4g.ranges import Count, Natural, NonNegative, Positive
 from mvt4g.types import AttentionTap, Cameras, InputError, PointTruth
 
@@ -27,11 +30,16 @@ class TermRule:
         own_frame: The query's own (view, frame) counts too: attention there should stay where it is.
         occluded: Points that are hidden where they would be seen count too, if that is inside the image.
         pairs: Only these pairs of views.
+        across: Frames of the other view that count: all, or that of the query's own moment. With ``pairs`` across
+            views alone, that is pairs of one time and nothing else.
+        left_cell: Only points that lie in another cell than the query does: where copying is wrong.
     """
 
     own_frame: bool = False
     occluded: bool = False
     pairs: tuple[ViewPair, ...] = VIEW_PAIRS
+    across: AcrossFrames = "all"
+    left_cell: bool = False
 
     def __post_init__(self) -> None:
         """Check that there are pairs.
@@ -57,7 +65,7 @@ class CorrespondenceLoss(nn.Module):
         self,
         layers: Sequence[Natural] | None = None,
         heads: Sequence[Natural] | None = None,
-        head_reduction: Literal["each", "mean"] = "each",
+        head_reduction: Literal["each", "mean", "best"] = "each",
         label: LabelKind = "hard",
         label_sigma: Positive = 1.0,
         terms: TermRule = TermRule(),
@@ -70,6 +78,7 @@ class CorrespondenceLoss(nn.Module):
             heads: 0-based attention heads of every layer that are supervised; None = all.
             head_reduction: ``each``: every head is a matcher (mean of their cross-entropies). ``mean``: their mean
                 attention is one (cross-entropy of the mean of their probabilities), so heads may share the work.
+                ``best``: in each term the head of the least cross-entropy alone is taught, the others stay free.
             label: How a point is spread over cells, see ``cell_labels``. The least cross-entropy of a soft label is
                 its entropy, not 0.
             label_sigma: Of the ``gaussian`` label, in cells.
@@ -124,7 +133,8 @@ class CorrespondenceLoss(nn.Module):
         log_probability = label_log_probability(rows, tap, cells, self.max_logits)
         if self.head_reduction == "mean":
             log_probability = log_probability.logsumexp(dim=-2, keepdim=True) - math.log(tap.key.shape[-2])
-        nll = -(log_probability * share[..., None, :]).sum(dim=-1).mean(dim=-1)
+        by_head = -(log_probability * share[..., None, :]).sum(dim=-1)
+        nll = by_head.amin(dim=-1) if self.head_reduction == "best" else by_head.mean(dim=-1)
         return torch.where(valid, nll, torch.zeros_like(nll))
 
     def _valid_terms(self, tap: AttentionTap, truth: PointTruth) -> Bool[Tensor, "b v f q"]:
@@ -135,7 +145,10 @@ class CorrespondenceLoss(nn.Module):
             valid = valid | ((tracks >= 0) & (tracks < size)).all(dim=-1)
         valid = valid & torch.isfinite(tracks).all(dim=-1) & truth.valid[:, None, None]
         entries = entries_of(truth.queries, tap.frame_times, tracks.shape[1])
-        valid = valid & entries.counted(CountRule(own_entry=self.terms.own_frame))
+        valid = valid & entries.counted(CountRule(own_entry=self.terms.own_frame, across=self.terms.across))
+        if self.terms.left_cell:
+            own_cell = cell_of_pixels(truth.queries[:, None, None, :, 2:], tap.stride)
+            valid = valid & (cell_of_pixels(tracks, tap.stride) != own_cell).any(dim=-1)
         if set(self.terms.pairs) != set(VIEW_PAIRS):
             valid = valid & of_pairs(view_pairs(truth.queries[..., 0], tracks.shape[1]), self.terms.pairs)
         return valid
@@ -151,9 +164,10 @@ class CorrespondenceObjective(TapObjective):
         gate: By noise level.
         steps: By optimizer step.
         loss: What is supervised, and by what labels; None = ``CorrespondenceLoss()``.
+        shrink: Over the steps, in place of the loss's ``label_sigma``; its label must be ``gaussian``.
 
     Raises:
-        InputError: If no layer is named and there is none to default to.
+        InputError: If no layer is named and there is none to default to, or a label shrinks that is not Gaussian.
     """
 
     name = "corr"
@@ -166,6 +180,7 @@ class CorrespondenceObjective(TapObjective):
         gate: NoiseGate = NoiseGate(),
         steps: StepGate = StepGate(),
         loss: CorrespondenceLoss | None = None,
+        shrink: ShrinkingLabel | None = None,
     ) -> None:
         loss = CorrespondenceLoss() if loss is None else loss
         layers = loss.layers if layers is None else layers
@@ -173,8 +188,19 @@ class CorrespondenceObjective(TapObjective):
             if context.layer is None:
                 raise InputError("objectives.corr.layers: got null without a tracking head, want a list of layers")
             layers = (context.layer,)
+        if shrink is not None and loss.label != "gaussian":
+            raise InputError(f"objectives.corr.shrink: got one for a {loss.label} label, want loss.label: gaussian")
         super().__init__(layers, weight, gate, steps)
-        self.loss = loss
+        self.loss, self.shrink = loss, shrink
+
+    def at(self, step: int) -> "CorrespondenceObjective":
+        """Return the objective as it is at an optimizer step: with a label as wide as it is then."""
+        if self.shrink is None:
+            return self
+        now = copy.copy(self)
+        now.loss = copy.copy(self.loss)
+        now.loss.label_sigma = self.shrink.sigma_at(step)
+        return now
 
     def __call__(self, taps: Taps, truth: PointTruth, cameras: Cameras) -> LossTerms:
         """Return the loss of every clip; cameras play no part."""

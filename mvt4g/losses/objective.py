@@ -96,6 +96,10 @@ class TapObjective(ABC):
         """Return the weight at an optimizer step, counted from 0."""
         return self.weight * self.steps(step)
 
+    def at(self, step: int) -> "TapObjective":
+        """Return the objective as it is at an optimizer step: itself, unless what it teaches changes over training."""
+        return self
+
     @abstractmethod
     def __call__(self, taps: Taps, truth: PointTruth, cameras: Cameras) -> LossTerms:
         """Return the loss of every clip, a mean over its terms; a clip without terms adds an exact 0.

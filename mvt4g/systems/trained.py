@@ -173,7 +173,7 @@ class TrainedSystem(LightningModule):
         truth = draw_queries(batch, self.model.codec.grid, self.training_spec.num_queries, generator)
         total = sigma.new_zeros(())
         for objective in self.active_objectives():
-            terms = objective(taps, truth, batch.cameras)
+            terms = objective.at(self.global_step)(taps, truth, batch.cameras)
             self.log_means(objective_logs(objective.name, terms, sigma, clip_names(batch)))
             total = total + objective.weight_at(self.global_step) * (objective.gate(sigma) * terms.total).mean()
         return total

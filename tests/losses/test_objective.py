@@ -7,6 +7,7 @@ import torch
 
 from mvt4g.losses.correspondence import CorrespondenceLoss, CorrespondenceObjective
 from mvt4g.losses.objective import LossTerms, TapContext, TapObjective
+from mvt4g.losses.shrinking_label import ShrinkingLabel
 from mvt4g.losses.step_gate import StepGate
 from mvt4g.losses.track import TrackObjective
 from mvt4g.systems.objective_logs import objective_logs
@@ -30,11 +31,27 @@ def test_the_weight_falls_with_the_steps():
     assert [objective.weight_at(step) for step in range(6)] == [0.5, 0.5, 0.5, 0.25, 0.0, 0.0]
 
 
+def test_the_label_shrinks_with_the_steps():
+    """Halfway between 2 and 0.5, by equal factors, lies 1."""
+    objective = made(loss=CorrespondenceLoss(label="gaussian"), shrink=ShrinkingLabel(2.0, 0.5, 10, 20))
+    widths = [objective.at(step).loss.label_sigma for step in (0, 10, 15, 20, 99)]
+    assert widths == pytest.approx([2.0, 2.0, 1.0, 0.5, 0.5])
+    assert objective.loss.label_sigma == 1.0, "what the steps are asked of stays as it is"
+    assert made().at(7).loss.label == "hard"
+
+
+@pytest.mark.parametrize("bad", [{"end": 3.0}, {"shrink_to": 0}, {"start": 0.0}, {"start": float("nan")}])
+def test_a_label_that_does_not_shrink_is_refused(bad):
+    with pytest.raises(InputError, match="shrinking label"):
+        ShrinkingLabel(**bad)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (partial(made, weight=-1.0), "objectives.corr.weight: got -1.0"),
         (partial(made, layers=[]), "objectives.corr.layers: got none"),
+        (partial(made, shrink=ShrinkingLabel()), "objectives.corr.shrink: got one for a hard label"),
         (partial(TrackObjective, TapContext(layer=3)), "got a TrackObjective without tracking_head"),
     ],
 )

@@ -54,6 +54,7 @@ def label_map(xy, stride, height, width, kind, sigma):
 def correspondence_loss(
     query, key, rotary, frame_times, stride, queries, tracks, visible, query_valid, heads=None, reduction="each",
     label="hard", sigma=1.0, own_frame=False, occluded=False, wanted=("ref_ref", "tgt_tgt", "ref_tgt", "tgt_ref"),
+    one_time_across=False, left_cell=False,
 ):  # fmt: skip
     """Mean cross-entropy of every clip, and by pair of views."""
     batch, views, frames, height, width, num_heads = key.shape[:6]
@@ -71,6 +72,10 @@ def correspondence_loss(
                     name = ("ref" if asked[0] == 0 else "tgt") + "_" + ("ref" if view == 0 else "tgt")
                     if (own and not own_frame) or not counts or not query_valid[clip, point] or name not in wanted:
                         continue
+                    if one_time_across and int(asked[0]) != view and int(asked[1]) != frame_times[frame]:
+                        continue
+                    if left_cell and (x // stride, y // stride) == (asked[2] // stride, asked[3] // stride):
+                        continue
                     spread = label_map((x, y), stride, height, width, label, sigma)
                     rows = [
                         log_row(query, key, rotary, clip, head, asked, frame_times, stride, view, frame)
@@ -78,7 +83,8 @@ def correspondence_loss(
                     ]
                     if reduction == "mean":
                         rows = [np.log(np.mean(np.exp(rows), axis=0))]
-                    found[name].append(np.mean([-(spread * row).sum() for row in rows]))
+                    costs = [-(spread * row).sum() for row in rows]
+                    found[name].append(min(costs) if reduction == "best" else np.mean(costs))
         everything = [value for values in found.values() for value in values]
         totals.append(np.mean(everything) if everything else 0.0)
         pairs.append({name: np.mean(values) if values else 0.0 for name, values in found.items()})
