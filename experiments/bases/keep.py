@@ -1,9 +1,9 @@
 """Keeps what the bases came to: ``python -m experiments.bases.keep BASES``.
 
-BASES is the folder of the sweep, with a folder a run. Three things are written, to be committed: the averaged weights of
-``mixture-0`` in half precision as the package's ``builtin:tiny``, those of its supervised twin in ``weights/`` beside
-this file, and the validations of both in ``scores.csv``. Each is replaced by what a later stage came to; a run that is
-gone keeps its own.
+BASES is the folder of the sweep, with a folder a run. Three things are written, to be committed: the averaged weights
+of ``mixture-0`` in half precision as the package's ``builtin:tiny``, those of its supervised twin in ``weights/``
+beside this file, and the validations of both in ``scores.csv``. Each is replaced by what a later stage came to; a run
+that is gone keeps its own.
 """
 
 import argparse
