@@ -2,6 +2,8 @@
 
 LONGEST, CUT = 380, " ... "
 """Characters of an error's line beside the program's name, and what stands for those left out."""
+LONGEST_WORD = 48
+"""Characters that stay of a word of a line that would be longer: a name at the end of a path fits."""
 
 
 class InputError(ValueError):
@@ -37,11 +39,18 @@ class Interrupted(BaseException):
 
 
 def one_line(message: str) -> str:
-    """Return a message as one line of at most LONGEST characters, the middle of a longer one left out.
+    """Return a message as one line of at most LONGEST characters, what is left out replaced by CUT.
 
-    A message begins with the file or argument it is about, and ends with what is wanted: both stay.
+    A message begins with the file or argument it is about, and ends with what is wanted: both stay. Of paths and other
+    long words in it the end stays, the longest word cut first; if that is not enough, the middle of the line goes.
     """
-    line = " ".join(message.split())
+    words = message.split()
+    dots = CUT.strip()
+    for place in sorted(range(len(words)), key=lambda place: -len(words[place])):
+        if len(" ".join(words)) <= LONGEST or len(words[place]) <= LONGEST_WORD:
+            break
+        words[place] = dots + words[place][-(LONGEST_WORD - len(dots)) :]
+    line = " ".join(words)
     if len(line) <= LONGEST:
         return line
     head = LONGEST * 2 // 3

@@ -1,4 +1,4 @@
-"""Gathers the runs of a sweep into one table: ``python -m mvt4g.sweeps.collect FILE.yaml``.
+"""``mvt4g collect FILE.yaml``: gathers the runs of a sweep into one table.
 
 What is shown stands in the sweep file:
 
@@ -13,25 +13,25 @@ Written into the sweep's folder: a table (``.md``), a row a run (``.csv``) and a
 an event file that TensorBoard's HParams tab reads. Runs that did not finish are named beneath the table.
 """
 
-import argparse
 import csv
 import difflib
 import fnmatch
 import json
 import math
 import statistics
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mvt4g.cli.exits import exit_code
+from mvt4g.errors import InputError
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.sweeps.launch import is_finished
+from mvt4g.sweeps.options import VerbParser
 from mvt4g.sweeps.run_files import read_metrics, read_times
-from mvt4g.sweeps.sweep_file import Run, SweepFile
-from mvt4g.types import InputError
+from mvt4g.sweeps.sweep_file import Place, Run, SweepFile
 from mvt4g.viz.charts import DotPanel, draw_dots, save_chart
 
 BETTER = ("higher", "lower", "neither")
@@ -136,10 +136,22 @@ class Results:
             if key not in TABLE_KEYS:
                 raise self.sweep.error(("table", key), f"table: got {key!r}, want some of {', '.join(TABLE_KEYS)}")
             self.sweep.want(("table", key), value, TABLE_KEYS[key])
+        for caption, pattern in self.sweep.table.get("pictures", {}).items():
+            self._check_pattern(("table", "pictures", caption), pattern)
         control = self.sweep.table.get("control", self.arms[0])
         if control not in self.arms:
             raise self.sweep.error(("table", "control"), f"control: got {control!r}, want one of {self.arms}")
         return control
+
+    def _check_pattern(self, place: Place, pattern: str) -> None:
+        """Check that files within a run's folder can match a pattern."""
+        try:
+            next(Path("no such folder").glob(pattern), None)
+            outside = ".." in Path(pattern).parts
+        except (NotImplementedError, ValueError):  # an absolute one, an empty one, ** within a name
+            outside = True
+        if outside:
+            raise self.sweep.error(place, f"pictures: got {pattern!r}, want a pattern of files in a run's folder")
 
     def _scores(self) -> list[Score]:
         entries = self.sweep.table.get("scores")
@@ -169,14 +181,21 @@ def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
 
 
 def folder_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Return the scalars that a folder's events hold as (step, value), by tag; of a step logged twice the later one."""
+    """Return the scalars that a folder's events hold as (step, value), by tag; of a step logged twice the later one.
+
+    Raises:
+        InputError: If an event file cannot be opened.
+    """
     # Importing it takes a second.
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
     if not any(folder.glob("events.out.tfevents.*")):
         return {}
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
-    events.Reload()
+    try:
+        events.Reload()
+    except OSError as error:
+        raise InputError(f"{folder}: its event files cannot be read ({error.strerror})") from error
     tags = [tag for tag in events.Tags()["scalars"] if "/" in tag]
     return {tag: sorted({event.step: event.value for event in events.Scalars(tag)}.items()) for tag in tags}
 
@@ -288,18 +307,30 @@ def dot_panels(results: Results) -> list[DotPanel]:
     return panels
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Collect a sweep and print its table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("file", type=Path, help="the sweep file")
-    options = parser.parse_args(args)
-    try:
-        results = Results(SweepFile(options.file))
-    except InputError as error:
-        sys.stderr.write(f"collect: {error}\n")
-        return 2
+def main(args: Sequence[str]) -> int:
+    """Collect a sweep, print its table and return the exit code.
+
+    Args:
+        args: What follows ``mvt4g collect`` on the command line.
+    """
+    return exit_code(lambda: _collect(Path(parser().parse_args(args).file)))
+
+
+def parser() -> VerbParser:
+    """Return the parser of the verb."""
+    return VerbParser("collect")
+
+
+def _collect(file: Path) -> None:
+    """Print and write a sweep's table.
+
+    Raises:
+        InputError: If the sweep file or what a run left cannot be read, or the folder cannot be written.
+    """
+    results = Results(SweepFile(file))
     place = results.sweep.folder / results.sweep.name
     text = tables(results)
+    minutes = cpu_minutes(results)
     with appearing(Path(f"{place}.md")) as temporary:
         temporary.write_text(text, encoding="utf-8")
     write_csv(Path(f"{place}.csv"), results)
@@ -307,8 +338,7 @@ def main(args: Sequence[str] | None = None) -> int:
     with appearing(Path(f"{place}.png")) as temporary:
         save_chart(draw_dots(dot_panels(results)), temporary)
     print(text)
-    print(f"{cpu_minutes(results):.1f} CPU-minutes; {place}.md, .csv, .png")
-    return 0
+    print(f"{minutes:.1f} CPU-minutes; {place}.md, .csv, .png")
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -368,7 +398,3 @@ def _short_names(paths: Sequence[str]) -> list[str]:
         count = next(n for n in range(1, len(own) + 1) if sum(other[-n:] == own[-n:] for other in parts) == 1)
         short.append(".".join(own[-count:]))
     return short
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""One page a sweep, to send to a colleague: ``python -m mvt4g.sweeps.report FILE.yaml``.
+"""``mvt4g report FILE.yaml``: one page a sweep, to send to a colleague.
 
 Tables, dots of every seed, curves, videos and pictures of the arms side by side, all inside one HTML file that asks for
 nothing from a network. Beside ``scores`` (see ``mvt4g.sweeps.collect``) the sweep file's ``table`` may hold:
@@ -12,14 +12,14 @@ import argparse
 import base64
 import html
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mvt4g.cli.exits import exit_code
 from mvt4g.formats.atomic import appearing
 from mvt4g.sweeps.collect import Results, cpu_minutes, curves, dot_panels, tables
+from mvt4g.sweeps.options import VerbParser
 from mvt4g.sweeps.sweep_file import SweepFile
-from mvt4g.types import InputError
 from mvt4g.viz.charts import Curve, CurvePanel, Figure, chart_bytes, draw_curves, draw_dots
 
 TYPES = {".gif": "image/gif", ".jpg": "image/jpeg", ".png": "image/png", ".mp4": "video/mp4"}
@@ -84,22 +84,33 @@ def markdown(text: str) -> str:
     return "\n".join(parts)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Write a sweep's report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("file", type=Path, help="the sweep file")
-    parser.add_argument("--out", type=Path, help="the HTML file; by default in the sweep's folder")
-    options = parser.parse_args(args)
-    try:
-        results = Results(SweepFile(options.file))
-        out = options.out or results.sweep.folder / f"{results.sweep.name}.html"
-        with appearing(out) as temporary:
-            temporary.write_text(page(results), encoding="utf-8")
-    except InputError as error:
-        sys.stderr.write(f"report: {error}\n")
-        return 2
+def main(args: Sequence[str]) -> int:
+    """Write a sweep's report and return the exit code.
+
+    Args:
+        args: What follows ``mvt4g report`` on the command line.
+    """
+    return exit_code(lambda: _report(parser().parse_args(args)))
+
+
+def parser() -> VerbParser:
+    """Return the parser of the verb."""
+    options = VerbParser("report")
+    options.add_argument("--out", type=Path)
+    return options
+
+
+def _report(options: argparse.Namespace) -> None:
+    """Write a sweep's report.
+
+    Raises:
+        InputError: If the sweep file or what a run left cannot be read, or the page cannot be written.
+    """
+    results = Results(SweepFile(Path(options.file)))
+    out = options.out or results.sweep.folder / f"{results.sweep.name}.html"
+    with appearing(out) as temporary:
+        temporary.write_text(page(results), encoding="utf-8")
     print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
-    return 0
 
 
 def _curves(results: Results, tags: Sequence[str]) -> Iterator[str]:
@@ -126,7 +137,7 @@ def _pictures(results: Results, pattern: str) -> Iterator[str]:
     """Yield each arm's picture from the first seed that has one."""
     for arm in results.arms:
         for run in results.runs:
-            files = sorted(run.folder.glob(pattern)) if run.arm == arm else []
+            files = [path for path in sorted(run.folder.glob(pattern)) if path.is_file()] if run.arm == arm else []
             if files and files[-1].suffix in TYPES:
                 yield _figure(files[-1], run.name)
                 break
@@ -147,7 +158,3 @@ def _data(kind: str, content: bytes) -> str:
 
 def _inline(text: str) -> str:
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html.escape(text))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

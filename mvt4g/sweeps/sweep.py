@@ -1,8 +1,7 @@
-"""Runs every run of a sweep file: ``python -m mvt4g.sweeps.sweep FILE.yaml [--jobs 2]``.
+"""``mvt4g sweep FILE.yaml``: carries out every run of a sweep file.
 
-Finished runs are skipped, killed ones resume, failures are listed with their log while the others go on. What the file
-may say is told in ``mvt4g.sweeps.sweep_file``. Exit code 0: all finished; 2: some failed,
-or bad input and nothing started; 130 and 143: Ctrl-C and SIGTERM, which its runs get too.
+Finished runs are skipped, killed ones go on from their last checkpoint, and failed ones are listed with their log while
+the others go on. ``mvt4g.sweeps.sweep_file`` says what the file may hold.
 """
 
 import argparse
@@ -10,15 +9,15 @@ import fnmatch
 import math
 import shlex
 import shutil
-import signal
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from mvt4g.commands.parsing.messages import one_line
-from mvt4g.commands.parsing.trust import trusting
+from mvt4g.callbacks.signals import watched_signals
+from mvt4g.cli.exits import EXIT_BAD_INPUT, exit_code
+from mvt4g.errors import InputError, Interrupted
+from mvt4g.formats.atomic import appearing
 from mvt4g.sweeps.launch import (
     LOG,
     Launcher,
@@ -30,35 +29,35 @@ from mvt4g.sweeps.launch import (
     is_finished,
     log_tail,
 )
+from mvt4g.sweeps.options import VerbParser, process_count
 from mvt4g.sweeps.sweep_file import Run, SweepFile
-from mvt4g.types import InputError, Interrupted
-
-EXIT_FAILED = EXIT_BAD_INPUT = 2
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run a sweep and return the exit code."""
-    options = _parser().parse_args(args)
-    try:
-        with trusting(options.trust):
-            return _run(options)
-    except InputError as error:
-        sys.stderr.write(f"sweep: {one_line(str(error))}\n")
-        return EXIT_BAD_INPUT
+def main(args: Sequence[str]) -> int:
+    """Carry out a sweep and return the exit code.
+
+    0: all runs finished. 2: some failed, or the input is bad and nothing was started. 130 and 143: Ctrl-C and SIGTERM,
+    after which the runs at work are ended too.
+
+    Args:
+        args: What follows ``mvt4g sweep`` on the command line.
+    """
+    with watched_signals():
+        return exit_code(lambda: _sweep(parser().parse_args(args)))
 
 
-def _run(options: argparse.Namespace) -> int:
+def _sweep(options: argparse.Namespace) -> int:
     """Check the runs that the options name, carry them out, and return the exit code.
 
     Raises:
         InputError: If something of the file is wrong; nothing was started then.
     """
-    sweep = SweepFile(options.file)
-    runs = chosen(sweep.runs(), options.only)
+    sweep = SweepFile(Path(options.file))
+    runs = choose_runs(sweep.runs(), options.only)
     for run in runs:
         check_record(run)
     if any(step.verb for run in runs for step in run.steps):
-        from mvt4g.sweeps.sweep_check import check  # the command line takes seconds to import: bad YAML comes first
+        from mvt4g.sweeps.sweep_check import check  # the suite takes seconds to import: bad YAML comes first
 
         check(sweep, runs)
     if options.dry_run:
@@ -66,24 +65,19 @@ def _run(options: argparse.Namespace) -> int:
             _describe(run)
         return 0
     launcher = _launcher(options, sweep.folder)
-    sweep.folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(sweep.path, sweep.folder / f"{sweep.name}.yaml")
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    with appearing(sweep.folder / f"{sweep.name}.yaml") as temporary:
+        shutil.copyfile(sweep.path, temporary)
     try:
         failed = carry_out_all(runs, launcher, options.jobs)
-    except (Interrupted, KeyboardInterrupt) as end:
-        signum = end.signum if isinstance(end, Interrupted) else signal.SIGINT
-        how = "interrupted" if signum == signal.SIGINT else "terminated"
-        sys.stderr.write(f"sweep: {how}; the same command goes on\n")
-        return 128 + signum
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except Interrupted as end:
+        end.note = "(the same command goes on)"
+        raise
     for line in failed:
         print(line)
-    return EXIT_FAILED if failed else 0
+    return EXIT_BAD_INPUT if failed else 0
 
 
-def chosen(runs: Sequence[Run], patterns: Sequence[str] | None) -> list[Run]:
+def choose_runs(runs: Sequence[Run], patterns: Sequence[str] | None) -> list[Run]:
     """Return the runs whose name or arm is among the names, which may hold ``*``.
 
     Raises:
@@ -120,19 +114,16 @@ def carry_out_all(runs: Sequence[Run], launcher: Launcher, jobs: int) -> list[st
     return failed
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("file", type=Path, help="the sweep file")
-    parser.add_argument("--launcher", choices=("local", "slurm", "submitit-local"), default="local")
-    parser.add_argument("--jobs", type=_positive, default=1, help="runs at a time")
-    parser.add_argument("--threads", type=_positive, help="OMP_NUM_THREADS of each; with several jobs 1")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these runs or arms alone")
-    parser.add_argument("--trust", action="append", metavar="MODULE", default=[], help="as of mvt4g, for every run")
-    parser.add_argument("--dry-run", action="store_true", help="check, and show what would run")
-    parser.add_argument(
-        "--slurm", nargs="+", metavar="KEY=VALUE", default=[], help="of submitit: timeout_min=60 slurm_partition=gpu"
-    )
-    return parser
+def parser() -> VerbParser:
+    """Return the parser of the verb."""
+    options = VerbParser("sweep")
+    options.add_argument("--launcher", choices=("local", "slurm", "submitit-local"), default="local")
+    options.add_argument("--jobs", type=process_count, default=1)
+    options.add_argument("--threads", type=process_count)
+    options.add_argument("--only", nargs="+", metavar="NAME")
+    options.add_argument("--dry-run", action="store_true")
+    options.add_argument("--slurm", nargs="+", metavar="KEY=VALUE", default=[])
+    return options
 
 
 def _launcher(options: argparse.Namespace, folder: Path) -> Launcher:
@@ -143,7 +134,7 @@ def _launcher(options: argparse.Namespace, folder: Path) -> Launcher:
         key, found, value = setting.partition("=")
         if not found:
             raise InputError(f"--slurm: got {setting}, want KEY=VALUE")
-        settings[key] = int(value) if value.isdigit() else value
+        settings[key] = int(value) if value.isdecimal() else value
     cluster = "slurm" if options.launcher == "slurm" else "local"
     return SubmititLauncher(folder / "submitit", options.jobs, options.threads, cluster, settings)
 
@@ -156,17 +147,3 @@ def _describe(run: Run) -> None:
 
 def _is_called(run: Run, pattern: str) -> bool:
     return fnmatch.fnmatchcase(run.name, pattern) or fnmatch.fnmatchcase(run.arm, pattern)
-
-
-def _positive(text: str) -> int:
-    if not (text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"got {text}, want a whole number from 1")
-    return int(text)
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    raise Interrupted(signum)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

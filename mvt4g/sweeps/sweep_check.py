@@ -102,7 +102,7 @@ def _who_makes(sweep: SweepFile, step: Step, told: str) -> str:
             if isinstance(path, str) and path in told and not Path(path).exists():
                 maker = sweep_that_makes(Path(path), sweep.path)
                 if maker is not None:
-                    return f"; `python -m mvt4g.sweeps.sweep {maker}` makes it"
+                    return f"; `mvt4g sweep {maker}` makes it"
     return ""
 
 

@@ -17,6 +17,7 @@ fit before.
 """
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,6 +36,8 @@ from mvt4g.types import InputError
 KEYS = ("folder", "configs", "seeds", "seed_options", "set", "variants", "grid", "commands", "table")
 STEP_KEYS = ("name", "command", "configs", "set", "run")
 VERBS = ("fit", "validate", "test", "predict")
+MOST_RUNS = 10_000
+"""Most runs that a file may stand for."""
 SEED_OPTIONS = ("seed_everything", "model.init_args.training.seed")
 """What a seed sets, unless ``seed_options`` names others."""
 
@@ -155,8 +158,9 @@ class SweepFile:
         """Return all runs, arm by arm.
 
         Raises:
-            InputError: If two would have one name, or two seeds would do the same.
+            InputError: If there are more than MOST_RUNS, two would have one name, or two seeds would do the same.
         """
+        self._check_count()
         runs = [self._run(arm, seed, options, places) for arm, options, places in self._arms() for seed in self.seeds]
         ((name, count),) = Counter(run.name for run in runs).most_common(1)
         if count > 1:
@@ -167,6 +171,14 @@ class SweepFile:
                 place = ("seed_options",) if ("seed_options",) in self.lines else ("commands", 0)
                 raise self.error(place, f"{run.name} and {other.name} would do the same, want {{seed}} in it")
         return runs
+
+    def _check_count(self) -> None:
+        """Count the runs before there are any: a grid of ten options of ten values has more than memory takes."""
+        factors = [len(self.variants), *map(len, self.grid.values()), len(self.seeds)]
+        if math.prod(factors) > MOST_RUNS:
+            place: Place = ("grid",) if self.grid else ("seeds",)
+            told = " x ".join(map(str, factors))
+            raise self.error(place, f"got variants x grid x seeds = {told} runs, want at most {MOST_RUNS}")
 
     def _arms(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Place]]]:
         """Yield (name, options, where each stands) of every arm."""
@@ -213,6 +225,13 @@ class SweepFile:
         return re.sub(r"[^\w.+-]", "_", text.rpartition("/")[2])
 
     def _check(self) -> None:
+        try:
+            self.folder.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # it is made when the first run starts
+        except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
+            why = getattr(error, "strerror", None) or error
+            raise self.error(("folder",), f"folder: got {str(self.folder)[:40]!r} ({why}), want a folder") from error
         there = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
         if not there.is_dir():
             raise self.error(("folder",), f"folder: got {self.folder}, want a folder, but {there} is a file")

@@ -47,6 +47,7 @@ _STYLE: Any = {  # the names of matplotlib's settings are a type of its own
     "font.size": 8.5,
     "grid.color": "#e2e2e2",
     "legend.frameon": False,
+    "text.parse_math": False,  # a label says what it says, $ too
     "svg.hashsalt": "mvt4g",  # otherwise the names of SVG elements are random
 }
 _DPI = 150

@@ -192,6 +192,10 @@ def test_a_score_that_is_missing_says_why_under_the_table(tmp_path):
         ("title: Made <up>", "title: 2024", 9),
         ("curves: [train/loss_diff]", "curves: train/loss_diff", 16),
         ('pictures: {generated: "test/media/videos-*.gif"}', "pictures: [a]", 17),
+        ('"test/media/videos-*.gif"', '"/etc/*.png"', 17),
+        ('"test/media/videos-*.gif"', '"../../*.png"', 17),
+        ('"test/media/videos-*.gif"', '""', 17),
+        ('"test/media/videos-*.gif"', '"a**b"', 17),
     ],
 )
 def test_a_bad_table_entry_names_its_line(tmp_path, old, new, line):
@@ -199,6 +203,49 @@ def test_a_bad_table_entry_names_its_line(tmp_path, old, new, line):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(InputError, match=f"sweep.yaml:{line}: "):
         Results(SweepFile(path))
+
+
+@pytest.mark.parametrize("write", [main, write_report], ids=["collect", "report"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("test/metrics.json", b"\xff\xfe"),
+        ("test/metrics.json", b"[1]"),
+        ("test/metrics.json", b'{"test/psnr": "high"}'),
+        ("times.json", b'{"fit": 3}'),
+        ("config.yaml", b"{a: ["),
+        ("events.out.tfevents.1", None),
+    ],
+)
+def test_what_a_run_left_that_cannot_be_read_is_one_line(tmp_path, capsys, write, name, content):
+    sweep = sweep_of(tmp_path, [*SCORES])
+    path = tmp_path / "runs" / "extra-1" / name
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    if write is write_report and name == "config.yaml":
+        assert write([str(sweep.path)]) == 0, "a page shows no options"
+        return
+    assert write([str(sweep.path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mvt4g: ")
+    assert "extra-1" in line
+
+
+@pytest.mark.parametrize("out", ["", "sweep.yaml/page.html"])
+def test_a_page_that_cannot_be_written_is_one_line(tmp_path, capsys, out):
+    sweep = sweep_of(tmp_path, [*SCORES])
+    assert write_report([str(sweep.path), "--out", str(tmp_path / out)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be written" in line
+
+
+def test_a_label_says_what_it_says(tmp_path, capsys):
+    sweep = sweep_of(tmp_path, [*SCORES])
+    sweep.path.write_text(sweep.path.read_text().replace("PSNR:", '"$x_{$ <b>":'))
+    assert main([str(sweep.path)]) == 0
+    assert "$x_{$ <b>" in capsys.readouterr().out
 
 
 class Links(HTMLParser):

@@ -17,7 +17,7 @@ from tests.sweeps.counting import contents, counting
 
 def start_sweep(path: Path, *options: str) -> subprocess.Popen[bytes]:
     """Start a sweep in a session of its own, so that all of it can be killed."""
-    return subprocess.Popen([sys.executable, "-m", "mvt4g.sweeps.sweep", path, *options], start_new_session=True)
+    return subprocess.Popen([sys.executable, "-m", "mvt4g", "sweep", path, *options], start_new_session=True)
 
 
 def wait_for(folder: Path, pattern: str, count: int, timeout_s: float = 120) -> None:

@@ -1,13 +1,16 @@
 """What a sweep file stands for, and that a bad one stops before its first run."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mvt4g.callbacks.checkpoints import checkpoint_path
 from mvt4g.sweeps.launch import arguments
 from mvt4g.sweeps.sweep import main
 from mvt4g.sweeps.sweep_file import SweepFile
+from mvt4g.types import InputError
 
 
 def test_runs_of_a_file(tmp_path):
@@ -154,14 +157,12 @@ variants:
     path.write_text(good.replace(old, new))
     assert main([str(path)]) == 2
     (message,) = capsys.readouterr().err.splitlines()
-    assert message.startswith(f"sweep: {path}:{line}: ")
+    assert re.match(rf"mvt4g: \S*/sweep.yaml:{line}: ", message)
     assert told in message
     assert not (tmp_path / "runs").exists()
 
 
-def test_weights_that_another_sweep_makes_name_that_sweep(tmp_path, capsys, monkeypatch):
-    # Whole: a line is cut in its middle at 380 characters, which pytest's long folders may reach.
-    monkeypatch.setattr("mvt4g.sweeps.sweep.one_line", lambda message: " ".join(message.split()))
+def test_weights_that_another_sweep_makes_name_that_sweep(tmp_path, capsys):
     weights = tmp_path / "runs" / "bases" / "nano-0" / "checkpoints" / "step-00000004.ckpt"
     for name, rest in (
         ("bases", "variants: {nano: {}}\ncommands: [fit]"),
@@ -172,5 +173,49 @@ def test_weights_that_another_sweep_makes_name_that_sweep(tmp_path, capsys, monk
         (tmp_path / name / "sweep.yaml").write_text(text)
     assert main([str(tmp_path / "ablation" / "sweep.yaml"), "--dry-run"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{weights}: no such file, want a file of weights" in line
-    assert line.endswith(f"; `python -m mvt4g.sweeps.sweep {tmp_path}/bases/sweep.yaml` makes it")
+    assert f"checkpoints/{weights.name}: no such file, want a file of weights" in line, "a long line keeps the name"
+    assert re.search(r"; `mvt4g sweep \S*/bases/sweep.yaml` makes it$", line)
+
+
+def test_more_runs_than_a_file_may_stand_for_are_refused_before_there_are_any(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    values = list(range(100))
+    grid = {f"option{number}": values for number in range(40)}
+    path.write_text(yaml.safe_dump({"folder": "runs", "seeds": [0, 1], "grid": grid, "commands": ["fit"]}))
+    with pytest.raises(
+        InputError, match=r"sweep.yaml:\d+: got variants x grid x seeds = 1 x 100 x .* x 2 runs, want at most 10000"
+    ):
+        SweepFile(path).runs()
+    grid = {"option0": values, "option1": [*range(50)]}
+    path.write_text(yaml.safe_dump({"folder": "runs", "seeds": [0, 1], "grid": grid, "commands": ["fit"]}))
+    assert len(SweepFile(path).runs()) == 10_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[1, 2]",
+        b"{",
+        b"\xff\xfe\x00",
+        b"folder: \xff",
+        b"\x00",
+        b"!!python/object:os.system {}",
+        b"folder: 'a\0b'",
+    ],
+)
+def test_a_file_that_is_no_sweep_file_is_one_line(tmp_path, capsys, content):
+    path = tmp_path / "sweep.yaml"
+    path.write_bytes(content)
+    assert main([str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "sweep.yaml" in line
+
+
+@pytest.mark.parametrize("folder", ['"a\\0b"', "x" * 5000])
+def test_a_folder_of_no_possible_name_is_one_line(tmp_path, capsys, folder):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"folder: {folder}\n")
+    assert main([str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "sweep.yaml:1: folder: got " in line

@@ -1,0 +1,7 @@
+"""An optimizer that is not of the suite."""
+
+import torch
+
+
+class Own(torch.optim.SGD):
+    """As its base."""
