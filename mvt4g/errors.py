@@ -56,3 +56,14 @@ def one_line(message: str) -> str:
     head = LONGEST * 2 // 3
     tail = LONGEST - head - len(CUT)
     return f"{line[:head]}{CUT}{line[-tail:]}"
+
+
+def check_finished(kind: type) -> None:
+    """Check that a class has every method that its abstract base asks for.
+
+    Raises:
+        InputError: Naming what it lacks, in place of Python's TypeError, which would be our bug and keep its traceback.
+    """
+    lacking = sorted(getattr(kind, "__abstractmethods__", ()))
+    if lacking:
+        raise InputError(f"{kind.__name__}: got a class without {', '.join(lacking)}, want all that its base asks for")

@@ -3,17 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.errors import check_finished
 from mvt4g.types import InputError
 
-Velocity = Callable[[Tensor, Tensor, int], Tensor]
+Velocity = Callable[[Float[Tensor, " b *shape"], Float[Tensor, " b"], int], Float[Tensor, " b *shape"]]
 """Latents (b ...), sigma (b) and the sampling step, from 0, to the velocity (b ...); any number of calls a step."""
-OnStep = Callable[[int, Tensor], None]
+OnStep = Callable[[int, Float[Tensor, " b *shape"]], None]
 """Takes (steps done, latents) after every step."""
 
 
@@ -26,8 +28,13 @@ class Sampler(ABC):
         steps: At least 1.
 
     Raises:
-        InputError: If there is no step.
+        InputError: If there is no step, or the class lacks ``walk``.
     """
+
+    def __new__(cls, *args: Any, **options: Any) -> "Sampler":
+        """Refuse an unfinished class by one line."""
+        check_finished(cls)
+        return super().__new__(cls)
 
     def __init__(self, steps: int) -> None:
         if steps < 1:
@@ -53,11 +60,21 @@ class Sampler(ABC):
             noise: Standard normal, at ``sigmas[0]`` = 1.
             sigmas: Falling noise levels; the last, 0, is where the sample is.
             on_step: Told of every step.
+
+        Raises:
+            InputError: If ``walk`` yields nothing, latents of another shape, or at the end some that are not finite.
         """
-        latents = noise
+        latents = None
         for step, latents in enumerate(self.walk(velocity, noise, sigmas)):
             if on_step is not None:
                 on_step(step + 1, latents)
+        name = type(self).__name__
+        if latents is None:
+            raise InputError(f"sampler: got no step from {name}, want {len(sigmas) - 1}")
+        if latents.shape != noise.shape:
+            raise InputError(f"sampler: got {tuple(latents.shape)} from {name}, want the noise's {tuple(noise.shape)}")
+        if not bool(latents.isfinite().all()):  # once a sample: a device is waited for
+            raise InputError(f"sampler: got NaN or infinity from {name}, by its steps or by the network; want numbers")
         return latents
 
     @abstractmethod

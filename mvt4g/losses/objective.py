@@ -7,11 +7,12 @@ each by its weight, by the noise level of every clip and by the step, and logs w
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mvt4g.errors import check_finished
 from mvt4g.losses.noise_gate import NoiseGate
 from mvt4g.losses.step_gate import StepGate
 from mvt4g.ranges import NonNegative
@@ -37,6 +38,27 @@ class LossTerms:
     parts: dict[str, Float[Tensor, " b"]]
     counts: dict[str, Float[Tensor, " b"]]
     empty: Bool[Tensor, " b"]
+
+    def check(self, name: str, clips: int) -> None:
+        """Check that there is a value for every clip: one of them all would be spread over the gates unseen.
+
+        Args:
+            name: Of the objective.
+            clips: Of the batch.
+
+        Raises:
+            InputError: Naming what has another shape.
+        """
+        values = {"a total": self.total, "empty": self.empty}
+        values |= {f"part {part}": value for part, value in self.parts.items()}
+        values |= {f"a count of {part}": value for part, value in self.counts.items()}
+        for what, value in values.items():
+            if tuple(value.shape) != (clips,):
+                shape = tuple(value.shape)
+                raise InputError(f"objectives.{name}: got {what} of shape {shape}, want ({clips},): one value a clip")
+        if self.parts.keys() != self.counts.keys():
+            got = f"parts {sorted(self.parts)} and counts {sorted(self.counts)}"
+            raise InputError(f"objectives.{name}: got {got}, want a count for every part")
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,13 @@ class TapObjective(ABC):
 
     name: ClassVar[str]
     rotated: bool = True
+
+    def __new__(cls, *args: Any, **options: Any) -> "TapObjective":
+        """Refuse an unfinished class by one line."""
+        check_finished(cls)
+        if not isinstance(getattr(cls, "name", None), str):
+            raise InputError(f"objectives: got {cls.__name__} without a name, want one for its log keys")
+        return super().__new__(cls)
 
     def __init__(
         self,

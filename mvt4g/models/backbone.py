@@ -22,6 +22,10 @@ class BackboneOutput(NamedTuple):
     taps: dict[int, AttentionTap]
 
 
+_MEMBERS = ("grid", "num_layers", "tap_shape", "text_shape", "image_dim")
+"""What a backbone says of itself, besides its methods."""
+
+
 class NovelViewBackbone(nn.Module, ABC):
     """A network that denoises the target view's latents, given the reference's, both views' cameras and conditions.
 
@@ -98,3 +102,38 @@ class NovelViewBackbone(nn.Module, ABC):
             layer: 0-based.
             rotated: Such a loss looks at the last tap as attention does, after rotary embedding.
         """
+
+
+def check_members(backbone: NovelViewBackbone) -> None:
+    """Check that a backbone says of itself what the rest of the package asks for.
+
+    Raises:
+        InputError: Naming what it lacks.
+    """
+    lacking = [name for name in _MEMBERS if not hasattr(backbone, name)]
+    if lacking:
+        want = "all that a NovelViewBackbone says of itself"
+        raise InputError(f"backbone: got {type(backbone).__name__} without {', '.join(lacking)}, want {want}")
+
+
+def check_output(
+    backbone: nn.Module, output: BackboneOutput, noisy: Float[Tensor, "b c f h w"], taps: TapRequest
+) -> None:
+    """Check that a backbone gave what it was asked for.
+
+    Args:
+        backbone: For the message.
+        output: What it gave.
+        noisy: The latents that it was given.
+        taps: Those that it was asked for.
+
+    Raises:
+        InputError: If the velocity has another shape than the latents, or a tap is missing.
+    """
+    name = type(backbone).__name__
+    if not taps.stop_after and output.velocity.shape != noisy.shape:
+        got = tuple(output.velocity.shape)
+        raise InputError(f"backbone: got a velocity of shape {got} from {name}, want {tuple(noisy.shape)}")
+    lacking = set() if taps.reader is not None else set(taps.layers) - output.taps.keys()
+    if lacking:
+        raise InputError(f"backbone: got no tap of layer {min(lacking)} from {name}, want one of each layer asked for")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
 from mvt4g.diffusion.samplers import Sampler
-from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone
+from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone, check_output
 from mvt4g.models.codec import Codec
 from mvt4g.models.shipped import check_made_with
 from mvt4g.models.tracking.head import TrackingHead
@@ -156,9 +156,15 @@ class NovelViewModel(nn.Module):
             guidance: Leads away from another text; nothing without a text.
             taps: By sampling step, from 0, or from the last, -1, backwards. A step's taps are those of its first
                 evaluation, with guidance those of the pass with text.
+
+        Raises:
+            InputError: If there is no such step, the sampler asks for no velocity in it, or its sample is none.
         """
         sigmas = sampler.sigmas(self.flow).to(noise.device)
         num_steps = len(sigmas) - 1
+        for step in taps or {}:
+            if not -num_steps <= step < num_steps:
+                raise InputError(f"taps: got step {step}, want {-num_steps} to {num_steps - 1}")
         waiting = {step % num_steps: request for step, request in (taps or {}).items()}
         found: dict[int, AttentionTap] = {}
         encoded = self.backbone.encode_cameras(cameras, *noise.shape[2:])
@@ -174,7 +180,11 @@ class NovelViewModel(nn.Module):
             unguided = self._run(noisy, reference_latents, sigma, encoded, away, TapRequest()).velocity
             return torch.lerp(unguided, output.velocity, guidance.scale)
 
-        return Generation(sampler.run(velocity, noise, sigmas), found)
+        sample = sampler.run(velocity, noise, sigmas)
+        if waiting:
+            name = type(sampler).__name__
+            raise InputError(f"sampler: got no evaluation of {name} in step {min(waiting)}, want one for its taps")
+        return Generation(sample, found)
 
     def track(
         self, taps: Mapping[int, AttentionTap], queries: Float[Tensor, "b q 4"], cameras: Cameras
@@ -200,6 +210,7 @@ class NovelViewModel(nn.Module):
     ) -> BackboneOutput:
         """Run the backbone, told of noise as the flow says; what it predicts comes back as a velocity."""
         output = self.backbone(noisy, reference, self.flow.timestep(sigma), cameras, conditions, taps)
+        check_output(self.backbone, output, noisy, taps)
         if taps.stop_after:
             return BackboneOutput(output.velocity, output.taps)
         return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)

@@ -21,7 +21,7 @@ from mvt4g.matching.tokens import cell_of_pixels
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames, scored_pairs
 from mvt4g.metrics.video_names import VideoNames
-from mvt4g.models.backbone import NovelViewBackbone
+from mvt4g.models.backbone import NovelViewBackbone, check_members
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import merge_lora
 from mvt4g.models.novel_view import NovelViewModel
@@ -141,6 +141,7 @@ class CorrespondenceProbe(LightningModule):
         probe: ProbeSpec = ProbeSpec(),
     ) -> None:
         super().__init__()
+        check_members(backbone)
         self.model, self.spec = NovelViewModel(backbone, codec, flow), probe
         self.layers = tuple(range(backbone.num_layers)) if probe.layers is None else probe.layers
         self.model.check_layers("probe.layers", self.layers)

@@ -1,5 +1,6 @@
 """Multi-view tracking in two given videos, without generating any: train, score and run the tracker on its own."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -99,13 +100,23 @@ class MultiViewTracking(TrainedSystem):
         return total
 
     def on_fit_start(self) -> None:
-        """Check that there is something to train by, and say what trains, where not all does.
+        """Check that there is something to train by at every step, and say what trains, where not all does.
 
         Raises:
-            InputError: If no objective counts.
+            InputError: If no objective counts, or none does at the last step or at a noise level that is drawn.
         """
         if not any(objective.weight for objective in self.objectives):
             raise InputError("objectives: got none that counts, want one to fit by, such as a TrackObjective")
+        steps = -1 if self._trainer is None else self._trainer.max_steps
+        last = steps - 1 if steps > 0 else sys.maxsize  # -1: the fit has no last step
+        if not any(objective.weight_at(last) for objective in self.objectives):
+            raise InputError("objectives: got gates by step that close before the fit ends, want one open to the end")
+        low, high = self.training_spec.sigmas
+        for objective in self.objectives:
+            gate = objective.gate
+            if objective.weight and (gate.high < low or gate.low > high):
+                told = f"objectives.{objective.name}.gate: got noise levels {gate.low} to {gate.high}"
+                raise InputError(f"{told}, want some of tracker_training.sigmas, {low} to {high}")
         super().on_fit_start()
 
     def on_validation_epoch_start(self) -> None:

@@ -16,7 +16,7 @@ from mvt4g.inference.encoding import encoded
 from mvt4g.inference.noise import generator_for
 from mvt4g.inference.queries import draw_queries
 from mvt4g.losses.objective import MakeObjective, TapContext, TapObjective
-from mvt4g.models.backbone import NovelViewBackbone
+from mvt4g.models.backbone import NovelViewBackbone, check_members
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import add_lora
 from mvt4g.models.novel_view import NovelViewModel
@@ -71,6 +71,7 @@ class TrainedSystem(LightningModule):
         training: StepSpec,
     ) -> None:
         super().__init__()
+        check_members(backbone)
         head = None if tracking_head is None else tracking_head(backbone.tap_shape)
         if training.lora is not None:
             add_lora(backbone, training.lora)
@@ -174,6 +175,7 @@ class TrainedSystem(LightningModule):
         total = sigma.new_zeros(())
         for objective in self.active_objectives():
             terms = objective.at(self.global_step)(taps, truth, batch.cameras)
+            terms.check(objective.name, len(sigma))
             self.log_means(objective_logs(objective.name, terms, sigma, clip_names(batch)))
             total = total + objective.weight_at(self.global_step) * (objective.gate(sigma) * terms.total).mean()
         return total

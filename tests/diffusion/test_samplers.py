@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mvt4g.diffusion.flow_matching import FlowMatching
-from mvt4g.diffusion.samplers import EulerSampler, HeunSampler
+from mvt4g.diffusion.samplers import EulerSampler, HeunSampler, Sampler
 from mvt4g.types import InputError
 
 SAMPLERS = pytest.mark.parametrize("kind", [EulerSampler, HeunSampler])
@@ -88,3 +88,36 @@ def test_velocities_are_asked_for_by_step(kind, asked):
 def test_no_step_is_refused(kind):
     with pytest.raises(InputError, match=r"sampler\.steps: got 0, want at least 1"):
         kind(0)
+
+
+class Walked(Sampler):
+    """Yields what it is told to."""
+
+    def __init__(self, *latents):
+        super().__init__(1)
+        self.latents = latents
+
+    def walk(self, velocity, noise, sigmas):
+        yield from self.latents
+
+
+@pytest.mark.parametrize(
+    ("latents", "says"),
+    [
+        ((), "sampler: got no step from Walked, want 2"),
+        ((torch.zeros(2, 3),), r"sampler: got \(2, 3\) from Walked, want the noise's \(2, 2\)"),
+        ((torch.zeros(2, 2), torch.full((2, 2), torch.nan)), "sampler: got NaN or infinity from Walked"),
+        ((torch.full((2, 2), torch.inf),), "sampler: got NaN or infinity from Walked"),
+    ],
+)
+def test_what_is_no_sample_is_named(latents, says):
+    with pytest.raises(InputError, match=says):
+        Walked(*latents).run(lambda *_: None, torch.zeros(2, 2), torch.tensor([1.0, 0.5, 0.0]))
+
+
+def test_a_sampler_needs_a_walk():
+    class Still(Sampler):
+        pass
+
+    with pytest.raises(InputError, match="Still: got a class without walk"):
+        Still(4)

@@ -64,8 +64,29 @@ def test_an_objective_needs_a_loss():
     class Nothing(TapObjective):
         name = "nothing"
 
-    with pytest.raises(TypeError, match="abstract"):
+    with pytest.raises(InputError, match="Nothing: got a class without __call__"):
         Nothing((0,))
+
+
+def test_an_objective_needs_a_name():
+    class Nameless(CorrespondenceObjective):
+        name = None
+
+    with pytest.raises(InputError, match="objectives: got Nameless without a name"):
+        Nameless(TapContext(layer=3))
+
+
+def test_an_objective_says_a_value_for_every_clip(without_shape_hook):
+    """One value of the whole batch would be weighed by every clip's gate, and no one would see it."""
+    ones, none = torch.ones(2), torch.zeros(2, dtype=torch.bool)
+    LossTerms(ones, {"near": ones}, {"near": ones}, none).check("x", 2)
+    for terms, says in (
+        (LossTerms(ones.mean(), {}, {}, none), r"objectives\.x: got a total of shape \(\), want \(2,\)"),
+        (LossTerms(ones, {"near": ones.mean()}, {"near": ones}, none), r"got part near of shape \(\)"),
+        (LossTerms(ones, {"near": ones}, {}, none), r"got parts \['near'\] and counts \[\]"),
+    ):
+        with pytest.raises(InputError, match=says):
+            terms.check("x", 2)
 
 
 def test_logs_by_hand():

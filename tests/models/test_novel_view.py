@@ -8,7 +8,7 @@ from torch import nn
 
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.diffusion.samplers import EulerSampler, HeunSampler
-from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone
+from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone, check_members, check_output
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.novel_view import NovelViewModel, TextGuidance
@@ -233,3 +233,36 @@ def test_taps_of_a_step_with_two_evaluations_are_of_its_first():
     taps = generate(model, tap_layers=(1,), tap_readers={2: None}, sampler=HeunSampler(STEPS)).taps
     assert oracle.asked == [(), (), (), (), (1,), (), ()]
     assert taps[1].query.unique().tolist() == [0.5]
+
+
+@pytest.mark.parametrize("step", [STEPS, -STEPS - 1])
+def test_taps_of_no_step_are_refused(step):
+    model, _ = oracle_model()
+    noise = torch.randn(2, 16, FRAMES, 4, 4)
+    with pytest.raises(InputError, match=rf"taps: got step {step}, want -4 to 3"):
+        model.generate(noise, small_cameras(2, FRAMES), noise, EulerSampler(STEPS), taps={step: TapRequest([0])})
+
+
+def test_a_sampler_that_asks_nothing_where_taps_are_wanted_is_named():
+    class Idle(EulerSampler):
+        def walk(self, velocity, noise, sigmas):
+            yield noise
+
+    model, _ = oracle_model()
+    noise = torch.randn(2, 16, FRAMES, 4, 4)
+    with pytest.raises(InputError, match="sampler: got no evaluation of Idle in step 3"):
+        model.generate(noise, small_cameras(2, FRAMES), noise, Idle(STEPS), taps={-1: TapRequest([0])})
+
+
+def test_what_a_backbone_of_ones_own_leaves_out_is_named():
+    _, oracle = oracle_model()
+    noisy = torch.zeros(2, 16, FRAMES, 4, 4)
+    with pytest.raises(InputError, match="backbone: got Oracle without text_shape, want all"):
+        check_members(oracle)
+    whole = BackboneOutput(noisy, {0: tap(0, 0.5)})
+    check_output(oracle, whole, noisy, TapRequest([0]))
+    check_output(oracle, BackboneOutput(noisy[:, :, :0], {}), noisy, TapRequest([0], print, stop_after=True))
+    with pytest.raises(InputError, match=r"backbone: got a velocity of shape \(2, 16, 3, 4, 3\) from Oracle"):
+        check_output(oracle, whole._replace(velocity=noisy[..., :3]), noisy, TapRequest([0]))
+    with pytest.raises(InputError, match="backbone: got no tap of layer 2 from Oracle"):
+        check_output(oracle, whole, noisy, TapRequest([0, 2]))

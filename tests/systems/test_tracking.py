@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.inference.tracker import TrackerSpec
 from mvt4g.losses.correspondence import CorrespondenceObjective
+from mvt4g.losses.noise_gate import NoiseGate
+from mvt4g.losses.step_gate import StepGate
 from mvt4g.losses.track import TrackObjective
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
@@ -63,6 +65,20 @@ def test_there_must_be_something_to_train():
     supervised = system(tracker=TrackerSpec(method="argmax", layer=0), objectives=[CorrespondenceObjective])
     supervised.on_fit_start()
     assert supervised.objectives[0].layers == (0,)
+
+
+@pytest.mark.parametrize(
+    ("gates", "says"),
+    [
+        ({"steps": StepGate(fall_from=2, fall_to=4)}, "objectives: got gates by step that close before the fit ends"),
+        ({"gate": NoiseGate(low=0.5)}, r"objectives\.corr\.gate: got noise levels 0\.5 to 1\.0, want some of"),
+    ],
+)
+def test_a_gate_that_never_opens_is_refused(gates, says):
+    """Nothing else is trained by here: the fit would go on with a loss of 0."""
+    supervised = system(head, objectives=[partial(CorrespondenceObjective, **gates)])
+    with pytest.raises(InputError, match=says):
+        supervised.on_fit_start()
 
 
 @pytest.mark.parametrize(("layers", "wanted"), [(None, (1,)), ((0, 1), (0, 1))])
