@@ -191,10 +191,9 @@ class ViewRecord(TensorFields):
     intrinsics: Float[Tensor, "b t 3 3"] | None = None
     dynamic: Bool[Tensor, "b t h w"] | None = None
 
-    def known(self) -> dict[str, Shaped[Tensor, "..."]]:
-        """Return the tensors that are there, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+    def named(self, view: str) -> dict[str, Shaped[Tensor, "..."] | None]:
+        """Return every tensor or None, by name, as ``target_depth`` for a view that is called target."""
+        return {f"{view}_{field.name}": getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -210,6 +209,10 @@ class GeneratedVideos(TensorFields):
         mask: True on pixels that masked metrics look at, such as those that some input frame sees.
         pred_world_from_cam: Cameras estimated from the generated video.
         registered: False where no pose was found.
+        codec_output: What the codec alone makes of ``codec_input``, a true video: none generated through it is nearer.
+        queries: Query points (view, video frame, x, y) that were tracked through both views, pixels.
+        tracks: Where each was found, pixels (x, y); ``visible`` where it was said to be seen.
+        cycle_home: Where each query's best match, matched back, comes home; at latent frames.
         fps: Frames a second; ``notes``: what tables tell of each video, such as why it has no pose.
     """
 
@@ -221,16 +224,20 @@ class GeneratedVideos(TensorFields):
     mask: Bool[Tensor, "b t h w"] | None = None
     pred_world_from_cam: Float[Tensor, "b t 4 4"] | None = None
     registered: Bool[Tensor, "b t"] | None = None
+    codec_output: Shaped[Tensor, "b t 3 h w"] | None = None
+    codec_input: Shaped[Tensor, "b t 3 h w"] | None = None
+    queries: Float[Tensor, "b q 4"] | None = None
+    tracks: Float[Tensor, "b v t q 2"] | None = None
+    visible: Bool[Tensor, "b v t q"] | None = None
+    cycle_home: Bool[Tensor, "b v f q"] | None = None
     fps: Float[Tensor, " b"] | None = None
     notes: tuple[str, ...] | None = None
 
     def known(self) -> dict[str, Shaped[Tensor, "..."]]:
         """Return the tensors that are there, by name; those of a view as ``target_depth``."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        found = {name: value for name, value in own.items() if isinstance(value, Tensor)}
-        for side in ("target", "reference"):
-            found |= {f"{side}_{name}": value for name, value in own[side].known().items()}
-        return found
+        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        every |= self.target.named("target") | self.reference.named("reference")
+        return {name: value for name, value in every.items() if isinstance(value, Tensor)}
 
     @staticmethod
     def offered() -> set[str]:

@@ -15,9 +15,9 @@ from mvt4g.cli import main as mvt4g
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.tracker import TrackerEvaluation
-from mvt4g.inference.video_tracks import VideoTracks
+from mvt4g.metrics.novel_view import Scores
+from mvt4g.metrics.presets import TRACKS, build_metrics
 from mvt4g.synthetic.spec import SceneSpec
-from mvt4g.systems.track_scores import TrackScores
 from mvt4g.types import LatentGrid, MultiViewClip
 
 FOLDER = Path("runs/tracking")
@@ -81,14 +81,15 @@ def staying() -> dict[str, float]:
     """Return the scores of the answer that no point moves, in time or between the views, on the same scenes."""
     scene = SceneSpec(num_frames=3, image_size=(48, 48))
     data = KubricDataModule(scene=scene, cache_dir=Path("cache/clips"), num_test=32)
-    scores, grid = TrackScores(threshold_px=2.0), LatentGrid(temporal_stride=1, spatial_stride=4, channels=16)
+    scores = Scores(build_metrics(TRACKS, threshold_px=2.0)[0], row="view")
+    grid = LatentGrid(temporal_stride=1, spatial_stride=4, channels=16)
     data.setup("test")
     for batch in data.test_dataloader():
         assert isinstance(batch, MultiViewClip)
         truth = draw_queries_by_name(batch, batch.name, grid, TrackerEvaluation().num_queries, seed=0)
         tracks = truth.queries[:, None, None, :, 2:].expand(truth.tracks.shape)
-        scores.add(VideoTracks(tracks, torch.ones_like(truth.visible), tracks[..., 0]), truth, scene.image_size)
-    return {f"test/{key}@0.10": float(value) for key, value in scores.scores().items()}
+        scores.take({"tracks": tracks, "visible": torch.ones_like(truth.visible), "truth": truth})
+    return {f"test/{key}@0.10": float(value) for key, value in scores.compute().items()}
 
 
 def comparison(found: Readings) -> str:

@@ -12,6 +12,7 @@ from mvt4g.metrics.frame_features import FrameFeatureMetric
 from mvt4g.metrics.frozen_net import FrozenNet
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.preprocessing import CLIP_FRAMES, Preprocessing
+from mvt4g.metrics.weights import MetricWeights
 
 
 class AestheticQuality(FrameFeatureMetric):
@@ -40,6 +41,9 @@ class AestheticQuality(FrameFeatureMetric):
         tensor(0.3000, dtype=torch.float64)
     """
 
+    key = "aesthetic_quality"
+    weights = ("clip_vitl14", "aesthetic_head")
+
     def __init__(
         self,
         features: Callable[[Tensor], Tensor],
@@ -50,6 +54,18 @@ class AestheticQuality(FrameFeatureMetric):
     ) -> None:
         super().__init__(features, preprocessing, average, frames_at_once)
         self.head = FrozenNet(head)
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights) -> "AestheticQuality":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.features import ImageFeatures, aesthetic_head
+
+        features = ImageFeatures(files.path("clip_vitl14"), "vit_large_patch14_clip_quickgelu_224.openai", "timm")
+        return cls(features, aesthetic_head(files.path("aesthetic_head")))
 
     def score_videos(
         self, features: Float[Tensor, "b t d"], valid_frames: Bool[Tensor, "b t"]

@@ -69,6 +69,7 @@ class AttentionCorrespondence(Metric):
     """
 
     full_state_update = False
+    key = "attention_correspondence"
     higher_is_better = True
     is_differentiable = False
     plot_lower_bound = 0.0

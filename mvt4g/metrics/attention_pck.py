@@ -1,5 +1,7 @@
 """How often the attention of each layer finds the true token."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -20,6 +22,7 @@ class AttentionPCK(Metric):
 
     Args:
         layers: 0-based layers that ``update`` is called for.
+        headline_layer: The one of them whose shares are there as ``<kind>`` too; None, or another = none is.
 
     Raises:
         InputError: If there is no layer.
@@ -42,6 +45,7 @@ class AttentionPCK(Metric):
         tensor(1., dtype=torch.float64)
     """
 
+    key = "attention_pck"
     full_state_update = False
     higher_is_better = True
     is_differentiable = False
@@ -50,11 +54,11 @@ class AttentionPCK(Metric):
     all_hits: Tensor
     all_total: Tensor
 
-    def __init__(self, layers: tuple[int, ...]) -> None:
+    def __init__(self, layers: Sequence[int], headline_layer: int | None = None) -> None:
         super().__init__()
         if not layers:
             raise InputError("layers: got none, want at least one layer")
-        self.layers = layers
+        self.layers, self.headline_layer = tuple(layers), headline_layer
         for name in ("moved_hits", "moved_total", "all_hits", "all_total"):
             self.add_state(name, torch.zeros(len(layers), len(KINDS), dtype=torch.int64), dist_reduce_fx="sum")
 
@@ -77,7 +81,10 @@ class AttentionPCK(Metric):
             self.all_total[row, kind] += counted.sum()
 
     def compute(self) -> dict[str, Tensor]:
-        """Return ``layer<i>/<kind>`` shares in [0, 1], the same over all terms, and the same-cell baseline."""
+        """Return ``layer<i>/<kind>`` shares in [0, 1], the same over all terms, and the same-cell baseline.
+
+        The headline layer's shares are there as ``<kind>`` too.
+        """
         moved = self.moved_hits.double() / self.moved_total.double()
         every = self.all_hits.double() / self.all_total.double()
         scores: dict[str, Tensor] = {}
@@ -87,4 +94,6 @@ class AttentionPCK(Metric):
                 scores[f"layer{layer}/{kind}_all"] = every[row, column]
         same = (self.all_total - self.moved_total).double() / self.all_total.double()
         scores |= {f"same_cell/{kind}_all": same[0, column] for column, kind in enumerate(KINDS)}
+        if self.headline_layer in self.layers:
+            scores |= {kind: scores[f"layer{self.headline_layer}/{kind}"] for kind in KINDS}
         return scores

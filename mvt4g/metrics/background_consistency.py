@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mvt4g.metrics.functional.preprocessing import CLIP_FRAMES, Preprocessing
 from mvt4g.metrics.subject_consistency import SubjectConsistency
+from mvt4g.metrics.weights import MetricWeights
 
 
 class BackgroundConsistency(SubjectConsistency):
@@ -33,6 +34,9 @@ class BackgroundConsistency(SubjectConsistency):
         tensor(1., dtype=torch.float64)
     """
 
+    key = "background_consistency"
+    weights = ("clip_vitb32",)
+
     def __init__(
         self,
         features: Callable[[Tensor], Tensor],
@@ -41,3 +45,14 @@ class BackgroundConsistency(SubjectConsistency):
         frames_at_once: int = 32,
     ) -> None:
         super().__init__(features, preprocessing, average, frames_at_once)
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights) -> "BackgroundConsistency":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.features import ImageFeatures
+
+        return cls(ImageFeatures(files.path("clip_vitb32"), "vit_base_patch32_clip_quickgelu_224.openai", "timm"))

@@ -82,6 +82,7 @@ class CameraPoseError(PerVideoMetric):
         if chosen.align == "sim3":
             errors = (*errors, POSE_ALIGNED)
         super().__init__((*errors, *COUNTED))
+        self.key = f"camera/{protocol}"
         self.protocol, self.errors, self.on_failure = chosen, errors, on_failure
         self.paths = _path_reader(convention, orthonormalize, static_threshold)
 
@@ -153,6 +154,7 @@ class RelativePoseAccuracy(PerVideoMetric):
         0.3333
     """
 
+    key = "camera/relative_pose"
     higher_is_better = True
     is_differentiable = False
     plot_lower_bound = 0.0

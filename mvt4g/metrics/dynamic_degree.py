@@ -1,6 +1,7 @@
 """Share of the videos in which something moves: the guard against stills, which all other dimensions reward."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -11,6 +12,7 @@ from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.frames import valid_video
 from mvt4g.metrics.functional.motion import dynamic_degree, flow_magnitude, sampling_step
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 
 
@@ -47,6 +49,8 @@ class DynamicDegree(PerVideoMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    key = "dynamic_degree"
+    weights = ("raft",)
     is_differentiable = False
     higher_is_better = None
     plot_lower_bound = 0.0
@@ -68,6 +72,17 @@ class DynamicDegree(PerVideoMetric):
         self.fps = fps
         self.compat = compat
         self.pairs_at_once = pairs_at_once
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights, **options: Any) -> "DynamicDegree":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.flow import load_raft
+
+        return cls(load_raft(files.path("raft")), **options)
 
     @torch.no_grad()
     def update(

@@ -13,6 +13,7 @@ from mvt4g.metrics.frozen_net import FrozenNet
 from mvt4g.metrics.full_reference import Video
 from mvt4g.metrics.functional.checks import check_shape, unit_video
 from mvt4g.metrics.functional.frechet import frechet_distance, gaussian_from_sums
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 
 SIDES = ("generated", "true")
@@ -42,6 +43,7 @@ class FrechetVideoDistance(Metric):
     Source: Unterthiner et al. 2018, Towards Accurate Generative Models of Video.
     """
 
+    weights = ("i3d",)
     full_state_update = False
     is_differentiable = False
     higher_is_better = False
@@ -54,13 +56,24 @@ class FrechetVideoDistance(Metric):
         super().__init__()
         self.net = FrozenNet(features)
         self.feature_dim = feature_dim
-        self.name = name
+        self.key = name
         for side in SIDES:
             zeros = torch.zeros(feature_dim, dtype=torch.float64)
             self.add_state(f"{side}_sum", zeros, dist_reduce_fx="sum")
             self.add_state(f"{side}_outer", torch.outer(zeros, zeros), dist_reduce_fx="sum")
             self.add_state(f"{side}_number", torch.tensor(0), dist_reduce_fx="sum")
         keep_apart(self)
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights) -> "FrechetVideoDistance":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.video_features import i3d_features
+
+        return cls(i3d_features(files.path("i3d")), feature_dim=400, name="fvd_i3d")
 
     def update(
         self,
@@ -85,10 +98,10 @@ class FrechetVideoDistance(Metric):
         counts = {f"num_{side}_videos": number.double() for side, number in numbers.items()}
         fewest = int(min(counts.values()))
         if fewest < 2:
-            return {self.name: self.true_sum.new_tensor(torch.nan)} | counts
+            return {self.key: self.true_sum.new_tensor(torch.nan)} | counts
         if fewest <= self.feature_dim:
             warnings.warn(
-                f"{self.name}: {fewest} videos for {self.feature_dim} features: the covariance is rank-deficient "
+                f"{self.key}: {fewest} videos for {self.feature_dim} features: the covariance is rank-deficient "
                 "and the distance biased upwards; want more videos than features",
                 stacklevel=2,
             )
@@ -96,7 +109,7 @@ class FrechetVideoDistance(Metric):
             gaussian_from_sums(getattr(self, f"{side}_sum"), getattr(self, f"{side}_outer"), number)
             for side, number in numbers.items()
         ]
-        return {self.name: frechet_distance(*gaussians[0], *gaussians[1])} | counts
+        return {self.key: frechet_distance(*gaussians[0], *gaussians[1])} | counts
 
     def _add(self, side: str, video: Tensor) -> None:
         if not len(video):

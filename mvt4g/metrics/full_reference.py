@@ -12,6 +12,7 @@ from mvt4g.metrics.frozen_net import FrozenNet
 from mvt4g.metrics.functional.frames import mean_over_frames, score_frames, video_pair
 from mvt4g.metrics.functional.masked import SSIM_WINDOW
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 
 Video = Float[Tensor, "b t 3 h w"] | UInt8[Tensor, "b t 3 h w"]
@@ -42,6 +43,7 @@ class VideoPSNR(PerVideoMetric):
         tensor(20., dtype=torch.float64)
     """
 
+    key = "psnr"
     is_differentiable = True
     higher_is_better = True
     plot_lower_bound = 0.0
@@ -61,6 +63,43 @@ class VideoPSNR(PerVideoMetric):
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Return ``psnr`` in dB, NaN if no frame has one, and ``num_identical_frames``."""
         return {"psnr": self.mean("psnr"), "num_identical_frames": self.total("num_identical_frames")}
+
+
+class CodecPSNR(PerVideoMetric):
+    """PSNR in dB of what the codec makes of a true video, alone: the ceiling of every video generated through it.
+
+    As ``VideoPSNR``: the mean over frames, then over videos; identical frames are left out and counted.
+
+    Example:
+        >>> import torch
+        >>> metric = CodecPSNR()
+        >>> truth = torch.zeros(1, 2, 3, 8, 8)
+        >>> metric.update(truth + 0.1, truth)
+        >>> metric.compute()["psnr_codec"]
+        tensor(20., dtype=torch.float64)
+
+    Source: ours.
+    """
+
+    key = "psnr_codec"
+    is_differentiable = False
+    higher_is_better = True
+    plot_lower_bound = 0.0
+
+    def __init__(self) -> None:
+        super().__init__(columns=("psnr_codec", "num_identical_frames"))
+
+    @torch.no_grad()
+    def update(self, codec_output: Video, codec_input: Video, valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
+        """Add what the codec made of videos in [0, 1] or uint8, and these; frames that are not valid do not count."""
+        pred, target, valid = video_pair(codec_output, codec_input, valid_frames)
+        frames = score_frames(_psnr, pred, target, batch=PSNR_FRAMES_AT_ONCE)
+        psnr, num_identical = mean_psnr(frames, valid, cap_db=None)
+        self.add_videos(psnr_codec=psnr, num_identical_frames=num_identical)
+
+    def compute(self) -> dict[str, Float[Tensor, ""]]:
+        """Return ``psnr_codec`` in dB, NaN if no frame has one, and ``num_identical_frames``."""
+        return {"psnr_codec": self.mean("psnr_codec"), "num_identical_frames": self.total("num_identical_frames")}
 
 
 def mean_psnr(
@@ -104,6 +143,7 @@ class VideoSSIM(PerVideoMetric):
     Source: Wang et al. 2004, Image Quality Assessment.
     """
 
+    key = "ssim"
     is_differentiable = True
     higher_is_better = True
     plot_lower_bound = -1.0
@@ -165,6 +205,8 @@ class VideoLPIPS(PerVideoMetric):
     Source: Zhang et al. 2018, The Unreasonable Effectiveness of Deep Features as a Perceptual Metric.
     """
 
+    key = "lpips"
+    weights = ("alexnet",)
     is_differentiable = True
     higher_is_better = False
     plot_lower_bound = 0.0
@@ -173,6 +215,17 @@ class VideoLPIPS(PerVideoMetric):
         super().__init__(columns=("lpips",))
         self.net = FrozenNet(lpips)
         self.frames_at_once = frames_at_once
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights) -> "VideoLPIPS":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.lpips import load_lpips
+
+        return cls(load_lpips(files.path("alexnet")))
 
     def update(self, video: Video, target_video: Video, valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
         """Add videos in [0, 1] or uint8 and their truth; frames that are not valid do not count."""

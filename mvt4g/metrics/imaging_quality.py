@@ -13,6 +13,7 @@ from mvt4g.metrics.frozen_net import FrozenNet
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.frames import valid_video
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 
 
@@ -87,6 +88,8 @@ class ImagingQuality(PerVideoMetric):
         tensor(0.5000, dtype=torch.float64)
     """
 
+    key = "imaging_quality"
+    weights = ("musiq_spaq",)
     is_differentiable = False
     higher_is_better = True
     plot_lower_bound = 0.0
@@ -101,6 +104,17 @@ class ImagingQuality(PerVideoMetric):
         self.net = FrozenNet(quality)
         self.preprocessing = preprocessing
         self.frames_at_once = frames_at_once
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights) -> "ImagingQuality":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.musiq import load_musiq
+
+        return cls(load_musiq(files.path("musiq_spaq")))
 
     @torch.no_grad()
     def update(self, video: Shaped[Tensor, "b t 3 h w"], valid_frames: Bool[Tensor, "b t"] | None = None) -> None:

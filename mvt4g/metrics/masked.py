@@ -23,6 +23,7 @@ from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.frames import mean_over_frames, score_frames, video_pair
 from mvt4g.metrics.functional.masked import masked_lpips, masked_psnr, masked_ssim
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 
 
@@ -49,6 +50,7 @@ class MaskedPSNR(PerVideoMetric):
     Source: DyCheck (Gao et al. 2022), mPSNR.
     """
 
+    key = "masked_psnr"
     is_differentiable = True
     higher_is_better = True
     plot_lower_bound = 0.0
@@ -100,6 +102,7 @@ class MaskedSSIM(PerVideoMetric):
     Source: DyCheck (Gao et al. 2022), mSSIM.
     """
 
+    key = "masked_ssim"
     is_differentiable = True
     higher_is_better = True
     plot_lower_bound = -1.0
@@ -149,6 +152,8 @@ class MaskedLPIPS(PerVideoMetric):
     Source: DyCheck (Gao et al. 2022), mLPIPS.
     """
 
+    key = "masked_lpips"
+    weights = ("alexnet",)
     is_differentiable = True
     higher_is_better = False
     plot_lower_bound = 0.0
@@ -157,6 +162,17 @@ class MaskedLPIPS(PerVideoMetric):
         super().__init__(columns=("masked_lpips", "num_empty_frames"))
         self.net = FrozenNet(lpips_map)
         self.frames_at_once = frames_at_once
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights) -> "MaskedLPIPS":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.lpips import load_lpips
+
+        return cls(load_lpips(files.path("alexnet"), spatial=True))
 
     def update(
         self,

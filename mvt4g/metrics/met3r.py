@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -22,6 +22,7 @@ from mvt4g.metrics.functional.consistency import (
 )
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.metrics.providers.geometry import GeometryProvider, PairGeometry
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError, ViewRecord
 
 Pairs = Literal["cross_view", "consecutive"]
@@ -100,6 +101,7 @@ class MEt3R(PerVideoMetric):
     Source: Asim et al., arXiv 2501.06336.
     """
 
+    weights: tuple[str, ...] = ("dino_vits16",)
     higher_is_better = False
     is_differentiable = True
     plot_lower_bound = 0.0
@@ -127,6 +129,17 @@ class MEt3R(PerVideoMetric):
         self.pairs, self.region, self.symmetric = pairs, region, symmetric
         self.occlusion_tolerance, self.min_coverage = occlusion_tolerance, min_coverage
         self.reference_compat = reference_compat
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights, **options: Any) -> "MEt3R":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.features import PatchFeatures
+
+        return cls(PatchFeatures(files.path("dino_vits16")), **options)
 
     @property
     def required_inputs(self) -> frozenset[str]:
@@ -342,6 +355,7 @@ class WarpRGB5(MEt3R):
     """
 
     name = "warp_rgb5"
+    weights = ()
 
     def __init__(
         self,

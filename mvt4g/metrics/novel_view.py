@@ -1,10 +1,10 @@
-"""All metrics of generated novel views under one protocol: means by key, and a table of every video."""
+"""Collections of metrics that take what they need by name: means by key, and a table of every video."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from jaxtyping import Float, Int
@@ -79,67 +79,88 @@ class ScoreTable:
         return found
 
 
-class NovelViewMetrics(MetricCollection):
-    """A collection of metrics of generated novel views, each of which takes what it needs of ``GeneratedVideos``.
+class Scores(MetricCollection):
+    """Metrics that each take, by name, what they need of what is known.
 
-    A member whose inputs are not known for a batch has no value for its videos, which is counted, and never stops
-    the others. A video that several ranks saw, as when a sampler pads them, counts once (but in a distance of sets,
-    which keeps no value a video). Keys are ``<member>`` for a single score and ``<member>/<score>`` for a family;
-    members are named by metric and protocol, as ``camera/mvtrack4gen``.
+    A member is updated whenever all that its ``update`` cannot do without is known, and has a score once that was so.
+    Keys are ``<member>`` for a single score and ``<member>/<score>`` for a family.
 
     Args:
-        members: Metrics by name. Their ``update`` takes fields of ``GeneratedVideos`` by name, and
-            ``target_world_from_cam``.
-        absent: Members of the protocol that cannot run here, and what they need.
-
-    Raises:
-        InputError: If a member's ``update`` asks for something else.
+        members: Metrics by name.
+        row: What the names stand for that come with what is known. Members whose rows are of that kind are tables of
+            them: what several ranks saw counts once, and what a member lacked is a row without a value.
     """
 
-    def __init__(self, members: Mapping[str, Metric], absent: Mapping[str, str] | None = None) -> None:
-        offered = GeneratedVideos.offered() | {ASKED}
-        for name, metric in members.items():
-            if strange := required_inputs(metric) - offered:
-                raise InputError(f"{name}: its update wants {min(strange)}, want only fields of GeneratedVideos")
-        super().__init__({**members, NAMES: VideoNames()}, compute_groups=False)
-        self.absent = dict(absent or {})
+    def __init__(self, members: Mapping[str, Metric], row: str = "video") -> None:
+        modules = {name.replace(".", "_"): name for name in (*members, NAMES)}  # a module's name has no dot
+        assert len(modules) == len(members) + 1, "names that differ by more than a dot"
+        every = {**members, NAMES: VideoNames()}
+        super().__init__({module: every[name] for module, name in modules.items()}, compute_groups=False)
+        self.names, self.row = modules, row
         self.lacking: dict[str, set[str]] = {}
 
-    def update(self, videos: GeneratedVideos) -> None:  # type: ignore[override]  # ModuleDict's own means another thing
-        """Hand a batch to every member."""
-        known: dict[str, Any] = {**videos.known(), "target": videos.target, "reference": videos.reference}
-        if videos.target.cam_from_world is not None:
-            known[ASKED] = invert_pose(videos.target.cam_from_world.double())
-        for name, metric in self.items(keep_base=True, copy_state=False):
+    @property
+    def update_called(self) -> bool:
+        """True once anything was added."""
+        return any(metric.update_called for metric in self.members().values())
+
+    def members(self) -> dict[str, Metric]:
+        """Return the metrics by name, in the order given, and that of the names."""
+        found = dict(self.items(keep_base=True, copy_state=False))
+        return {name: found[module] for module, name in self.names.items()}
+
+    def take(
+        self, known: Mapping[str, Any], names: Sequence[str] | None = None, notes: Sequence[str] | None = None
+    ) -> None:
+        """Hand what is known of a batch to every member that it is enough for.
+
+        Args:
+            known: By the names that metrics give the parameters of ``update``.
+            names: Of the rows that the batch adds; None = it adds none, being known in parts.
+            notes: What tables tell of each row.
+        """
+        for name, metric in self.members().items():
             if isinstance(metric, VideoNames):
-                metric.update(videos.names, videos.notes)
+                if names is not None:
+                    metric.update(names, notes)
             elif unknown := required_inputs(metric) - known.keys():
-                self.lacking.setdefault(name, set()).update(unknown)
-                if isinstance(metric, PerVideoMetric):
-                    metric.add_missing(len(videos.names))
+                if names is not None:
+                    self.lacking.setdefault(name, set()).update(unknown)
+                    if self._has_rows(metric):
+                        metric.add_missing(len(names))
             else:
                 metric.update(**metric._filter_kwargs(**known))
 
     def compute(self) -> dict[str, Tensor]:
-        """Return every member's scores by key."""
-        found: dict[str, Tensor] = {}
-        *_, rows = self._videos()
-        for name, metric in self.items(keep_base=True, copy_state=False):
-            with metric.only_rows(rows) if isinstance(metric, PerVideoMetric) else nullcontext():
-                found |= _by_key(name, metric.compute())
-        return found
+        """Return by key the scores of the members that anything was added to."""
+        found = self._computed({name: metric for name, metric in self.members().items() if metric.update_called})
+        return {key: score for key, score in found.items() if key != NAMES}  # which a table shows
 
     def table(self) -> ScoreTable:
-        """Return the scores of every video of all ranks; all ranks must call it."""
-        return score_table(dict(self.items(keep_base=True, copy_state=False)))
+        """Return the scores of every row of all ranks; all ranks must call it."""
+        names, notes, rows = self._rows()
+        columns: dict[str, Tensor] = {}
+        of_the_set: dict[str, float] = {}
+        for member, metric in self.members().items():
+            if self._has_rows(metric):
+                with metric.sync_context(dist_sync_fn=metric.dist_sync_fn), metric.only_rows(rows):
+                    columns |= {score_key(member, name): value.cpu() for name, value in metric.table().items()}
+            elif not isinstance(metric, VideoNames):
+                of_the_set |= {key: float(value) for key, value in _by_key(member, metric.compute()).items()}
+        kept = rows.tolist()
+        return ScoreTable(
+            tuple(names[row] for row in kept),
+            columns,
+            tuple(notes[row] for row in kept),
+            {key: value for key, value in of_the_set.items() if not is_count(key)},
+        )
 
     def remarks(self) -> dict[str, str]:
-        """Return why members have no value, or not of every video (of this rank), by member."""
-        lacking = {
+        """Return why members have no value, or not of every row (of this rank), by member."""
+        return {
             name: f"needs {', '.join(FOUND_BY.get(argument, argument) for argument in sorted(unknown))}"
             for name, unknown in self.lacking.items()
         }
-        return lacking | {name: f"not run: {reason}" for name, reason in self.absent.items()}
 
     def take_notes(self) -> dict[str, Any]:
         """Return what the batches so far did not know, and forget it: see ``systems.metric_shares.LeavesNotes``."""
@@ -156,43 +177,69 @@ class NovelViewMetrics(MetricCollection):
         super().reset()
         self.lacking.clear()
 
-    def _videos(self) -> tuple[list[str], list[str], Int[Tensor, " videos"]]:
-        """Return the names and notes of all ranks, and where each video comes first; all ranks must call it."""
-        return _videos(dict(self.items(keep_base=True, copy_state=False)))
+    def _computed(self, members: Mapping[str, Metric]) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        *_, rows = self._rows() if NAMES in members else (None,)
+        for name, metric in members.items():
+            with metric.only_rows(rows) if rows is not None and self._has_rows(metric) else nullcontext():
+                found |= _by_key(name, metric.compute())
+        return found
+
+    def _has_rows(self, metric: Metric) -> TypeGuard[PerVideoMetric]:
+        return isinstance(metric, PerVideoMetric) and metric.row == self.row
+
+    def _rows(self) -> tuple[list[str], list[str], Int[Tensor, " rows"]]:
+        """Return the names and notes of all ranks, and where each row comes first, by name; all ranks must call it."""
+        metric = self.members()[NAMES]
+        assert isinstance(metric, VideoNames)
+        with metric.sync_context(dist_sync_fn=metric.dist_sync_fn):
+            names = metric.names()
+            rows = sorted(metric.first_rows(), key=lambda row: names[row])
+            return names, metric.notes(), torch.tensor(rows, dtype=torch.int64)
 
 
-def score_table(members: Mapping[str, Metric]) -> ScoreTable:
-    """Return what some metrics say of every video of all ranks, by name; all ranks must call it.
+class NovelViewMetrics(Scores):
+    """A collection of metrics of generated novel views, each of which takes what it needs of ``GeneratedVideos``.
+
+    A member whose inputs are not known for a batch has no value for its videos, which is counted, and never stops
+    the others. A video that several ranks saw, as when a sampler pads them, counts once (but in a distance of sets,
+    which keeps no value a video). Members are named by metric and protocol, as ``camera/mvtrack4gen``.
 
     Args:
-        members: By name; NAMES has the names, the others as many videos, or scores of the set.
+        members: Metrics by name. Their ``update`` takes fields of ``GeneratedVideos`` by name, and
+            ``target_world_from_cam``.
+        absent: Members of the protocol that cannot run here, and what they need.
+        only_known: Leave scores that no video has out of the means, in place of NaN.
+
+    Raises:
+        InputError: If a member's ``update`` asks for something else.
     """
-    names, notes, rows = _videos(members)
-    columns: dict[str, Tensor] = {}
-    of_the_set: dict[str, float] = {}
-    for member, metric in members.items():
-        if isinstance(metric, PerVideoMetric):
-            with metric.sync_context(dist_sync_fn=metric.dist_sync_fn), metric.only_rows(rows):
-                columns |= {score_key(member, name): value.cpu() for name, value in metric.table().items()}
-        elif not isinstance(metric, VideoNames):
-            of_the_set |= {key: float(value) for key, value in _by_key(member, metric.compute()).items()}
-    kept = rows.tolist()
-    return ScoreTable(
-        tuple(names[row] for row in kept),
-        columns,
-        tuple(notes[row] for row in kept),
-        {key: value for key, value in of_the_set.items() if not is_count(key)},
-    )
 
+    def __init__(
+        self, members: Mapping[str, Metric], absent: Mapping[str, str] | None = None, only_known: bool = False
+    ) -> None:
+        offered = GeneratedVideos.offered() | {ASKED}
+        for name, metric in members.items():
+            if strange := required_inputs(metric) - offered:
+                raise InputError(f"{name}: its update wants {min(strange)}, want only fields of GeneratedVideos")
+        super().__init__(dict(sorted(members.items())))
+        self.absent, self.only_known = dict(absent or {}), only_known
 
-def _videos(members: Mapping[str, Metric]) -> tuple[list[str], list[str], Int[Tensor, " videos"]]:
-    """Return the names and notes of all ranks, and where each video comes first, by name; all ranks must call it."""
-    metric = members[NAMES]
-    assert isinstance(metric, VideoNames)
-    with metric.sync_context(dist_sync_fn=metric.dist_sync_fn):
-        names = metric.names()
-        rows = sorted(metric.first_rows(), key=lambda row: names[row])
-        return names, metric.notes(), torch.tensor(rows, dtype=torch.int64)
+    def update(self, videos: GeneratedVideos) -> None:  # type: ignore[override]  # ModuleDict's own means another thing
+        """Hand a batch to every member."""
+        known: dict[str, Any] = {**videos.known(), "target": videos.target, "reference": videos.reference}
+        if videos.target.cam_from_world is not None:
+            known[ASKED] = invert_pose(videos.target.cam_from_world.double())
+        self.take(known, videos.names, videos.notes)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return every member's scores by key."""
+        found = self._computed(self.members())
+        return {key: score for key, score in found.items() if not (self.only_known and bool(score.isnan()))}
+
+    def remarks(self) -> dict[str, str]:
+        """Return why members have no value, or not of every video (of this rank), by member."""
+        return super().remarks() | {name: f"not run: {reason}" for name, reason in self.absent.items()}
 
 
 def required_inputs(metric: Metric) -> set[str]:

@@ -43,6 +43,7 @@ class PCK(Metric):
         if not threshold_px > 0:
             raise InputError(f"threshold_px: got {threshold_px}, want a positive number of pixels")
         self.threshold_px = threshold_px
+        self.key = f"pck_{threshold_px:g}px"
         self.add_state("hits", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
         keep_apart(self)

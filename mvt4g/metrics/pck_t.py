@@ -35,6 +35,7 @@ class PCKT(PerVideoMetric):
     Source: DyCheck (Gao et al. 2022), ``compute_pck`` and the means of its keypoint-transfer task.
     """
 
+    key = "pck_t"
     higher_is_better = True
     is_differentiable = False
     plot_lower_bound = 0.0

@@ -24,6 +24,8 @@ class PerVideoMetric(Metric):
     """
 
     full_state_update = False
+    row: str = "video"
+    """What an entry of the columns stands for."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         super().__init__()

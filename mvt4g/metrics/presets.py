@@ -1,58 +1,98 @@
-"""Which metrics a protocol is made of, built from the weights that are at hand."""
+"""Which metrics make a protocol, and which a run logs beside it: lists of names, and what each name builds."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, get_args
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 from torchmetrics import Metric
 
 from mvt4g.metrics.aesthetic_quality import AestheticQuality
+from mvt4g.metrics.attention_pck import AttentionPCK
 from mvt4g.metrics.background_consistency import BackgroundConsistency
 from mvt4g.metrics.camera_pose import CameraPoseError, OnFailure
+from mvt4g.metrics.cycle_consistency import CycleConsistency
 from mvt4g.metrics.dynamic_degree import DynamicDegree
 from mvt4g.metrics.frechet_video import FrechetVideoDistance
-from mvt4g.metrics.full_reference import VideoLPIPS, VideoPSNR, VideoSSIM
+from mvt4g.metrics.full_reference import CodecPSNR, VideoLPIPS, VideoPSNR, VideoSSIM
 from mvt4g.metrics.imaging_quality import ImagingQuality
 from mvt4g.metrics.masked import MaskedLPIPS, MaskedPSNR, MaskedSSIM
-from mvt4g.metrics.met3r import MEt3R, Region, WarpRGB5
+from mvt4g.metrics.met3r import MEt3R, WarpRGB5
 from mvt4g.metrics.motion_smoothness import MotionSmoothness
 from mvt4g.metrics.novel_view import NovelViewMetrics
 from mvt4g.metrics.subject_consistency import SubjectConsistency
 from mvt4g.metrics.temporal_flickering import TemporalFlickering
+from mvt4g.metrics.track_in_mask import TrackInMask
+from mvt4g.metrics.tracks_by_pair import PCKByPair, TAPVidByPair, TAPVidPooled
+from mvt4g.metrics.velocity_error import VelocityError
 from mvt4g.metrics.view_synchronisation import ViewSynchronisation
+from mvt4g.metrics.warp_error import WarpError
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 
-CAMERA = "camera/"
-"""What the members of camera errors begin with; their protocol follows."""
 Preset = Literal["synthetic", "mvtrack4gen", "redirector", "camI2V", "full_reference"]
 
 
 @dataclass(frozen=True)
-class MetricWeights:
-    """Local files of the networks that metrics look through; a metric whose files are not given does not run.
+class Recipe:
+    """How a metric of some name is built.
 
     Attributes:
-        dino_vits16: DINO ViT-S/16, for MEt3R and view synchronisation (``dino_deitsmall16_pretrain.pth``).
-        dino_vitb16: DINO ViT-B/16, for subject consistency (``dino_vitbase16_pretrain.pth``).
-        clip_vitb32: OpenAI's CLIP ViT-B/32, for background consistency.
-        clip_vitl14: OpenAI's CLIP ViT-L/14, for aesthetic quality.
-        aesthetic_head: LAION's linear head on it (``sa_0_4_vit_l_14_linear.pth``).
-        musiq_spaq: MUSIQ trained on SPAQ, for imaging quality.
-        raft: torchvision's RAFT large, for dynamic degree; VBench's is ``raft_large_C_T_V1-22a6c225.pth``.
-        alexnet: torchvision's AlexNet, for LPIPS.
-        i3d: I3D trained on Kinetics-400, for the Fréchet video distance.
+        metric: Its class. One that looks through networks says in ``weights`` which files of ``MetricWeights`` these
+            need, and builds itself ``from_weights``.
+        options: Of its constructor.
     """
 
-    dino_vits16: Path | None = None
-    dino_vitb16: Path | None = None
-    clip_vitb32: Path | None = None
-    clip_vitl14: Path | None = None
-    aesthetic_head: Path | None = None
-    musiq_spaq: Path | None = None
-    raft: Path | None = None
-    alexnet: Path | None = None
-    i3d: Path | None = None
+    metric: type[Metric]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def missing(self, files: MetricWeights) -> list[str]:
+        """Return the files that the metric needs and that are not given."""
+        return [name for name in getattr(self.metric, "weights", ()) if getattr(files, name) is None]
+
+    def build(self, files: MetricWeights, given: Mapping[str, Any]) -> Metric:
+        """Build the metric.
+
+        Args:
+            files: All that it needs.
+            given: Arguments that a run decides, by name; those that the constructor has no parameter for are left.
+        """
+        own = inspect.signature(self.metric.__init__).parameters
+        options = {**self.options, **{name: value for name, value in given.items() if name in own}}
+        if getattr(self.metric, "weights", ()):
+            built: Metric = self.metric.from_weights(files, **options)  # type: ignore[attr-defined]  # as it has weights
+            return built
+        return self.metric(**options)
+
+
+def build_metrics(
+    names: Sequence[str], files: MetricWeights = MetricWeights(), **given: Any
+) -> tuple[dict[str, Metric], dict[str, str]]:
+    """Build metrics by their names in a preset.
+
+    Args:
+        names: Out of ``RECIPES`` and ``BROUGHT``.
+        files: A metric whose files are not given is left out.
+        given: Arguments of their constructors that a run decides, such as ``layers`` and ``threshold_px``.
+
+    Returns:
+        The metrics by key; and of those left out what they need, by name.
+
+    Raises:
+        InputError: If a file is broken.
+    """
+    members: dict[str, Metric] = {}
+    absent: dict[str, str] = {}
+    for name in names:
+        if name in BROUGHT:
+            absent[name] = BROUGHT[name]
+            continue
+        if missing := RECIPES[name].missing(files):
+            absent[name] = f"needs {' and '.join(missing)}"
+            continue
+        metric = RECIPES[name].build(files, given)
+        members[metric.key] = metric  # type: ignore[index]  # every metric of RECIPES states its key
+    return members, absent
 
 
 def novel_view_metrics(
@@ -60,6 +100,7 @@ def novel_view_metrics(
     weights: MetricWeights = MetricWeights(),
     on_pose_failure: OnFailure = "nan",
     more: Sequence[Metric] = (),
+    beside: Sequence[str] = (),
 ) -> NovelViewMetrics:
     """Build the metrics of a protocol.
 
@@ -78,27 +119,15 @@ def novel_view_metrics(
             ``warp_rgb5`` runs without weights beside MEt3R, under its own name.
         on_pose_failure: What a video without estimated cameras does to the means, see ``CameraPoseError``.
         more: Metrics beside them, each named by its attribute ``key``; copied.
+        beside: Names of further metrics, such as ``GENERATION``.
 
     Raises:
         InputError: If there is no such preset, a file is broken, or a metric has no key or one that another has.
     """
     if preset not in get_args(Preset):
         raise InputError(f"preset: got {preset!r}, want one of {', '.join(get_args(Preset))}")
-    members: dict[str, Metric] = {}
-    absent: dict[str, str] = {}
-    for name in MEMBERS[preset]:
-        if name in BROUGHT:
-            absent[name] = BROUGHT[name]
-            continue
-        if name.startswith(CAMERA):
-            members[name] = CameraPoseError(name.removeprefix(CAMERA), on_pose_failure)
-            continue
-        needed, build = RECIPES[name]
-        missing = [file for file in needed if getattr(weights, file) is None]
-        if missing:
-            absent[name] = f"needs {' and '.join(missing)}"
-        else:
-            members[name] = build(weights)
+    names = dict.fromkeys((*MEMBERS[preset], *beside))
+    members, absent = build_metrics(tuple(names), weights, on_failure=on_pose_failure)
     for metric in more:
         key = getattr(metric, "key", None)
         if not isinstance(key, str) or not key or key in members:
@@ -107,101 +136,45 @@ def novel_view_metrics(
     return NovelViewMetrics(members, absent)
 
 
-def _met3r(region: Region) -> Callable[[MetricWeights], Metric]:
-    def build(weights: MetricWeights) -> Metric:
-        from mvt4g.metrics.providers.features import PatchFeatures
-
-        return MEt3R(PatchFeatures(_given(weights.dino_vits16)), region=region)
-
-    return build
-
-
-def _synchronisation(weights: MetricWeights) -> Metric:
-    from mvt4g.metrics.providers.features import PatchFeatures
-
-    return ViewSynchronisation(PatchFeatures(_given(weights.dino_vits16)))
-
-
-def _subject(weights: MetricWeights) -> Metric:
-    from mvt4g.metrics.providers.features import ImageFeatures
-
-    return SubjectConsistency(ImageFeatures(_given(weights.dino_vitb16)))
-
-
-def _background(weights: MetricWeights) -> Metric:
-    from mvt4g.metrics.providers.features import ImageFeatures
-
-    return BackgroundConsistency(
-        ImageFeatures(_given(weights.clip_vitb32), "vit_base_patch32_clip_quickgelu_224.openai", "timm")
-    )
-
-
-def _aesthetic(weights: MetricWeights) -> Metric:
-    from mvt4g.metrics.providers.features import ImageFeatures, aesthetic_head
-
-    features = ImageFeatures(_given(weights.clip_vitl14), "vit_large_patch14_clip_quickgelu_224.openai", "timm")
-    return AestheticQuality(features, aesthetic_head(_given(weights.aesthetic_head)))
-
-
-def _imaging(weights: MetricWeights) -> Metric:
-    from mvt4g.metrics.providers.musiq import load_musiq
-
-    return ImagingQuality(load_musiq(_given(weights.musiq_spaq)))
-
-
-def _dynamic_degree(weights: MetricWeights) -> Metric:
-    from mvt4g.metrics.providers.flow import load_raft
-
-    return DynamicDegree(load_raft(_given(weights.raft)), compat=True)  # VBench's own rule for short videos
-
-
-def _lpips(weights: MetricWeights) -> Metric:
-    from mvt4g.metrics.providers.lpips import load_lpips
-
-    return VideoLPIPS(load_lpips(_given(weights.alexnet)))
-
-
-def _masked_lpips(weights: MetricWeights) -> Metric:
-    from mvt4g.metrics.providers.lpips import load_lpips
-
-    return MaskedLPIPS(load_lpips(_given(weights.alexnet), spatial=True))
-
-
-def _frechet(weights: MetricWeights) -> Metric:
-    from mvt4g.metrics.providers.video_features import i3d_features
-
-    return FrechetVideoDistance(i3d_features(_given(weights.i3d)), feature_dim=400, name="fvd_i3d")
-
-
-def _given(path: Path | None) -> Path:
-    assert path is not None, "RECIPES says which files a member needs"
-    return path
-
-
-RECIPES: Mapping[str, tuple[tuple[str, ...], Callable[[MetricWeights], Metric]]] = {
-    "psnr": ((), lambda _: VideoPSNR()),
-    "ssim": ((), lambda _: VideoSSIM()),
-    "lpips": (("alexnet",), _lpips),
-    "masked_psnr": ((), lambda _: MaskedPSNR()),
-    "masked_ssim": ((), lambda _: MaskedSSIM(count_empty_windows=True)),  # DyCheck's, as published figures are
-    "masked_lpips": (("alexnet",), _masked_lpips),
-    "met3r": (("dino_vits16",), _met3r("all")),
-    "met3r_static": (("dino_vits16",), _met3r("static")),
-    "met3r_dyn": (("dino_vits16",), _met3r("dynamic")),
-    "warp_rgb5": ((), lambda _: WarpRGB5()),
-    "warp_rgb5_static": ((), lambda _: WarpRGB5(region="static")),
-    "warp_rgb5_dyn": ((), lambda _: WarpRGB5(region="dynamic")),
-    "view_synchronisation": (("dino_vits16",), _synchronisation),
-    "subject_consistency": (("dino_vitb16",), _subject),
-    "background_consistency": (("clip_vitb32",), _background),
-    "aesthetic_quality": (("clip_vitl14", "aesthetic_head"), _aesthetic),
-    "imaging_quality": (("musiq_spaq",), _imaging),
-    "temporal_flickering": ((), lambda _: TemporalFlickering()),
-    "motion_smoothness_linear": ((), lambda _: MotionSmoothness()),
-    "dynamic_degree": (("raft",), _dynamic_degree),
-    "fvd_i3d": (("i3d",), _frechet),
+RECIPES: Mapping[str, Recipe] = {
+    "psnr": Recipe(VideoPSNR),
+    "ssim": Recipe(VideoSSIM),
+    "lpips": Recipe(VideoLPIPS),
+    "psnr_codec": Recipe(CodecPSNR),
+    "masked_psnr": Recipe(MaskedPSNR),
+    "masked_ssim": Recipe(MaskedSSIM, {"count_empty_windows": True}),  # DyCheck's, as published figures are
+    "masked_lpips": Recipe(MaskedLPIPS),
+    "warp_error": Recipe(WarpError),
+    "warp_error_dyn": Recipe(WarpError, {"region": "dynamic"}),
+    "warp_error_truth": Recipe(WarpError, {"of_truth": True}),
+    "met3r": Recipe(MEt3R),
+    "met3r_static": Recipe(MEt3R, {"region": "static"}),
+    "met3r_dyn": Recipe(MEt3R, {"region": "dynamic"}),
+    "warp_rgb5": Recipe(WarpRGB5),
+    "warp_rgb5_static": Recipe(WarpRGB5, {"region": "static"}),
+    "warp_rgb5_dyn": Recipe(WarpRGB5, {"region": "dynamic"}),
+    "view_synchronisation": Recipe(ViewSynchronisation),
+    "camera/mvtrack4gen": Recipe(CameraPoseError, {"protocol": "mvtrack4gen"}),
+    "camera/camI2V": Recipe(CameraPoseError, {"protocol": "camI2V"}),
+    "camera/redirector": Recipe(CameraPoseError, {"protocol": "redirector"}),
+    "subject_consistency": Recipe(SubjectConsistency),
+    "background_consistency": Recipe(BackgroundConsistency),
+    "aesthetic_quality": Recipe(AestheticQuality),
+    "imaging_quality": Recipe(ImagingQuality),
+    "temporal_flickering": Recipe(TemporalFlickering),
+    "motion_smoothness_linear": Recipe(MotionSmoothness),
+    "dynamic_degree": Recipe(DynamicDegree, {"compat": True}),  # VBench's own rule for short videos
+    "fvd_i3d": Recipe(FrechetVideoDistance),
+    "loss": Recipe(VelocityError, {"key": "loss"}),
+    "loss_diff": Recipe(VelocityError),
+    "attention_pck": Recipe(AttentionPCK),
+    "cycle_consistency@sampled": Recipe(CycleConsistency, {"level": "sampled"}),
+    "track_pck": Recipe(PCKByPair),
+    "tapvid": Recipe(TAPVidByPair),
+    "tapvid/pooled": Recipe(TAPVidPooled),
+    "track_in_mask": Recipe(TrackInMask),
 }
-"""Of every member but camera errors: the files it needs, and how it is built."""
+"""What builds each metric that some list below names."""
 BROUGHT: Mapping[str, str] = {
     "motion_smoothness_amt_s": "needs AMT-S (CC BY-NC) from the user, in code: MotionSmoothness(interpolator, 'amt_s')"
 }
@@ -209,8 +182,9 @@ BROUGHT: Mapping[str, str] = {
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "synthetic": (
-        "psnr", "ssim", "lpips", "met3r", "met3r_static", "met3r_dyn", "warp_rgb5", "warp_rgb5_static", "warp_rgb5_dyn",
-        "temporal_flickering", "motion_smoothness_linear", "camera/mvtrack4gen",
+        "psnr", "ssim", "lpips", "warp_error", "warp_error_dyn", "warp_error_truth", "met3r", "met3r_static",
+        "met3r_dyn", "warp_rgb5", "warp_rgb5_static", "warp_rgb5_dyn", "temporal_flickering",
+        "motion_smoothness_linear", "camera/mvtrack4gen",
     ),
     "mvtrack4gen": (
         "subject_consistency", "imaging_quality", "motion_smoothness_amt_s", "motion_smoothness_linear", "met3r",
@@ -225,4 +199,14 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "camI2V": ("camera/camI2V", "fvd_i3d"),
     "full_reference": ("psnr", "ssim", "lpips", "camera/mvtrack4gen"),
 }  # fmt: skip
-"""Members of every preset."""
+"""Members of every preset that scores generated videos."""
+GENERATION = ("psnr_codec", "warp_error", "warp_error_dyn", "warp_error_truth")
+"""What a run scores of the target views that it generates, beside its preset."""
+REAL_VIDEOS = ("psnr_codec", "cycle_consistency@sampled", "track_in_mask")
+"""What needs no true target view."""
+TRACKS = ("track_pck", "tapvid", "tapvid/pooled")
+"""What is scored of tracks whose truth is known."""
+NOISE_LEVEL = ("loss_diff", "attention_pck", *TRACKS)
+"""What is read at each noise level."""
+ALL_LEVELS = ("loss",)
+"""What is read at all noise levels together."""

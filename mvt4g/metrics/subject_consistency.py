@@ -9,6 +9,7 @@ from torch import Tensor
 from mvt4g.metrics.frame_features import FrameFeatureMetric
 from mvt4g.metrics.functional.preprocessing import DINO_FRAMES, Preprocessing
 from mvt4g.metrics.functional.temporal_consistency import temporal_consistency
+from mvt4g.metrics.weights import MetricWeights
 
 
 class SubjectConsistency(FrameFeatureMetric):
@@ -35,6 +36,9 @@ class SubjectConsistency(FrameFeatureMetric):
         tensor(0.2500, dtype=torch.float64)
     """
 
+    key = "subject_consistency"
+    weights: tuple[str, ...] = ("dino_vitb16",)
+
     def __init__(
         self,
         features: Callable[[Tensor], Tensor],
@@ -43,6 +47,17 @@ class SubjectConsistency(FrameFeatureMetric):
         frames_at_once: int = 32,
     ) -> None:
         super().__init__(features, preprocessing, average, frames_at_once)
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights) -> "SubjectConsistency":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.features import ImageFeatures
+
+        return cls(ImageFeatures(files.path("dino_vitb16")))
 
     def score_videos(
         self, features: Float[Tensor, "b t d"], valid_frames: Bool[Tensor, "b t"]

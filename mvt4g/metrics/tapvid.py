@@ -59,6 +59,7 @@ class TAPVid(PerVideoMetric):
     Source: Doersch et al., TAP-Vid (arXiv 2211.03726), section 3.2; MV-TAP for ``pooled_views``.
     """
 
+    key = "tapvid"
     higher_is_better = True
     is_differentiable = False
     plot_lower_bound = 0.0

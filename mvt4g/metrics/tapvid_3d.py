@@ -36,6 +36,7 @@ class TAPVid3D(PerVideoMetric):
     Source: Koppula et al., TAPVid-3D (arXiv 2407.05921), section 4.
     """
 
+    key = "tapvid_3d"
     higher_is_better = True
     is_differentiable = False
     plot_lower_bound = 0.0

@@ -26,6 +26,7 @@ class TemporalFlickering(PerVideoMetric):
         tensor(0.5000, dtype=torch.float64)
     """
 
+    key = "temporal_flickering"
     is_differentiable = False
     higher_is_better = True
     plot_lower_bound = 0.0

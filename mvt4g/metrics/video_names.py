@@ -22,6 +22,7 @@ class VideoNames(Metric):
         [0, 1]
     """
 
+    key = "num_videos"
     full_state_update = False
     higher_is_better = None
     is_differentiable = False

@@ -17,6 +17,7 @@ from mvt4g.metrics.functional.checks import check_shape, unit_video
 from mvt4g.metrics.functional.frames import valid_video
 from mvt4g.metrics.functional.synchronisation import FrameMatches, best_offsets, mutual_matches
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 
 FRAMES_AT_ONCE = 8
@@ -68,6 +69,8 @@ class ViewSynchronisation(PerVideoMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    key = "view_synchronisation"
+    weights = ("dino_vits16",)
     is_differentiable = False
     higher_is_better = None
 
@@ -89,6 +92,17 @@ class ViewSynchronisation(PerVideoMetric):
         self.min_similarity = min_similarity
         self.offsets = range(-max_offset, max_offset + 1)
         self.epipolar_cells = epipolar_cells
+
+    @classmethod
+    def from_weights(cls, files: MetricWeights) -> "ViewSynchronisation":
+        """Build the metric through the networks of its ``weights``.
+
+        Raises:
+            InputError: If a file is broken.
+        """
+        from mvt4g.metrics.providers.features import PatchFeatures
+
+        return cls(PatchFeatures(files.path("dino_vits16")))
 
     @torch.no_grad()
     def update(

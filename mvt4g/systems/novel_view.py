@@ -16,7 +16,7 @@ from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.systems.bad_items import going_on, scored_before
 from mvt4g.systems.objective_logs import source_logs
-from mvt4g.systems.real_video import NovelView, RealVideoPass, RealVideoScores
+from mvt4g.systems.real_video import NovelView, RealVideoPass, real_video_metrics
 from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
@@ -66,7 +66,7 @@ class NovelViewSystem(TrainedSystem):
         headline = head.layer if head is not None else next(iter(looked_at), None)
         layers = self._scored_layers(headline)
         self.score = BatchScorer(self.model, evaluation, layers, headline)
-        self.real_pass, self.real_scores = RealVideoPass(self.model, evaluation, headline), RealVideoScores()
+        self.real_pass, self.real_metrics = RealVideoPass(self.model, evaluation, headline), real_video_metrics()
         self.scores = nn.ModuleDict({split: NovelViewScores(evaluation, layers, headline) for split in ("val", "test")})
 
     @property
@@ -76,9 +76,8 @@ class NovelViewSystem(TrainedSystem):
 
     def score_table(self) -> tuple[ScoreTable, dict[str, str]]:
         """Return the scores of every video of a test, and what is to be said of them; all ranks must call it."""
-        if self.real_scores.update_called:
-            return self.real_scores.table(), {}
-        return self.video_metrics.table(), self.video_metrics.remarks()
+        metrics = self.real_metrics if self.real_metrics.update_called else self.video_metrics
+        return metrics.table(), metrics.remarks()
 
     def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Float[Tensor, ""]:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
@@ -117,19 +116,20 @@ class NovelViewSystem(TrainedSystem):
         """
         check_shares(self.trainer.test_dataloaders)
         self._scores("test").reset()
-        self.real_scores.reset()
+        self.real_metrics.reset()
 
     @going_on
     def test_step(self, batch: MultiViewClip | LatentClip | RealClip, batch_idx: int) -> EvaluationOutput | NovelView:
         """Score one batch; of a real video, what needs no true target view."""
         if isinstance(batch, RealClip):
-            return self.real_pass(batch, self.real_scores)
+            return self.real_pass(batch, self.real_metrics)
         return self.score(batch, self._scores("test"), sample=True)
 
     def on_test_epoch_end(self) -> None:
         """Log the split's scores."""
         self._log_scores("test")
-        self.log_dict({f"test/{key}": value.float() for key, value in self.real_scores.scores().items()})
+        if self.real_metrics.update_called:
+            self.log_dict({f"test/{key}": value.float() for key, value in self.real_metrics.compute().items()})
 
     @going_on
     def predict_step(self, batch: RealClip, batch_idx: int) -> NovelView:

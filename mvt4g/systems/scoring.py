@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.geometry.pose import compose, invert_pose
-from mvt4g.geometry.warp import warp_by_depth
 from mvt4g.inference.encoding import encoded, seen
 from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.noise import clip_noise
@@ -16,7 +15,7 @@ from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.video_tracks import at_video_frames
 from mvt4g.matching.rows import argmax_matches
 from mvt4g.models.novel_view import Generation, NovelViewModel
-from mvt4g.systems.scores import SAMPLED, LevelScores, NovelViewScores, level_name, masked_error
+from mvt4g.systems.scores import SAMPLED, NovelViewScores, level_name
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.systems.video_metrics import describe, with_poses
 from mvt4g.types import (
@@ -68,7 +67,8 @@ class _TapReader:
 
     Attributes:
         truth: Query points and where they truly are.
-        level: Takes the scores.
+        scores: Takes what is read.
+        level: The noise level's name.
         scored: Layers whose attention is scored.
         kept: Layers whose taps and matches are held on to.
         taps: Those of ``kept``.
@@ -76,7 +76,8 @@ class _TapReader:
     """
 
     truth: PointTruth
-    level: LevelScores
+    scores: NovelViewScores
+    level: str
     scored: tuple[int, ...]
     kept: tuple[int, ...]
     taps: dict[int, AttentionTap] = field(default_factory=dict)
@@ -85,7 +86,8 @@ class _TapReader:
     def __call__(self, tap: AttentionTap) -> None:
         if tap.layer in self.scored:
             matches = argmax_matches(tap, self.truth.queries)
-            self.level.attention.update(tap.layer, matches.cells, self.truth, tap.stride)
+            known = {"layer": tap.layer, "match_cells": matches.cells, "truth": self.truth, "stride": tap.stride}
+            self.scores.read(self.level, **known)
             if tap.layer in self.kept:
                 self.matches[tap.layer] = matches.pixels
         if tap.layer in self.kept:
@@ -130,18 +132,18 @@ class BatchScorer:
             truth = draw_queries_by_name(clip, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)
         headline = Reading(None, None, None)
         for sigma in self.spec.noise_levels:
-            level = scores.level(level_name(sigma))
+            level = level_name(sigma)
             at_level = torch.full((len(latents),), sigma, device=latents.device)
-            reader = None if truth is None else _TapReader(truth, level, self.layers, self.kept)
+            reader = None if truth is None else _TapReader(truth, scores, level, self.layers, self.kept)
             tapped = self.tapped if reader is not None else ()
             passed = self.model.noisy_pass(latents, cameras, at_level, noise, conditions, TapRequest(tapped, reader))
-            level.loss.update((passed.velocity.float() - passed.target.float()).square().mean(), len(latents))
+            scores.read(level, velocity=passed.velocity, true_velocity=passed.target)
             reading = self._read(reader, clip, cameras)
             headline = reading if sigma == self.spec.headline else headline
         generated = None
         if sample and self.spec.sample_steps:
             text, guidance = self.guidance.arguments(names, latents.device, conditions.text)
-            reader = None if truth is None else _TapReader(truth, scores.level(SAMPLED), self.layers, self.kept)
+            reader = None if truth is None else _TapReader(truth, scores, SAMPLED, self.layers, self.kept)
             taps = {} if reader is None else {-1: TapRequest(self.tapped, reader)}
             conditions, reference = replace(conditions, text=text), latents[:, REFERENCE]
             generation = self.model.generate(
@@ -159,7 +161,7 @@ class BatchScorer:
         if self.model.tracking_head is not None:
             truth = reader.truth
             found = at_video_frames(self.model.track(reader.taps, truth.queries, cameras), truth.tracks.shape[2])
-            reader.level.tracks.add(found, truth)
+            reader.scores.read(reader.level, tracks=found.tracks, visible=found.visible, truth=truth)
             tracks = found.tracks
         if self.headline_layer is None:
             return Reading(tracks, None, None)
@@ -175,43 +177,10 @@ class BatchScorer:
     ) -> Tensor:
         truth = clip.video[:, TARGET]
         generated = self.model.codec.decode(generation.latents)
-        scores.add_codec(self.model.codec.decode(latents[:, TARGET]), truth)
-        scores.videos.update(with_poses(describe(clip, names, generated), self.spec.videos.poses))
-        if clip.depth is not None:
-            for video, metric in ((generated, scores.warp_error), (truth, scores.warp_error_truth)):
-                error = warp_errors(video, clip)
-                metric.update(error, torch.ones_like(error))
-            if clip.dynamic is not None:
-                error = warp_errors(generated, clip, clip.dynamic[:, REFERENCE])
-                scores.warp_error_dyn.update(error, torch.ones_like(error))
+        coded = self.model.codec.decode(latents[:, TARGET])
+        videos = replace(describe(clip, names, generated), codec_output=coded, codec_input=truth)
+        scores.generated(with_poses(videos, self.spec.videos.poses))
         return generated
-
-
-def warp_errors(
-    target_video: Float[Tensor, "b t c h w"], clip: MultiViewClip, region: Bool[Tensor, "b t h w"] | None = None
-) -> Float[Tensor, " n"]:
-    """Return how far a target video, warped into the reference by true depth and cameras, is from the reference.
-
-    Args:
-        target_video: Generated or true, in [0, 1].
-        clip: A batch with depth of both views.
-        region: Pixels of the reference that count; None = all.
-
-    Returns:
-        Mean absolute error over the pixels of the region that both views see, of each clip that has any.
-    """
-    assert clip.depth is not None, "callers check that depth is known"
-    cameras = clip.cameras
-    warped, valid = warp_by_depth(
-        source=target_video,
-        source_depth=clip.depth[:, TARGET],
-        depth=clip.depth[:, REFERENCE],
-        cam_from_world=cameras.cam_from_world[:, REFERENCE],
-        intrinsics=cameras.intrinsics[:, REFERENCE],
-        source_cam_from_world=cameras.cam_from_world[:, TARGET],
-        source_intrinsics=cameras.intrinsics[:, TARGET],
-    )
-    return masked_error(warped, clip.video[:, REFERENCE], valid if region is None else valid & region)
 
 
 def shift_target_cameras(cameras: Cameras, shift: int) -> Cameras:

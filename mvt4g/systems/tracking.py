@@ -13,7 +13,9 @@ from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.tracker import Tracker, TrackerSpec, check_pair
 from mvt4g.losses.objective import MakeObjective
-from mvt4g.metrics.novel_view import ScoreTable
+from mvt4g.metrics.novel_view import Scores, ScoreTable
+from mvt4g.metrics.presets import TRACKS, build_metrics
+from mvt4g.metrics.tracks_by_pair import view_names
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
@@ -21,7 +23,6 @@ from mvt4g.systems.bad_items import going_on, scored_before
 from mvt4g.systems.scores import level_name
 from mvt4g.systems.settings import TrackerTraining
 from mvt4g.systems.shares import check_shares
-from mvt4g.systems.track_scores import TrackScores
 from mvt4g.systems.trained import TrainedSystem, check_tracks, clip_names
 from mvt4g.types import TARGET, InputError, LatentClip, MultiViewClip, TapRequest, TapShape
 
@@ -80,7 +81,8 @@ class MultiViewTracking(TrainedSystem):
         self.supervise(objectives, self.tracker.layer)
         self.spec, self.evaluation = tracker, tracker.evaluation
         threshold = tracker.evaluation.pck_threshold_px
-        self.scores = nn.ModuleDict({split: TrackScores(threshold) for split in ("val", "test")})
+        metrics = {split: build_metrics(TRACKS, threshold_px=threshold)[0] for split in ("val", "test")}
+        self.scores = nn.ModuleDict({split: Scores(members, row="view") for split, members in metrics.items()})
         weighed = [objective for objective in self.objectives if objective.weight]
         if weighed:
             last = max(layer for objective in weighed for layer in objective.layers)
@@ -152,7 +154,7 @@ class MultiViewTracking(TrainedSystem):
 
     def score_table(self) -> tuple[ScoreTable, dict[str, str]]:
         """Return the scores of either view of every clip of a test; all ranks must call it."""
-        return self._scores("test").table(), {}
+        return self._scores("test").table(), self._scores("test").remarks()
 
     @going_on
     def predict_step(self, batch: RealClip, batch_idx: int) -> PairTracks:
@@ -166,14 +168,15 @@ class MultiViewTracking(TrainedSystem):
         spec, grid = self.evaluation, self.model.codec.grid
         truth = draw_queries_by_name(batch, clip_names(batch), grid, spec.num_queries, spec.seed)
         found = self.tracker(batch, truth.queries)
-        self._scores(split).add(found, truth, clip_names(batch))
+        known = {"tracks": found.tracks, "visible": found.visible, "confidence": found.confidence, "truth": truth}
+        self._scores(split).take(known, view_names(clip_names(batch), len(truth.queries)))
 
     def _log_scores(self, split: str) -> None:
         level = level_name(self.spec.sigma)
-        scores = self._scores(split).scores()
+        scores = self._scores(split).compute()
         self.log_dict({f"{split}/{key}@{level}": value.float() for key, value in scores.items()})
 
-    def _scores(self, split: str) -> TrackScores:
+    def _scores(self, split: str) -> Scores:
         scores = self.scores[split]
-        assert isinstance(scores, TrackScores)
+        assert isinstance(scores, Scores)
         return scores

@@ -1,5 +1,6 @@
 """Which metrics score generated videos, and what is known of a generated video."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -10,8 +11,9 @@ from torchmetrics import Metric
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.camera_pose import OnFailure
 from mvt4g.metrics.novel_view import NovelViewMetrics
-from mvt4g.metrics.presets import MetricWeights, Preset, novel_view_metrics
+from mvt4g.metrics.presets import Preset, novel_view_metrics
 from mvt4g.metrics.providers.poses import KnownView, PoseEstimator, PoseEvidence
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import REFERENCE, TARGET, Cameras, GeneratedVideos, InputError, MultiViewClip, ViewRecord
 
 
@@ -35,13 +37,16 @@ class VideoMetricsSpec:
     on_pose_failure: OnFailure = "nan"
     more: tuple[Metric, ...] = ()
 
-    def build(self) -> NovelViewMetrics:
+    def build(self, beside: Sequence[str] = ()) -> NovelViewMetrics:
         """Build the metrics.
+
+        Args:
+            beside: Names of further ones, such as ``metrics.presets.GENERATION``.
 
         Raises:
             InputError: If a file is broken, or a metric has no key or one that another has.
         """
-        return novel_view_metrics(self.preset, self.weights, self.on_pose_failure, self.more)
+        return novel_view_metrics(self.preset, self.weights, self.on_pose_failure, self.more, beside)
 
 
 def describe(clip: MultiViewClip, names: tuple[str, ...], generated: Float[Tensor, "b t 3 h w"]) -> GeneratedVideos:

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pickle
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 import mvt4g.metrics
+from mvt4g.metrics.novel_view import required_inputs
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 from tests.metrics.cases.case import MetricCase
 from tests.pretend_device import SECOND, brought_back, second_device, sent
@@ -63,6 +66,14 @@ def test_every_metric_has_a_case():
     assert {type(case.make()) for case in CASES.values()} == {
         value for value in metrics if not inspect.isabstract(value)
     }
+
+
+def test_states_its_key_its_needs_and_its_direction(case):
+    metric = case.make()
+    assert re.fullmatch(r"[A-Za-z0-9_/.@]+", metric.key)
+    assert isinstance(metric.higher_is_better, bool | None)
+    assert set(getattr(metric, "weights", ())) <= set(MetricWeights.__dataclass_fields__)
+    assert required_inputs(metric) - {"layer", "step"}, "what it cannot do without"
 
 
 def test_updates_differ_and_leave_their_inputs(case):
@@ -213,7 +224,6 @@ def test_a_collection_lets_no_metric_stand_for_another(case):
 def test_gradients_flow_where_claimed(case):
     metric = case.make()
     assert metric.is_differentiable is bool(case.differentiable)
-    assert isinstance(metric.higher_is_better, bool | None)
     if not case.differentiable:
         pytest.skip("claims none")
     leaves = {name: case.updates[0][name].clone().requires_grad_() for name in case.differentiable}

@@ -9,7 +9,18 @@ import torch
 
 from mvt4g.metrics.met3r import MEt3R, WarpRGB5
 from mvt4g.metrics.novel_view import NAMES
-from mvt4g.metrics.presets import BROUGHT, CAMERA, MEMBERS, RECIPES, MetricWeights, novel_view_metrics
+from mvt4g.metrics.presets import (
+    ALL_LEVELS,
+    BROUGHT,
+    GENERATION,
+    MEMBERS,
+    NOISE_LEVEL,
+    REAL_VIDEOS,
+    RECIPES,
+    build_metrics,
+    novel_view_metrics,
+)
+from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import GeneratedVideos, InputError
 from tests.metrics.view_records import generated_videos, with_views
 from tests.pretend_device import SECOND, brought_back, second_device, sent
@@ -85,11 +96,22 @@ def test_a_failed_estimate_hides_the_mean_or_is_left_out():
         assert scores["camera/camI2V/num_failed"] == 1
 
 
-def test_every_recipe_is_of_some_preset_and_names_its_files():
-    named = {name for members in MEMBERS.values() for name in members if not name.startswith(CAMERA)}
-    assert named <= RECIPES.keys() | BROUGHT.keys()
-    files = {field for needed, _ in RECIPES.values() for field in needed}
+def test_every_recipe_is_of_some_list_and_states_the_files_it_needs():
+    lists = (*MEMBERS.values(), GENERATION, REAL_VIDEOS, NOISE_LEVEL, ALL_LEVELS)
+    named = {name for names in lists for name in names}
+    assert named - BROUGHT.keys() <= RECIPES.keys()
+    assert RECIPES.keys() - named == {"view_synchronisation"}, "in no protocol, there to be asked for"
+    files = {field for recipe in RECIPES.values() for field in getattr(recipe.metric, "weights", ())}
     assert files == set(MetricWeights.__dataclass_fields__)
+
+
+def test_members_are_called_by_their_recipes_names():
+    """But for one whose threshold a run decides."""
+    given = {"layers": (0,), "headline_layer": 0, "threshold_px": 2.5}
+    for name, recipe in RECIPES.items():
+        if not recipe.missing(MetricWeights()):
+            (key,) = build_metrics([name], **given)[0]
+            assert key == ("track_pck_2.5px" if name == "track_pck" else name)
 
 
 def test_a_file_that_is_given_is_used(tmp_path: Path):

@@ -12,6 +12,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.correspondence import CorrespondenceObjective
 from mvt4g.losses.track import TrackObjective
+from mvt4g.metrics.tracks_by_pair import GROUPS
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.plucker import PluckerConditioning
@@ -70,6 +71,6 @@ def evaluate(system: NovelViewSystem, clip: MultiViewClip) -> dict[str, float]:
     assert output.generated is not None
     truth = system.model.codec.decode(system.model.codec.encode(batch.video[:, TARGET]))
     psnr = peak_signal_noise_ratio(output.generated[0], truth[0], data_range=1.0, dim=(1, 2, 3))
-    metrics = [scores.level("0.50").tracks.pck[kind] for kind in ("ref", "tgt", "cross")]
-    hits, total = sum(int(metric.hits) for metric in metrics), sum(int(metric.total) for metric in metrics)
-    return {"psnr": float(psnr), "track": hits / total}
+    metric = scores.levels["at_0_50"].members()["track_pck_2px"]
+    kinds = [GROUPS.index(kind) for kind in ("ref", "tgt", "cross")]
+    return {"psnr": float(psnr), "track": int(metric.hits[kinds].sum()) / int(metric.total[kinds].sum())}

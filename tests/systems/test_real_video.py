@@ -7,14 +7,15 @@ import torch
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.systems.real_video import NovelView, RealVideoPass, RealVideoScores
+from mvt4g.systems.real_video import NovelView, RealVideoPass, real_video_metrics
 from mvt4g.systems.settings import EvaluationSpec
-from mvt4g.types import InputError, MultiViewClip
+from mvt4g.types import GeneratedVideos, InputError, MultiViewClip
 from tests.models.small_backbones import small_cameras
 
 FRAMES, SIZE = 3, 32
@@ -67,33 +68,42 @@ def test_the_video_follows_name_and_seed_alone(real):
 
 
 def test_without_a_head_there_are_no_tracks(real):
-    scores = RealVideoScores()
-    made = RealVideoPass(build(head=False), SPEC, layer=None)(real, scores)
+    metrics = real_video_metrics()
+    made = RealVideoPass(build(head=False), SPEC, layer=None)(real, metrics)
     assert made.tracks is None
-    assert set(scores.scores()) == {"psnr_codec"}
+    assert {key for key in metrics.compute() if "num_" not in key} == {"psnr_codec"}
 
 
 def test_every_video_has_a_row_and_means_are_over_the_videos_that_have_the_score():
-    scores = RealVideoScores()
-    scores.add("b", {"codec": torch.tensor(30.0), "cycle": torch.tensor(0.5)})
-    scores.add("a", {"codec": torch.tensor(20.0)})
-    assert scores.scores() == {"psnr_codec": 25.0, "cycle_consistency@sampled": 0.5}
-    table = scores.table()
+    metrics, video = real_video_metrics(), torch.full((1, 2, 3, 8, 8), 0.5)
+    home = torch.tensor([True, False]).expand(1, 2, 1, 2)
+    for name, error, known in (("b", 10**-1.5, {"cycle_home": home}), ("a", 0.1, {})):
+        metrics.update(GeneratedVideos((name,), video, codec_output=video + error, codec_input=video, **known))
+    scores = {key: round(float(value), 4) for key, value in metrics.compute().items() if "num_" not in key}
+    assert scores == {"psnr_codec": 25.0, "cycle_consistency@sampled": 0.5}
+    table = metrics.table()
     assert table.names == ("a", "b"), "by name, whatever the order and the rank they came in"
-    assert table.scores["psnr_codec"].tolist() == [20.0, 30.0]
+    assert table.scores["psnr_codec"].tolist() == pytest.approx([20.0, 30.0], rel=1e-5)
     assert table.scores["cycle_consistency@sampled"].isnan().tolist() == [True, False]
-    scores.reset()
-    assert scores.scores() == {}
+    assert metrics.remarks()["track_in_mask"] == "needs queries, reference_dynamic, tracks, visible"
+    metrics.reset()
+    assert not metrics.update_called
 
 
 @pytest.mark.parametrize(("x", "share"), [(8.0, 1.0), (24.0, 0.0)])
 def test_track_in_mask_counts_points_that_started_on_the_object(real, x, share):
     passing = RealVideoPass(build(head=True), SPEC, layer=None)
-    tracks = torch.full((2, FRAMES, 2, 2), 16.0)
+    tracks = torch.full((1, 2, FRAMES, 2, 2), 16.0)
     tracks[..., 0] = x
-    found = passing._scores({}, real, tracks, torch.ones(2, FRAMES, 2, dtype=torch.bool))
-    assert set(found) == {"in_mask"}
-    assert found["in_mask"] == share, "the query beside the object does not count, nor does the other view"
+    seen = torch.ones(1, 2, FRAMES, 2, dtype=torch.bool)
+    latents = passing.model.codec.encode(real.clip.video[:, 0])
+    metrics = real_video_metrics()
+    metrics.update(
+        passing._describe(real, latents, real.clip.video[:, 0], {}, VideoTracks(tracks, seen, tracks[..., 0]))
+    )
+    found = {key: float(value) for key, value in metrics.compute().items() if "num_" not in key}
+    assert set(found) == {"psnr_codec", "track_in_mask"}
+    assert found["track_in_mask"] == share, "the query beside the object does not count, nor does the other view"
 
 
 def test_no_sampling_steps_is_an_error(real):

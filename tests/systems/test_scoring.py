@@ -18,11 +18,11 @@ from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems import scoring
 from mvt4g.systems.novel_view import NovelViewSystem
 from mvt4g.systems.scores import NovelViewScores
-from mvt4g.systems.scoring import BatchScorer, EvaluationOutput, shift_target_cameras, warp_errors
+from mvt4g.systems.scoring import BatchScorer, EvaluationOutput, shift_target_cameras
 from mvt4g.systems.settings import EvaluationSpec
 from mvt4g.types import Cameras, InputError, MultiViewClip
 from tests.models.small_backbones import make_loud, small_cameras
-from tests.systems.wall import DEPTH, FRAMES, SIZE, wall_batch
+from tests.systems.wall import FRAMES, SIZE, wall_batch
 
 SPEC = EvaluationSpec(noise_levels=(0.25, 0.5), num_queries=8, sample_steps=2)
 HEADLINE_LAYER = 1
@@ -176,45 +176,3 @@ def test_no_shift_changes_nothing():
 def test_a_shift_back_to_the_own_cameras_is_refused(batch, shift):
     with pytest.raises(InputError, match=f"camera_shift: got {shift} with a batch of {batch}"):
         shift_target_cameras(small_cameras(batch), shift)
-
-
-def test_the_true_target_video_warps_onto_the_reference():
-    clip = wall_batch(0, 1, 2)
-    assert warp_errors(clip.video[:, 1], clip).max() < 1e-5
-
-
-def test_warp_error_grows_with_wrong_content():
-    clip = wall_batch(0)
-    noise = torch.rand(clip.video[:, 1].shape, generator=torch.Generator().manual_seed(0)) - 0.5
-    small, large = (warp_errors(clip.video[:, 1] + scale * noise, clip).item() for scale in (0.2, 0.8))
-    assert small == pytest.approx(0.05, rel=0.1)  # the mean of |0.2 * uniform(-0.5, 0.5)|
-    assert large == pytest.approx(0.2, rel=0.1)
-
-
-def test_warp_error_grows_with_wrong_depth():
-    clip = wall_batch(2)
-    errors = [
-        warp_errors(clip.video[:, 1], replace(clip, depth=torch.full_like(clip.depth, depth))).item()
-        for depth in (DEPTH, 1.2 * DEPTH, 2 * DEPTH)
-    ]
-    assert errors[0] < 1e-5
-    assert 0.03 < errors[1] < errors[2]
-
-
-def test_warp_error_of_a_region_counts_its_pixels_alone():
-    """Disparity of clip 0 is 2 px: what is wrong right of column 16 shows right of column 18 of the reference."""
-    clip = wall_batch(0)
-    region = torch.zeros(1, 3, 32, 32, dtype=torch.bool)
-    region[..., :16] = True
-    wrong = clip.video[:, 1].clone()
-    wrong[..., 16:] += 0.5
-    assert warp_errors(wrong, clip, region).item() < 1e-5
-    assert warp_errors(wrong, clip, ~region).item() > 0.4
-    assert warp_errors(wrong, clip, torch.ones_like(region)).item() == warp_errors(wrong, clip).item()
-    assert warp_errors(wrong, clip, torch.zeros_like(region)).shape == (0,)
-
-
-def test_clips_without_a_common_pixel_have_no_warp_error():
-    clip = wall_batch(0, 1)
-    clip.depth[1] = 0
-    assert warp_errors(clip.video[:, 1], clip).shape == (1,)

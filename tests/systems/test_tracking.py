@@ -45,7 +45,7 @@ def test_scores_do_not_depend_on_batches():
         tracked.scores["test"].reset()
         for batch in batches:
             tracked._score(batch, "test")
-        scores.append({key: float(value) for key, value in tracked.scores["test"].scores().items()})
+        scores.append({key: float(value) for key, value in tracked.scores["test"].compute().items()})
     assert scores[0] == pytest.approx(scores[1], nan_ok=True, rel=1e-4)
     assert 0 <= scores[0]["tapvid/cross/delta_avg"] <= 1
 
@@ -146,7 +146,7 @@ def test_latents_that_were_encoded_before_train_and_score_as_their_videos():
     for batch in (clip, cached):
         tracked.scores["test"].reset()
         tracked._score(batch, "test")
-        scores.append({key: float(value) for key, value in tracked.scores["test"].scores().items()})
+        scores.append({key: float(value) for key, value in tracked.scores["test"].compute().items()})
     assert {key: scores[0][key] for key in scores[1]} == pytest.approx(scores[1], nan_ok=True)
 
 

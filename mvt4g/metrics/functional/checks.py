@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from mvt4g.types import InputError, PointTruth
+from mvt4g.types import InputError, PointTruth, ViewRecord
 
 RANGE_TOLERANCE = 1e-3
 """How far outside [0, 1] a float image may lie: resampling and codecs overshoot by rounding."""
@@ -48,10 +48,36 @@ def check_truth(truth: PointTruth, **sizes: int) -> None:
     check_shape("truth.tracks", truth.tracks, "b v t q 2", **sizes | {"t": found["t"]})
     check_shape("truth.queries", truth.queries, "b q 4", **sizes)
     check_shape("truth.valid", truth.valid, "b q", **sizes)
+    if truth.dynamic is not None:
+        check_shape("truth.dynamic", truth.dynamic, "b q", **sizes)
     last = int(truth.frame_times.max())
     if last >= found["t"]:
         want = f"more than {last} frames, the last that a latent frame stands for"
         raise InputError(f"truth.tracks: got shape {tuple(truth.tracks.shape)}, want {want}")
+
+
+def check_view(name: str, view: ViewRecord, **sizes: int) -> None:
+    """Check the shapes of what is known of a view.
+
+    Args:
+        name: Of the view, for the message.
+        view: Of videos that other arguments belong to.
+        sizes: Of the axes b, t, h and w.
+
+    Raises:
+        InputError: If one does not fit.
+    """
+    axes = {
+        "video": "b t 3 h w",
+        "depth": "b t h w",
+        "cam_from_world": "b t 4 4",
+        "intrinsics": "b t 3 3",
+        "dynamic": "b t h w",
+    }
+    for part, wanted in axes.items():
+        value = getattr(view, part)
+        if value is not None:
+            check_shape(f"{name}_{part}", value, wanted, **sizes)
 
 
 def unit_video(name: str, video: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

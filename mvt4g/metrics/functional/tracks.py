@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from mvt4g.geometry.sampling import bilinear_sample
 from mvt4g.matching.pairs import CountRule, Entries
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.types import InputError
@@ -102,6 +104,26 @@ def pck_t(
     distance = torch.linalg.vector_norm(pred.double() - target.double(), dim=-1)
     correct = (distance < ratio * max(image_size)) & visible
     return (correct.sum(dim=1) / visible.sum(dim=1).double()).nanmean()
+
+
+def share_in_mask(
+    tracks: Float[Tensor, "t n 2"],
+    visible: Bool[Tensor, "t n"],
+    queries: Float[Tensor, "n 4"],
+    mask: Bool[Tensor, "t h w"],
+) -> Float[Tensor, ""]:
+    """Return the share of positions inside a mask, of points queried inside of it; NaN without such a position.
+
+    Args:
+        tracks: Pixels (x, y) of one view.
+        visible: Positions that count.
+        queries: (view, frame, x, y), pixels of the same view.
+        mask: True inside; between pixel centres it is read bilinearly, and more than a half is inside.
+    """
+    inside = rearrange(mask.float(), "t h w -> t 1 h w")
+    stays = bilinear_sample(inside, tracks)[..., 0] > 0.5
+    start = bilinear_sample(inside[queries[:, 1].long()], rearrange(queries[:, 2:], "n xy -> n 1 xy"))[:, 0, 0] > 0.5
+    return stays[visible & start].double().mean()
 
 
 class TrackCounts(NamedTuple):

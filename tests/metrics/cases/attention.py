@@ -6,6 +6,7 @@ import torch
 
 from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.attention_pck import AttentionPCK
+from mvt4g.metrics.cycle_consistency import CycleConsistency
 from tests.metrics.cases.case import MetricCase
 from tests.truths import with_truth
 
@@ -54,6 +55,11 @@ def matches(seed: int) -> dict:
     return {"layer": LAYERS[seed % 2], "stride": STRIDE, "match_cells": cells(seed, known)} | known
 
 
+def homes(seed: int) -> dict:
+    """Which of seven queries of three clips come home."""
+    return {"cycle_home": torch.rand(3, 2, FRAMES, 7, generator=torch.Generator().manual_seed(seed)) < 0.5}
+
+
 BATCHED = ("match_cells", "queries", "target_tracks", "target_visible", "query_valid")
 CASES = {
     "AttentionCorrespondence": MetricCase(
@@ -69,5 +75,10 @@ CASES = {
         split=BATCHED,
         half=("queries", "target_tracks"),
         arguments=with_truth,
+    ),
+    "CycleConsistency": MetricCase(
+        make=partial(CycleConsistency, level="sampled"),
+        updates=tuple(homes(seed) for seed in range(3)),
+        split=("cycle_home",),
     ),
 }

@@ -5,8 +5,9 @@ from functools import partial
 import torch
 
 from mvt4g.metrics.frechet_video import FrechetVideoDistance
-from mvt4g.metrics.full_reference import VideoLPIPS, VideoPSNR, VideoSSIM
+from mvt4g.metrics.full_reference import CodecPSNR, VideoLPIPS, VideoPSNR, VideoSSIM
 from mvt4g.metrics.masked import MaskedLPIPS, MaskedPSNR, MaskedSSIM
+from mvt4g.metrics.velocity_error import VelocityError
 from mvt4g.metrics.view_synchronisation import ViewSynchronisation
 from tests.metrics.cases.case import MetricCase
 
@@ -79,7 +80,29 @@ def case(make, masked: bool) -> MetricCase:
     return MetricCase(make, updates, split=tuple(updates[0]), half=floats, differentiable=floats)
 
 
+def coded(seed: int) -> dict[str, torch.Tensor]:
+    given = videos(seed)
+    return {"codec_output": given["video"], "codec_input": given["target_video"], "valid_frames": given["valid_frames"]}
+
+
+def velocities(seed: int) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {name: torch.randn(3, 4, 2, 5, 6, generator=generator) for name in ("velocity", "true_velocity")}
+
+
 CASES = {
+    "CodecPSNR": MetricCase(
+        CodecPSNR,
+        tuple(coded(seed) for seed in range(3)),
+        split=tuple(coded(0)),
+        half=("codec_output", "codec_input"),
+    ),
+    "VelocityError": MetricCase(
+        VelocityError,
+        tuple(velocities(seed) for seed in range(3)),
+        split=tuple(velocities(0)),
+        half=tuple(velocities(0)),
+    ),
     "VideoPSNR": case(VideoPSNR, masked=False),
     "VideoSSIM": case(VideoSSIM, masked=False),
     "VideoLPIPS": case(partial(VideoLPIPS, distance), masked=False),

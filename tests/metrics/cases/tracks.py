@@ -8,6 +8,9 @@ from mvt4g.metrics.pck import PCK
 from mvt4g.metrics.pck_t import PCKT
 from mvt4g.metrics.tapvid import TAPVid
 from mvt4g.metrics.tapvid_3d import TAPVid3D
+from mvt4g.metrics.track_in_mask import TrackInMask
+from mvt4g.metrics.tracks_by_pair import PCKByPair, TAPVidByPair, TAPVidPooled
+from mvt4g.types import PointTruth
 from tests.metrics.cases.case import MetricCase
 
 
@@ -62,7 +65,84 @@ def keypoints(seed: int) -> dict[str, torch.Tensor]:
     }
 
 
+def pair_tracks(seed: int) -> dict[str, torch.Tensor]:
+    """Two clips of 48x64 whose points are queried in either view."""
+    generator = torch.Generator().manual_seed(seed)
+    true_tracks = torch.tensor([64.0, 48.0]) * torch.rand(2, 2, 5, 14, 2, generator=generator)
+    view, frame = (torch.randint(most, (2, 14), generator=generator) for most in (2, 5))
+    start = true_tracks[torch.arange(2)[:, None], view, frame, torch.arange(14)]
+    return {
+        "tracks": true_tracks + (1 + seed) * torch.randn(true_tracks.shape, generator=generator),
+        "visible": torch.rand(2, 2, 5, 14, generator=generator) < 0.7,
+        "queries": torch.cat([view[..., None], frame[..., None], start], dim=-1),
+        "true_tracks": true_tracks,
+        "true_visible": torch.rand(2, 2, 5, 14, generator=generator) < 0.7,
+        "valid": torch.rand(2, 14, generator=generator) < 0.9,
+        "dynamic": torch.rand(2, 14, generator=generator) < 0.5,
+    }
+
+
+def with_point_truth(update: dict) -> dict:
+    """Return keyword arguments whose truth, told in parts, is one argument."""
+    truth = PointTruth(
+        queries=update["queries"],
+        tracks=update["true_tracks"],
+        visible=update["true_visible"],
+        valid=update["valid"],
+        frame_times=torch.arange(5),
+        image_size=(48, 64),
+        dynamic=update["dynamic"],
+    )
+    return {name: update[name] for name in ("tracks", "visible") if name in update} | {"truth": truth}
+
+
+PAIRS = tuple(pair_tracks(seed) for seed in range(3))
+POSITIONS = tuple({name: value for name, value in update.items() if name != "visible"} for update in PAIRS)
+
+
+def masked_tracks(seed: int) -> dict[str, torch.Tensor]:
+    """Three videos of 8x10, the left half of which is an object."""
+    generator = torch.Generator().manual_seed(seed)
+    size = torch.tensor([10.0, 8.0])
+    mask = torch.zeros(3, 4, 8, 10, dtype=torch.bool)
+    mask[..., : 4 + seed] = True
+    moment = torch.cat([torch.zeros(3, 6, 1), torch.randint(4, (3, 6, 1), generator=generator)], dim=-1)
+    return {
+        "tracks": size * torch.rand(3, 2, 4, 6, 2, generator=generator),
+        "visible": torch.rand(3, 2, 4, 6, generator=generator) < 0.7,
+        "queries": torch.cat([moment, size * torch.rand(3, 6, 2, generator=generator)], dim=-1),
+        "reference_dynamic": mask,
+    }
+
+
 CASES = {
+    "PCKByPair": MetricCase(
+        make=partial(PCKByPair, threshold_px=2.0),
+        updates=POSITIONS,
+        split=tuple(POSITIONS[0]),
+        half=("tracks", "true_tracks"),
+        arguments=with_point_truth,
+    ),
+    "TAPVidByPair": MetricCase(
+        make=TAPVidByPair,
+        updates=PAIRS,
+        split=tuple(PAIRS[0]),
+        half=("tracks", "true_tracks"),
+        arguments=with_point_truth,
+    ),
+    "TAPVidPooled": MetricCase(
+        make=TAPVidPooled,
+        updates=PAIRS,
+        split=tuple(PAIRS[0]),
+        half=("tracks", "true_tracks"),
+        arguments=with_point_truth,
+    ),
+    "TrackInMask": MetricCase(
+        make=TrackInMask,
+        updates=tuple(masked_tracks(seed) for seed in range(3)),
+        split=tuple(masked_tracks(0)),
+        half=("tracks", "queries"),
+    ),
     "PCK": MetricCase(
         make=partial(PCK, threshold_px=2.0),
         updates=(tracks(0), tracks(1), tracks(2)),

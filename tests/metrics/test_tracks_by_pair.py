@@ -7,7 +7,9 @@ import torch
 
 from mvt4g.inference.queries import draw_queries_by_name, dynamic_points
 from mvt4g.inference.video_tracks import SEEN_ABOVE, VideoTracks, at_video_frames
-from mvt4g.systems.track_scores import TrackScores
+from mvt4g.metrics.novel_view import Scores
+from mvt4g.metrics.presets import TRACKS, build_metrics
+from mvt4g.metrics.tracks_by_pair import view_names
 from mvt4g.types import LatentGrid, PointTruth, TrackPrediction
 from tests.systems.wall import SIZE, wall_batch
 
@@ -39,10 +41,19 @@ def found(truth) -> VideoTracks:
     return VideoTracks(tracks, truth.visible.clone(), torch.ones_like(tracks[..., 0]))
 
 
+def track_scores() -> Scores:
+    return Scores(build_metrics(TRACKS, threshold_px=2.0)[0], row="view")
+
+
+def add(scores: Scores, found: VideoTracks, truth: PointTruth, names: list[str] | None = None) -> None:
+    known = {"tracks": found.tracks, "visible": found.visible, "truth": truth}
+    scores.take(known, None if names is None else view_names(names, len(truth.queries)))
+
+
 def scored(found: VideoTracks, truth: PointTruth) -> dict[str, float]:
-    scores = TrackScores(threshold_px=2.0)
-    scores.add(found, truth)
-    return {key: float(value) for key, value in scores.scores().items()}
+    scores = track_scores()
+    add(scores, found, truth)
+    return {key: float(value) for key, value in scores.compute().items()}
 
 
 def test_by_hand(found, truth):
@@ -81,16 +92,16 @@ def test_where_nobody_knows_what_moves_nothing_is_told_apart(found, truth):
 
 
 def test_batches_do_not_change_scores(found, truth):
-    together, apart = TrackScores(2.0), TrackScores(2.0)
+    together, apart = track_scores(), track_scores()
     worse = replace(found, tracks=found.tracks + 1.0)
-    together.add(_twice(found, worse), _twice(truth, truth))
+    add(together, _twice(found, worse), _twice(truth, truth))
     for part in (worse, found):
-        apart.add(part, truth)
-    assert {key: float(value) for key, value in together.scores().items()} == pytest.approx(
-        {key: float(value) for key, value in apart.scores().items()}, nan_ok=True
+        add(apart, part, truth)
+    assert {key: float(value) for key, value in together.compute().items()} == pytest.approx(
+        {key: float(value) for key, value in apart.compute().items()}, nan_ok=True
     )
     apart.reset()
-    assert apart.scores() == {}
+    assert apart.compute() == {}
 
 
 def test_points_of_an_instance_that_moves_are_dynamic():
@@ -145,10 +156,10 @@ def _twice(first, second):
 
 
 def test_the_table_has_a_row_for_either_view_of_every_clip(found, truth):
-    scores = TrackScores(threshold_px=2.0)
+    scores = track_scores()
     for name in ("b", "a"):
-        scores.add(found, truth, [name])
-    table, means = scores.table(), scores.scores()
+        add(scores, found, truth, [name])
+    table, means = scores.table(), scores.compute()
     assert table.names == ("a/reference", "a/target", "b/reference", "b/target")
     nan = float("nan")
     delta = {key.split("/")[1]: values.tolist() for key, values in table.scores.items() if key.endswith("delta_avg")}
