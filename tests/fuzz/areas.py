@@ -15,9 +15,9 @@ from mvt4g.commands.precompute import CacheSpec, precompute
 from mvt4g.data.generated_datamodule import GeneratedFolders
 from mvt4g.data.latent_clips import open_latents
 from mvt4g.formats.captions import read_captions
+from mvt4g.formats.foreign.colmap import read_colmap_poses
+from mvt4g.formats.foreign.pose_files import read_depth_anything_poses, read_vipe_poses
 from mvt4g.formats.latent_file import prompt_path, read_prompt, write_prompt
-from mvt4g.formats.readers.colmap import read_colmap_poses
-from mvt4g.formats.readers.pose_files import read_depth_anything_poses, read_vipe_poses
 from mvt4g.formats.track_files import TrackFile, check_queries, read_queries, read_tracks, write_tracks
 from mvt4g.formats.trajectory_json import read_views, write_trajectory
 from mvt4g.formats.video import write_video
@@ -30,9 +30,9 @@ from mvt4g.synthetic.generate import generate_clip
 from mvt4g.synthetic.spec import PointSpec, SceneSpec
 from mvt4g.types import InputError, MultiViewClip
 from tests.commands.conftest import SCENE
+from tests.formats.foreign.test_colmap import _binary as write_colmap_binary
+from tests.formats.foreign.test_colmap import _text as write_colmap_text
 from tests.formats.layouts.multicamvideo import write_multicamvideo
-from tests.formats.readers.test_colmap import _binary as write_colmap_binary
-from tests.formats.readers.test_colmap import _text as write_colmap_text
 from tests.formats.readers.test_registry import WRITERS
 from tests.fuzz.area import Area, files, moving_video, raised, two_cameras, write_queries
 from tests.fuzz.harness import Case

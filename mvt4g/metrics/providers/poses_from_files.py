@@ -6,8 +6,8 @@ from typing import Literal
 
 import torch
 
-from mvt4g.formats.readers.colmap import read_colmap_poses
-from mvt4g.formats.readers.pose_files import FilePoses, checked, read_depth_anything_poses, read_vipe_poses
+from mvt4g.formats.foreign.colmap import read_colmap_poses
+from mvt4g.formats.foreign.pose_files import FilePoses, checked, read_depth_anything_poses, read_vipe_poses
 from mvt4g.formats.trajectory_json import read_trajectory
 from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence
 from mvt4g.types import InputError

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from mvt4g.formats.readers.colmap import read_colmap_poses
+from mvt4g.formats.foreign.colmap import read_colmap_poses
 from mvt4g.geometry.pose import compose, invert_pose, relative_to, rotation_angle
 from mvt4g.metrics.providers.colmap import ColmapPoses
 from mvt4g.metrics.providers.poses import PoseEvidence

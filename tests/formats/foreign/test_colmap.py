@@ -5,7 +5,7 @@ import struct
 import pytest
 import torch
 
-from mvt4g.formats.readers.colmap import read_colmap_poses
+from mvt4g.formats.foreign.colmap import read_colmap_poses
 from mvt4g.geometry.pose import invert_pose, pose_from, rotation_from_quaternion
 from mvt4g.types import InputError
 

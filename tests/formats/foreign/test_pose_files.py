@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mvt4g.formats.readers.pose_files import read_depth_anything_poses, read_vipe_poses
+from mvt4g.formats.foreign.pose_files import read_depth_anything_poses, read_vipe_poses
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.geometry.trajectories import preset_trajectory
 from mvt4g.types import InputError

@@ -17,11 +17,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mvt4g.formats.foreign.pose_files import FilePoses, checked, pinhole_matrices
 from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.parsing.files import read_bytes
 from mvt4g.formats.parsing.limits import file_limits
 from mvt4g.formats.parsing.rows import Line, finite_number, read_lines, whole_number
-from mvt4g.formats.readers.pose_files import FilePoses, checked, pinhole_matrices
 from mvt4g.geometry.pose import invert_pose, pose_from, rotation_from_quaternion
 from mvt4g.types import InputError
 
