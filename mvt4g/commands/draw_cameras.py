@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.data.camera_paths import CameraAssumption, CameraChoice, KeptFrames, framed_cameras
-from mvt4g.data.source_cameras import read_source_cameras
+from mvt4g.data.source_cameras import SourceCameras, read_source_cameras
 from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.trajectory_json import SHARES, Trajectory
@@ -46,7 +46,7 @@ def draw_cameras(
     if out.suffix.lower() != ".png":
         raise InputError(f"--out: got {out}, want a .png")
     choice = CameraChoice.parse(file)
-    own = None if camera.source is None else read_source_cameras(Path(camera.source))
+    own = None if camera.source is None else read_source_cameras(Path(camera.source), camera.source_layout)
     camera = replace(camera, resample=camera.resample or "time")  # a picture may have any number of frames
     kept = _frames_of(choice, own, frames)
     paths = choice.paths(kept, camera, own)
@@ -63,19 +63,21 @@ def draw_cameras(
     picture = draw_camera_paths(CameraScene(cameras[TARGET], (height, width), reference, subject), f"{file}: {said}")
     with appearing(out) as temporary:
         temporary.write_bytes(chart_bytes(picture, "png"))
-    sys.stdout.write(f"{said}\nwrote {out}\n")
+    notes = "" if own is None else "".join(f"{note}\n" for note in own.notes)
+    sys.stdout.write(f"{notes}{said}\nwrote {out}\n")
     return 0
 
 
-def _frames_of(choice: CameraChoice, own: Trajectory | None, frames: int | None) -> KeptFrames:
+def _frames_of(choice: CameraChoice, own: SourceCameras | None, frames: int | None) -> KeptFrames:
     """Return the frames to draw: of a file with times those in its span, else at 24 a second."""
     lengths = [] if choice.views is None else [len(path.world_from_cam) for path in choice.views.values()]
-    lengths += [] if own is None else [len(own.world_from_cam)]
+    lengths += [] if own is None else [len(own.path.world_from_cam)]
     if frames is None and choice.motion is not None:
         frames = choice.motion.frames
     count = frames or max([length for length in lengths if length > 1], default=DEFAULT_FRAMES)
+    own_path = [] if own is None else [own.path]
     spans: list[Sequence[float]] = [
-        path.times_s for path in (*(choice.views or {}).values(), own) if path is not None and path.times_s is not None
+        path.times_s for path in (*(choice.views or {}).values(), *own_path) if path.times_s is not None
     ]
     if choice.motion is not None and choice.motion.subject is not None and choice.motion.subject.times_s is not None:
         spans.append(choice.motion.subject.times_s)

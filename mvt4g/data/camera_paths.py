@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mvt4g.data.source_cameras import SourceCameras
 from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.formats.camera_motion import is_motion, read_motion
+from mvt4g.formats.foreign.layouts import LAYOUTS
 from mvt4g.formats.trajectory_json import REFERENCE_VIEW, SHARES, TARGET_VIEW, Trajectory, read_views
 from mvt4g.geometry.camera import intrinsics_from_fov, scale_intrinsics, zoom_intrinsics
 from mvt4g.geometry.camera_motion import CameraMotion
@@ -40,6 +42,7 @@ class CameraAssumption:
         centres: Of a path that is resampled: "linear" or "spline"; rotations go by slerp.
         source: File of the source's own cameras, "{name}" standing for the video; its poses go by time. null = the
             source's camera is not known, and is taken to stand still.
+        source_layout: What wrote that file: "json", "vipe", "depth_anything_3", "megasam" or "colmap".
     """
 
     fov_deg: FieldOfView = 60.0
@@ -49,6 +52,7 @@ class CameraAssumption:
     resample: str | None = None
     centres: str = "linear"
     source: str | None = None
+    source_layout: str = "json"
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -59,7 +63,8 @@ class CameraAssumption:
         check_ranges(self, "camera")
         if not 0 < self.fov_deg < 180:
             raise InputError(f"camera.fov_deg: got {self.fov_deg}, want an angle in (0, 180)")
-        for name, known in (("speed", SPEEDS), ("resample", (*RULES, None)), ("centres", CENTRES)):
+        words = {"speed": SPEEDS, "resample": (*RULES, None), "centres": CENTRES, "source_layout": LAYOUTS}
+        for name, known in words.items():
             if getattr(self, name) not in known:
                 want = ", ".join("null" if word is None else word for word in known)
                 raise InputError(f"camera.{name}: got {getattr(self, name)!r}, want one of {want}")
@@ -114,7 +119,7 @@ class CameraChoice:
         return CameraChoice(text, read_views(target.file, target.camera))
 
     def paths(
-        self, kept: KeptFrames, camera: CameraAssumption, source: Trajectory | None = None
+        self, kept: KeptFrames, camera: CameraAssumption, source: SourceCameras | None = None
     ) -> tuple[Trajectory, Trajectory]:
         """Return the paths of reference and target in one world, a pose for every frame kept.
 
@@ -130,7 +135,8 @@ class CameraChoice:
         if source is None:
             reference = Trajectory(torch.eye(4).expand(len(kept.numbers), 4, 4))
         else:
-            reference = fit_path(source, kept, for_a_video(camera), str(camera.source))
+            reference = fit_path(source.path, kept, for_a_video(camera), source.file)
+            _check_registered(reference, kept, source.file)
         if self.motion is not None:
             return reference, self._played(self.motion, reference, kept, camera, source is not None)
         if self.views is None:
@@ -140,7 +146,7 @@ class CameraChoice:
         if REFERENCE_VIEW not in self.views:
             return reference, _from_source_start(target, reference)
         if source is not None:
-            raise InputError(f"camera.source: got {camera.source}, but {self.text} has a reference too, want one")
+            raise InputError(f"camera.source: got {source.file}, but {self.text} has a reference too, want one")
         return fit_path(self.views[REFERENCE_VIEW], kept, for_a_video(camera), self.text), target
 
     def _played(
@@ -205,6 +211,15 @@ RELATIONS = {
     "world": "in the world of the source's cameras",
 }
 """Words for what a motion is relative to."""
+
+
+def _check_registered(path: Trajectory, kept: KeptFrames, file: str) -> None:
+    """Refuse a path of which a frame kept has no pose."""
+    missing = ~path.world_from_cam.isfinite().all(dim=-1).all(dim=-1)
+    if bool(missing.any()):
+        numbers = [number for number, is_missing in zip(kept.numbers, missing.tolist(), strict=True) if is_missing]
+        told = f"{', '.join(map(str, numbers[:5]))}{' and more' if len(numbers) > 5 else ''}"
+        raise InputError(f"{file}: got no pose of frames {told} of {kept.place}, want one of every frame kept")
 
 
 def _from_source_start(target: Trajectory, source: Trajectory) -> Trajectory:

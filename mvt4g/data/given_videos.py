@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from mvt4g.data.camera_paths import CameraAssumption
 from mvt4g.data.query_points import QueryChoice
 from mvt4g.data.real_clips import RealClip, RealClips
-from mvt4g.data.source_cameras import source_camera_file
+from mvt4g.data.source_cameras import source_camera_file, source_camera_files
 from mvt4g.data.sources import FrameSource
 from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.data.video_places import video_name
@@ -125,15 +125,15 @@ class ViewRequest:
         """Return all of the data that the result depends on."""
         settings, queries = self.settings, QueryChoice.parse(self.settings.queries).path
         assumed = asdict(settings.camera)
-        own = assumed.pop("source")
-        file = None if own is None else source_camera_file(own, self.clip)
+        own, layout = assumed.pop("source"), assumed.pop("source_layout")
+        files = [] if own is None else source_camera_files(source_camera_file(own, self.clip), layout)
         return {
             "source": {"sha256": sha256_of_all(self._files()), "name": self.clip},
             "camera": {"trajectory": self.target.name, "sha256": digest_or_none(self.target.file)},
             "queries": {"choice": "file" if queries else settings.queries, "sha256": digest_or_none(queries)},
             "size": asdict(settings.size),
             "assumed": assumed,
-            **({} if file is None else {"source_cameras": {"sha256": digest_or_none(file)}}),
+            **({"source_cameras": {"layout": layout, "sha256": sha256_of_all(files)}} if files else {}),
         }
 
     def _files(self) -> Sequence[Path]:

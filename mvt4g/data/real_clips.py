@@ -17,13 +17,12 @@ from mvt4g.data.query_points import (
     grid_queries,
     mask_queries,
 )
-from mvt4g.data.source_cameras import read_source_cameras, source_camera_file
+from mvt4g.data.source_cameras import SourceCameras, read_source_cameras, source_camera_file
 from mvt4g.data.source_record import SourceRecord
 from mvt4g.data.sources import FrameSource
 from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.track_files import read_queries
-from mvt4g.formats.trajectory_json import Trajectory
 from mvt4g.geometry.framing import Framing
 from mvt4g.tensor_fields import TensorFields
 from mvt4g.types import InputError, MultiViewClip
@@ -114,17 +113,18 @@ class RealClips(Dataset[RealClip | InputError]):
         except InputError as error:
             return error
 
-    def _own_cameras(self, source: FrameSource) -> Trajectory | None:
+    def _own_cameras(self, source: FrameSource) -> SourceCameras | None:
         """Return the cameras of a source's file; None where none is given."""
         if self.camera.source is None:
             return None
-        return read_source_cameras(source_camera_file(self.camera.source, source.name))
+        file = source_camera_file(self.camera.source, source.name)
+        return read_source_cameras(file, self.camera.source_layout, source)
 
     def _camera_files(self) -> str:
         """Return what messages call the files that intrinsics may be from."""
         return self.target.text if self.camera.source is None else f"{self.camera.source}, {self.target.text}"
 
-    def _clip(self, source: FrameSource, kept: tuple[int, ...], own: Trajectory | None) -> RealClip:
+    def _clip(self, source: FrameSource, kept: tuple[int, ...], own: SourceCameras | None) -> RealClip:
         video = torch.empty(1, len(kept), 3, self.size.height, self.size.width)
         framing = source.read_into(video[0], kept, self.size)
         instances = source.read_masks(kept, framing)
@@ -140,7 +140,7 @@ class RealClips(Dataset[RealClip | InputError]):
             fps=source.rate(kept),
         )
         parts = [self.size.describe_frames(kept, source.num_frames), source.note, framing.sentence()]
-        parts += [self.target.sentence(frames, self.camera), query_rule]
+        parts += [self.target.sentence(frames, self.camera), *(() if own is None else own.notes), query_rule]
         rule = "; ".join(part for part in parts if part)
         return RealClip(clip, queries, rows, (source.record(kept, framing),), f"{source.name}: {rule}")
 

@@ -1,12 +1,32 @@
 """Cameras of a real video, from a file that another program or ``predict`` left."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views
+from mvt4g.data.sources import FolderSource, FrameSource
+from mvt4g.formats.foreign.layouts import read_reconstruction
+from mvt4g.formats.trajectory_json import REFERENCE_VIEW, SHARES, TARGET_VIEW, Trajectory, read_views
+from mvt4g.geometry.camera import scale_intrinsics
 from mvt4g.types import InputError
 
 NAME = "{name}"
 """Stands for the video's name in ``camera.source``."""
+
+
+@dataclass(frozen=True)
+class SourceCameras:
+    """A video's own cameras.
+
+    Attributes:
+        path: Of the video's camera; NaN where the program found no pose.
+        file: What they were read from.
+        notes: What a user should know of them, one sentence each.
+    """
+
+    path: Trajectory
+    file: str
+    notes: tuple[str, ...] = ()
 
 
 def source_camera_file(source: str, name: str) -> Path:
@@ -19,14 +39,50 @@ def source_camera_file(source: str, name: str) -> Path:
     return Path(source.replace(NAME, name))
 
 
-def read_source_cameras(path: Path) -> Trajectory:
-    """Read the path of a video's own camera: of the reference view, or of a file's only view.
+def source_camera_files(path: Path, layout: str) -> list[Path]:
+    """Return all files of these cameras that are there.
+
+    Args:
+        path: As ``source_camera_file``.
+        layout: As the option gives it.
+    """
+    beside: Sequence[Path] = ()
+    if layout == "vipe":
+        lenses = path.parent.parent / "intrinsics"
+        beside = [lenses / f"{path.stem}.npz", lenses / f"{path.stem}_camera.txt"]
+    if path.is_dir():
+        names = ("images.bin", "cameras.bin", "images.txt", "cameras.txt", "camera_poses.txt", "intrinsic.txt")
+        return [path / name for name in names if (path / name).is_file()]
+    return [path, *(file for file in beside if file.is_file())]
+
+
+def read_source_cameras(path: Path, layout: str = "json", source: FrameSource | None = None) -> SourceCameras:
+    """Read the cameras of a video.
+
+    Args:
+        path: As the layout's reader takes it; of a trajectory JSON the reference view is taken, or the only one.
+        layout: One of ``formats.foreign.layouts.LAYOUTS``.
+        source: The video: its number of frames, and their names where they are files; None = not known.
 
     Raises:
-        InputError: As ``read_views``, or if the file is of ReCamMaster, whose cameras belong to no video.
+        InputError: As the reader.
     """
-    views = read_views(path, same_length=False)
-    return views.get(REFERENCE_VIEW, views[TARGET_VIEW])
+    if layout == "json":
+        views = read_views(path, same_length=False)
+        return SourceCameras(views.get(REFERENCE_VIEW, views[TARGET_VIEW]), str(path))
+    names = [file.name for file in source.files] if isinstance(source, FolderSource) else None
+    count = source.num_frames if source is not None and layout == "vipe" else None
+    if names is not None and source is not None:
+        names = names[: source.num_frames]  # masks come after the frames
+    found = read_reconstruction(layout, path, count, frame_names=names if layout == "colmap" else None)
+    notes = found.notes
+    if found.scale == "unknown":
+        notes = (*notes, f"{path}: the scale is not known, so that a metre of a motion is one unit of the program")
+    lenses, size = found.intrinsics, found.image_size
+    if lenses is None or size is None:
+        return SourceCameras(Trajectory(found.world_from_cam), str(path), notes)
+    shares = scale_intrinsics(lenses, 1 / size[1], 1 / size[0])
+    return SourceCameras(Trajectory(found.world_from_cam, shares, SHARES), str(path), notes)
 
 
 def check_source(source: str | None, num_videos: int) -> None:

@@ -51,7 +51,7 @@ class PairRequest:
         reference, target = (sha256_of_all(video.files) for video in self.pair.videos)
         queries, cameras = QueryChoice.parse(self.queries).path, self.pair.cameras_file
         assumed = asdict(self.pair.camera)
-        del assumed["source"]  # of a single video alone
+        del assumed["source"], assumed["source_layout"]  # of a single video alone
         return {
             "source": {"sha256": reference, "name": self.clip},
             "target": {"sha256": target, "start_s": self.target_start_s},

@@ -15,6 +15,7 @@ from mvt4g.data.camera_paths import (
     framed_cameras,
     framed_intrinsics,
 )
+from mvt4g.data.source_cameras import SourceCameras
 from mvt4g.formats.trajectory_json import CONVENTION, Trajectory, read_trajectory
 from mvt4g.geometry.framing import Framing, Window
 from mvt4g.geometry.path_resampling import resample_path, resampling_places
@@ -138,6 +139,7 @@ def test_another_length_is_refused_with_the_option_that_would_take_it():
         ({"resample": "length"}, "camera.resample: got 'length', want one of time, arc_length, null"),
         ({"centres": "cubic"}, "camera.centres: got 'cubic', want one of linear, spline"),
         ({"fov_deg": 180.0}, "camera.fov_deg: got 180.0"),
+        ({"source_layout": "dust3r"}, "camera.source_layout: got 'dust3r', want one of json, vipe"),
     ],
 )
 def test_options_that_are_unknown_are_named(options, message):
@@ -223,7 +225,7 @@ def test_a_motion_file_moves_camera_and_lens(tmp_path):
 def test_a_motion_starts_from_the_sources_cameras(tmp_path, relative_to, bases, focals):
     choice = CameraChoice.parse(motion(tmp_path / "a.json", relative_to=relative_to))
     camera = CameraAssumption(source="s.json")
-    reference, target = choice.paths(FRAMES, camera, SOURCE)
+    reference, target = choice.paths(FRAMES, camera, SourceCameras(SOURCE, "s.json"))
     torch.testing.assert_close(reference.world_from_cam, SOURCE.world_from_cam[[0, 4, 8]])
     moved = torch.eye(4).repeat(3, 1, 1)
     moved[:, 0, 3] = torch.tensor([0, 0.5, 1])
@@ -247,7 +249,7 @@ def test_presets_and_paths_start_from_the_sources_first_camera(tmp_path, count):
     source = Trajectory(SOURCE.world_from_cam[:count], SOURCE.intrinsics[:count], (16, 16))
     text = write(tmp_path / "a.json", target={"world_from_cam": poses("zoom_in", 3)})
     for choice in (CameraChoice.parse("zoom_in"), CameraChoice.parse(text)):
-        target = choice.paths(FRAMES, PLAIN, source)[1]
+        target = choice.paths(FRAMES, PLAIN, SourceCameras(source, "s.json"))[1]
         torch.testing.assert_close(target.world_from_cam, source.world_from_cam[0] @ preset_trajectory("zoom_in", 3))
         assert target.intrinsics[:, 0, 0].tolist() == [10, 10, 10]
 
@@ -256,7 +258,7 @@ def test_two_cameras_of_one_reference_are_refused(tmp_path):
     view = {"world_from_cam": poses("zoom_in", 3)}
     choice = CameraChoice.parse(write(tmp_path / "a.json", target=view, reference=view))
     with pytest.raises(InputError, match=r"camera.source: got s.json, but .*a.json has a reference too, want one"):
-        choice.paths(FRAMES, CameraAssumption(source="s.json"), SOURCE)
+        choice.paths(FRAMES, PLAIN, SourceCameras(SOURCE, "s.json"))
 
 
 @pytest.mark.parametrize(
@@ -286,3 +288,12 @@ def test_intrinsics_in_shares_of_the_picture():
     framing = Framing((16, 32), (16, 16), Window(0, 8, 16, 16), (16, 16))
     found = framed_intrinsics(Trajectory(torch.eye(4)[None], shares, (1, 1)), framing, 60.0, "a.json")
     assert found[0].tolist() == [[16, 0, 8], [0, 16, 4], [0, 0, 1]]
+
+
+def test_frames_without_a_pose_are_named_where_they_are_kept():
+    gone = SOURCE.world_from_cam.clone()
+    gone[[1, 4]] = torch.nan
+    with pytest.raises(InputError, match=r"s\.npz: got no pose of frames 4 of walk\.mp4, want one of every frame kept"):
+        CameraChoice.parse("cam01").paths(FRAMES, PLAIN, SourceCameras(Trajectory(gone), "s.npz"))
+    gone[4] = torch.eye(4)
+    CameraChoice.parse("cam01").paths(FRAMES, PLAIN, SourceCameras(Trajectory(gone), "s.npz"))

@@ -22,6 +22,7 @@ from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.geometry.trajectories import preset_trajectory
 from mvt4g.types import Cameras, InputError
+from tests.formats.layouts.reconstructions import write_depth_anything, write_megasam, write_streaming, write_vipe
 from tests.made_up_davis import SQUARE, make_davis
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -110,6 +111,33 @@ def test_each_video_has_its_own_cameras(root: Path, tmp_path: Path) -> None:
     widths = [100 * 32 / 64, 32]  # of the whole resized frame: 64x100 becomes 32x50, 80x48 becomes 53x32
     want = [width / 2 / math.tan(fov / 2) for width, fov in zip(widths, (1.0, 1.5), strict=True)]
     assert focals == pytest.approx(want, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layout", "write"),
+    [
+        ("vipe", lambda folder: write_vipe(folder).rename(folder / "pose" / "bear.npz")),
+        ("depth_anything_3", write_depth_anything),
+        ("depth_anything_3", write_streaming),
+        ("megasam", write_megasam),
+    ],
+)
+def test_the_sources_cameras_from_other_programs(tmp_path: Path, layout: str, write: Any) -> None:
+    """Their videos are 6x8 (h x w), DAVIS's bear 64x100: K of the first goes to the other in shares of both sides."""
+    place = str(write(tmp_path)).replace("bear", "{name}")
+    if layout == "vipe":  # lenses are found by the video's name too
+        for kind in ("intrinsics/clip.npz", "depth/clip.zip"):
+            (tmp_path / kind).rename(tmp_path / kind.replace("clip", "bear"))
+        write_video(tmp_path / "rgb" / "bear.mp4", torch.rand(2, 3, 6, 8), 8.0)
+    camera = CameraAssumption(source=place, source_layout=layout)
+    root = make_davis(tmp_path / "DAVIS", {"bear": (5, 64, 100)})
+    (bear,) = _clips(root=root, camera=camera, trajectory="cam01", size=VideoSize(64, 100, 3))
+    lens = bear.clip.cameras.intrinsics[0, :, 0]
+    want = torch.tensor([[10 * 100 / 8, 0, 50], [0, 11 * 64 / 6, 32], [0, 0, 1]])
+    torch.testing.assert_close(lens, want.expand(2, 3, 3))
+    reference = invert_pose(bear.clip.cameras.cam_from_world[0, 0])
+    assert float(reference[-1, 0, 3]) < -0.5, "arc_left goes to the left"
+    assert ("the scale is not known" in bear.rule) == (layout != "vipe")
 
 
 @pytest.mark.parametrize(

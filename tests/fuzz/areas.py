@@ -16,7 +16,9 @@ from mvt4g.data.generated_datamodule import GeneratedFolders
 from mvt4g.data.latent_clips import open_latents
 from mvt4g.formats.captions import read_captions
 from mvt4g.formats.foreign.colmap import read_colmap_poses
-from mvt4g.formats.foreign.pose_files import read_depth_anything_poses, read_vipe_poses
+from mvt4g.formats.foreign.depth_anything_3 import read_depth_anything
+from mvt4g.formats.foreign.megasam import read_megasam
+from mvt4g.formats.foreign.vipe import read_vipe
 from mvt4g.formats.latent_file import prompt_path, read_prompt, write_prompt
 from mvt4g.formats.track_files import TrackFile, check_queries, read_queries, read_tracks, write_tracks
 from mvt4g.formats.trajectory_json import read_views, write_trajectory
@@ -33,6 +35,7 @@ from tests.commands.conftest import SCENE
 from tests.formats.foreign.test_colmap import _binary as write_colmap_binary
 from tests.formats.foreign.test_colmap import _text as write_colmap_text
 from tests.formats.layouts.multicamvideo import write_multicamvideo
+from tests.formats.layouts.reconstructions import write_depth_anything, write_megasam, write_streaming, write_vipe
 from tests.formats.readers.test_registry import WRITERS
 from tests.fuzz.area import Area, files, moving_video, raised, two_cameras, write_queries
 from tests.fuzz.harness import Case
@@ -90,17 +93,19 @@ def _write_poses(folder: Path) -> None:
     (folder / "binary").mkdir()
     write_colmap_text(folder / "text")
     write_colmap_binary(folder / "binary")
-    poses = torch.eye(4).repeat(3, 1, 1).numpy()
-    np.savez(folder / "vipe.npz", data=poses, inds=np.arange(3))
-    np.savez(folder / "lens.npz", data=np.tile([300.0, 300, 160, 120], (3, 1)), inds=np.arange(3))
-    np.savez(folder / "da3.npz", extrinsics=poses[:, :3], intrinsics=np.tile(np.eye(3) * 300, (3, 1, 1)))
+    write_vipe(folder / "vipe")
+    write_depth_anything(folder / "da3")
+    write_streaming(folder / "stream")
+    write_megasam(folder)
 
 
 def _read_poses(folder: Path) -> None:
     read_colmap_poses(folder / "text")
     read_colmap_poses(folder / "binary")
-    read_vipe_poses(folder / "vipe.npz", folder / "lens.npz")
-    read_depth_anything_poses(folder / "da3.npz")
+    read_vipe(folder / "vipe/pose/clip.npz", maps=True)
+    read_depth_anything(folder / "da3/exports/npz/results.npz", maps=True)
+    read_depth_anything(folder / "stream", maps=True)
+    read_megasam(folder / "clip_sgd_cvd_hr.npz", maps=True)
 
 
 # ---- clips

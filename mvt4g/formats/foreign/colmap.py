@@ -9,7 +9,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mvt4g.formats.foreign.pose_files import FilePoses, checked, pinhole_matrices
+from mvt4g.formats.foreign.reconstruction import Reconstruction, pinhole_matrices, reconstruction_of, with_fov_note
 from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.parsing.files import read_bytes
 from mvt4g.formats.parsing.limits import file_limits
@@ -54,7 +54,7 @@ class _Image:
 
 def read_colmap_poses(
     folder: Path, frame_names: Sequence[str] | None = None, num_frames: int | None = None
-) -> FilePoses:
+) -> Reconstruction:
     """Read the cameras of a sparse model, one frame of a video per image.
 
     Args:
@@ -89,7 +89,7 @@ def read_colmap_poses(
     return _assembled(path, found, cameras)
 
 
-def _assembled(path: Path, found: Sequence[_Image | None], cameras: dict[int, _Camera]) -> FilePoses:
+def _assembled(path: Path, found: Sequence[_Image | None], cameras: dict[int, _Camera]) -> Reconstruction:
     poses = torch.full((len(found), 4, 4), torch.nan, dtype=torch.float64)
     taken_by: list[_Camera | None] = [None] * len(found)
     for frame, image in enumerate(found):
@@ -104,8 +104,10 @@ def _assembled(path: Path, found: Sequence[_Image | None], cameras: dict[int, _C
         translation = torch.tensor(image.translation, dtype=torch.float64)
         poses[frame] = invert_pose(pose_from(rotation_from_quaternion(quaternion), translation))
     sizes = {camera.size for camera in taken_by if camera}
-    read = checked(f"{path}: poses", poses, _intrinsics(path.with_stem("cameras"), taken_by))
-    return FilePoses(read.world_from_cam, read.registered, read.intrinsics, sizes.pop() if len(sizes) == 1 else None)
+    read = reconstruction_of(
+        f"{path}: poses", poses, _intrinsics(path.with_stem("cameras"), taken_by), str(path.with_stem("cameras"))
+    )
+    return with_fov_note(replace(read, image_size=sizes.pop() if len(sizes) == 1 else None), str(path))
 
 
 def _intrinsics(path: Path, cameras: Sequence[_Camera | None]) -> Float[Tensor, "t 3 3"] | None:

@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
-from mvt4g.formats.foreign.colmap import read_colmap_poses
-from mvt4g.formats.foreign.pose_files import FilePoses, checked, read_depth_anything_poses, read_vipe_poses
-from mvt4g.formats.trajectory_json import read_trajectory
+from mvt4g.formats.foreign.layouts import Layout, read_reconstruction
 from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence
 from mvt4g.types import InputError
 
-PoseLayout = Literal["vipe", "depth_anything_3", "colmap", "json"]
+PoseLayout = Layout
 NAME = "{name}"
 
 
@@ -51,17 +48,7 @@ class PosesFromFiles:
             nowhere = torch.full((evidence.num_frames, 4, 4), torch.nan)
             none = torch.zeros(evidence.num_frames, dtype=torch.bool)
             return PoseEstimate(nowhere, none, f"{path}: not there", scale_known=False)
-        poses = self._read(path, evidence)
+        poses = read_reconstruction(self.layout, path, evidence.num_frames, frame_names=evidence.frame_names or None)
         missing = (~poses.registered).nonzero()[:, 0].tolist()
         reason = f"{path}: no pose of frames {', '.join(map(str, missing))}" if missing else None
         return PoseEstimate(poses.world_from_cam, poses.registered, reason, scale_known=False)
-
-    def _read(self, path: Path, evidence: PoseEvidence) -> FilePoses:
-        if self.layout == "vipe":
-            return read_vipe_poses(path, num_frames=evidence.num_frames)
-        if self.layout == "depth_anything_3":
-            return read_depth_anything_poses(path, evidence.num_frames)
-        if self.layout == "colmap":
-            return read_colmap_poses(path, evidence.frame_names, evidence.num_frames)
-        trajectory = read_trajectory(path, evidence.num_frames)
-        return checked(str(path), trajectory.world_from_cam, trajectory.intrinsics)
