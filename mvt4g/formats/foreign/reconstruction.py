@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -144,7 +144,7 @@ def pinhole_matrices(what: str, lens: Float[Tensor, "t 4"]) -> Float[Tensor, "t 
     return matrices
 
 
-def numbers(what: str, array: ndarray) -> Float[ndarray, "..."]:
+def numbers(what: str, array: Shaped[ndarray, " *s"]) -> Float[ndarray, " *s"]:
     """Return an array of floating-point numbers as float64.
 
     Raises:
@@ -155,7 +155,7 @@ def numbers(what: str, array: ndarray) -> Float[ndarray, "..."]:
     return array.astype(np.float64)
 
 
-def transforms(what: str, array: ndarray) -> Float[Tensor, "t 4 4"]:
+def transforms(what: str, array: Shaped[ndarray, " *s"]) -> Float[Tensor, "t 4 4"]:
     """Return 4x4 matrices of an array of (t 3 4) or (t 4 4).
 
     Raises:
@@ -180,7 +180,7 @@ def check_count(what: str, count: int, num_frames: int | None) -> None:
         raise InputError(f"{what}: got {count} poses, want {num_frames}, one per frame")
 
 
-def depth_maps(what: str, maps: ndarray, num_frames: int) -> Float[Tensor, "t h w"]:
+def depth_maps(what: str, maps: Shaped[ndarray, " *s"], num_frames: int) -> Float[Tensor, "t h w"]:
     """Return z-depth of all frames, 0 where there is none (not finite, or not over 0).
 
     Raises:

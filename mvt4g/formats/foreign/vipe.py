@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -116,7 +116,7 @@ def _map_size(
 def _read_depth(path: Path, count: int) -> Float[Tensor, "t h w"] | None:
     """Read depth in metres; frames without a file have none."""
 
-    def read(content: bytes, where: str) -> ndarray:
+    def read(content: bytes, where: str) -> Float[ndarray, "h w"]:
         values = read_exr_channel(content, "Z", where)
         return np.where(np.isfinite(values) & (values > 0), values, np.float32(0))
 
@@ -127,7 +127,7 @@ def _read_masks(folder: Path, name: str, count: int) -> Bool[Tensor, "t h w"] | 
     """Return where a mover is; the sky is none."""
     sky = _sky_ids(folder / f"{name}.txt")
 
-    def read(content: bytes, where: str) -> ndarray:
+    def read(content: bytes, where: str) -> Bool[ndarray, "h w"]:
         image = load_image(content, where)
         if image.mode not in ("L", "P"):
             raise InputError(f"{where}: got an image of mode {image.mode}, want ids of 8 bits")
@@ -151,7 +151,7 @@ def _sky_ids(path: Path) -> list[int]:
 
 def _read_maps(
     path: Path, suffix: str, count: int, read: Callable[[bytes, str], ndarray], dtype: np.dtype
-) -> Tensor | None:
+) -> Shaped[Tensor, "t h w"] | None:
     """Read a map a frame out of a zip, by the numbers in their names; frames without one are 0."""
     if not path.exists():
         return None
@@ -198,7 +198,7 @@ def _members(path: Path, archive: zipfile.ZipFile, suffix: str, count: int) -> d
     return members
 
 
-def _indexed(path: Path, shape: tuple[int, ...]) -> tuple[Float[ndarray, "k ..."], ndarray]:
+def _indexed(path: Path, shape: tuple[int, ...]) -> tuple[Float[ndarray, "k ..."], Int[ndarray, " k"]]:
     """Read ``data`` (k, *shape) and ``inds`` (k)."""
     arrays = read_arrays(path, ("data", "inds"))
     for name in ("data", "inds"):
@@ -212,7 +212,9 @@ def _indexed(path: Path, shape: tuple[int, ...]) -> tuple[Float[ndarray, "k ..."
     return data, frames
 
 
-def _placed(what: str, values: ndarray, frames: ndarray, num_frames: int) -> Float[Tensor, "t i j"]:
+def _placed(
+    what: str, values: Float[ndarray, "k i j"], frames: Int[ndarray, " k"], num_frames: int
+) -> Float[Tensor, "t i j"]:
     """Put matrices at their frames, NaN elsewhere."""
     if len(np.unique(frames)) != len(frames) or frames.min() < 0 or frames.max() >= num_frames:
         raise InputError(f"{what}: got frames {frames.min()} to {frames.max()}, want each once, 0 to {num_frames - 1}")
