@@ -1,17 +1,22 @@
 """Command blocks of the pages: every command parses, its configuration is whole, and what it names is there."""
 
+import argparse
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mvt4g.cli import main
 from mvt4g.commands.parsing.parser import OneLineParser
+from mvt4g.sweeps.verbs import COLLECT, REPORT, SWEEP
 from tests.docs.pages import GUIDES, PAGES, ROOT, Block, blocks, commands
 from tests.fuzz.option_walk import Parsed, Stop, start
 
 TRAINER = ("fit", "validate", "test", "predict")
+SWEEPS = {"sweep": SWEEP, "collect": COLLECT, "report": REPORT}
 OTHER_PROGRAMS = ("source", "cd", "git", "pip")
 RUNS = {
     "runs/mine/config.yaml": "configs/experiment/demo.yaml",
@@ -49,10 +54,30 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Stop) as stop:
             start([RUNS.get(word, word) for word in rest], Parsed)
         assert stop.value.config.run or any(word in RUNS for word in rest)  # a run remembers its folder
+    elif program == "mvt4g" and rest[0] in SWEEPS:
+        check_sweep(rest, monkeypatch)
     elif program == "mvt4g":
         check_verb(rest, monkeypatch)
     else:
         assert program in OTHER_PROGRAMS
+
+
+def check_sweep(rest: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parse the command line of a sweep's verb, with no way to start a run."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def stop(*given: Any) -> None:
+        parse(*given)
+        raise Reached
+
+    def start_nothing(*_: object, **__: object) -> None:
+        raise AssertionError("a process was to start")
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+    monkeypatch.setattr(subprocess.Popen, "__init__", start_nothing)
+    with pytest.raises(Reached):
+        SWEEPS[rest[0]](rest[1:])
+    assert [word for word in rest if word.endswith(".yaml") and not Path(word).is_file()] == []
 
 
 def check_verb(rest: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +97,8 @@ def check_verb(rest: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         "mvt4g fit -c configs/debug.yaml --run x --trainer.max_step 3",
         "mvt4g fit -c configs/no_such.yaml --run x",
         "mvt4g write-clips --out x --trian 3",
+        "mvt4g sweep experiments/no_such.yaml --dry-run",
+        "mvt4g sweep experiments/ablation/nano.yaml --job 2",
         "python -m mvt4g.no_such_module",
         "make no-such-target",
         "curl there",
