@@ -4,7 +4,6 @@ import json
 import math
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -13,11 +12,11 @@ from mvt4g.diffusion.samplers import EulerSampler
 from mvt4g.losses.objective import TapContext
 from mvt4g.matching.rows import frame_attention
 from mvt4g.types import Conditions, LatentGrid, TapRequest
+from tests.extending.bundle_files import write_bundles
 from tests.extending.its_package.agreement import Agreement
 from tests.extending.its_package.backbone import OneSequence
 from tests.extending.its_package.samplers import AdamsBashforth
 from tests.models.small_backbones import small_cameras
-from tests.systems.wall import wall_clip
 from tests.truths import truth_of
 
 PACKAGE = "tests.extending.its_package"
@@ -30,15 +29,7 @@ PROBE = ("-c", "configs/experiment/probe.yaml", "--model.init_args.probe.noise_l
 def clips(tmp_path_factory):
     """A folder of bundles for training, and one for the test."""
     root = tmp_path_factory.mktemp("bundles")
-    for split, numbers in (("train", range(4)), ("test", range(4, 6))):
-        (root / split).mkdir()
-        for number in numbers:
-            clip = wall_clip(number)
-            arrays = {
-                "video": clip.video, "tracks": clip.tracks, "visible": clip.visible, "depth": clip.depth,
-                "cam_from_world": clip.cameras.cam_from_world, "intrinsics": clip.cameras.intrinsics,
-            }  # fmt: skip
-            np.savez(root / split / f"{number}.bundle.npz", **{name: value.numpy() for name, value in arrays.items()})
+    write_bundles(root)
     return root
 
 
