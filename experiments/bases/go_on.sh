@@ -2,7 +2,7 @@
 # Goes on with the base and its twin in the background: experiments/bases/go_on.sh [FOLDER], FOLDER being a folder beside the checkout
 # (by default ../runs) that holds the checkout of the runs' commit and all run folders. Call it again after every interruption.
 set -euo pipefail
-commit=4a6b6a4  # all runs of mixture.yaml are of this one
+commit=4faf664  # all runs of mixture.yaml are of this one
 root=$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel)
 mkdir -p "${1:-$root/../runs}/steps_to_quality/bases"
 runs=$(cd "${1:-$root/../runs}" && pwd)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention, map_refused
+from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention, joined, map_refused
 from mvt4g.models.layers.control_adapter import ControlAdapter
 from mvt4g.models.layers.mlp import image_mlp, two_layer
 from mvt4g.models.layers.modulation import AffineNorm, gated_add, modulated_norm, sinusoidal_embedding
@@ -210,7 +210,7 @@ class DiTBlock(nn.Module):
         bias = None
         for name in self.attention_biases:
             part = self.get_submodule(name)(given.cameras[name])
-            bias = part if bias is None else bias + part
+            bias = part if bias is None else joined(bias, part)
         update, tap = self.self_attn(update, given.angles, num_frames, control, bias)
         tokens = gated_add(tokens[:, :num_frames], gate, self.projector(update))
         tokens = tokens + self.cross_attn(self.norm3(tokens), given.text, given.image)

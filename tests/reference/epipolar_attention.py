@@ -15,16 +15,21 @@ def closeness(reference_pixel, target_pixel, intrinsics, cam_from_world, sigma_p
 
 
 def biased_attention(query, key, value, bias):
-    """Arrays (b f h w k d) and a bias (b k f h w cells) towards the frame half of all frames away -> (b f h w kd)."""
+    """Arrays (b f h w k d) and a bias (b k f h w n) towards frames of the other view -> (b f h w kd).
+
+    Frames of one view, then of the other. n = cells of one frame, the own, or of several about it, in order.
+    """
     batch, frames, rows, columns, heads, width = query.shape
+    moments, reach = frames // 2, bias.shape[-1] // (rows * columns) // 2
     out = np.zeros((batch, frames, rows, columns, heads, width))
     for b, f, y, x, k in np.ndindex(batch, frames, rows, columns, heads):
         places = list(np.ndindex(frames, rows, columns))
         logits = []
         for g, row, column in places:
             logit = query[b, f, y, x, k] @ key[b, g, row, column, k] / math.sqrt(width)
-            if g == (f + frames // 2) % frames:
-                logit += bias[b, k, f, y, x, row * columns + column]
+            offset = g % moments - f % moments
+            if g // moments != f // moments and abs(offset) <= reach:
+                logit += bias[b, k, f, y, x, (offset + reach) * rows * columns + row * columns + column]
             logits.append(logit)
         weights = np.exp(np.array(logits) - max(logits))
         weights /= weights.sum()

@@ -97,9 +97,9 @@ class JointViews(NovelViewBackbone):
         self.null_text = nn.Parameter(0.02 * torch.randn(1, null_text_length, dit.text_dim))
         self.camera_encoders = nn.ModuleDict()
         for way in conditioning:
-            for block in self.dit.blocks:
+            for layer, block in enumerate(self.dit.blocks):
                 assert isinstance(block, DiTBlock)
-                if (module := way.build_input(dit)) is not None:
+                if (module := way.build_block(dit, layer)) is not None:
                     block.add_conditioning(way.name, module, way.place)
             if (encoder := way.build_encoder(dit, grid)) is not None:
                 self.camera_encoders[way.name] = encoder

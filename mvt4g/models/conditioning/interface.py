@@ -19,9 +19,10 @@ class CameraConditioning(ABC):
     - ``block_input``: an update of the tokens (b f h w d) that self-attention gets, zero at first.
     - ``attention_phase``: angles (b f h w k half_d), radians, made of the camera control's features; by its name it
       turns queries and keys on top of where they sit (``rope_phase_qk``), or values and output (``rope_phase_vo``).
-    - ``attention_bias``: a bias (b k f h w n) for every head k on the logits between each token and the n = h * w
-      tokens of the other view's same latent frame, row by row. It is added to q k / sqrt(d) inside attention alone:
-      taps, L_corr and the probe see queries and keys without it.
+    - ``attention_bias``: a bias (b k f h w n) for every head k on the logits between each token and tokens of the other
+      view: the h * w of its same latent frame, row by row, or those of an odd number of frames about that one, frame
+      by frame. Or, in place of a map, a ``ScoreMod``, which FlexAttention calls. It is added to q k / sqrt(d) inside
+      attention alone: taps, L_corr and the probe see queries and keys without it.
     - ``after_attention``: what self-attention's output (b f h w d) passes before its gate; it has no features.
     - ``latent_channels``: nothing a block owns; ``channels`` more of every view's latents, which come in
       ``Conditions.channels`` and are zero where nothing is given. They are the last that the patch embedding takes; its
@@ -44,6 +45,10 @@ class CameraConditioning(ABC):
     @abstractmethod
     def build_input(self, dit: VideoDiTConfig) -> nn.Module | None:
         """Build what one block owns; None = nothing."""
+
+    def build_block(self, dit: VideoDiTConfig, layer: int) -> nn.Module | None:
+        """Build what block ``layer`` (0-based) owns; None = nothing. By default all blocks own the same kind."""
+        return self.build_input(dit)
 
 
 def zero_linear(in_dim: int, out_dim: int) -> nn.Linear:

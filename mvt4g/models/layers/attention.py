@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,12 +11,15 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention.flex_attention import flex_attention
 
 from mvt4g.geometry.rotary import rotate_pairs
 from mvt4g.types import InputError
 
 FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
 """Kernels that never hold the attention map."""
+ScoreMod = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Logit, clip, head, place of the query, place of the key (all scalars) to the logit with its bias: FlexAttention's."""
 MAX_MAP_BYTES = 2**31
 """The largest attention map, in fp32, for which PyTorch may fall back to building it: at full size it is 192 GiB."""
 
@@ -104,7 +108,7 @@ class SelfAttention(Attention):
         angles: Float[Tensor, "#b f h w #k half_d"],
         num_frames: int | None = None,
         camera: Float[Tensor, "b f h w c"] | None = None,
-        bias: Float[Tensor, "b k f h w cells"] | None = None,
+        bias: Float[Tensor, "b k f h w cells"] | ScoreMod | None = None,
     ) -> tuple[Float[Tensor, "b n h w kd"], QueryKey]:
         """Attend.
 
@@ -113,8 +117,9 @@ class SelfAttention(Attention):
             angles: What each feature pair of query and key is rotated by, radians.
             num_frames: Let only this many leading frames attend (to all); None = all.
             camera: What the phases are made of.
-            bias: Added to the logits between every token and the ``cells`` tokens of the frame half the sequence away,
-                which is the other view's same frame; None = 0.
+            bias: Added to the logits between every token and those of the frame half the sequence away, which is the
+                other view's same frame, or of an odd number of frames about that one; None = 0. A ``ScoreMod`` is
+                called with the places of tokens instead.
 
         Returns:
             The update of the tokens that attend, and the queries and keys of all.
@@ -128,8 +133,11 @@ class SelfAttention(Attention):
         seen = rotate_pairs(key, angles), value
         if self.gather is not None:
             seen = self.gather(seen[0]), self.gather(seen[1])
-        mask = None if bias is None else _logit_mask(bias[:, :, : rotated.shape[1]], bias.shape[2])
-        update = self.o(_attend(rotated, *seen, mask))
+        if callable(bias):
+            update = self.o(_attend_by_score(rotated, *seen, bias))
+        else:
+            mask = None if bias is None else _logit_mask(bias[:, :, : rotated.shape[1]], bias.shape[2])
+            update = self.o(_attend(rotated, *seen, mask))
         if phase is not None:
             update = rotate_pairs(self.split_heads(update), phase[:, :num_frames]).flatten(-2)
         return update, tap
@@ -177,18 +185,68 @@ class CrossAttention(Attention):
         return self.o(attended)
 
 
+def joined(
+    bias: Float[Tensor, "b k f h w cells"] | ScoreMod, other: Float[Tensor, "b k f h w other_cells"] | ScoreMod
+) -> Float[Tensor, "b k f h w cells"]:
+    """Return the sum of two conditionings' biases.
+
+    Raises:
+        InputError: If one is a ``ScoreMod``, or they reach over different numbers of frames.
+    """
+    if callable(bias) or callable(other) or bias.shape != other.shape:
+        raise InputError("extra_conditioning: got two biases on attention, want maps over the same frames, or one")
+    return bias + other
+
+
 def _logit_mask(bias: Float[Tensor, "b k f h w cells"], num_frames: int) -> Float[Tensor, "b k tokens all_tokens"]:
-    """Lay a bias towards the other view's same frame out over all keys, 0 for those of other frames.
+    """Lay a bias towards the other view's same frame, and frames about it, out over all keys, 0 for those of others.
 
     Args:
         bias: Of the leading frames, which attend.
         num_frames: Of both views together: frame i of one and frame i + num_frames / 2 are of the same time.
     """
-    batch, heads, frames, height, width, cells = bias.shape
-    mask = bias.new_zeros(batch, heads, frames, height * width, num_frames, cells)
+    batch, heads, frames, height, width, biased = bias.shape
+    cells, moments = height * width, num_frames // 2
+    reach = biased // cells // 2
+    mask = bias.new_zeros(batch, heads, frames, cells, num_frames, cells)
+    by_offset = rearrange(bias, "b k f h w (offset cells) -> offset f b k (h w) cells", cells=cells)
     own = torch.arange(frames, device=bias.device)
-    mask[:, :, own, :, (own + num_frames // 2) % num_frames] = rearrange(bias, "b k f h w cells -> f b k (h w) cells")
+    for offset, part in zip(range(-reach, reach + 1), by_offset, strict=True):
+        # The frame that many after the token's own, in the other view: there is none beyond the first or last.
+        moment = own % moments + offset
+        there = (moment >= 0) & (moment < moments)
+        other = moment + torch.where(own < moments, moments, 0)
+        mask[:, :, own[there], :, other[there]] = part[there]
     return rearrange(mask, "b k f token other cells -> b k (f token) (other cells)")
+
+
+def _attend_by_score(
+    query: Float[Tensor, "b f h w k d"],
+    key: Float[Tensor, "b *keys k d"],
+    value: Float[Tensor, "b *keys k d"],
+    score: ScoreMod,
+) -> Float[Tensor, "b f h w kd"]:
+    """Attend with logits that pass ``score``: on a GPU by FlexAttention, which holds no map, on a CPU with one."""
+    _, frames, height, width, _, _ = query.shape
+    query, key, value = (rearrange(part, "b ... k d -> b k (...) d") for part in (query, key, value))
+    key, value = key.to(query.dtype), value.to(query.dtype)
+    if query.is_cuda:
+        attended = _flex_attention()(query, key, value, score_mod=score)
+    elif query[..., 0].numel() * key.shape[2] * 4 > MAX_MAP_BYTES:
+        raise InputError(
+            f"attention: got a map over {MAX_MAP_BYTES / 2**30:.0f} GiB on a CPU, want a GPU or fewer tokens"
+        )
+    else:
+        logits = query @ key.mT * query.shape[-1] ** -0.5
+        places = (torch.arange(size, device=query.device) for size in logits.shape)
+        logits = score(logits, *torch.meshgrid(*places, indexing="ij"))
+        attended = logits.softmax(dim=-1) @ value
+    return rearrange(attended, "b k (f h w) d -> b f h w (k d)", f=frames, h=height, w=width)
+
+
+@cache
+def _flex_attention() -> Callable[..., Any]:
+    return torch.compile(flex_attention, dynamic=False)
 
 
 def _attend(
