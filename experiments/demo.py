@@ -1,4 +1,4 @@
-"""``make demo``: train the tiny model for a few minutes, test it untrained and trained, generate from a video.
+"""``make demo``: a novel view by the base that the package ships, minutes of fine-tuning, the same view and scores.
 
 Everything lies under ``runs/demo``; a demo that was stopped goes on where it was, ``--fresh`` starts anew.
 """
@@ -11,10 +11,15 @@ from pathlib import Path
 from experiments import runs
 from mvt4g.data.kubric import SyntheticClips
 from mvt4g.formats.video import write_video
+from mvt4g.formats.weights import read_metadata
+from mvt4g.models.shipped import place_of
 from mvt4g.synthetic.spec import SceneSpec
 
 CONFIG = "configs/experiment/demo.yaml"
+FROM_BASE = ("-c", "configs/codec/lapped.yaml", "-c", "configs/backbone/from_base.yaml")
 FOLDER = Path("runs/demo")
+BASE, TUNED = FOLDER / "base", FOLDER / "fit"
+VIEW = Path("predict/example/arc_left-s0")
 ROWS = {
     "validation loss (velocity, mean of three noise levels)": "test/loss",
     "attention PCK, across views": "test/attention_pck/cross@0.50",
@@ -35,23 +40,36 @@ def main() -> None:
     if parser.parse_args().fresh:
         shutil.rmtree(FOLDER, ignore_errors=True)
     start = time.monotonic()
-    checkpoint = runs.fit(CONFIG, FOLDER / "fit")
-    print(f"\ntrained in {time.monotonic() - start:.0f} s; testing on held-out scenes\n")
-    untrained = runs.test(CONFIG, FOLDER / "untrained", None)
-    trained = runs.test(CONFIG, FOLDER / "fit", checkpoint)
+
+    def tell(what: str) -> None:
+        print(f"\n[{time.monotonic() - start:.0f} s] {what}\n", flush=True)
+
     video = FOLDER / "example.mp4"
     write_video(video, SyntheticClips(SceneSpec(), "test", 1, seed=0).clip(0).video[0], fps=8)
-    camera = "--data.init_args.camera.fov_deg=42"  # about what the synthetic cameras have
-    flags = ["-c", "configs/data/davis.yaml", f"--data.init_args.video={video}", camera]
-    runs.predict(CONFIG, FOLDER / "fit", checkpoint, *flags)
-    rows = {name: (untrained[key], trained[key]) for name, key in ROWS.items()}
-    recipe = runs.recipe_hash(FOLDER / "fit")
-    print(f"\n32 held-out scenes, evaluation recipe {recipe}, attention and tracks at sigma 0.5\n")
-    print(runs.table(["untrained", "trained"], rows))
-    print(f"\npictures     {FOLDER}/fit/test/media/  (reference | target | generated, attention matches)")
-    print(f"novel view   {FOLDER}/fit/predict/example/arc_left-s0/  (overlay.mp4, generated.mp4, tracks.npz ...)")
+    steps = read_metadata(place_of(Path("builtin:tiny")))["steps"]
+    tell(f"a novel view of {video} by the base, which has seen {steps} steps of synthetic scenes")
+    view_of(video, BASE, None)
+    tell(f"{BASE / VIEW}/generated.mp4; scoring the base on held-out scenes")
+    base = runs.test(CONFIG, BASE, None, *FROM_BASE)
+    tell("fine-tuning with rays, L_track and L_corr")
+    checkpoint = runs.fit(CONFIG, TUNED, *FROM_BASE)
+    tell("the same view and scores again")
+    view_of(video, TUNED, checkpoint)
+    tuned = runs.test(CONFIG, TUNED, checkpoint, *FROM_BASE)
+    rows = {name: (base[key], tuned[key]) for name, key in ROWS.items()}
+    print(f"\n32 held-out scenes, evaluation recipe {runs.recipe_hash(TUNED)}, attention and tracks at sigma 0.5\n")
+    print(runs.table([f"base, {steps} steps", "fine-tuned"], rows))
+    print(f"\npictures     {TUNED}/test/media/  (reference | target | generated, attention matches)")
+    print(f"novel view   {BASE / VIEW}/, {TUNED / VIEW}/  (overlay.mp4, generated.mp4, tracks.npz ...)")
     print("TensorBoard  make tensorboard")
     print(f"time         {time.monotonic() - start:.0f} s after set-up")
+
+
+def view_of(video: Path, run: Path, checkpoint: Path | None) -> None:
+    """Predict a novel view of the example into a run folder; None = by the base."""
+    camera = "--data.init_args.camera.fov_deg=42"  # about what the synthetic cameras have
+    flags = [*FROM_BASE, "-c", "configs/data/davis.yaml", f"--data.init_args.video={video}", camera]
+    runs.predict(CONFIG, run, checkpoint, *flags)
 
 
 if __name__ == "__main__":

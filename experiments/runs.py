@@ -34,9 +34,10 @@ def test(config: str, run: Path, checkpoint: Path | None, *flags: str) -> Metric
     return read_metrics(run)
 
 
-def predict(config: str, run: Path, checkpoint: Path, *flags: str) -> None:
-    """Predict into the run folder."""
-    _call("predict", "-c", config, "--run", str(run), "--ckpt_path", str(checkpoint), *flags)
+def predict(config: str, run: Path, checkpoint: Path | None, *flags: str) -> None:
+    """Predict into the run folder; None = by the weights that the configuration names."""
+    weights = [] if checkpoint is None else ["--ckpt_path", str(checkpoint)]
+    _call("predict", "-c", config, "--run", str(run), *weights, *flags)
 
 
 def read_metrics(run: Path) -> Metrics:

@@ -220,7 +220,9 @@ class EpipolarConditioning(CameraConditioning):
         gains = EpipolarGains(heads, dit.num_heads, self.initial_gain, width, self.neighbours)
         if self.learn_width:
             gains.learn_width()
-        return gains if self.form == "map" else LineBias(gains)
+        if self.form == "map":
+            return gains
+        return LineBias(gains.gain, heads, dit.num_heads, width, gains.log_width)
 
     def build_input(self, dit: VideoDiTConfig) -> nn.Module | None:
         """Build what the first block owns."""

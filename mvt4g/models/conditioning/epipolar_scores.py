@@ -4,6 +4,7 @@ FlexAttention asks for every logit by the places of its query and key. The squar
 follows from what each token knows alone: its centre, and its epipolar line in the other view.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -90,12 +91,21 @@ class EpipolarLines(nn.Module):
 class LineBias(nn.Module):
     """Makes a block's gains a ``ScoreMod`` over the whole sequence, target frames first, then the reference's."""
 
-    def __init__(self, gains: nn.Module) -> None:
-        """Take the gains that the map would be made of: the same parameters, under the same names."""
+    def __init__(
+        self, gain: nn.Parameter, heads: Sequence[int], num_heads: int, width: float, log_width: nn.Parameter | None
+    ) -> None:
+        """Take over the gains that the map would be made of: parameters of the same names.
+
+        Args:
+            gain: Of each of ``heads``.
+            heads: Those that have a gain, 0-based.
+            num_heads: All heads.
+            width: s, in tokens, where it is not learnt.
+            log_width: Natural logarithm of each gain's learnt s; None = not learnt.
+        """
         super().__init__()
-        self.gain: nn.Parameter = gains.gain  # type: ignore[assignment]
-        self.heads, self.num_heads, self.width = gains.heads, gains.num_heads, gains.width
-        self.log_width: nn.Parameter | None = gains.log_width  # type: ignore[assignment]
+        self.gain, self.log_width = gain, log_width
+        self.heads, self.num_heads, self.width = tuple(heads), num_heads, width
 
     def forward(self, known: Float[Tensor, "b joint_f h w 8"]) -> ScoreMod:
         """Return what FlexAttention does to every logit."""
