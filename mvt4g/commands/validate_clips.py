@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,7 @@ from mvt4g.types import InputError, MultiViewClip
 EXIT_FAULTS = 2
 MAX_ROWS, MAX_DRAWN = 40, 8
 """Clips in the table (those with faults first) and on the contact sheet."""
+BESIDE: Literal["beside"] = "beside"
 _FILE_OF = {"clip_folder": clip_folder.file_of, "mvtracker": mvtracker.file_of}
 _SPLITS = ("train", "val", "validation", "test")
 _TABLE_WIDTH = 120
@@ -53,7 +54,7 @@ class ClipReport:
 
 
 def validate_clips(
-    path: Path, format: str | None = None, limit: int | None = None, sheet: Path | None = Path("contact_sheet.png")
+    path: Path, format: str | None = None, limit: int | None = None, sheet: Literal["beside"] | Path | None = BESIDE
 ) -> int:
     """Check clips on disk, print a table of clips and checks, and draw some clips with their tracks.
 
@@ -61,7 +62,7 @@ def validate_clips(
         path: A clip, or a folder of clips in any format that can be read.
         format: Its name; null = told by the layout.
         limit: Only so many clips.
-        sheet: PNG that takes the pictures; null draws none.
+        sheet: PNG that takes the pictures; ``beside`` = ``<path>_contact_sheet.png``, null draws none.
 
     Returns:
         The exit code: 0, or 2 if anything is wrong; then stderr has one line for each fault, with file and field.
@@ -85,12 +86,20 @@ def validate_clips(
     drawn = set() if sheet is None else set(torch.linspace(0, count - 1, min(count, MAX_DRAWN)).round().long().tolist())
     reports = [check_one(source, index, manifest, draw=index in drawn) for index in range(count)]
     _print_table(source, reports)
-    if sheet is not None and (rows := [report for report in reports if report.row]):
-        write_sheet(sheet, [report.row for report in rows], [report.name for report in rows])
-        sys.stdout.write(f"{sheet}: {len(rows)} clips with their tracks\n")
+    rows = [report for report in reports if report.row]
+    if sheet is not None and rows:
+        place = sheet_beside(path) if sheet == BESIDE else Path(sheet)
+        write_sheet(place, [report.row for report in rows], [report.name for report in rows])
+        sys.stdout.write(f"{place}: {len(rows)} clips with their tracks\n")
     lines += [line for report in reports for line in report.lines]
     _complain(lines)
     return EXIT_FAULTS if lines else 0
+
+
+def sheet_beside(path: Path) -> Path:
+    """Return where the sheet of some clips goes: beside them, so that their folder holds clips alone."""
+    clips = path.absolute() if path.name in ("", "..") else path
+    return clips.with_name(f"{clips.name.removesuffix('.npz')}_contact_sheet.png")
 
 
 def check_one(source: ClipSource, index: int, manifest: Manifest | None = None, draw: bool = False) -> ClipReport:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from mvt4g.cli import main
+from mvt4g.commands.validate_clips import sheet_beside
 from mvt4g.commands.write_clips import write_clips
 from mvt4g.formats.checksums import sha256_of
 from mvt4g.formats.clip_cache import write_clip
@@ -47,6 +48,30 @@ def change(clip: Path, file: str, **changes: np.ndarray | None) -> None:
     header["files"][file] = sha256_of(clip / file)
     (clip / "clip.json").write_text(json.dumps(header))
     (clip.parents[1] / "manifest.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("clips", "sheet"),
+    [
+        ("a/clips", "a/clips_contact_sheet.png"),
+        ("a/b/../clips", "a/b/../clips_contact_sheet.png"),
+        ("x.npz", "x_contact_sheet.png"),
+    ],
+)
+def test_a_sheet_lies_beside_its_clips(clips: str, sheet: str) -> None:
+    assert sheet_beside(Path(clips)) == Path(sheet)
+
+
+def test_the_sheet_of_the_working_folder_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sheet_beside(Path()) == tmp_path.with_name(f"{tmp_path.name}_contact_sheet.png")
+
+
+def test_without_an_option_the_sheet_is_beside_the_clips(written: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(written, folder)
+    assert main(["validate-clips", str(folder), "--limit", "1"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"copy", "copy_contact_sheet.png"}
 
 
 def test_good_clips_pass_and_are_drawn(written: Path, validate: Validate, tmp_path: Path) -> None:
