@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
-import yaml
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import init_device_mesh
@@ -29,6 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from mvt4g.commands.parsing.config_files import read_config
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses import correspondence
 from mvt4g.models import backbones
@@ -117,7 +117,7 @@ def build(recipe: str) -> Recipe:
     """Build backbone and head as the recipe's files say, on the meta device: parameters of a shape alone."""
     options: dict[str, Any] = {}
     for name in RECIPES[recipe]:
-        given = yaml.safe_load((CONFIGS / name).read_text())["model"]["init_args"]
+        given = read_config(CONFIGS / name)["model"]["init_args"]
         training = options.get("training", {}) | given.pop("training")
         options |= given | {"training": training}
     given, tracking = options["backbone"]["init_args"], options["tracking_head"]["init_args"]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mvt4g.commands.parsing.config_files import read_config
 from mvt4g.commands.parsing.messages import unwrapped
 from mvt4g.commands.parsing.parser import OneLineParser, parse
 from mvt4g.commands.verbs import COMMANDS, TAKES_A_PATH
-from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.types import InputError
 
 
@@ -61,7 +61,7 @@ def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
             return args, kind()
         raise InputError(f"{flag}: got {value}, want a YAML file or one of {', '.join(RECIPES)}")
     try:
-        content = read_yaml(Path(value), "a YAML file of a scene")
+        content = read_config(Path(value))
         scene = content["data"]["init_args"][argument] if "data" in content else content
     except (KeyError, TypeError) as error:
         raise InputError(f"{value}: got no data.init_args.{argument} in it, want a YAML file of a scene") from error

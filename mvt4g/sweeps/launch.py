@@ -16,6 +16,7 @@ from typing import Any, Protocol, TextIO, runtime_checkable
 
 import yaml
 
+from mvt4g.commands.parsing.config_files import read_config
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.sweeps.run_files import read_times
@@ -83,7 +84,7 @@ def is_finished(run: Run) -> bool:
 
 def record(run: Run) -> dict[str, Any]:
     """Return what is kept of a run: what it is called, and the options and configurations of its steps."""
-    configs = {config: read_yaml(Path(config), "a configuration") for step in run.steps for config in step.configs}
+    configs = {config: read_config(Path(config)) for step in run.steps for config in step.configs}
     steps = {
         step.name: {
             "program": list(step.program),

@@ -11,6 +11,7 @@ import yaml
 from mvt4g.cli.entry import main
 from mvt4g.cli.exits import exit_code
 from mvt4g.cli.suite import SuiteCLI, start
+from mvt4g.commands.parsing.config_files import config_text
 from tests.fuzz.area import Area
 from tests.fuzz.harness import MARK, STRANGER, Case
 from tests.fuzz.mutations import mutate_tree, mutate_yaml
@@ -37,7 +38,7 @@ def _built(args: list[str]) -> int:
 def _copy_configs(folder: Path) -> None:
     for name in CONFIGS:
         if (ROOT / name).exists():
-            shutil.copy(ROOT / name, folder / Path(name).name)
+            (folder / Path(name).name).write_text(config_text(ROOT / name))
 
 
 def _make_config(draw: random.Random, base: Path, folder: Path, valid: bool) -> Case:

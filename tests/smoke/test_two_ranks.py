@@ -11,11 +11,12 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mvt4g.commands.parsing.config_files import read_config
 from mvt4g.formats.video import write_video
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "configs/debug.yaml"
-FSDP2 = yaml.safe_load((ROOT / "configs/backbone/wan_1_3b_recammaster.yaml").read_text())["trainer"]["strategy"]
+FSDP2 = read_config(ROOT / "configs/backbone/wan_1_3b_recammaster.yaml")["trainer"]["strategy"]
 
 
 def last_values(folder):

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from jsonargparse import ArgumentParser
 
 from experiments.steps_to_quality.world import body_crosses, measure, same_cell_shares
+from mvt4g.commands.parsing.parser import OneLineParser
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.synthetic.camera_specs import LinearCameras, RecamCameras, RingCameras
 from mvt4g.synthetic.object_specs import DroppedObjects, SurfaceSpec
@@ -31,7 +31,7 @@ def plain(value):
     ],
 )  # fmt: skip
 def test_a_config_is_the_recipe_alone_and_over_another(below, name):
-    parser = ArgumentParser(exit_on_error=False)
+    parser = OneLineParser()
     parser.add_argument("--config", action="config")
     parser.add_subclass_arguments(KubricDataModule, "data")
     files = [CONFIGS / f"{recipe}.yaml" for recipe in (below, name) if recipe]

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from mvt4g.formats.parsing.yaml_files import parse_yaml, read_yaml_text
+from mvt4g.commands.parsing.config_files import config_text
+from mvt4g.formats.parsing.yaml_files import parse_yaml
 from mvt4g.types import InputError
 
 _TRACKER = "MultiViewTracking"
@@ -71,6 +72,6 @@ def _names_tracker(arg: str) -> bool:
     if path.suffix not in (".yaml", ".yml"):
         return False
     try:
-        return _TRACKER in read_yaml_text(path, "a YAML file of options")
+        return _TRACKER in config_text(path)
     except InputError:
         return False  # the parser says what is wrong with it

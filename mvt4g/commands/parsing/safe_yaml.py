@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import Path as ConfigPath
 from jsonargparse import _loaders_dumpers, get_loader, set_loader
 
+from mvt4g.commands.parsing.config_files import config_text
 from mvt4g.commands.parsing.moved_options import moved_in_text
 from mvt4g.formats.parsing.yaml_files import parse_yaml, read_yaml_text
 from mvt4g.types import InputError
@@ -58,7 +59,7 @@ def _load(text: str) -> Any:
 
 def _read(path: Any, *mode: str) -> str:
     """Read the file that a configuration or an option names."""
-    return _read_unchecked(path, *mode) if str(path) == "-" else moved_in_text(read_options(path.absolute))
+    return _read_unchecked(path, *mode) if str(path) == "-" else moved_in_text(config_text(pathlib.Path(path.absolute)))
 
 
 _read_unchecked = getattr(ConfigPath, _READ)
