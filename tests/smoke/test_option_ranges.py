@@ -54,6 +54,25 @@ def test_no_number_may_be_anything(mvt4g, args):
     assert seen > 50
 
 
+def test_null_stands_only_where_a_type_has_it(mvt4g):
+    """The parser lets null pass in the place of any list, number or text."""
+    config = parsed(COMMANDS[0])
+    model = "model.init_args"
+    for option in (
+        f"{model}.objectives", f"{model}.codec.init_args.keep", f"{model}.backbone.init_args.extra_conditioning",
+        f"{model}.training.optimizer.init_args.lr", f"{model}.evaluation.noise_levels", "data.init_args.scene.fps",
+        "trainer.max_steps", "checkpoint_every", "on_nan",
+    ):  # fmt: skip
+        value, config[option] = config[option], None
+        with pytest.raises(InputError, match=f"^{option}: got null, want "):
+            check_options(config)
+        config[option] = value
+    for option in ("trainer.max_time", "trainer.callbacks", f"{model}.tracking_head", f"{model}.training.lora"):
+        value, config[option] = config[option], None
+        check_options(config)
+        config[option] = value
+
+
 @pytest.mark.parametrize(
     ("option", "value"), [("devices", 100000), ("devices", "100000"), ("devices", [0, 100000]), ("num_nodes", 10**6)]
 )

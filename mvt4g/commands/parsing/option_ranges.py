@@ -4,6 +4,7 @@ An option of ours states its range in its type (``mvt4g.ranges``). Options of Li
 name. What has none is finite and at most ``LARGEST`` in size.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import is_dataclass
@@ -18,6 +19,8 @@ from mvt4g.types import InputError
 
 TOP = {"seed_everything": Range(0, 2**32 - 1), "checkpoint_every": Range(1, MOST), "keep_checkpoints": Range(1, MOST)}
 """Options of a command itself."""
+NEVER_NULL = ("checkpoint_every", "keep_checkpoints", "on_nan")
+"""Of these, those that must have a value."""
 TRAINER = {
     "devices": Range(-1, 1024),
     "num_nodes": Range(1, 2**16),
@@ -81,15 +84,18 @@ def check_options(config: Namespace, owner: Callable[..., Any] | None = None) ->
         elif name in TOP and isinstance(value, int | float) and not isinstance(value, bool):
             check_number(name, value, TOP[name])
         else:
-            _check(name, value, hints.get(name, Any))
+            _check(name, value, object if name in NEVER_NULL else hints.get(name, Any))
 
 
 def _check(place: str, value: Any, hint: Any) -> None:
     """Check a value and what lies in it.
 
     Raises:
-        InputError: If a list or a single value stands where an object takes options by name; the parser lets it pass.
+        InputError: If a list or a single value stands where an object takes options by name, or null where the type
+            has none; the parser lets both pass.
     """
+    if value is None and not _takes_null(hint):
+        raise InputError(f"{place}: got null, want a value of its type, or the option left out")
     objects = [part for part in alternatives(hint) if part is not type(None)]
     if objects and all(is_dataclass(part) for part in objects) and isinstance(value, list | tuple | str | int | float):
         raise InputError(f"{place}: got {value}, want options by name, those of {objects[0].__name__}")
@@ -118,10 +124,15 @@ def _check_arguments(arguments: Any, owner: Any, place: str) -> None:
     module = f"{getattr(owner, '__module__', '')}."
     foreign = next((ranges for name, ranges in OF_LIBRARIES.items() if module.startswith(f"{name}.")), {})
     for name, value in vars(arguments).items():
-        if name in foreign:
+        if name in foreign and value is not None:
             _check_foreign(f"{place}.{name}", value, foreign[name])
         else:
             _check(f"{place}.{name}", value, hints.get(name, Any))
+
+
+def _takes_null(hint: Any) -> bool:
+    """Say whether a type has null in it; one that is not known may."""
+    return any(part in (type(None), None, Any, inspect.Parameter.empty) for part in alternatives(hint))
 
 
 def _check_foreign(place: str, value: Any, wanted: Range) -> None:
