@@ -10,12 +10,17 @@ packets that are missing after a whole one of MPEG-TS cannot be told.
 import re
 import struct
 from collections.abc import Callable, Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
 
 from mvt4g.types import InputError
 
 _REMUX = "ffmpeg -i IN -c copy OUT writes one"
+
+
+LONGEST_INDEX = 40 + 12 * 65535
+"""Bytes of an MP4's segment index of the most entries."""
 
 
 def check_whole(path: Path, format_names: str) -> None:
@@ -33,7 +38,10 @@ def check_whole(path: Path, format_names: str) -> None:
         if known in names:
             size = path.stat().st_size
             with path.open("rb") as file:
-                found = fault(file, size)
+                try:
+                    found = fault(file, size)
+                except (IndexError, KeyError, ValueError, struct.error):  # a head that ends before what it must say
+                    found = f"a broken head of a file of {size} bytes"
             if found is not None:
                 raise InputError(f"{path}: cut short: got {found}, want the whole file")
 
@@ -47,11 +55,11 @@ def _mp4_fault(file: BinaryIO, size: int) -> str | None:
         if end > size:
             break
         if kind == b"moov":
-            file.seek(position)
-            fragmented = b"mvex" in file.read(length)
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as content:  # a box may be as large as its file
+                fragmented = content.find(b"mvex", position, end) >= 0
         elif kind == b"sidx":
             file.seek(position)
-            indexed_to = max(indexed_to, end + _indexed_bytes(file.read(length)))
+            indexed_to = max(indexed_to, end + _indexed_bytes(file.read(min(length, LONGEST_INDEX))))
     if end > size:
         return f"{size} bytes of a video of at least {end}"
     if indexed_to > size:
@@ -78,13 +86,19 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _indexed_bytes(sidx: bytes) -> int:
-    """Return how many bytes after itself a segment index lists."""
+    """Return how many bytes after itself a segment index lists.
+
+    Raises:
+        ValueError: If it is shorter than its own count of entries says.
+    """
     version, at = sidx[8], 20
     offset = (
         int.from_bytes(sidx[at + 4 : at + 8], "big") if version == 0 else int.from_bytes(sidx[at + 8 : at + 16], "big")
     )
     at += 8 if version == 0 else 16
     count = int.from_bytes(sidx[at + 2 : at + 4], "big")
+    if len(sidx) < at + 4 + 12 * count:
+        raise ValueError(f"{len(sidx)} bytes of an index of {count} entries")
     entries = (int.from_bytes(sidx[at + 4 + 12 * k : at + 8 + 12 * k], "big") for k in range(count))
     return offset + sum(entry & 0x7FFFFFFF for entry in entries)
 
@@ -139,6 +153,8 @@ def _riff_fault(file: BinaryIO, size: int) -> str | None:
 def _flv_fault(file: BinaryIO, size: int) -> str | None:
     file.seek(0)
     head = file.read(9)
+    if len(head) < 9:
+        return f"{size} bytes of a head of 9"
     position, last_ms, script = int.from_bytes(head[5:9], "big") + 4, 0, b""
     while position < size:
         file.seek(position)

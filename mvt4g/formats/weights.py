@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.files import check_regular
 from mvt4g.formats.parsing.json_files import read_json
+from mvt4g.formats.parsing.limits import file_limits, size_text, too_large
 from mvt4g.types import InputError
 
 INDEX_SUFFIX = ".safetensors.index.json"
@@ -37,7 +38,7 @@ def read_weights(path: Path) -> Any:
     Raises:
         InputError: Naming the file: missing, cut short, of another kind, or a pickle that names code.
     """
-    check_regular(path, "a file of weights")
+    _check_size([path])
     if path.name.endswith(INDEX_SUFFIX):
         return _read_shards(path)
     return _read_safetensors(path) if path.suffix == ".safetensors" else read_pickle(path, mmap=True)
@@ -51,9 +52,9 @@ def read_pickle(path: Path, mmap: bool = False) -> Any:
         mmap: Leave the numbers on disk until they are looked at, where the file can be read so.
 
     Raises:
-        InputError: Naming the file and why it cannot be read, or the code that it names.
+        InputError: Naming the file and why it cannot be read, the code that it names, or how large it is.
     """
-    check_regular(path, "a file of tensors")
+    _check_size([path])
     try:
         _check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
@@ -142,8 +143,19 @@ def first_names(names: list[str]) -> str:
     return ", ".join(names[:SHOWN_NAMES]) + more
 
 
+def _check_size(paths: Sequence[Path]) -> None:
+    """Hold files that are read together to the limit of weights; a sparse file says more bytes than the disk has.
+
+    Raises:
+        InputError: If one is missing or no regular file, or all together are too large.
+    """
+    size, most = sum(check_regular(path, "a file of weights") for path in paths), file_limits().weights
+    if size > most:
+        raise too_large(str(paths[0]), f"weights of {size_text(size)}", size_text(most))
+
+
 def _check_archive(path: Path) -> None:
-    """Refuse a checkpoint whose parts are compressed: torch writes none, and one could unpack to any size.
+    """Refuse a checkpoint whose parts are larger than the file: torch compresses none, and none lies over another.
 
     Raises:
         RuntimeError: Saying which part.
@@ -154,6 +166,9 @@ def _check_archive(path: Path) -> None:
         for part in archive.infolist():
             if part.compress_type != zipfile.ZIP_STORED:
                 raise RuntimeError(f"the compressed part {part.filename!r:.60}")
+        together, there = sum(part.file_size for part in archive.infolist()), path.stat().st_size
+        if together > there:
+            raise RuntimeError(f"parts of {size_text(together)} in a file of {size_text(there)}")
 
 
 def _check_storage(content: Any) -> None:
@@ -188,8 +203,10 @@ def _read_shards(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: got no weight_map, want the index of a sharded .safetensors") from error
     tensors: dict[str, Any] = {}
     for name in names:
-        if Path(name).name != name:
-            raise InputError(f"{path}: got shard {name!r}, want a file beside the index")
+        if not isinstance(name, str) or name in ("", "..") or Path(name).name != name or name.endswith(INDEX_SUFFIX):
+            raise InputError(f"{path}: got shard {name!r:.100}, want a file beside the index")
+    _check_size([path.with_name(name) for name in names])
+    for name in names:
         tensors |= read_weights(path.with_name(name))
     if tensors.keys() != shards.keys():
         odd = sorted(tensors.keys() ^ shards.keys())

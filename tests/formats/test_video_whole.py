@@ -7,6 +7,7 @@ import av
 import pytest
 
 from mvt4g.formats.video import probe_video, read_video
+from mvt4g.formats.video_whole import check_whole
 from mvt4g.types import InputError
 from tests.formats.made_videos import encode, pictures
 
@@ -109,3 +110,38 @@ def test_a_file_with_something_appended_is_read(tmp_path: Path, name: str) -> No
     if name in ("a.gif", "a.avi"):  # what follows has no place in the other containers' structure
         path.write_bytes(path.read_bytes() + b"appended by another program")
     assert len(read_video(path)[0]) == 24
+
+
+def broken_index(length: int, entries: int = 0) -> bytes:
+    """Return an MP4's segment index of so many bytes that says it has so many entries."""
+    box = bytearray(struct.pack(">I4s", length, b"sidx") + bytes(40))
+    box[30:32] = entries.to_bytes(2, "big")
+    return bytes(box[:length])
+
+
+HEADS = [
+    ("mov,mp4", broken_index(8)),
+    ("mov,mp4", broken_index(30)),
+    ("mov,mp4", broken_index(40, entries=100)),
+    ("gif", b"GIF89a"),
+    ("mxf", bytes.fromhex("060e2b34020501010d010201")),
+    ("yuv4mpegpipe", b"YUV4MPEG2 W16\nFRAME\n"),
+    ("yuv4mpegpipe", b"YUV4MPEG2 Wx H2\nFRAME\n"),
+    ("flv", b"FLV"),
+    ("apng", b"\x89PNG"),
+    ("ogg", b"OggS"),
+    ("ivf", b"DKIF"),
+]
+
+
+@pytest.mark.parametrize(("container", "content"), HEADS)
+def test_a_head_that_ends_before_what_it_must_say_is_refused(tmp_path: Path, container: str, content: bytes) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a: cut short: got "):
+        check_whole(path, container)
+
+
+def test_an_index_within_its_length_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(broken_index(40, entries=0))
+    check_whole(tmp_path / "a.mp4", "mov,mp4")

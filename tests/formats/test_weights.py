@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import zipfile
@@ -100,3 +101,39 @@ def test_compressed_parts_are_refused_and_shared_numbers_are_not(tmp_path):
             archive.writestr(name, part)
     with pytest.raises(InputError, match=r"b\.pth: got the compressed part 'a/"):
         read_weights(tmp_path / "b.pth")
+
+
+def test_parts_that_lie_over_one_another_are_refused(tmp_path):
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "a.pth")
+    with zipfile.ZipFile(tmp_path / "a.pth", "a") as archive:
+        archive.writestr("more", "")
+        largest = max(archive.filelist, key=lambda part: part.file_size)
+        for number in range(20):
+            again = copy.copy(largest)
+            again.filename = f"{largest.filename}{number}"
+            archive.filelist.append(again)
+    with pytest.raises(InputError, match=r"a\.pth: got parts of 8\d\.\d KiB in a file of \d\.\d KiB, want a file of"):
+        read_weights(tmp_path / "a.pth")
+
+
+def test_weights_have_a_limit_that_the_option_raises(tmp_path, monkeypatch):
+    monkeypatch.setenv("MVT4G_FILE_MEMORY", "0.0625")
+    for name in ("a.pth", "a.safetensors"):
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, 2**30 + 1)  # sparse: it takes nothing on the disk
+        with pytest.raises(InputError, match=rf"{name}: got weights of 1\.0 GiB, want at most 1\.0 GiB; --file-memory"):
+            read_weights(tmp_path / name)
+        os.truncate(tmp_path / name, 2**29 + 1)
+    index = tmp_path / "a.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "a.pth", "b": "a.safetensors"}}))
+    with pytest.raises(InputError, match=r"got weights of 1\.0 GiB, want at most 1\.0 GiB; --file-memory"):
+        read_weights(index)
+
+
+@pytest.mark.parametrize("shard", ["a.safetensors.index.json", 7, "..", ""])
+def test_an_index_names_files_of_weights_alone(tmp_path, shard):
+    """One that names itself would be read without end."""
+    index = tmp_path / "a.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": shard}}))
+    with pytest.raises(InputError, match=r"index\.json: got shard"):
+        read_weights(index)

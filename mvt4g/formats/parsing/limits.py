@@ -1,7 +1,7 @@
 """How much one input file may ask for: every limit of every reader, and the one option that raises them.
 
 A file is checked by what it declares, before anything is allocated: a compressed file of 13 MB may unpack to 3 GB.
-Videos are read frame by frame, and weights are as large as their file: neither has a limit here.
+Videos are read frame by frame and have no limit here.
 """
 
 import math
@@ -32,6 +32,11 @@ class FileLimits:
     def stored(self) -> int:
         """Bytes of arrays that lie in their file uncompressed, as in a pickle: its size on disk is no surprise."""
         return 4 * self.memory
+
+    @property
+    def weights(self) -> int:
+        """Bytes of a file of weights or a checkpoint, of all its shards together."""
+        return 16 * self.memory
 
     @property
     def image_pixels(self) -> int:
