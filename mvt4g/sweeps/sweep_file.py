@@ -100,10 +100,6 @@ class Run:
     steps: tuple[Step, ...]
 
 
-MOST_RUNS = 10_000
-"""Of a sweep."""
-
-
 class SweepFile:
     """A sweep file that was read: its entries, and the line of each.
 
@@ -244,7 +240,6 @@ class SweepFile:
                 raise self.error((key,), f"{key}: got an empty list, want at least one")
         self._check_options(("set",), self.options)
         self._check_arms()
-        self._check_number()
         self._check_seed_options()
         self._check_files(("configs",), self.configs)
         for index, entry in enumerate(self.commands):
@@ -280,12 +275,6 @@ class SweepFile:
                 raise self.error(("variants", name), f"variants: got {name!r}, want a name of letters, digits, _.+=-")
             for path in own.keys() & self.grid.keys():
                 raise self.error(("variants", name, path), f"{path}: got it here and in the grid, want one of them")
-
-    def _check_number(self) -> None:
-        """Refuse more runs than anybody means, before they are put together: a few lines can stand for 10^8."""
-        runs = math.prod(map(len, (self.variants, self.seeds, *self.grid.values())))
-        if runs > MOST_RUNS:
-            raise self.error(("grid",), f"got {runs} runs, want at most {MOST_RUNS}: variants x grid x seeds")
 
     def _check_seed_options(self) -> None:
         """Check that no option takes the place of what a seed sets."""

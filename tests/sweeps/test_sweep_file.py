@@ -219,11 +219,3 @@ def test_a_folder_of_no_possible_name_is_one_line(tmp_path, capsys, folder):
     assert main([str(path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "sweep.yaml:1: folder: got " in line
-
-
-def test_a_few_lines_that_stand_for_many_runs_are_refused(tmp_path):
-    path = tmp_path / "sweep.yaml"
-    grid = "".join(f"  a.option{key}: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n" for key in range(8))
-    path.write_text(f"folder: {tmp_path}/runs\nconfigs: [configs/debug.yaml]\ngrid:\n{grid}commands: [fit]\n")
-    with pytest.raises(InputError, match=r"sweep\.yaml:3: got 100000000 runs, want at most 10000: variants x grid x"):
-        SweepFile(path)
