@@ -13,6 +13,7 @@ import yaml
 
 from mvt4g.callbacks.checkpoints import step_checkpoints
 from tests.smoke.test_resume import differing, scalars, training_state
+from tests.smoke.test_two_ranks import FSDP2
 
 ROOT = Path(__file__).parents[2]
 STEPS = 16
@@ -24,10 +25,25 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def start(run: Path, errors: Path, **environment: str) -> subprocess.Popen[bytes]:
+def start(
+    run: Path, errors: Path, *words: str, strategy: object = "ddp", **environment: str
+) -> subprocess.Popen[bytes]:
     ranks = run.parent / "ranks.yaml"
-    ranks.write_text(yaml.safe_dump({"trainer": {"devices": 2, "strategy": "ddp"}}))
-    command = [sys.executable, "-m", "mvt4g", "fit", "-c", "configs/debug.yaml", "-c", ranks, "--run", run, *OPTIONS]
+    ranks.write_text(yaml.safe_dump({"trainer": {"devices": 2, "strategy": strategy}}))
+    command = [
+        sys.executable,
+        "-m",
+        "mvt4g",
+        "fit",
+        "-c",
+        "configs/debug.yaml",
+        "-c",
+        ranks,
+        "--run",
+        run,
+        *OPTIONS,
+        *words,
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
     return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=errors.open("wb"), start_new_session=True)
 
@@ -104,6 +120,32 @@ def test_ranks_killed_and_stopped(tmp_path):
     assert differing(training_state(killed, STEPS), wanted) == []
     assert scalars(killed) == scalars(through)
     assert [*step_checkpoints(killed)] == [STEPS - 2, STEPS]
+
+
+@pytest.mark.slow
+def test_ranks_that_slice_the_parameters_killed(tmp_path):
+    """One of them, then both; FSDP2 by gloo on the CPU."""
+    through, killed, errors = tmp_path / "through", tmp_path / "killed", tmp_path / "errors"
+    FSDP2["init_args"]["data_parallel_size"] = 2
+    steps = 6
+    words = ("--trainer.max_steps", str(steps), "--trainer.val_check_interval", str(steps))
+    assert start(through, errors, *words, strategy=FSDP2).wait(600) == 0, errors.read_text()
+
+    process = start(killed, errors, *words, strategy=FSDP2)
+    wait_for(killed, 2, process)
+    os.kill(second_rank(process.pid), signal.SIGKILL)
+    assert process.wait(120) in (1, -signal.SIGKILL), errors.read_text()
+
+    process = start(killed, errors, *words, strategy=FSDP2)
+    wait_for(killed, 4, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+    assert start(killed, errors, *words, strategy=FSDP2).wait(600) == 0, errors.read_text()
+    wanted = training_state(through, steps)
+    assert wanted["/global_step"] == steps
+    assert differing(training_state(killed, steps), wanted) == []
+    assert [*step_checkpoints(killed)] == [steps - 2, steps]
 
 
 @pytest.mark.slow
