@@ -20,6 +20,7 @@ SWEEPS = {"sweep": SWEEP, "collect": COLLECT, "report": REPORT}
 OTHER_PROGRAMS = ("source", "cd", "git", "pip")
 RUNS = {
     "runs/mine/config.yaml": "configs/experiment/demo.yaml",
+    "runs/demo/fit/config.yaml": "configs/experiment/demo.yaml",
     "runs/tracker/config.yaml": "configs/experiment/tracking.yaml",
     "runs/recam/config.yaml": "configs/backbone/wan_1_3b_recammaster.yaml",
 }
