@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from mvt4g.data.camera_paths import CameraAssumption, CameraChoice, KeptFrames, framed_cameras
 from mvt4g.data.source_cameras import SourceCameras, read_source_cameras
@@ -16,7 +14,7 @@ from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.trajectory_json import SHARES, Trajectory
 from mvt4g.geometry.framing import Framing, Window
-from mvt4g.geometry.pose import compose, invert_pose, rotation_angle
+from mvt4g.geometry.pose import compose, invert_pose, rotation_angle, transform_points
 from mvt4g.ranges import Frames
 from mvt4g.types import REFERENCE, TARGET, Cameras, InputError
 from mvt4g.viz.camera_paths import CameraScene, draw_camera_paths
@@ -50,13 +48,12 @@ def draw_cameras(
     camera = replace(camera, resample=camera.resample or "time")  # a picture may have any number of frames
     kept = _frames_of(choice, own, frames)
     paths = choice.paths(kept, camera, own)
-    sizes = [path.image_size for path in reversed(paths) if path.image_size not in (None, SHARES)]
-    height, width = sizes[0] or DEFAULT_SIZE if sizes else DEFAULT_SIZE
+    height, width = _image_size(paths)
     framing = Framing((height, width), (height, width), Window(0, 0, height, width), (height, width))
     cameras = framed_cameras(paths, (framing, framing), camera, file)
     subject = choice.subject(kept, camera, paths[0])
     if subject is not None:
-        subject = _from_source_start(subject, paths[0])
+        subject = transform_points(invert_pose(paths[0].world_from_cam[0].double()), subject.double())
     is_still = bool((cameras.cam_from_world[REFERENCE] - torch.eye(4)).abs().max() < 1e-6)
     reference = None if is_still else cameras[REFERENCE]
     said = _summary(cameras[TARGET], width)
@@ -87,9 +84,12 @@ def _frames_of(choice: CameraChoice, own: SourceCameras | None, frames: int | No
     return KeptFrames(range(count), torch.linspace(first, last, count).tolist(), (count,), Path(choice.text))
 
 
-def _from_source_start(points: Float[Tensor, "t 3"], source: Trajectory) -> Float[Tensor, "t 3"]:
-    start = invert_pose(source.world_from_cam[0].double())
-    return (start[:3, :3] @ points.double().mT).mT + start[:3, 3]
+def _image_size(paths: Sequence[Trajectory]) -> tuple[int, int]:
+    """Return the (height, width) that intrinsics are told for: the target's, else the source's, else the usual one."""
+    for path in reversed(paths):
+        if path.image_size is not None and path.image_size != SHARES:
+            return path.image_size
+    return DEFAULT_SIZE
 
 
 def _summary(cameras: Cameras, width: int) -> str:

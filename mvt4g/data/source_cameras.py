@@ -69,7 +69,8 @@ def read_source_cameras(path: Path, layout: str = "json", source: FrameSource | 
     """
     if layout == "json":
         views = read_views(path, same_length=False)
-        return SourceCameras(views.get(REFERENCE_VIEW, views[TARGET_VIEW]), str(path))
+        view = views.get(REFERENCE_VIEW, views[TARGET_VIEW])
+        return SourceCameras(view, str(path), () if view.intrinsics is not None else (_no_lens(path),))
     names = [file.name for file in source.files] if isinstance(source, FolderSource) else None
     count = source.num_frames if source is not None and layout == "vipe" else None
     if names is not None and source is not None:
@@ -80,9 +81,13 @@ def read_source_cameras(path: Path, layout: str = "json", source: FrameSource | 
         notes = (*notes, f"{path}: the scale is not known, so that a metre of a motion is one unit of the program")
     lenses, size = found.intrinsics, found.image_size
     if lenses is None or size is None:
-        return SourceCameras(Trajectory(found.world_from_cam), str(path), notes)
+        return SourceCameras(Trajectory(found.world_from_cam), str(path), (*notes, _no_lens(path)))
     shares = scale_intrinsics(lenses, 1 / size[1], 1 / size[0])
     return SourceCameras(Trajectory(found.world_from_cam, shares, SHARES), str(path), notes)
+
+
+def _no_lens(path: Path) -> str:
+    return f"{path}: got no intrinsics of a known picture size, so that camera.fov_deg is taken"
 
 
 def check_source(source: str | None, num_videos: int) -> None:

@@ -181,9 +181,10 @@ class Orbit:
         """Return the shot with this move."""
         subject, up = setting.need_subject(), setting.up.expand(len(done), 3)
         shot = shot.turned((done * math.radians(self.azimuth_deg))[:, None] * up, subject)
-        across = torch.linalg.cross(setting.from_subject(shot), up)
+        way = setting.from_subject(shot)
+        across = torch.linalg.cross(way / torch.linalg.vector_norm(way, dim=-1, keepdim=True), up)
         length = torch.linalg.vector_norm(across, dim=-1, keepdim=True)
-        is_overhead = length < PARALLEL * setting.unit
+        is_overhead = length < PARALLEL  # where the camera's own x axis serves as well
         across = torch.where(is_overhead, -shot.axis(0), across / torch.where(is_overhead, 1.0, length))
         return shot.turned((done * math.radians(self.elevation_deg))[:, None] * across, subject)
 

@@ -138,6 +138,7 @@ def test_the_sources_cameras_from_other_programs(tmp_path: Path, layout: str, wr
     reference = invert_pose(bear.clip.cameras.cam_from_world[0, 0])
     assert float(reference[-1, 0, 3]) < -0.5, "arc_left goes to the left"
     assert ("the scale is not known" in bear.rule) == (layout != "vipe")
+    assert "camera.fov_deg" not in bear.rule
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from mvt4g.commands.compare_probes import compare_probes
 from mvt4g.commands.precompute import CacheSpec, precompute
 from mvt4g.data.generated_datamodule import GeneratedFolders
 from mvt4g.data.latent_clips import open_latents
+from mvt4g.formats.camera_motion import read_motion
 from mvt4g.formats.captions import read_captions
 from mvt4g.formats.foreign.colmap import read_colmap_poses
 from mvt4g.formats.foreign.depth_anything_3 import read_depth_anything
@@ -53,9 +54,17 @@ def small_clip() -> MultiViewClip:
 # ---- text and tables
 
 
+_MOTION = """{"unit": "subject_distance", "subject": {"distance": 3.0}, "start": {"position": [0, 0.1, 0]}, "moves": [
+{"kind": "orbit", "azimuth_deg": 30, "elevation_deg": 5, "ease": "in_out"},
+{"kind": "zoom", "factor": 2, "over": [0, 0.5]},
+{"kind": "path", "poses": [{"position": [0, 0, 0]}, {"position": [1, 0, 0], "pan_deg": 10}]}, {"kind": "look_at"}]}
+"""
+
+
 def _write_trajectories(folder: Path) -> None:
     write_trajectory(folder / "both.json", two_cameras(), (32, 48))
     write_trajectory(folder / "one.json", two_cameras()[0], (32, 48))
+    (folder / "motion.json").write_text(_MOTION)
     write_multicamvideo(folder / "f24_aperture5" / "scene", small_clip())
     shutil.rmtree(folder / "f24_aperture5" / "scene" / "videos")
 
@@ -63,6 +72,7 @@ def _write_trajectories(folder: Path) -> None:
 def _read_trajectories(folder: Path) -> None:
     read_views(folder / "both.json")
     read_views(folder / "one.json")
+    read_motion(folder / "motion.json").play(torch.eye(4).expand(5, 4, 4))
     for path in folder.rglob("camera_extrinsics.json"):
         read_views(path, "cam01")
     if not any(folder.rglob("camera_extrinsics.json")):

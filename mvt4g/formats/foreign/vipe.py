@@ -76,7 +76,10 @@ def read_vipe(path: Path, num_frames: int | None = None, maps: bool = False) -> 
     size = _map_size(root, name, depth, dynamic)
     video = root / "rgb" / f"{name}.mp4"
     if size is None and intrinsics is not None and video.exists():
-        size = _video_size(video)
+        try:
+            size = _video_size(video)
+        except InputError as error:  # poses are none the worse for it
+            notes = (*notes, f"the size of the video is not known: {error}")
     if dynamic is not None:
         notes = (*notes, MASK_NOTE)
     found = replace(found, image_size=size, depth=depth, dynamic=dynamic, scale="metres", notes=notes)

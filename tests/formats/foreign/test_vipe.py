@@ -64,6 +64,16 @@ def test_the_size_is_the_videos_where_no_map_tells(tmp_path):
     )  # 64 px wide, 10 px of focal length
 
 
+def test_a_damaged_video_takes_nothing_from_the_poses(tmp_path):
+    path = write_vipe(tmp_path, maps=False)
+    (tmp_path / "rgb").mkdir()
+    (tmp_path / "rgb" / "clip.mp4").write_bytes(b"no video")
+    found = read_vipe(path)
+    assert found.registered.all()
+    assert found.image_size is None
+    assert any("the size of the video is not known: " in note for note in found.notes)
+
+
 def test_without_phrases_every_id_is_a_mover(tmp_path):
     path = write_vipe(tmp_path)
     (tmp_path / "mask" / "clip.txt").unlink()
