@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("lightning", "pytorch_lightning", "open3d", "mujoco", "av", "jsonargparse")
-LIGHT_MODULES = "mvt4g.models.backbones, mvt4g.losses.track, mvt4g.metrics.pck"
+LIGHT_MODULES = "mvt4g.models.backbones, mvt4g.losses.track, mvt4g.metrics.tracks.pck"
 
 BLOCK = """
 import sys

@@ -26,7 +26,7 @@ from mvt4g.metrics.functional.consistency import (
     met3r_reference_compat,
     upsample_features,
 )
-from mvt4g.metrics.met3r import WarpRGB5
+from mvt4g.metrics.video.met3r import WarpRGB5
 from mvt4g.synthetic.generate import SceneSpec, generate_clip
 from mvt4g.types import REFERENCE, TARGET, MultiViewClip, ViewRecord
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from mvt4g.geometry.pose import compose, invert_pose, relative_to, rotation_angle
-from mvt4g.metrics.providers.colmap import ColmapPoses
-from mvt4g.metrics.providers.photometric import PhotometricAlignment
-from mvt4g.metrics.providers.poses import KnownView, PoseEstimate, PoseEstimator, PoseEvidence, TrackDepthPnP
+from mvt4g.metrics.pose_estimators.colmap import ColmapPoses
+from mvt4g.metrics.pose_estimators.photometric import PhotometricAlignment
+from mvt4g.metrics.pose_estimators.poses import KnownView, PoseEstimate, PoseEstimator, PoseEvidence, TrackDepthPnP
 from mvt4g.synthetic.generate import SceneSpec, generate_clip
 from mvt4g.synthetic.spec import LookSpec, PointSpec
 from mvt4g.types import REFERENCE, TARGET, MultiViewClip

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mvt4g.metrics.functional.tracks import tapvid
 from mvt4g.metrics.functional.tracks_3d import tapvid_3d
-from mvt4g.metrics.tapvid import TAPVid
+from mvt4g.metrics.tracks.tapvid import TAPVid
 from tests.reference import tapvid as twin
 
 SIZE = (480, 832)

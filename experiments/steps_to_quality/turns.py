@@ -15,7 +15,7 @@ from pathlib import Path
 NUM_CLIPS = 64
 """Test clips: three frames of each are aligned."""
 EVALUATION = "--model.init_args.evaluation."
-POSES = """{class_path: mvt4g.metrics.providers.photometric.PhotometricAlignment, init_args: {
+POSES = """{class_path: mvt4g.metrics.pose_estimators.photometric.PhotometricAlignment, init_args: {
     min_detail_correlation: 0.1, max_rotation_deviation_deg: 2.0, max_position_deviation: 0.2}}"""
 
 

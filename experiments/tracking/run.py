@@ -15,7 +15,7 @@ from mvt4g.cli import main as mvt4g
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.tracker import TrackerEvaluation
-from mvt4g.metrics.novel_view import Scores
+from mvt4g.metrics.collection import Scores
 from mvt4g.metrics.presets import TRACKS, build_metrics
 from mvt4g.synthetic.spec import SceneSpec
 from mvt4g.types import LatentGrid, MultiViewClip

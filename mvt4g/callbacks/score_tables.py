@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mvt4g.callbacks.outcome import Outcome
 from mvt4g.formats.atomic import appearing
-from mvt4g.metrics.novel_view import ScoreTable
+from mvt4g.metrics.collection import ScoreTable
 
 
 @runtime_checkable

@@ -7,26 +7,26 @@ from typing import Any, Literal, get_args
 
 from torchmetrics import Metric
 
-from mvt4g.metrics.aesthetic_quality import AestheticQuality
-from mvt4g.metrics.attention_pck import AttentionPCK
-from mvt4g.metrics.background_consistency import BackgroundConsistency
-from mvt4g.metrics.camera_pose import CameraPoseError, OnFailure
-from mvt4g.metrics.cycle_consistency import CycleConsistency
-from mvt4g.metrics.dynamic_degree import DynamicDegree
-from mvt4g.metrics.frechet_video import FrechetVideoDistance
-from mvt4g.metrics.full_reference import CodecPSNR, VideoLPIPS, VideoPSNR, VideoSSIM
-from mvt4g.metrics.imaging_quality import ImagingQuality
-from mvt4g.metrics.masked import MaskedLPIPS, MaskedPSNR, MaskedSSIM
-from mvt4g.metrics.met3r import MEt3R, WarpRGB5
-from mvt4g.metrics.motion_smoothness import MotionSmoothness
-from mvt4g.metrics.novel_view import NovelViewMetrics
-from mvt4g.metrics.subject_consistency import SubjectConsistency
-from mvt4g.metrics.temporal_flickering import TemporalFlickering
-from mvt4g.metrics.track_in_mask import TrackInMask
-from mvt4g.metrics.tracks_by_pair import PCKByPair, TAPVidByPair, TAPVidPooled
-from mvt4g.metrics.velocity_error import VelocityError
-from mvt4g.metrics.view_synchronisation import ViewSynchronisation
-from mvt4g.metrics.warp_error import WarpError
+from mvt4g.metrics.attention.attention_pck import AttentionPCK
+from mvt4g.metrics.attention.cycle_consistency import CycleConsistency
+from mvt4g.metrics.camera.camera_pose import CameraPoseError, OnFailure
+from mvt4g.metrics.collection import NovelViewMetrics
+from mvt4g.metrics.tracks.by_pair import PCKByPair, TAPVidByPair, TAPVidPooled
+from mvt4g.metrics.tracks.track_in_mask import TrackInMask
+from mvt4g.metrics.video.aesthetic_quality import AestheticQuality
+from mvt4g.metrics.video.background_consistency import BackgroundConsistency
+from mvt4g.metrics.video.dynamic_degree import DynamicDegree
+from mvt4g.metrics.video.frechet_video import FrechetVideoDistance
+from mvt4g.metrics.video.full_reference import CodecPSNR, VideoLPIPS, VideoPSNR, VideoSSIM
+from mvt4g.metrics.video.imaging_quality import ImagingQuality
+from mvt4g.metrics.video.masked import MaskedLPIPS, MaskedPSNR, MaskedSSIM
+from mvt4g.metrics.video.met3r import MEt3R, WarpRGB5
+from mvt4g.metrics.video.motion_smoothness import MotionSmoothness
+from mvt4g.metrics.video.subject_consistency import SubjectConsistency
+from mvt4g.metrics.video.temporal_flickering import TemporalFlickering
+from mvt4g.metrics.video.velocity_error import VelocityError
+from mvt4g.metrics.video.view_synchronisation import ViewSynchronisation
+from mvt4g.metrics.video.warp_error import WarpError
 from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 

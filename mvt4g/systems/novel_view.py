@@ -10,7 +10,7 @@ from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.diffusion import DiffusionLoss
 from mvt4g.losses.objective import MakeObjective
-from mvt4g.metrics.novel_view import NovelViewMetrics, ScoreTable
+from mvt4g.metrics.collection import NovelViewMetrics, ScoreTable
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead

@@ -18,7 +18,7 @@ from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.matching.reading import read_attention
 from mvt4g.matching.tokens import cell_of_pixels
-from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
+from mvt4g.metrics.attention.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames, scored_pairs
 from mvt4g.metrics.video_names import VideoNames
 from mvt4g.models.backbone import NovelViewBackbone, check_members

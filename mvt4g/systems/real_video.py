@@ -11,7 +11,7 @@ from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
 from mvt4g.matching.rows import argmax_matches, cycle_consistent
-from mvt4g.metrics.novel_view import NovelViewMetrics
+from mvt4g.metrics.collection import NovelViewMetrics
 from mvt4g.metrics.presets import REAL_VIDEOS, build_metrics
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.systems.settings import EvaluationSpec

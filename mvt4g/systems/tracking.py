@@ -13,9 +13,9 @@ from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.tracker import Tracker, TrackerSpec, check_pair
 from mvt4g.losses.objective import MakeObjective
-from mvt4g.metrics.novel_view import Scores, ScoreTable
+from mvt4g.metrics.collection import Scores, ScoreTable
 from mvt4g.metrics.presets import TRACKS, build_metrics
-from mvt4g.metrics.tracks_by_pair import view_names
+from mvt4g.metrics.tracks.by_pair import view_names
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead

@@ -2,7 +2,7 @@
 
 from lightning.pytorch import LightningModule
 
-from mvt4g.metrics.novel_view import NovelViewMetrics, ScoreTable
+from mvt4g.metrics.collection import NovelViewMetrics, ScoreTable
 from mvt4g.systems.bad_items import going_on
 from mvt4g.systems.video_metrics import VideoMetricsSpec, with_poses
 from mvt4g.types import GeneratedVideos

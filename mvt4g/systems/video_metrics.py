@@ -9,10 +9,10 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from mvt4g.geometry.pose import invert_pose
-from mvt4g.metrics.camera_pose import OnFailure
-from mvt4g.metrics.novel_view import NovelViewMetrics
+from mvt4g.metrics.camera.camera_pose import OnFailure
+from mvt4g.metrics.collection import NovelViewMetrics
+from mvt4g.metrics.pose_estimators.poses import KnownView, PoseEstimator, PoseEvidence
 from mvt4g.metrics.presets import Preset, novel_view_metrics
-from mvt4g.metrics.providers.poses import KnownView, PoseEstimator, PoseEvidence
 from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import REFERENCE, TARGET, Cameras, GeneratedVideos, InputError, MultiViewClip, ViewRecord
 

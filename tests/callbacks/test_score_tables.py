@@ -6,7 +6,7 @@ import math
 import torch
 
 from mvt4g.callbacks.score_tables import write_scores, write_videos
-from mvt4g.metrics.novel_view import ScoreTable
+from mvt4g.metrics.collection import ScoreTable
 
 TABLE = ScoreTable(
     ("dog", "car, red"),

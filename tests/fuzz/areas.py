@@ -25,7 +25,7 @@ from mvt4g.formats.track_files import TrackFile, check_queries, read_queries, re
 from mvt4g.formats.trajectory_json import read_views, write_trajectory
 from mvt4g.formats.video import write_video
 from mvt4g.formats.weights import write_weights
-from mvt4g.metrics.providers.weights import load_strict, read_state_dict
+from mvt4g.metrics.networks.weights import load_strict, read_state_dict
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.checkpoints import load_weights
 from mvt4g.sweeps.sweep_file import SweepFile

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 import mvt4g.metrics
-from mvt4g.metrics.novel_view import required_inputs
+from mvt4g.metrics.collection import required_inputs
 from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 from tests.metrics.cases.case import MetricCase
@@ -243,7 +243,7 @@ import sys, warnings
 from datetime import timedelta
 import torch, torch.distributed as dist, torch.multiprocessing as mp
 from tests.metrics.test_contract import CASES, assert_same
-from tests.metrics.test_novel_view import two_ranks_that_saw_one_video_count_it_once
+from tests.metrics.test_collection import two_ranks_that_saw_one_video_count_it_once
 
 def rank(number, path):
     torch.set_num_threads(1)

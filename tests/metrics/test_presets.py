@@ -7,8 +7,7 @@ import pytest
 import timm
 import torch
 
-from mvt4g.metrics.met3r import MEt3R, WarpRGB5
-from mvt4g.metrics.novel_view import NAMES
+from mvt4g.metrics.collection import NAMES
 from mvt4g.metrics.presets import (
     ALL_LEVELS,
     BROUGHT,
@@ -20,6 +19,7 @@ from mvt4g.metrics.presets import (
     build_metrics,
     novel_view_metrics,
 )
+from mvt4g.metrics.video.met3r import MEt3R, WarpRGB5
 from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import GeneratedVideos, InputError
 from tests.metrics.view_records import generated_videos, with_views

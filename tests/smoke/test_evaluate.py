@@ -62,7 +62,7 @@ def test_poses_are_taken_from_files(mvt4g, root, tmp_path):
         clip = wall_clip(number)
         write_trajectory(poses / f"{clip.name}.json", clip.cameras[1], (32, 32))
     estimator = {
-        "class_path": "mvt4g.metrics.providers.poses_from_files.PosesFromFiles",
+        "class_path": "mvt4g.metrics.pose_estimators.poses_from_files.PosesFromFiles",
         "init_args": {"path": f"{poses}/{{name}}.json", "layout": "json"},
     }
     flags = ["--model.init_args.metrics.preset=camI2V", f"--model.init_args.metrics.poses={json.dumps(estimator)}"]

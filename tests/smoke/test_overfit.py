@@ -12,7 +12,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses.correspondence import CorrespondenceObjective
 from mvt4g.losses.track import TrackObjective
-from mvt4g.metrics.tracks_by_pair import GROUPS
+from mvt4g.metrics.tracks.by_pair import GROUPS
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.plucker import PluckerConditioning

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mvt4g.geometry.pose import invert_pose
-from mvt4g.metrics.providers.photometric import PhotometricAlignment
-from mvt4g.metrics.providers.poses import PoseEstimate, PoseEvidence
+from mvt4g.metrics.pose_estimators.photometric import PhotometricAlignment
+from mvt4g.metrics.pose_estimators.poses import PoseEstimate, PoseEvidence
 from mvt4g.systems.video_metrics import describe, pose_evidence, with_poses
 from mvt4g.types import InputError
 from tests.pretend_device import brought_back, second_device, sent

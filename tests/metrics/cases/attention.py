@@ -4,9 +4,9 @@ from functools import partial
 
 import torch
 
-from mvt4g.metrics.attention_correspondence import AttentionCorrespondence
-from mvt4g.metrics.attention_pck import AttentionPCK
-from mvt4g.metrics.cycle_consistency import CycleConsistency
+from mvt4g.metrics.attention.attention_correspondence import AttentionCorrespondence
+from mvt4g.metrics.attention.attention_pck import AttentionPCK
+from mvt4g.metrics.attention.cycle_consistency import CycleConsistency
 from tests.metrics.cases.case import MetricCase
 from tests.truths import with_truth
 

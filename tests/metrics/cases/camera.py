@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from mvt4g.metrics.camera_pose import CameraPoseError, RelativePoseAccuracy
+from mvt4g.metrics.camera.camera_pose import CameraPoseError, RelativePoseAccuracy
 from tests.metrics.cases.case import MetricCase
 from tests.metrics.made_up_paths import disturbed, path
 

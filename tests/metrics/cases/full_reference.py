@@ -4,11 +4,11 @@ from functools import partial
 
 import torch
 
-from mvt4g.metrics.frechet_video import FrechetVideoDistance
-from mvt4g.metrics.full_reference import CodecPSNR, VideoLPIPS, VideoPSNR, VideoSSIM
-from mvt4g.metrics.masked import MaskedLPIPS, MaskedPSNR, MaskedSSIM
-from mvt4g.metrics.velocity_error import VelocityError
-from mvt4g.metrics.view_synchronisation import ViewSynchronisation
+from mvt4g.metrics.video.frechet_video import FrechetVideoDistance
+from mvt4g.metrics.video.full_reference import CodecPSNR, VideoLPIPS, VideoPSNR, VideoSSIM
+from mvt4g.metrics.video.masked import MaskedLPIPS, MaskedPSNR, MaskedSSIM
+from mvt4g.metrics.video.velocity_error import VelocityError
+from mvt4g.metrics.video.view_synchronisation import ViewSynchronisation
 from tests.metrics.cases.case import MetricCase
 
 

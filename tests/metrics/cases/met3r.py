@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mvt4g.metrics.met3r import MEt3R, WarpRGB5
-from mvt4g.metrics.providers.geometry import PairGeometry, geometry_from_depth
+from mvt4g.metrics.networks.geometry import PairGeometry, geometry_from_depth
+from mvt4g.metrics.video.met3r import MEt3R, WarpRGB5
 from tests.metrics.cases.case import MetricCase
 from tests.metrics.made_up_pairs import camera, turned
 from tests.metrics.view_records import with_views

@@ -4,12 +4,12 @@ from functools import partial
 
 import torch
 
-from mvt4g.metrics.pck import PCK
-from mvt4g.metrics.pck_t import PCKT
-from mvt4g.metrics.tapvid import TAPVid
-from mvt4g.metrics.tapvid_3d import TAPVid3D
-from mvt4g.metrics.track_in_mask import TrackInMask
-from mvt4g.metrics.tracks_by_pair import PCKByPair, TAPVidByPair, TAPVidPooled
+from mvt4g.metrics.tracks.by_pair import PCKByPair, TAPVidByPair, TAPVidPooled
+from mvt4g.metrics.tracks.pck import PCK
+from mvt4g.metrics.tracks.pck_t import PCKT
+from mvt4g.metrics.tracks.tapvid import TAPVid
+from mvt4g.metrics.tracks.tapvid_3d import TAPVid3D
+from mvt4g.metrics.tracks.track_in_mask import TrackInMask
 from mvt4g.types import PointTruth
 from tests.metrics.cases.case import MetricCase
 

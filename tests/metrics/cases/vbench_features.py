@@ -5,9 +5,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mvt4g.metrics.aesthetic_quality import AestheticQuality
-from mvt4g.metrics.background_consistency import BackgroundConsistency
-from mvt4g.metrics.subject_consistency import SubjectConsistency
+from mvt4g.metrics.video.aesthetic_quality import AestheticQuality
+from mvt4g.metrics.video.background_consistency import BackgroundConsistency
+from mvt4g.metrics.video.subject_consistency import SubjectConsistency
 from tests.metrics.cases.case import MetricCase
 
 

@@ -4,11 +4,11 @@ from functools import partial
 
 import torch
 
-from mvt4g.metrics.dynamic_degree import DynamicDegree
-from mvt4g.metrics.imaging_quality import ImagingFrames, ImagingQuality
-from mvt4g.metrics.motion_smoothness import MotionSmoothness
-from mvt4g.metrics.providers.interpolation import FlowMidpoint
-from mvt4g.metrics.temporal_flickering import TemporalFlickering
+from mvt4g.metrics.networks.interpolation import FlowMidpoint
+from mvt4g.metrics.video.dynamic_degree import DynamicDegree
+from mvt4g.metrics.video.imaging_quality import ImagingFrames, ImagingQuality
+from mvt4g.metrics.video.motion_smoothness import MotionSmoothness
+from mvt4g.metrics.video.temporal_flickering import TemporalFlickering
 from tests.metrics.cases.case import MetricCase
 
 

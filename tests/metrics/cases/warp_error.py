@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mvt4g.metrics.warp_error import WarpError
+from mvt4g.metrics.video.warp_error import WarpError
 from tests.metrics.cases import met3r
 from tests.metrics.cases.case import MetricCase
 from tests.metrics.view_records import with_views

@@ -16,7 +16,7 @@ from mvt4g.metrics.functional.motion import (
     sampling_step,
     temporal_flickering,
 )
-from mvt4g.metrics.providers.interpolation import linear_midpoint
+from mvt4g.metrics.networks.interpolation import linear_midpoint
 from tests.reference import vbench_motion
 
 
