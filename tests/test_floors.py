@@ -43,13 +43,18 @@ HOMES = {
     "mujoco": ("synthetic/physics.py",),
     "matplotlib": ("viz/charts.py",),
     "av": ("formats/video.py", "formats/video_decoding.py"),
-    "timm": ("metrics/providers/*",),
-    "pycolmap": ("metrics/providers/*",),
+    "timm": ("metrics/networks/*",),
+    "pycolmap": ("metrics/pose_estimators/*",),
     "diffusers": ("models/wan_codec.py", "diffusion/diffusers_sampler.py"),
     "transformers": ("models/text.py",),
     "tokenizers": ("models/text.py",),
     "ftfy": ("models/text.py",),
-    "torchmetrics": ("metrics/*.py", "systems/*", "callbacks/*"),
+    "torchmetrics": (
+        "metrics/*.py",
+        *(f"metrics/{room}/*.py" for room in ("video", "camera", "tracks", "attention")),
+        "systems/*",
+        "callbacks/*",
+    ),
 }
 """The only modules that may import each heavy package."""
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from mvt4g.callbacks.checkpoints import last_checkpoint, say
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.parsing.moved_classes import with_moved_classes
 from mvt4g.formats.parsing.yaml_files import parse_yaml, read_yaml
 from mvt4g.types import InputError
 
@@ -51,7 +52,8 @@ class RunRecord(Callback):
             raise InputError(
                 f"--run: {path} holds a fit already; want --ckpt_path last to resume it, or another folder"
             )
-        found = dict(flat_items(read_yaml(path, "the configuration of a run")))
+        read = flat_items(read_yaml(path, "the configuration of a run"))
+        found = {key: with_moved_classes(value) if isinstance(value, str) else value for key, value in read}
         missing = object()
         differing = sorted(
             key

@@ -11,7 +11,7 @@
 Only the generated video must be there; a folder that holds others of these files and not that one is an item that
 failed. Frame k of all of them is one moment, so videos of other lengths or rates are refused. ``mvt4g predict`` writes
 such folders, ``<clip>/<camera>-s<seed>``: a root may hold them one or two levels down. Cameras that a program estimated
-from the generated videos are read by ``metrics.providers.poses_from_files``.
+from the generated videos are read by ``metrics.pose_estimators.poses_from_files``.
 """
 
 from pathlib import Path

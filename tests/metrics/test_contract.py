@@ -60,7 +60,8 @@ def fed(case: MetricCase, *numbers: int) -> Metric:
 
 
 def test_every_metric_has_a_case():
-    modules = [importlib.import_module(f"mvt4g.metrics.{found.name}") for found in pkgutil.iter_modules(METRICS)]
+    names = [found.name for found in pkgutil.walk_packages(METRICS, "mvt4g.metrics.")]
+    modules = [importlib.import_module(name) for name in names]
     classes = {value for module in modules for value in vars(module).values() if inspect.isclass(value)}
     metrics = {value for value in classes if issubclass(value, Metric) and value.__module__.startswith("mvt4g")}
     assert {type(case.make()) for case in CASES.values()} == {

@@ -68,6 +68,19 @@ def test_the_optimizer_is_understood_where_it_used_to_be(parsed, tmp_path, form)
     assert said == ""
 
 
+@pytest.mark.parametrize("form", ["file", "option"])
+def test_a_pose_estimator_is_understood_by_the_module_it_lay_in(parsed, tmp_path, form):
+    old, new = (f"mvt4g.metrics.{room}.photometric.PhotometricAlignment" for room in ("providers", "pose_estimators"))
+    option = "--model.init_args.evaluation.videos.poses"
+    if form == "file":
+        evaluation = {"videos": {"poses": {"class_path": old}}}
+        (tmp_path / "other.yaml").write_text(yaml.safe_dump({"model": {"init_args": {"evaluation": evaluation}}}))
+        config, _ = parsed("-c", tmp_path / "other.yaml")
+    else:
+        config, _ = parsed(f"{option}={old}")
+    assert config["model"]["init_args"]["evaluation"]["videos"]["poses"]["class_path"] == new
+
+
 def test_the_tracker_s_optimizer_is_understood_there_too(mvt4g, tmp_path, capfd):
     spec = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump({"model": {"init_args": {"optimizer": spec}}}))

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from mvt4g.commands.parsing.config_files import config_text
+from mvt4g.formats.parsing.moved_classes import with_moved_classes
 from mvt4g.formats.parsing.yaml_files import parse_yaml
 from mvt4g.types import InputError
 
@@ -34,12 +35,13 @@ def note_system(args: Sequence[str]) -> None:
 
 
 def moved_argument(arg: str) -> str:
-    """Return an argument of the command line under the name that the option has now."""
-    return _OPTION.sub(lambda found: f"--model.init_args.{_place}.{found[2]}", arg)
+    """Return an argument of the command line under the names that option and class have now."""
+    return _OPTION.sub(lambda found: f"--model.init_args.{_place}.{found[2]}", with_moved_classes(arg))
 
 
 def moved_in_text(text: str) -> str:
-    """Return the text of a configuration with options where they are now; another text as it is."""
+    """Return the text of a configuration with options and classes where they are now; another text as it is."""
+    text = with_moved_classes(text)
     if "optimizer" not in text:
         return text
     try:

@@ -18,8 +18,8 @@ from mvt4g.metrics.weights import MetricWeights
 class AestheticQuality(FrameFeatureMetric):
     """What people would rate the beauty of the frames: LAION's linear head on CLIP embeddings, mean over frames.
 
-    VBench's numbers need CLIP ViT-L/14 (``providers.features.ImageFeatures``), this preprocessing and the head
-    ``sa_0_4_vit_l_14_linear`` (``providers.features.aesthetic_head``), which predicts ratings from 1 to 10 of
+    VBench's numbers need CLIP ViT-L/14 (``networks.features.ImageFeatures``), this preprocessing and the head
+    ``sa_0_4_vit_l_14_linear`` (``networks.features.aesthetic_head``), which predicts ratings from 1 to 10 of
     embeddings of length 1; a tenth of that is the score, so that it lies about [0, 1] but is not bound to. Higher is
     better. One frame is enough.
 

@@ -14,7 +14,7 @@ class BackgroundConsistency(SubjectConsistency):
     """How well the scene stays itself: subject consistency's formula on CLIP embeddings.
 
     The name is VBench's; nothing is masked, and its "background" is the middle square of the whole frame. Its numbers
-    need CLIP ViT-B/32 (``providers.features.ImageFeatures``) and this preprocessing. In [0, 1], higher is better. A
+    need CLIP ViT-B/32 (``networks.features.ImageFeatures``) and this preprocessing. In [0, 1], higher is better. A
     video of one frame has no score.
 
     Args:

@@ -27,7 +27,7 @@ class FrechetVideoDistance(Metric):
     covariances are rank-deficient and the distance is biased upwards: ``compute`` warns.
 
     Args:
-        features: Takes videos (b t 3 h w) in [0, 1] to features (b d); ``providers.video_features`` has I3D's and
+        features: Takes videos (b t 3 h w) in [0, 1] to features (b d); ``networks.video_features`` has I3D's and
             torchvision's with their preprocessing.
         feature_dim: d.
         name: Key of the value, which should say the extractor: ``fvd_i3d`` is not ``frechet_r3d_18``.

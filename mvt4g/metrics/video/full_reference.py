@@ -191,7 +191,7 @@ class VideoLPIPS(PerVideoMetric):
     """Learned perceptual distance of every frame; the mean over frames, then over videos. Lower is better.
 
     Args:
-        lpips: Takes two batches of frames (n 3 h w) in [0, 1], returns n distances; ``providers.lpips.load_lpips``
+        lpips: Takes two batches of frames (n 3 h w) in [0, 1], returns n distances; ``networks.lpips.load_lpips``
             builds it from local weights. Say which network: values of AlexNet and VGG do not compare.
         frames_at_once: Frames that go through the network together.
 

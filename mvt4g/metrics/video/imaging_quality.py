@@ -66,7 +66,7 @@ def shrink(images: Float[Tensor, "n 3 h w"], how: ImagingFrames) -> Float[Tensor
 class ImagingQuality(PerVideoMetric):
     """Mean opinion of the frames of a video that a network predicts, divided by 100; higher = better.
 
-    VBench's number is MUSIQ trained on SPAQ (``providers.musiq``) with ``LONGER``. Mean over the frames of a video,
+    VBench's number is MUSIQ trained on SPAQ (``networks.musiq``) with ``LONGER``. Mean over the frames of a video,
     then over videos; a video without valid frames has no value.
 
     Args:

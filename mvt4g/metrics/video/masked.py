@@ -138,7 +138,7 @@ class MaskedLPIPS(PerVideoMetric):
 
     Args:
         lpips_map: Takes two batches of frames (n 3 h w) in [0, 1], returns a distance for every pixel (n h w);
-            ``providers.lpips.load_lpips(..., spatial=True)`` builds it from local weights. DyCheck's is AlexNet's.
+            ``networks.lpips.load_lpips(..., spatial=True)`` builds it from local weights. DyCheck's is AlexNet's.
         frames_at_once: Frames that go through the network together.
 
     Example:

@@ -15,7 +15,7 @@ from mvt4g.metrics.weights import MetricWeights
 class SubjectConsistency(FrameFeatureMetric):
     """How well what a video shows stays itself: similarity of DINO features to the frame before and to the first.
 
-    VBench's numbers need DINO ViT-B/16 (``providers.features.ImageFeatures``) and this preprocessing. In [0, 1],
+    VBench's numbers need DINO ViT-B/16 (``networks.features.ImageFeatures``) and this preprocessing. In [0, 1],
     higher is better; a frozen picture scores 1. A video of one frame has no score.
 
     Args:

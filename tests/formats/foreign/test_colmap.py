@@ -1,4 +1,4 @@
-"""COLMAP models, written by hand after COLMAP's documentation (COLMAP's own files: tests/metrics/providers)."""
+"""COLMAP models, written by hand after COLMAP's documentation (COLMAP's own files: tests/metrics/pose_estimators)."""
 
 import struct
 
