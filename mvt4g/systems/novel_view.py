@@ -19,8 +19,9 @@ from mvt4g.systems.objective_logs import source_logs
 from mvt4g.systems.real_video import NovelView, RealVideoPass, real_video_metrics
 from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
-from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
+from mvt4g.systems.settings import TrainingSpec
 from mvt4g.systems.shares import check_shares
+from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.systems.trained import TrainedSystem, clip_names
 from mvt4g.types import TARGET, LatentClip, MultiViewClip, TapRequest, TapShape
 

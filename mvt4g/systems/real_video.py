@@ -14,7 +14,7 @@ from mvt4g.matching.rows import argmax_matches, cycle_consistent
 from mvt4g.metrics.collection import NovelViewMetrics
 from mvt4g.metrics.presets import REAL_VIDEOS, build_metrics
 from mvt4g.models.novel_view import NovelViewModel
-from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import REFERENCE, AttentionTap, Conditions, GeneratedVideos, InputError, TapRequest, ViewRecord
 
 

@@ -16,7 +16,7 @@ from mvt4g.inference.video_tracks import at_video_frames
 from mvt4g.matching.rows import argmax_matches
 from mvt4g.models.novel_view import Generation, NovelViewModel
 from mvt4g.systems.scores import SAMPLED, NovelViewScores, level_name
-from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.systems.video_metrics import describe, with_poses
 from mvt4g.types import (
     REFERENCE,

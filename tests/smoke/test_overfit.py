@@ -21,7 +21,8 @@ from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.synthetic.generate import SceneSpec, generate_clip
 from mvt4g.systems.novel_view import NovelViewSystem
 from mvt4g.systems.scores import NovelViewScores
-from mvt4g.systems.settings import EvaluationSpec, TrainingSpec
+from mvt4g.systems.settings import TrainingSpec
+from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import TARGET, MultiViewClip
 
 STEPS = 400

@@ -14,7 +14,7 @@ from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.real_video import NovelView, RealVideoPass, real_video_metrics
-from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import GeneratedVideos, InputError, MultiViewClip
 from tests.models.small_backbones import small_cameras
 

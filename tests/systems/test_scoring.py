@@ -19,7 +19,7 @@ from mvt4g.systems import scoring
 from mvt4g.systems.novel_view import NovelViewSystem
 from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.scoring import BatchScorer, EvaluationOutput, shift_target_cameras
-from mvt4g.systems.settings import EvaluationSpec
+from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import Cameras, InputError, MultiViewClip
 from tests.models.small_backbones import make_loud, small_cameras
 from tests.systems.wall import FRAMES, SIZE, wall_batch
