@@ -20,6 +20,7 @@ FLOORS = (
     ("synthetic",),
     ("models", "losses", "metrics", "data"),
     ("inference",),
+    ("evaluation",),
     ("systems", "callbacks"),
     ("cli", "commands", "__main__"),
     ("sweeps",),

@@ -12,10 +12,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]  # generated, no stubs
 from torch import Tensor
 
+from mvt4g.evaluation.evaluator import EvaluationOutput
 from mvt4g.formats.atomic import appearing
 from mvt4g.matching.rows import gather_queries, rotated, row_log_softmax
 from mvt4g.ranges import Natural
-from mvt4g.systems.scoring import EvaluationOutput
 from mvt4g.types import REFERENCE, TARGET, InputError
 from mvt4g.viz.canvas import magnification, magnify, to_image
 from mvt4g.viz.matches import draw_matches

@@ -22,11 +22,11 @@ from mvt4g.callbacks.provenance import (
 from mvt4g.callbacks.run_facts import RunFacts
 from mvt4g.data.given_videos import GivesRequests, Request
 from mvt4g.data.real_clips import RealClip
+from mvt4g.evaluation.real_video import NovelView
 from mvt4g.formats.result_records import ResultPlace
 from mvt4g.formats.track_files import TrackFile, write_tracks
 from mvt4g.formats.trajectory_json import write_trajectory
 from mvt4g.formats.video import write_video
-from mvt4g.systems.real_video import NovelView
 from mvt4g.systems.tracking import PairTracks
 from mvt4g.types import REFERENCE, InputError
 from mvt4g.viz.canvas import magnification, magnify

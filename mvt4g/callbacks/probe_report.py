@@ -7,11 +7,11 @@ from jaxtyping import Float, UInt8
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from mvt4g.evaluation.match_pictures import ShownMatches
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.probe_files import ProbeMaps, ProbeMatches
 from mvt4g.ranges import Count
 from mvt4g.systems.probe import CorrespondenceProbe
-from mvt4g.systems.shown_matches import ShownMatches
 from mvt4g.types import InputError
 from mvt4g.viz.canvas import to_image
 from mvt4g.viz.charts import chart_to_frame

@@ -8,6 +8,10 @@ from torch import Tensor, nn
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.evaluation.evaluator import BatchScorer, EvaluationOutput
+from mvt4g.evaluation.level_scores import NovelViewScores
+from mvt4g.evaluation.real_video import NovelView, RealVideoPass, real_video_metrics
+from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.losses.diffusion import DiffusionLoss
 from mvt4g.losses.objective import MakeObjective
 from mvt4g.metrics.collection import NovelViewMetrics, ScoreTable
@@ -16,12 +20,8 @@ from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.systems.bad_items import going_on, scored_before
 from mvt4g.systems.objective_logs import source_logs
-from mvt4g.systems.real_video import NovelView, RealVideoPass, real_video_metrics
-from mvt4g.systems.scores import NovelViewScores
-from mvt4g.systems.scoring import BatchScorer, EvaluationOutput
 from mvt4g.systems.settings import TrainingSpec
 from mvt4g.systems.shares import check_shares
-from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.systems.trained import TrainedSystem, clip_names
 from mvt4g.types import TARGET, LatentClip, MultiViewClip, TapRequest, TapShape
 

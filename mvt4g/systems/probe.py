@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.diffusion.samplers import EulerSampler, Sampler
+from mvt4g.evaluation.match_pictures import ShownMatches
 from mvt4g.inference.encoding import encoded, seen
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.queries import draw_queries_by_name
@@ -29,7 +30,6 @@ from mvt4g.ranges import Depth, Natural, Points, Positive, PositiveShare, Seed, 
 from mvt4g.systems.bad_items import going_on
 from mvt4g.systems.loading import check_weights
 from mvt4g.systems.shares import check_shares
-from mvt4g.systems.shown_matches import ShownMatches
 from mvt4g.types import REFERENCE, AttentionTap, InputError, LatentClip, MultiViewClip, PointTruth, TapRequest
 
 SHOWN_PANELS = ("ref", "tgt", "cross")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.evaluation.level_scores import level_name
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.tracker import Tracker, TrackerSpec, check_pair
 from mvt4g.losses.objective import MakeObjective
@@ -20,7 +21,6 @@ from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.systems.bad_items import going_on, scored_before
-from mvt4g.systems.scores import level_name
 from mvt4g.systems.settings import TrackerTraining
 from mvt4g.systems.shares import check_shares
 from mvt4g.systems.trained import TrainedSystem, check_tracks, clip_names

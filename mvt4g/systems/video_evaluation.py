@@ -2,9 +2,9 @@
 
 from lightning.pytorch import LightningModule
 
+from mvt4g.evaluation.video_metrics import VideoMetricsSpec, with_poses
 from mvt4g.metrics.collection import NovelViewMetrics, ScoreTable
 from mvt4g.systems.bad_items import going_on
-from mvt4g.systems.video_metrics import VideoMetricsSpec, with_poses
 from mvt4g.types import GeneratedVideos
 
 

@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 from PIL import Image
 
 from mvt4g.callbacks.media import EvaluationMedia, gif_bytes, video_rows
-from mvt4g.systems.scoring import EvaluationOutput
+from mvt4g.evaluation.evaluator import EvaluationOutput
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 FRAMES, SIZE = 3, 16

@@ -13,10 +13,10 @@ from mvt4g.models.image_tokens import ImageEncoder
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
 from mvt4g.types import Conditions, InputError
+from tests.evaluation.test_real_video import FRAMES, build
 from tests.models.small_backbones import small_cameras
 from tests.models.tiny_clip import DIM, write_clip_weights
 from tests.models.tiny_umt5 import SIZES, write_tokenizer, write_umt5
-from tests.systems.test_real_video import FRAMES, build
 
 SMALL = ((8, 8),)
 WIDE = ((60, SIZES.d_model),)

@@ -10,6 +10,8 @@ from torch.utils.data import DataLoader
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.evaluation.level_scores import NovelViewScores
+from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.losses.correspondence import CorrespondenceObjective
 from mvt4g.losses.track import TrackObjective
 from mvt4g.metrics.tracks.by_pair import GROUPS
@@ -20,9 +22,7 @@ from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.synthetic.generate import SceneSpec, generate_clip
 from mvt4g.systems.novel_view import NovelViewSystem
-from mvt4g.systems.scores import NovelViewScores
 from mvt4g.systems.settings import TrainingSpec
-from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import TARGET, MultiViewClip
 
 STEPS = 400

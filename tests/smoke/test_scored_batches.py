@@ -9,8 +9,8 @@ import time
 import pytest
 
 from mvt4g.errors import Interrupted
+from mvt4g.evaluation.evaluator import BatchScorer
 from mvt4g.systems.probe import CorrespondenceProbe
-from mvt4g.systems.scoring import BatchScorer
 from tests.smoke.conftest import ROOT
 
 OPTIONS = ("-c", "configs/debug.yaml", "--data.init_args.loader.batch_size=1", "--data.init_args.num_test=4")

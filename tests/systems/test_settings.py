@@ -2,9 +2,9 @@
 
 import pytest
 
+from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.models.layers.lora import LoRASpec
 from mvt4g.systems.settings import TrainingSpec
-from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import InputError
 
 

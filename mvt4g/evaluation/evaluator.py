@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mvt4g.evaluation.level_scores import SAMPLED, NovelViewScores, level_name
+from mvt4g.evaluation.spec import EvaluationSpec
+from mvt4g.evaluation.video_metrics import describe, with_poses
 from mvt4g.geometry.pose import compose, invert_pose
 from mvt4g.inference.encoding import encoded, seen
 from mvt4g.inference.guidance import Guidance
@@ -15,9 +18,6 @@ from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.video_tracks import at_video_frames
 from mvt4g.matching.rows import argmax_matches
 from mvt4g.models.novel_view import Generation, NovelViewModel
-from mvt4g.systems.scores import SAMPLED, NovelViewScores, level_name
-from mvt4g.systems.spec import EvaluationSpec
-from mvt4g.systems.video_metrics import describe, with_poses
 from mvt4g.types import (
     REFERENCE,
     TARGET,

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.metrics.collection import NovelViewMetrics, Scores
 from mvt4g.metrics.presets import ALL_LEVELS, GENERATION, NOISE_LEVEL, build_metrics
-from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import GeneratedVideos
 
 SAMPLED = "sampled"

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
+from mvt4g.evaluation.video_metrics import describe, pose_evidence, with_poses
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.pose_estimators.photometric import PhotometricAlignment
 from mvt4g.metrics.pose_estimators.poses import PoseEstimate, PoseEvidence
-from mvt4g.systems.video_metrics import describe, pose_evidence, with_poses
 from mvt4g.types import InputError
 from tests.pretend_device import brought_back, second_device, sent
 from tests.systems.wall import wall_batch

@@ -8,6 +8,10 @@ import pytest
 import torch
 
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.evaluation import evaluator as scoring
+from mvt4g.evaluation.evaluator import BatchScorer, EvaluationOutput, shift_target_cameras
+from mvt4g.evaluation.level_scores import NovelViewScores
+from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.geometry.pose import compose, invert_pose
 from mvt4g.matching.rows import argmax_matches
 from mvt4g.models.backbones import ReCamMaster
@@ -15,11 +19,7 @@ from mvt4g.models.codec import PatchCodec
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.systems import scoring
 from mvt4g.systems.novel_view import NovelViewSystem
-from mvt4g.systems.scores import NovelViewScores
-from mvt4g.systems.scoring import BatchScorer, EvaluationOutput, shift_target_cameras
-from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import Cameras, InputError, MultiViewClip
 from tests.models.small_backbones import make_loud, small_cameras
 from tests.systems.wall import FRAMES, SIZE, wall_batch

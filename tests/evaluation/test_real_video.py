@@ -7,14 +7,14 @@ import torch
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.evaluation.real_video import NovelView, RealVideoPass, real_video_metrics
+from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.systems.real_video import NovelView, RealVideoPass, real_video_metrics
-from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import GeneratedVideos, InputError, MultiViewClip
 from tests.models.small_backbones import small_cameras
 

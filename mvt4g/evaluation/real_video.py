@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mvt4g.data.real_clips import RealClip
+from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
@@ -14,7 +15,6 @@ from mvt4g.matching.rows import argmax_matches, cycle_consistent
 from mvt4g.metrics.collection import NovelViewMetrics
 from mvt4g.metrics.presets import REAL_VIDEOS, build_metrics
 from mvt4g.models.novel_view import NovelViewModel
-from mvt4g.systems.spec import EvaluationSpec
 from mvt4g.types import REFERENCE, AttentionTap, Conditions, GeneratedVideos, InputError, TapRequest, ViewRecord
 
 

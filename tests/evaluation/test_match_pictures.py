@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from mvt4g.callbacks.probe_report import matches_of
+from mvt4g.evaluation.match_pictures import ShownMatches
 from mvt4g.formats.probe_files import ProbeMatches
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.matching.rows import gather_queries, rotated, row_log_softmax
 from mvt4g.matching.tokens import flat_cell
 from mvt4g.systems.probe import ProbeSpec
-from mvt4g.systems.shown_matches import ShownMatches
 from tests.systems.test_probe import COLUMNS, GRID, ROWS, SHIFTS, STRIDE, WIRED, Toy, probed, toy_clip
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mvt4g.diffusion.samplers import EulerSampler, Sampler
+from mvt4g.evaluation.video_metrics import VideoMetricsSpec
 from mvt4g.inference.guidance import GuidanceSpec
 from mvt4g.ranges import Few, Natural, OpenShare, Points, Positive, Seed, check_ranges
-from mvt4g.systems.video_metrics import VideoMetricsSpec
 from mvt4g.types import InputError
 
 
