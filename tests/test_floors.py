@@ -53,6 +53,7 @@ HOMES = {
     "torchmetrics": (
         "metrics/*.py",
         *(f"metrics/{room}/*.py" for room in ("video", "camera", "tracks", "attention")),
+        "evaluation/*",
         "systems/*",
         "callbacks/*",
     ),
