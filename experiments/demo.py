@@ -15,8 +15,7 @@ from mvt4g.formats.weights import read_metadata
 from mvt4g.models.shipped import place_of
 from mvt4g.synthetic.spec import SceneSpec
 
-CONFIG = "configs/experiment/demo.yaml"
-FROM_BASE = ("-c", "configs/codec/lapped.yaml", "-c", "configs/backbone/from_base.yaml")
+CONFIG = "configs/experiment/from_base.yaml"
 FOLDER = Path("runs/demo")
 BASE, TUNED = FOLDER / "base", FOLDER / "fit"
 VIEW = Path("predict/example/arc_left-s0")
@@ -50,12 +49,12 @@ def main() -> None:
     tell(f"a novel view of {video} by the base, which has seen {steps} steps of synthetic scenes")
     view_of(video, BASE, None)
     tell(f"{BASE / VIEW}/generated.mp4; scoring the base on held-out scenes")
-    base = runs.test(CONFIG, BASE, None, *FROM_BASE)
+    base = runs.test(CONFIG, BASE, None)
     tell("fine-tuning with rays, L_track and L_corr")
-    checkpoint = runs.fit(CONFIG, TUNED, *FROM_BASE)
+    checkpoint = runs.fit(CONFIG, TUNED)
     tell("the same view and scores again")
     view_of(video, TUNED, checkpoint)
-    tuned = runs.test(CONFIG, TUNED, checkpoint, *FROM_BASE)
+    tuned = runs.test(CONFIG, TUNED, checkpoint)
     rows = {name: (base[key], tuned[key]) for name, key in ROWS.items()}
     print(f"\n32 held-out scenes, evaluation recipe {runs.recipe_hash(TUNED)}, attention and tracks at sigma 0.5\n")
     print(runs.table([f"base, {steps} steps", "fine-tuned"], rows))
@@ -68,7 +67,7 @@ def main() -> None:
 def view_of(video: Path, run: Path, checkpoint: Path | None) -> None:
     """Predict a novel view of the example into a run folder; None = by the base."""
     camera = "--data.init_args.camera.fov_deg=42"  # about what the synthetic cameras have
-    flags = [*FROM_BASE, "-c", "configs/data/davis.yaml", f"--data.init_args.video={video}", camera]
+    flags = ["-c", "configs/data/davis.yaml", f"--data.init_args.video={video}", camera]
     runs.predict(CONFIG, run, checkpoint, *flags)
 
 
