@@ -4,14 +4,7 @@ import pytest
 
 from tests.smoke.test_configs import SHORT
 
-FROM_BASE = (
-    "-c",
-    "configs/experiment/demo.yaml",
-    "-c",
-    "configs/codec/lapped.yaml",
-    "-c",
-    "configs/backbone/from_base.yaml",
-)
+FROM_BASE = ("-c", "configs/experiment/from_base.yaml")
 
 
 @pytest.mark.parametrize(
