@@ -30,7 +30,9 @@ ARMS, SCHEDULE = HERE / "nano.yaml", HERE / "schedule.yaml"
 PYRAMID = HERE.parent / "tracking" / "pyramid_tiny.yaml"
 PYRAMIDS = ("mvtap", "paper", "tiny")
 CANDIDATES = ("gone300", "gone600")
-"""Ends of the names of the arms that let L_corr go, by when they do."""
+"""Ends of the names of the arms that let a loss go, by when they do."""
+TRACKS = ("track0.1", "track1")
+"""Arms of L_track, by its weight."""
 LAST_VALIDATIONS = 5
 """Of a candidate, whose mean PSNR decides."""
 NICENESS = 19
@@ -86,8 +88,14 @@ def order() -> Iterator[tuple[Path, str]]:
     yield from named(ARMS, let_go, [0])
     yield from named(PYRAMID, PYRAMIDS, [0])
     yield from named(ARMS, ("none", "prior", *let_go), [1, 2])
-    yield from named(SCHEDULE, ("track0.1", "track1"), [3])
+    yield from named(SCHEDULE, TRACKS, [3])
     yield from named(ARMS, ("prior_corr", "corr"), [0, 1, 2])
+    track = chosen(TRACKS)
+    if track is None:
+        print("go_on: the weight of L_track is open, since a candidate did not finish", file=sys.stderr)
+    else:
+        both = track.replace("track", "both")
+        yield from named(ARMS, (f"{track}_{gone}", f"{both}_{gone}", track, both), [0, 1, 2])
     yield from named(PYRAMID, PYRAMIDS, [1])
 
 
@@ -101,11 +109,16 @@ def named(file: Path, arms: Iterable[str], seeds: Iterable[int]) -> Iterator[tup
 
 def chosen_schedule() -> str | None:
     """Return the candidate of the higher PSNR on the seed that is not scored, None while one of them is unfinished."""
-    runs = {run.arm.removeprefix("corr_"): run for run in SweepFile(SCHEDULE).runs()}
-    candidates = [runs[name] for name in CANDIDATES]
-    if not all(map(is_finished, candidates)):
+    arm = chosen([f"corr_{candidate}" for candidate in CANDIDATES])
+    return None if arm is None else arm.removeprefix("corr_")
+
+
+def chosen(arms: Sequence[str]) -> str | None:
+    """Return the arm of the highest PSNR on the seed that is not scored, None while one of them is unfinished."""
+    runs = {run.arm: run for run in SweepFile(SCHEDULE).runs()}
+    if not all(is_finished(runs[arm]) for arm in arms):
         return None
-    return max(CANDIDATES, key=lambda name: late_psnr(runs[name]))
+    return max(arms, key=lambda arm: late_psnr(runs[arm]))
 
 
 def late_psnr(run: Run) -> float:

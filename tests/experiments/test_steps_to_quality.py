@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import itertools
 import json
 
 import pytest
@@ -105,8 +106,9 @@ def test_weights_that_are_too_large_to_commit_are_not_written(tmp_path, monkeypa
 
 
 def test_every_run_of_the_order_is_one_of_its_sweep(monkeypatch):
-    for gone in go_on.CANDIDATES:
-        monkeypatch.setattr(go_on, "chosen_schedule", lambda gone=gone: gone)
+    for gone, track in itertools.product(go_on.CANDIDATES, go_on.TRACKS):
+        found = {f"corr_{gone}", track}
+        monkeypatch.setattr(go_on, "chosen", lambda arms, found=found: next(arm for arm in arms if arm in found))
         order = list(go_on.order())
         assert len(set(order)) == len(order)
         for file in (go_on.ARMS, go_on.SCHEDULE, go_on.PYRAMID):
@@ -114,8 +116,25 @@ def test_every_run_of_the_order_is_one_of_its_sweep(monkeypatch):
 
 
 def test_an_open_schedule_ends_the_order_after_its_candidates(monkeypatch):
-    monkeypatch.setattr(go_on, "chosen_schedule", lambda: None)
+    monkeypatch.setattr(go_on, "chosen", lambda arms: None)
     assert [name for _, name in go_on.order()] == ["none-0", "prior-0", "corr_gone300-3", "corr_gone600-3"]
+
+
+def test_an_open_weight_of_l_track_leaves_out_its_arms_alone(monkeypatch):
+    monkeypatch.setattr(go_on, "chosen", lambda arms: "corr_gone300" if "corr_gone300" in arms else None)
+    names = [name for file, name in go_on.order() if file == go_on.ARMS]
+    assert {"corr-0", "prior_corr-2"} <= set(names)
+    assert not [name for name in names if "track" in name or "both" in name]
+
+
+def test_the_better_of_the_finished_candidates_is_chosen(monkeypatch):
+    late = {"track0.1": 12.0, "track1": 12.5, "corr_gone300": 14.0, "corr_gone600": 13.0}
+    monkeypatch.setattr(go_on, "late_psnr", lambda run: late[run.arm])
+    monkeypatch.setattr(go_on, "is_finished", lambda run: True)
+    assert go_on.chosen(go_on.TRACKS) == "track1"
+    assert go_on.chosen_schedule() == "gone300"
+    monkeypatch.setattr(go_on, "is_finished", lambda run: run.arm != "corr_gone600")
+    assert go_on.chosen_schedule() is None
 
 
 def test_a_run_that_another_process_is_at_work_on_is_left_to_it(monkeypatch, tmp_path):
