@@ -1,4 +1,4 @@
-"""Carrying out runs: one process a step, skipped when done, resumed when killed, so many at a time."""
+"""Launchers, which carry out runs: one process a step, skipped when done, resumed when killed."""
 
 import fcntl
 import json

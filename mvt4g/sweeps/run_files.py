@@ -1,4 +1,4 @@
-"""Reading what runs leave behind: any of it may be cut short, edited, or another program's."""
+"""Readers of the files that runs leave; a file may be cut short, edited, or another program's."""
 
 import math
 from pathlib import Path

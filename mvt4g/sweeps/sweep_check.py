@@ -1,4 +1,4 @@
-"""What can be known of a sweep to be wrong before its first run starts."""
+"""Checks of a sweep before its first run starts: command lines are parsed, models and data are built."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -64,13 +64,25 @@ def match_sheet(matches: ProbeMatches, heats: Mapping[str, Float[Tensor, "n rows
             peak = _peak(heat[point], target)
             cells.append(draw_attention(target, peak, truth, heat[point]))
             captions.append(f"{title}: {math.dist(_point(peak), _point(truth)):.1f} px off")
-    group = 1 + len(heats)  # a point's pictures, which stay together
-    across = max(1, _CELLS_ACROSS // group) * group
-    rows = [slice(start, start + across) for start in range(0, len(cells), across)]
-    if group > _CELLS_ACROSS:
-        wrapped = [slice(start, min(start + _CELLS_ACROSS, group)) for start in range(0, group, _CELLS_ACROSS)]
-        rows = [slice(at + part.start, at + part.stop) for at in range(0, len(cells), group) for part in wrapped]
+    rows = _rows_of_cells(len(cells), group=1 + len(heats))
     return tile_images([cells[row] for row in rows], [captions[row] for row in rows])
+
+
+def _rows_of_cells(count: int, group: int) -> list[slice]:
+    """Return which cells stand in each row, so that the cells of one point stay together.
+
+    Args:
+        count: Number of cells.
+        group: Cells of one point.
+    """
+    if group <= _CELLS_ACROSS:
+        across = _CELLS_ACROSS // group * group
+        return [slice(start, start + across) for start in range(0, count, across)]
+    rows = []
+    for first in range(0, count, group):  # a point that is wider than a row wraps, and the next begins a row
+        for start in range(first, first + group, _CELLS_ACROSS):
+            rows.append(slice(start, min(start + _CELLS_ACROSS, first + group)))
+    return rows
 
 
 def draw_query(frame: Float[Tensor, "3 h w"], query_xy: Float[Tensor, "2"]) -> Float[Tensor, "3 H W"]:
@@ -99,7 +111,7 @@ def draw_attention(
 
 
 def _peak(heat: Float[Tensor, "r c"], frame: Float[Tensor, "3 h w"]) -> Float[Tensor, " 2"]:
-    """The centre of the hottest cell, in pixels of the frame."""
+    """Return the centre of the hottest cell, in pixels of the frame."""
     rows, columns = heat.shape
     best = int(heat.argmax())
     x, y = (best % columns + 0.5) * frame.shape[-1] / columns, (best // columns + 0.5) * frame.shape[-2] / rows
