@@ -17,6 +17,8 @@ from mvt4g.callbacks.checkpoints import last_checkpoint
 from mvt4g.formats.checksums import sha256_of
 from mvt4g.formats.trajectory_json import read_views
 from mvt4g.formats.video import write_video
+from mvt4g.geometry.pose import invert_pose
+from mvt4g.geometry.trajectories import preset_trajectory
 
 ROOT = Path(__file__).parents[2]
 SIZE = "--data.init_args.size={height: 32, width: 32, num_frames: 3, temporal_stride: 1}"
@@ -173,3 +175,34 @@ def test_one_broken_among_eight(trained_run, tmp_path):
         f"mvt4g: 1 of 8 items failed, the others are done: clip5 ({place}/clip5.mp4: "
     )
     assert len(list(run.glob("predict/*/arc_left-s0/provenance.json"))) == 7
+
+
+@pytest.mark.slow
+def test_a_motion_on_top_of_each_videos_own_cameras(predict, tmp_path):
+    """The folder's name, the cameras and the record are of the motion file; other cameras of the source are refused."""
+    place = videos(tmp_path / "two", 2)
+    for number in range(2):
+        content = {"world_from_cam": preset_trajectory("arc_left", 6, 1.0 + number).tolist()}
+        (tmp_path / f"clip{number}.json").write_text(json.dumps(content))
+    move = {"relative_to": "source_frames", "moves": [{"kind": "crane", "distance": 1}, {"kind": "zoom", "factor": 2}]}
+    (tmp_path / "up.json").write_text(json.dumps(move))
+    told = ("--data.init_args.trajectory", str(tmp_path / "up.json"))
+    source = ("--data.init_args.camera.source", str(tmp_path / "{name}.json"))
+    assert predict(place, *told, *source) == 0
+    for number in range(2):
+        folder = tmp_path / "run" / "predict" / f"clip{number}" / "up-s0"
+        views = read_views(folder / "cameras.json")
+        own = preset_trajectory("arc_left", 6, 1.0 + number)[:3]
+        torch.testing.assert_close(views["reference"].world_from_cam, own, atol=1e-5, rtol=0)
+        up = invert_pose(own) @ views["target"].world_from_cam
+        # configs/data/davis.yaml says 2 scene units a metre.
+        torch.testing.assert_close(up[:, 1, 3], torch.tensor([0.0, -1.0, -2.0]), atol=1e-5, rtol=0)
+        ratio = views["target"].intrinsics[:, 0, 0] / views["reference"].intrinsics[:, 0, 0]
+        torch.testing.assert_close(ratio, torch.tensor([1, 2**0.5, 2.0]))
+        rule = json.loads((folder / "provenance.json").read_text())["rule"]
+        assert "relative to the source's camera of each frame" in rule
+    before = results(tmp_path / "run")
+    assert predict(place, *told, *source) == 0
+    (tmp_path / "clip1.json").write_text(json.dumps({"world_from_cam": preset_trajectory("arc_right", 6).tolist()}))
+    assert predict(place, *told, *source) == 2
+    assert results(tmp_path / "run") == before
