@@ -14,7 +14,8 @@ from mvt4g.viz.colours import rainbow_by_row
 from mvt4g.viz.tiles import tile_images
 from mvt4g.viz.tracks import draw_tracks_at, with_track_legend
 
-MAX_VIEWS, MAX_POINTS = 4, 96
+MAX_VIEWS = 4
+MAX_POINTS = 96
 
 
 def draw_row(clip: MultiViewClip) -> list[Float[Tensor, "3 _ _"]]:
@@ -24,12 +25,16 @@ def draw_row(clip: MultiViewClip) -> list[Float[Tensor, "3 _ _"]]:
     if clip.tracks is None or clip.visible is None:
         return [magnify(image, magnification(*image.shape[-2:])) for image in images]
     there = clip.visible.any(dim=0).any(dim=0).nonzero()[:, 0]
-    drawn = there[torch.linspace(0, len(there) - 1, min(len(there), MAX_POINTS)).round().long()]
-    tracks, visible = clip.tracks[:, :, drawn], clip.visible[:, :, drawn]
+    # Evenly spread over the points that are ever seen: neighbours in the list often lie on one body.
+    number = min(len(there), MAX_POINTS)
+    drawn = there[torch.linspace(0, len(there) - 1, number).round().long()]
+    tracks = clip.tracks[:, :, drawn]
+    visible = clip.visible[:, :, drawn]
     colours = rainbow_by_row(tracks[0])
-    return [
-        draw_tracks_at(image, last, tracks[view], visible[view], colours=colours) for view, image in enumerate(images)
-    ]
+    pictures = []
+    for view, image in enumerate(images):
+        pictures.append(draw_tracks_at(image, last, tracks[view], visible[view], colours=colours))
+    return pictures
 
 
 def write_sheet(path: Path, rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]], names: Sequence[str]) -> None:
@@ -38,6 +43,8 @@ def write_sheet(path: Path, rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]], na
     Raises:
         InputError: If the place cannot be written to.
     """
-    captions = [[name, *(f"view {view}" for view in range(1, len(row)))] for name, row in zip(names, rows, strict=True)]
+    captions = []
+    for name, row in zip(names, rows, strict=True):
+        captions.append([name, *(f"view {view}" for view in range(1, len(row)))])
     with appearing(path) as temporary:
         to_image(with_track_legend(tile_images(rows, captions))).save(temporary, format="PNG")

@@ -46,27 +46,34 @@ class CropSpec:
 
     def draw(self, clip: MultiViewClip, rng: np.random.Generator) -> list[Window]:
         """Draw a window for every view of a training sample: its size, then its place."""
-        first, *others = (self._draw_window(clip, rng) for _ in clip.video[: 1 if self.alike else None])
-        return [first, *others] if others else [first] * len(clip.video)
+        num_views = len(clip.video)
+        if self.alike:
+            return [self._draw_window(clip, rng)] * num_views
+        return [self._draw_window(clip, rng) for _ in range(num_views)]
 
     def centre(self, clip: MultiViewClip) -> list[Window]:
         """Return the windows of a held-out clip: the largest, in the middle, odd margins split as torchvision does."""
         rows, columns = clip.video.shape[-2:]
         height, width = self._largest(clip, 1.0)
-        top, left = torchvision_margin(rows - height), torchvision_margin(columns - width)
+        top = torchvision_margin(rows - height)
+        left = torchvision_margin(columns - width)
         return [Window(top, left, height, width)] * len(clip.video)
 
     def _draw_window(self, clip: MultiViewClip, rng: np.random.Generator) -> Window:
         rows, columns = clip.video.shape[-2:]
         height, width = self._largest(clip, rng.uniform(*self.share))
-        top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)
+        top = rng.integers(rows - height + 1)
+        left = rng.integers(columns - width + 1)
         return Window(int(top), int(left), height, width)
 
     def _largest(self, clip: MultiViewClip, share: float) -> tuple[int, int]:
         rows, columns = clip.video.shape[-2:]
         height, width = self.size_of(clip)
+        # min(...) times the sample's size is the largest window of its shape that fits.
         scale = share * min(rows / height, columns / width)
-        return min(rows, max(1, round(scale * height))), min(columns, max(1, round(scale * width)))
+        wanted_rows = max(1, round(scale * height))
+        wanted_columns = max(1, round(scale * width))
+        return min(rows, wanted_rows), min(columns, wanted_columns)
 
     def size_of(self, clip: MultiViewClip) -> tuple[int, int]:
         """Return (height, width) of the sample."""
@@ -85,19 +92,23 @@ def crop_clip(clip: MultiViewClip, windows: Sequence[Window], size: tuple[int, i
         windows: One a view.
         size: (height, width).
     """
+    assert len(windows) == len(clip.video), "one window a view"
     source = (clip.video.shape[-2], clip.video.shape[-1])
     framings = [show_window(source, window, size) for window in windows]
     moved: dict[str, Any] = {}
     for name in ("depth", "instances", "dynamic"):
         maps = getattr(clip, name)
         if maps is not None:
-            moved[name] = torch.stack([framing.nearest(one) for framing, one in zip(framings, maps, strict=True)])
+            moved[name] = torch.stack([framing.nearest(maps[view]) for view, framing in enumerate(framings)])
     if clip.tracks is not None:
-        framed = [framing.points(tracks) for framing, tracks in zip(framings, clip.tracks, strict=True)]
+        framed = [framing.points(clip.tracks[view]) for view, framing in enumerate(framings)]
         moved["tracks"] = torch.stack([xy for xy, _ in framed])
         if clip.visible is not None:
             moved["visible"] = clip.visible & torch.stack([inside for _, inside in framed])
-    video = [framing.video(one) for framing, one in zip(framings, clip.video, strict=True)]
-    intrinsics = [framing.intrinsics(k) for framing, k in zip(framings, clip.cameras.intrinsics, strict=True)]
+    videos = []
+    intrinsics = []
+    for view, framing in enumerate(framings):
+        videos.append(framing.video(clip.video[view]))
+        intrinsics.append(framing.intrinsics(clip.cameras.intrinsics[view]))
     cameras = Cameras(clip.cameras.cam_from_world, torch.stack(intrinsics))
-    return replace(clip, video=torch.stack(video), cameras=cameras, **moved)
+    return replace(clip, video=torch.stack(videos), cameras=cameras, **moved)

@@ -49,21 +49,35 @@ def _meant(place: Path) -> Sequence[Path]:
     if place.suffix.lower() == LIST_SUFFIX:
         return _listed(place)
     if not place.exists() and any(sign in str(place) for sign in "*?["):
-        root, pattern = (Path("/"), str(place)[1:]) if place.is_absolute() else (Path(), str(place))
+        # Path.glob takes no absolute pattern.
+        root = Path("/") if place.is_absolute() else Path()
+        pattern = str(place).removeprefix("/")
         return _some(place, [path for path in root.glob(pattern) if path.is_dir() or path.suffix])
     return [place]
 
 
 def _in_folder(folder: Path) -> Sequence[Path]:
-    shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    videos = [path for path in shown if path.is_file() and _is_video(path)]
-    others = sorted(path.name for path in shown if path.is_file() and not _is_video(path))
-    found = _some(folder, videos + [path for path in shown if path.is_dir() and _holds_frames(path)])
+    meant = []
+    others = []
+    for path in _shown(folder):
+        if path.is_dir():
+            if _holds_frames(path):
+                meant.append(path)
+        elif path.is_file() and _is_video(path):
+            meant.append(path)
+        elif path.is_file():
+            others.append(path.name)
+    found = _some(folder, meant)
     if others:
+        named = ", ".join(others[:_NAMED])
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-        said = f"{folder}: left out {', '.join(others[:_NAMED])}{more}: not of a suffix of videos"
-        warnings.warn(said, stacklevel=2)
+        warnings.warn(f"{folder}: left out {named}{more}: not of a suffix of videos", stacklevel=2)
     return found
+
+
+def _shown(folder: Path) -> list[Path]:
+    """Return what lies in a folder by name, without what is hidden."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _is_video(path: Path) -> bool:
@@ -82,7 +96,7 @@ def _holds_frames(folder: Path) -> bool:
     Raises:
         InputError: If there are videos beside the images.
     """
-    shown = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    shown = _shown(folder)
     images = [path for path in shown if path.suffix.lower() in SUFFIXES]
     videos = [path for path in shown if path.is_file() and _is_video(path)]
     if images and videos:

@@ -19,17 +19,29 @@ from mvt4g.types import InputError
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Return a sort key that compares runs of digits as numbers."""
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
+    key = []
+    for part in re.split(r"(\d+)", name):
+        if part.isdecimal():
+            key.append((0, int(part), ""))
+        elif part:  # words and numbers compare by their kind first, so that no word meets a number
+            key.append((1, 0, part))
+    return tuple(key)
 
 
 def frame_numbers(names: Sequence[str]) -> list[int] | None:
     """Return the one number in which file names differ; None if they differ otherwise, or there is only one."""
     keys = [_stem_key(name) for name in names]
-    first = keys[0]
-    if any([part[::2] for part in key] != [part[::2] for part in first] for key in keys):
+    differing = set()
+    for key in keys:
+        if _words(key) != _words(keys[0]):
+            return None
+        for place, part in enumerate(key):
+            if part != keys[0][place]:
+                differing.add(place)
+    if len(differing) != 1:
         return None
-    differing = [place for place in range(len(first)) if len({key[place] for key in keys}) > 1]
-    return [key[differing[0]][1] for key in keys] if len(differing) == 1 else None
+    (place,) = differing
+    return [key[place][1] for key in keys]
 
 
 def frame_places(names: Sequence[str]) -> tuple[int, ...]:
@@ -38,8 +50,9 @@ def frame_places(names: Sequence[str]) -> tuple[int, ...]:
     in_a_row = tuple(range(len(names)))
     if numbers is None:
         return in_a_row
-    step = math.gcd(*(number - numbers[0] for number in numbers))
-    places = tuple((number - numbers[0]) // step for number in numbers)
+    offsets = [number - numbers[0] for number in numbers]
+    step = math.gcd(*offsets)
+    places = tuple(offset // step for offset in offsets)
     return places if places[-1] < 2 * len(places) else in_a_row
 
 
@@ -61,6 +74,11 @@ def check_numbers(names: Sequence[str], where: str) -> None:
     for before, after in itertools.pairwise(names):
         if _stem_key(before) == _stem_key(after):
             raise InputError(f"{where}: got {before} and {after}, want one file for a frame")
+
+
+def _words(key: tuple[tuple[int, int, str], ...]) -> list[tuple[int, str]]:
+    """Return a name's key without its numbers: what kind its parts are of, and the words."""
+    return [(kind, word) for kind, _, word in key]
 
 
 def _stem_key(name: str) -> tuple[tuple[int, int, str], ...]:

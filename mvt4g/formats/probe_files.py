@@ -41,17 +41,23 @@ class ProbeMaps:
     def write(self, folder: Path) -> None:
         """Write ``maps.npz`` and ``maps.csv``."""
         arrays = {"layers": np.array(self.layers), "sigmas": np.array(self.sigmas)}
-        arrays |= {"clips": np.array(self.clips, dtype=np.str_)}
-        arrays |= {f"recipe/{name}": np.array(value, dtype=np.str_) for name, value in self.recipe.items()}
-        arrays |= {key: value.cpu().numpy() for key, value in self.maps.items()}
-        arrays |= {f"heads/{key}": value.cpu().numpy() for key, value in self.heads.items()}
-        arrays |= {f"same_place/{panel}": np.array(value) for panel, value in self.same_place.items()}
+        arrays["clips"] = np.array(self.clips, dtype=np.str_)
+        for name, told in self.recipe.items():
+            arrays[f"recipe/{name}"] = np.array(told, dtype=np.str_)
+        for key, layer_map in self.maps.items():
+            arrays[key] = layer_map.cpu().numpy()
+        for key, head_map in self.heads.items():
+            arrays[f"heads/{key}"] = head_map.cpu().numpy()
+        for panel, accuracy in self.same_place.items():
+            arrays[f"same_place/{panel}"] = np.array(accuracy)
         write_arrays(folder / "maps.npz", arrays)
         self.write_table(folder / "maps.csv")
 
     def write_table(self, path: Path) -> None:
         """Write a row for every panel, layer, head and noise level as CSV, an empty head being the mean over heads."""
-        panels, scores = (tuple(dict.fromkeys(key.split("/")[part] for key in self.maps)) for part in (0, 1))
+        named = [key.split("/") for key in self.maps]
+        panels = dict.fromkeys(panel for panel, _ in named)  # in order, each once
+        scores = dict.fromkeys(score for _, score in named)
         with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("panel", "layer", "head", "noise_level", *scores))
@@ -66,28 +72,33 @@ class ProbeMaps:
             InputError: If it is not there, cannot be read, or is none of a probe.
         """
         arrays = read_arrays(folder / "maps.npz", check=lambda headers: _check_maps(folder / "maps.npz", headers))
-        layers, sigmas = (tuple(arrays.pop(name).tolist()) for name in ("layers", "sigmas"))
+        layers = tuple(arrays.pop("layers").tolist())
+        sigmas = tuple(arrays.pop("sigmas").tolist())
         clips = tuple(arrays.pop("clips", np.array([])).tolist())
-        recipe, same_place, heads, maps = (
-            _taken(arrays, prefix) for prefix in ("recipe/", "same_place/", "heads/", "")
-        )
+        recipe = _taken(arrays, "recipe/")
+        same_place = _taken(arrays, "same_place/")
+        heads = _taken(arrays, "heads/")
+        maps = arrays  # all that is left
         return cls(
-            layers,
-            sigmas,
-            {key: torch.from_numpy(value) for key, value in maps.items()},
-            {key: torch.from_numpy(value) for key, value in heads.items()},
-            {panel: value.item() for panel, value in same_place.items()},
-            {name: value.item() for name, value in recipe.items()},
-            clips,
+            layers=layers,
+            sigmas=sigmas,
+            maps={key: torch.from_numpy(value) for key, value in maps.items()},
+            heads={key: torch.from_numpy(value) for key, value in heads.items()},
+            same_place={panel: value.item() for panel, value in same_place.items()},
+            recipe={name: value.item() for name, value in recipe.items()},
+            clips=clips,
         )
 
     def _rows(self, panel: str, keys: list[str]) -> Iterator[tuple[str | int, ...]]:
         num_heads = next(iter(self.heads.values())).shape[1]
         for row, layer in enumerate(self.layers):
             for head in ("", *range(num_heads)):
-                tables = [self.maps[key][row] if head == "" else self.heads[key][row, int(head)] for key in keys]
+                if head == "":
+                    tables = [self.maps[key][row] for key in keys]
+                else:
+                    tables = [self.heads[key][row, int(head)] for key in keys]
                 for step, sigma in enumerate(self.sigmas):
-                    scores = ["" if table[step].isnan() else f"{float(table[step]):.8g}" for table in tables]
+                    scores = [_cell(table[step]) for table in tables]
                     yield (panel, layer, head, f"{sigma:.6g}", *scores)
 
 
@@ -125,7 +136,10 @@ class ProbeMatches:
 
     def first_of_each_clip(self) -> "ProbeMatches":
         """Return the first point of every clip."""
-        index = [place for place, name in enumerate(self.names) if name not in self.names[:place]]
+        index = []
+        for place, name in enumerate(self.names):
+            if name not in self.names[:place]:
+                index.append(place)
         taken = {name: getattr(self, name)[index] for name in _MATCH_TENSORS}
         return ProbeMatches(self.layers, tuple(self.names[place] for place in index), **taken)
 
@@ -139,7 +153,9 @@ class ProbeMatches:
         path = folder / "matches.npz"
         arrays = read_arrays(path, _MATCH_LAYOUT, lambda headers: _check_matches(path, headers))
         tensors = {name: torch.from_numpy(arrays[name]) for name in _MATCH_TENSORS}
-        return cls(tuple(arrays["layers"].tolist()), tuple(arrays["names"].tolist()), **tensors)
+        layers = tuple(arrays["layers"].tolist())
+        names = tuple(arrays["names"].tolist())
+        return cls(layers, names, **tensors)
 
 
 def _check_maps(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
@@ -164,18 +180,32 @@ def _check_matches(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
 def _check_array(where: str, header: ArrayHeader, layout: tuple[str, str], sizes: dict[str, int]) -> None:
     """Refuse an array of other axes or kind; a size met for the first time is entered."""
     axes, kinds = layout
-    want = [int(axis) if axis.isdigit() else sizes.get(axis) for axis in axes.split()]
-    fits = header.ndim == len(want) and all(n in (None, got) for n, got in zip(want, header.shape, strict=True))
-    if not fits or header.dtype.kind not in kinds:
+    names = axes.split()
+    fits = header.ndim == len(names) and header.dtype.kind in kinds
+    met = dict(sizes)
+    for name, size in zip(names, header.shape, strict=False):
+        want = int(name) if name.isdigit() else met.setdefault(name, size)
+        fits = fits and size == want
+    if not fits:
         told = f"({axes}) with {sizes}" if sizes else f"({axes})"
         raise InputError(f"{where}: got {header.dtype} of shape {header.shape}, want {told} as a probe writes it")
-    named = zip(axes.split(), header.shape, strict=True)
-    sizes.update({axis: size for axis, size in named if not axis.isdigit() and axis != "k"})
+    for name in names:
+        if not name.isdigit() and name != "k":  # a map may have heads of its own
+            sizes[name] = met[name]
 
 
 def _taken(arrays: dict[str, Shaped[np.ndarray, "..."]], prefix: str) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Take the arrays of a prefix out of all of them, and return them without it."""
-    return {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
+    taken = {}
+    for key in list(arrays):
+        if key.startswith(prefix):
+            taken[key.removeprefix(prefix)] = arrays.pop(key)
+    return taken
+
+
+def _cell(score: Float[Tensor, ""]) -> str:
+    """Return what the table says of a score; nothing of one that is not known."""
+    return "" if score.isnan() else f"{float(score):.8g}"
 
 
 _MAP_LAYOUT = {

@@ -1,6 +1,5 @@
 """Everything a probe asks of one attention tap, from one pass over its keys: matches, shares, the way back, by head."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -72,19 +71,25 @@ def read_attention(
         read = []
         for start in range(0, batch, clips):
             part = slice(start, start + clips)
-            points = zip(
-                rows[part].split(size, dim=2),
-                queries[part].split(size, dim=1),
-                wanted[part].split(size, dim=2),
-                itertools.repeat(None) if others is None else others[part].split(size, dim=2),
-                strict=False,
-            )
-            found = [_read_queries(tokens.of_clips(part), *point, max_cells) for point in points]
-            read.append([torch.cat(values, dim=-1) for values in zip(*found, strict=True)])
-    whole = [torch.cat(values, dim=-3) for values in zip(*read, strict=True)]
-    mean, heads = ([rearrange(v, "... (v f) q -> ... v f q", v=views) for v in half] for half in (whole[:4], whole[4:]))
-    of_mean, of_heads = (AttentionReading(tokens.cells[cell], *others) for cell, *others in (mean, heads))
+            of_clips = tokens.of_clips(part)
+            found = []
+            for first in range(0, max(1, queries.shape[1]), size):  # no query is one part of none
+                points = slice(first, first + size)
+                other = None if others is None else others[part, :, points]
+                entry = (rows[part, :, points], queries[part, points], wanted[part, :, points], other)
+                found.append(_read_queries(of_clips, *entry, max_cells))
+            read.append(_joined(found, dim=-1))  # along the queries
+    whole = _joined(read, dim=-3)  # along the clips
+    by_frame = [rearrange(values, "... (v f) q -> ... v f q", v=views) for values in whole]
+    cell, mass, peak, home, head_cell, head_mass, head_peak, head_home = by_frame
+    of_mean = AttentionReading(tokens.cells[cell], mass, peak, home)
+    of_heads = AttentionReading(tokens.cells[head_cell], head_mass, head_peak, head_home)
     return of_mean, of_heads
+
+
+def _joined(parts: Sequence[Sequence[Shaped[Tensor, "..."]]], dim: int) -> list[Shaped[Tensor, "..."]]:
+    """Concatenate the first tensors of all parts, then the second, and so on."""
+    return [torch.cat(values, dim=dim) for values in zip(*parts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -145,11 +150,16 @@ class _Entries:
         batch, frames, heads = tokens.key.shape[:3]
         clip, frame, query = wanted.nonzero().unbind(dim=1)
         home, order = (clip * frames + _home_frame(tokens, queries)[clip, query]).sort(stable=True)
-        clip, frame, query = clip[order], frame[order], query[order]
+        clip = clip[order]
+        frame = frame[order]
+        query = query[order]
         sizes = home.bincount(minlength=batch * frames)
-        size, start = sizes[home], (sizes.cumsum(0) - sizes)[home]
+        size = sizes[home]
+        start = (sizes.cumsum(0) - sizes)[home]
         head = torch.arange(heads, device=home.device)[:, None]
         of_head = (clip * frames + frame) * heads + head
+        # Before an entry stand 2 rows a head of every entry of earlier home frames; within its frame, those of earlier
+        # heads, and the entries before it of its own head.
         back = torch.arange(len(home), device=home.device) + (2 * heads - 1) * start + 2 * head * size
         return cls(
             flat=(clip * frames + frame) * wanted.shape[2] + query,
@@ -185,18 +195,24 @@ def _read_queries(
         normaliser = torch.logaddexp(normaliser, others[:, None].to(normaliser.dtype))
     mass = (frame_logsumexp - normaliser).exp()
     entries = _Entries.of(tokens, queries, wanted)
-    share, largest, part = (_take(values.flatten(0, 3), entries.row) for values in (share, largest, mass))  # k e ...
+    share = _take(share.flatten(0, 3), entries.row)  # k e l
+    largest = _take(largest.flatten(0, 3), entries.row)  # k e
+    part = _take(mass.flatten(0, 3), entries.row)
     mean = share.mean(dim=0)
-    cell, head_cell = _first_largest(mean, mean.amax(dim=-1)), _first_largest(share, largest)
+    cell = _first_largest(mean, mean.amax(dim=-1))
+    head_cell = _first_largest(share, largest)
+    # Of all attention, not of the frame's alone; written over the shares, which nobody needs any more.
     peak = share.mul_(part[..., None]).mean(dim=0).amax(dim=-1)
-    home, head_home = (
-        (tokens.cells[reached] - entries.own).float().norm(dim=-1) < max_cells
-        for reached in _match_back(tokens, entries, cell, head_cell)
-    )
-    found = cell, peak, home, head_cell, largest * part, head_home
-    cell, peak, home, head_cell, head_peak, head_home = (entries.spread(values, wanted.shape) for values in found)
+    reached, head_reached = _match_back(tokens, entries, cell, head_cell)
+    home = (tokens.cells[reached] - entries.own).float().norm(dim=-1) < max_cells
+    head_home = (tokens.cells[head_reached] - entries.own).float().norm(dim=-1) < max_cells
+
+    def spread(values: Shaped[Tensor, "*k e"]) -> Shaped[Tensor, "*k b n q"]:
+        return entries.spread(values, wanted.shape)
+
+    of_mean = (spread(cell), mass.mean(dim=2), spread(peak), spread(home))
     by_head = rearrange(mass, "b n k q -> k b n q")
-    return cell, mass.mean(dim=2), peak, home, head_cell, by_head, head_peak, head_home
+    return *of_mean, spread(head_cell), by_head, spread(largest * part), spread(head_home)
 
 
 def _match_back(
@@ -208,7 +224,8 @@ def _match_back(
     """
     heads, width, num_cells = tokens.key.shape[2:]
     token = entries.frame * num_cells + torch.stack([cell.expand_as(head_cell), head_cell])
-    rows = tokens.query.flatten(0, 3).index_select(0, torch.empty_like(token).put_(entries.back, token).flatten())
+    in_order = torch.empty_like(token).put_(entries.back, token).flatten()
+    rows = tokens.query.flatten(0, 3).index_select(0, in_order)
     logits = rows.new_empty(len(rows), num_cells)
     sizes = [2 * heads * size for size in entries.sizes]
     for asking, key, out in zip(rows.split(sizes), tokens.key.flatten(0, 1), logits.split(sizes), strict=True):

@@ -33,37 +33,39 @@ def objective_logs(
         sigma: Noise level of each clip.
         clip_names: ``<source>/<clip>``, or names without a source.
     """
-    total, size = terms.total.detach(), len(sigma)
+    total = terms.total.detach()
     there = {part: count > 0 for part, count in terms.counts.items()}
     values = dict(terms.parts)
     for low, high in pairwise(NOISE_BINS):
         of_bin = f"sigma_{low:.2f}_{high:.2f}"
-        values[of_bin], there[of_bin] = total, (sigma > low) & (sigma <= high) & ~terms.empty
-    parts = _means(values, there)
-    sources = source_logs(name, total, clip_names, ~terms.empty)
-    return {
-        f"train/loss_{name}": Logged(total.mean(), size),
-        f"train/empty_{name}": Logged(terms.empty.float().mean(), size),
-        **{f"train/loss_{name}/{part}": mean for part, mean in parts.items()},
-        **sources,
+        values[of_bin] = total
+        there[of_bin] = (sigma > low) & (sigma <= high) & ~terms.empty
+    logs = {
+        f"train/loss_{name}": Logged(total.mean(), len(sigma)),
+        f"train/empty_{name}": Logged(terms.empty.float().mean(), len(sigma)),
     }
+    for part, mean in _means(values, there).items():
+        logs[f"train/loss_{name}/{part}"] = mean
+    return logs | source_logs(name, total, clip_names, ~terms.empty)
 
 
 def source_logs(
     name: str, per_clip: Float[Tensor, " b"], clip_names: Sequence[str], counted: Bool[Tensor, " b"] | None = None
 ) -> dict[str, Logged]:
     """Return a loss's means by source, over the clips that have it, under their log keys."""
-    values, masks = per_clip.detach(), source_masks(clip_names, counted, per_clip.device)
-    return {
-        f"train/loss_{name}/{source}": Logged(values[mask].mean(), int(mask.sum())) for source, mask in masks.items()
-    }
+    values = per_clip.detach()
+    logs = {}
+    for source, mask in source_masks(clip_names, counted, per_clip.device).items():
+        logs[f"train/loss_{name}/{source}"] = Logged(values[mask].mean(), int(mask.sum()))
+    return logs
 
 
 def _means(per_clip: Mapping[str, Float[Tensor, " b"]], there: Mapping[str, Bool[Tensor, " b"]]) -> dict[str, Logged]:
     """Return the mean of each entry over the clips that have it, for the entries that any clip has."""
     clips = torch.stack([there[name].sum() for name in per_clip]).tolist()  # one wait for the device
-    return {
-        name: Logged(torch.where(there[name], value, 0).sum() / there[name].sum(), count)
-        for (name, value), count in zip(per_clip.items(), clips, strict=True)
-        if count
-    }
+    means = {}
+    for (name, value), count in zip(per_clip.items(), clips, strict=True):
+        if count:
+            # By where, not by a product: what is not there may be NaN.
+            means[name] = Logged(torch.where(there[name], value, 0).sum() / there[name].sum(), count)
+    return means

@@ -61,17 +61,24 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     """
     cameras, times = _ids(scene)
     views, frames = selection.of(scene, len(cameras), len(times))
-    ids = [[f"{cameras[view]}_{times[frame]}" for frame in frames] for view in views]
     size = _size_folder(scene)
-    video = stacked(scene, "rgb", [read_images([scene / "rgb" / size / f"{id_}.png" for id_ in row]) for row in ids])
+    ids = []
+    videos = []
+    for view in views:
+        row = [f"{cameras[view]}_{times[frame]}" for frame in frames]
+        ids.append(row)
+        videos.append(read_images([scene / "rgb" / size / f"{id_}.png" for id_ in row]))
+    video = stacked(scene, "rgb", videos)
     image_size = (video.shape[-2], video.shape[-1])
-    read_cameras = [[read_camera(scene / "camera" / f"{id_}.json", image_size) for id_ in row] for row in ids]
+    poses = []
+    intrinsics = []
+    for row in ids:  # after the pictures, whose size K is wanted for
+        of_view = [read_camera(scene / "camera" / f"{id_}.json", image_size) for id_ in row]
+        poses.append(torch.stack([camera.cam_from_world for camera in of_view]))
+        intrinsics.append(torch.stack([camera.intrinsics for camera in of_view]))
     return MultiViewClip(
         video=video,
-        cameras=Cameras(
-            torch.stack([torch.stack([camera.cam_from_world for camera in row]) for row in read_cameras]),
-            torch.stack([torch.stack([camera.intrinsics for camera in row]) for row in read_cameras]),
-        ),
+        cameras=Cameras(torch.stack(poses), torch.stack(intrinsics)),
         name=scene.name,
         depth=_depth(scene / "depth" / size, ids, image_size),
         fps=_frame_rate(scene),
@@ -93,15 +100,18 @@ def read_camera(path: Path, image_size: tuple[int, int]) -> Cameras:
     rotation = finite(f"{path}: orientation", member(path, content, "orientation", "3 3", {}))
     centre = finite(f"{path}: position", member(path, content, "position", "3", {}))
     point = finite(f"{path}: principal_point", member(path, content, "principal_point", "2", {}))
-    focal, aspect, skew = (float(member(path, content, name, "", {})) for name in
-                           ("focal_length", "pixel_aspect_ratio", "skew"))  # fmt: skip
+    focal = float(member(path, content, "focal_length", "", {}))
+    aspect = float(member(path, content, "pixel_aspect_ratio", "", {}))
+    skew = float(member(path, content, "skew", "", {}))
     if not (0 < focal < np.inf and 0 < aspect < np.inf and abs(skew) < np.inf):
         raise InputError(f"{path}: focal_length, pixel_aspect_ratio, skew: got {focal}, {aspect}, {skew}, want > 0")
     for name in ("radial_distortion", "tangential_distortion"):
-        if np.abs(array(f"{path}: {name}", content.get(name, [0.0]), "k", {})).max(initial=0) > _NO_DISTORTION:
+        terms = array(f"{path}: {name}", content.get(name, [0.0]), "k", {})
+        if np.abs(terms).max(initial=0) > _NO_DISTORTION:
             raise InputError(f"{path}: {name}: got {content[name]}, want none: a pinhole camera")
-    turn, eye = torch.from_numpy(rotation), torch.from_numpy(centre)
-    pose = pose_from(turn, -rotate(turn, eye))
+    # The file has the rotation from the world and the centre in it.
+    turn = torch.from_numpy(rotation)
+    pose = pose_from(turn, -rotate(turn, torch.from_numpy(centre)))
     check_poses(pose, f"{path}: orientation")
     intrinsics = torch.tensor([[focal, skew, point[0]], [0.0, focal * aspect, point[1]], [0.0, 0.0, 1.0]])
     return Cameras(pose.float(), scale_intrinsics(intrinsics, image_size[1] / width, image_size[0] / height).float())
@@ -117,10 +127,11 @@ def _size_folder(scene: Path) -> str:
 
 def _ids(scene: Path) -> tuple[list[str], list[str]]:
     """Return the cameras, and the times that all of them have a picture of."""
-    names = [path.stem.split("_") for path in (scene / "rgb" / _size_folder(scene)).glob("*_*.png")]
     times: dict[str, set[str]] = {}
-    for camera, time in (name for name in names if len(name) == 2 and all(part.isdigit() for part in name)):
-        times.setdefault(camera, set()).add(time)
+    for path in (scene / "rgb" / _size_folder(scene)).glob("*_*.png"):
+        camera, _, time = path.stem.partition("_")
+        if camera.isdigit() and time.isdigit():
+            times.setdefault(camera, set()).add(time)
     shared = set.intersection(*times.values()) if times else set()
     if not shared:
         raise InputError(f"{scene / 'rgb'}: got pictures of cameras {sorted(times)}, want a time that all have")
@@ -133,13 +144,15 @@ def _depth(folder: Path, ids: Sequence[Sequence[str]], image_size: tuple[int, in
         return None
     maps = np.zeros((len(ids), len(ids[0]), *image_size), np.float32)
     for view, row in enumerate(ids):
-        for frame, path in enumerate(folder / f"{id_}.npy" for id_ in row):
-            if path.is_file():
-                sizes = {"h": image_size[0], "w": image_size[1]}
-                values = array(f"{path}: depth", read_npy(path), "h w 1", sizes)[..., 0]
-                if (values < 0).any():
-                    raise InputError(f"{path}: depth: got {np.nanmin(values):g}, want depth from 0")
-                maps[view, frame] = np.where(np.isfinite(values), values, 0)
+        for frame, id_ in enumerate(row):
+            path = folder / f"{id_}.npy"
+            if not path.is_file():
+                continue
+            sizes = {"h": image_size[0], "w": image_size[1]}
+            values = array(f"{path}: depth", read_npy(path), "h w 1", sizes)[..., 0]
+            if (values < 0).any():
+                raise InputError(f"{path}: depth: got {np.nanmin(values):g}, want depth from 0")
+            maps[view, frame] = np.where(np.isfinite(values), values, 0)
     return torch.from_numpy(maps)
 
 

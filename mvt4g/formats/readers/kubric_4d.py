@@ -34,8 +34,10 @@ def list_clips(root: Path) -> list[Path]:
     Raises:
         InputError: If there is none.
     """
-    scenes = find_folders(root, _is_scene, "Kubric-4D scenes: scn00000/scn00000_p0_v0.json and frames_p0_v0/")
-    return [clip for scene in scenes for clip in _simulations(scene)]
+    clips = []
+    for scene in find_folders(root, _is_scene, "Kubric-4D scenes: scn00000/scn00000_p0_v0.json and frames_p0_v0/"):
+        clips += _simulations(scene)
+    return clips
 
 
 def count(clip: Path) -> tuple[int, int]:
@@ -53,10 +55,11 @@ def read(clip: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     paths = _views(clip)
     num_frames = count_frames(_frames_folder(clip, 0))
     chosen, frames = selection.of(clip, len(paths), num_frames)
-    views = [
-        read_view(_frames_folder(clip, view), paths[view], read_json_object(paths[view]), frames, num_frames)
-        for view in chosen
-    ]
+    views = []
+    for view in chosen:
+        folder = _frames_folder(clip, view)
+        content = read_json_object(paths[view])
+        views.append(read_view(folder, paths[view], content, frames, num_frames))
     return MultiViewClip(
         video=stacked(clip, "rgba", [view.video for view in views]),
         cameras=Cameras(
@@ -72,19 +75,25 @@ def read(clip: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
 
 
 def _is_scene(folder: Path) -> bool:
-    return any(_simulations(folder)) if any(folder.glob("frames_p*_v*/")) else False
+    return any(folder.glob("frames_p*_v*/")) and any(_simulations(folder))
 
 
 def _simulations(scene: Path) -> list[Path]:
     pattern = re.compile(rf"({re.escape(scene.name)}_p\d+)_v\d+\.json")
-    names = {match[1] for path in scene.glob("*.json") if (match := pattern.fullmatch(path.name))}
+    names = set()
+    for path in scene.glob("*.json"):
+        if match := pattern.fullmatch(path.name):
+            names.add(match[1])  # once, whatever views there are
     return [scene / name for name in sorted(names, key=natural_key)]
 
 
 def _views(clip: Path) -> list[Path]:
     """Return the metadata of views 0, 1, ..."""
     pattern = re.compile(rf"{re.escape(clip.name)}_v(\d+)\.json")
-    found = {int(match[1]): path for path in clip.parent.glob("*.json") if (match := pattern.fullmatch(path.name))}
+    found = {}
+    for path in clip.parent.glob("*.json"):
+        if match := pattern.fullmatch(path.name):
+            found[int(match[1])] = path
     if not found or sorted(found) != list(range(len(found))):
         raise InputError(f"{clip}_v*.json: got views {sorted(found)}, want 0, 1, ... without a gap")
     return [found[view] for view in range(len(found))]
