@@ -22,8 +22,8 @@ class BackboneOutput(NamedTuple):
     taps: dict[int, AttentionTap]
 
 
-_MEMBERS = ("grid", "num_layers", "tap_shape", "text_shape", "image_dim")
-"""What a backbone says of itself, besides its methods."""
+_MEMBERS = ("grid", "num_layers", "tap_shape")
+"""What every system asks a backbone about itself."""
 
 
 class NovelViewBackbone(nn.Module, ABC):
@@ -104,13 +104,17 @@ class NovelViewBackbone(nn.Module, ABC):
         """
 
 
-def check_members(backbone: NovelViewBackbone) -> None:
-    """Check that a backbone says of itself what the rest of the package asks for.
+def check_members(backbone: NovelViewBackbone, *more: str) -> None:
+    """Check that a backbone says of itself what a system asks for.
+
+    Args:
+        backbone: Built.
+        more: What is asked for besides grid, layers and taps.
 
     Raises:
         InputError: Naming what it lacks.
     """
-    lacking = [name for name in _MEMBERS if not hasattr(backbone, name)]
+    lacking = [name for name in (*_MEMBERS, *more) if not hasattr(backbone, name)]
     if lacking:
         want = "all that a NovelViewBackbone says of itself"
         raise InputError(f"backbone: got {type(backbone).__name__} without {', '.join(lacking)}, want {want}")

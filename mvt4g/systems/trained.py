@@ -71,7 +71,7 @@ class TrainedSystem(LightningModule):
         training: StepSpec,
     ) -> None:
         super().__init__()
-        check_members(backbone)
+        check_members(backbone, "text_shape")
         head = None if tracking_head is None else tracking_head(backbone.tap_shape)
         if training.lora is not None:
             add_lora(backbone, training.lora)

@@ -258,7 +258,7 @@ def test_what_a_backbone_of_ones_own_leaves_out_is_named():
     _, oracle = oracle_model()
     noisy = torch.zeros(2, 16, FRAMES, 4, 4)
     with pytest.raises(InputError, match="backbone: got Oracle without text_shape, want all"):
-        check_members(oracle)
+        check_members(oracle, "text_shape")
     whole = BackboneOutput(noisy, {0: tap(0, 0.5)})
     check_output(oracle, whole, noisy, TapRequest([0]))
     check_output(oracle, BackboneOutput(noisy[:, :, :0], {}), noisy, TapRequest([0], print, stop_after=True))
