@@ -27,6 +27,9 @@ MANY_PARAMETERS = {
 }
 """Functions of more, and what they mirror."""
 
+ARRAYS = {"Tensor", "ndarray", "NDArray"}
+"""What an annotation must give a shape: ``Float[Tensor, "b n 2"]``, or ``Shaped[Tensor, "..."]`` where any will do."""
+
 PACKAGE_FILES = sorted((ROOT / "mvt4g").rglob("*.py"))
 ALL_FILES = [*PACKAGE_FILES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "experiments").rglob("*.py"))]
 
@@ -84,6 +87,51 @@ def test_functions_take_few_parameters():
         if isinstance(node, ast.FunctionDef) and num_parameters(node) > MAX_PARAMETERS
     }
     assert found == set(MANY_PARAMETERS)
+
+
+def test_every_tensor_function_carries_shapes():
+    """The hook of pyproject.toml checks them wherever a test calls the function."""
+    files = sources_by_path(PACKAGE_FILES)
+    assert [fault for path, source in files.items() for fault in shapeless_functions(path, source)] == []
+
+
+def shapeless_functions(path: str, source: str) -> list[str]:
+    """Return the functions of a file, nested ones too, that take or return an array of no stated shape."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = [part for part in ast.walk(node.args) if isinstance(part, ast.arg)]
+            annotations = [argument.annotation for argument in arguments] + [node.returns]
+            if any(names_bare_array(annotation) for annotation in annotations if annotation is not None):
+                found.append(f"{path}: {node.name}")
+    return found
+
+
+def names_bare_array(node: ast.AST) -> bool:
+    """Say whether an annotation names an array outside ``Kind[Array, "shape"]``."""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) and len(node.slice.elts) == 2:
+        _, shape = node.slice.elts
+        if isinstance(shape, ast.Constant) and isinstance(shape.value, str):
+            return False
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return name in ARRAYS or any(names_bare_array(child) for child in ast.iter_child_nodes(node))
+
+
+@pytest.mark.parametrize(
+    ("signature", "is_caught"),
+    [
+        ("def f(x: Tensor): ...", True),
+        ("def f(x: Float[Tensor, 'n']) -> np.ndarray: ...", True),
+        ("def f(x: dict[str, torch.Tensor] | None): ...", True),
+        ("def f(x: Callable[[Tensor], int]): ...", True),
+        ("class A:\n    def f(self, *x: Tensor): ...", True),
+        ("def f():\n    def g() -> Tensor: ...", True),
+        ("def f(x: Float[Tensor, 'n'], y: dict[str, Shaped[np.ndarray, '...']]) -> None: ...", False),
+        ("def f(x: int = 1): ...", False),
+    ],
+)
+def test_a_tensor_without_a_shape_is_caught(signature, is_caught):
+    assert bool(shapeless_functions("made_up.py", signature)) == is_caught
 
 
 def num_parameters(node: ast.FunctionDef) -> int:

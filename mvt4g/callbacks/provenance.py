@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
@@ -98,7 +99,7 @@ def camera_name(real: RealClip) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def source_queries(real: RealClip) -> Tensor:
+def source_queries(real: RealClip) -> Float[Tensor, "q 4"]:
     """Return the queries (q 4) of a clip in frames and pixels of the source of their view."""
     told = real.queries[0].cpu().double().clone()
     for query in told:
@@ -108,7 +109,7 @@ def source_queries(real: RealClip) -> Tensor:
     return told
 
 
-def source_tracks(real: RealClip, tracks: Tensor) -> SourceTracks:
+def source_tracks(real: RealClip, tracks: Float[Tensor, "v t q 2"]) -> SourceTracks:
     """Return tracks (v t n 2) and queries told of the sources; a generated view is told as the reference's picture."""
     records = [_record(real, view) for view in range(len(tracks))]
     return SourceTracks(

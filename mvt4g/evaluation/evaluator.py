@@ -172,9 +172,9 @@ class BatchScorer:
         generation: Generation,
         clip: MultiViewClip,
         names: tuple[str, ...],
-        latents: Tensor,
+        latents: Float[Tensor, "b v d f lh lw"],
         scores: NovelViewScores,
-    ) -> Tensor:
+    ) -> Float[Tensor, "b t 3 h w"]:
         truth = clip.video[:, TARGET]
         generated = self.model.codec.decode(generation.latents)
         coded = self.model.codec.decode(latents[:, TARGET])

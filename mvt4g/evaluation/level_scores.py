@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from mvt4g.evaluation.spec import EvaluationSpec
@@ -55,7 +56,7 @@ class NovelViewScores(nn.Module):
         """Take a batch of generated videos."""
         self.videos.update(videos)
 
-    def scores(self) -> dict[str, Tensor]:
+    def scores(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return every score that anything was added to, keyed ``<metric>@<level>`` where it is of a noise level."""
         found = self.all_levels.compute()
         for name in self._names:

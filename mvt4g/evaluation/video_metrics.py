@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -100,7 +100,7 @@ def pose_evidence(videos: GeneratedVideos, index: int) -> PoseEvidence:
     the one asked for. Where its depth is not known, it is the reference.
     """
 
-    def item(values: Tensor | None) -> Tensor | None:
+    def item(values: Shaped[Tensor, " b *shape"] | None) -> Shaped[Tensor, "*shape"] | None:
         return None if values is None else values[index]
 
     known = None

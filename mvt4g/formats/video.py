@@ -36,7 +36,7 @@ from mvt4g.types import InputError
 
 ArchiveQuality = Literal["lossless", "visually_lossless"]
 
-FrameChange = Callable[[Tensor], Tensor]
+FrameChange = Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 3 H W"]]
 """What is done to every frame as it comes: (1 3 h w) to (1 3 H W), such as ``Framing.video``."""
 
 
@@ -175,7 +175,9 @@ def read_video(
     return video, info.rate(kept)
 
 
-def _painters(path: Path, timeline: _Timeline, frames: Sequence[int]) -> Iterator[tuple[int, Callable[[Tensor], None]]]:
+def _painters(
+    path: Path, timeline: _Timeline, frames: Sequence[int]
+) -> Iterator[tuple[int, Callable[[Float[Tensor, "3 h w"]], None]]]:
     """Yield the number of each frame wanted (increasing ones), and what writes it to a tensor (3 h w)."""
     info, wanted, last = timeline.info, frozenset(frames), max(frames, default=-1)
     if any(after <= before for before, after in itertools.pairwise([-1, *frames])):

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from mvt4g.models.codec import Codec
@@ -42,7 +42,7 @@ def seen(codec: Codec, batch: MultiViewClip | LatentClip, clips: int | None = No
     if isinstance(batch, MultiViewClip):
         return batch
 
-    def first(values: Tensor | None) -> Tensor | None:
+    def first(values: Shaped[Tensor, "b ..."] | None) -> Shaped[Tensor, "clips ..."] | None:
         return None if values is None else values[:clips]
 
     return MultiViewClip(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
@@ -131,7 +131,7 @@ class Scores(MetricCollection):
             else:
                 metric.update(**metric._filter_kwargs(**known))
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return by key the scores of the members that anything was added to."""
         found = self._computed({name: metric for name, metric in self.members().items() if metric.update_called})
         return {key: score for key, score in found.items() if key != NAMES}  # which a table shows
@@ -177,7 +177,7 @@ class Scores(MetricCollection):
         super().reset()
         self.lacking.clear()
 
-    def _computed(self, members: Mapping[str, Metric]) -> dict[str, Tensor]:
+    def _computed(self, members: Mapping[str, Metric]) -> dict[str, Shaped[Tensor, ""]]:
         found: dict[str, Tensor] = {}
         *_, rows = self._rows() if NAMES in members else (None,)
         for name, metric in members.items():
@@ -232,7 +232,7 @@ class NovelViewMetrics(Scores):
             known[ASKED] = invert_pose(videos.target.cam_from_world.double())
         self.take(known, videos.names, videos.notes)
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return every member's scores by key."""
         found = self._computed(self.members())
         return {key: score for key, score in found.items() if not (self.only_known and bool(score.isnan()))}
@@ -260,6 +260,6 @@ def score_key(member: str, part: str) -> str:
     return member if part in ("", "score", member.rpartition("/")[2]) else f"{member}/{part}"
 
 
-def _by_key(member: str, value: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+def _by_key(member: str, value: Shaped[Tensor, ""] | dict[str, Shaped[Tensor, ""]]) -> dict[str, Shaped[Tensor, ""]]:
     parts = value if isinstance(value, dict) else {"": value}
     return {score_key(member, part): score for part, score in parts.items()}

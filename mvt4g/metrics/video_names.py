@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -44,7 +45,7 @@ class VideoNames(Metric):
         self.characters.append(self._codes(names))
         self.note_characters.append(self._codes([""] * len(names) if notes is None else notes))
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Int[Tensor, ""]]:
         """Return how many videos there are, each counted once."""
         return {"num_videos": torch.tensor(len(self.first_rows()), device=self.device)}
 
@@ -63,11 +64,11 @@ class VideoNames(Metric):
             first.setdefault(name or row, row)
         return list(first.values())
 
-    def _codes(self, texts: Sequence[str]) -> Tensor:
+    def _codes(self, texts: Sequence[str]) -> Int[Tensor, " codes"]:
         codes = [code for text in texts for code in (*map(ord, text.replace(chr(END), "")), END)]
         return torch.tensor(codes, dtype=torch.int64, device=self.device)
 
 
-def _texts(state: Tensor | list[Tensor]) -> list[str]:
+def _texts(state: Int[Tensor, " codes"] | list[Int[Tensor, " _"]]) -> list[str]:
     codes = state.tolist() if isinstance(state, Tensor) else [code for part in state for code in part.tolist()]
     return "".join(map(chr, codes)).split(chr(END))[:-1]

@@ -54,7 +54,9 @@ class TokenSlices:
         return self.whole(part).reshape(len(part), *grid, *part.shape[4:])
 
 
-RunBlocks = Callable[[Tensor, BlockInputs, BlockTaps, int | None], Tensor]
+RunBlocks = Callable[
+    [Float[Tensor, "b f h w d"], BlockInputs, BlockTaps, int | None], Float[Tensor, "b n h w d"]
+]  # fmt: skip
 """``VideoDiT.run_blocks``."""
 
 

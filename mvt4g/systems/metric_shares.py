@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat, dim_zero_max, dim_zero_min, dim_zero_sum
@@ -152,7 +153,7 @@ def _state(metric: Metric) -> dict[str, Any]:
     }
 
 
-def _alike(state: Any, default: Tensor | list[Any]) -> bool:
+def _alike(state: Any, default: Shaped[Tensor, "..."] | list[Any]) -> bool:
     """Say whether a state is one of a metric's: a sum as it starts, or a list of tensors."""
     if isinstance(default, list):
         return isinstance(state, list) and all(isinstance(entry, Tensor) for entry in state)

@@ -11,7 +11,7 @@ from mvt4g.data.mixture import source_of
 
 def source_means(
     per_clip: Float[Tensor, " b"], names: Sequence[str], counted: Bool[Tensor, " b"] | None = None
-) -> dict[str, Tensor]:
+) -> dict[str, Float[Tensor, ""]]:
     """Return the mean over the clips of each source that have the term; no source, or none that has it, no entry.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -297,7 +297,9 @@ def chart_to_frame(figure: Figure) -> Float[Tensor, "3 h w"]:
         return to_frame(image)
 
 
-def _new_figure(size: tuple[float, float], rows: int, columns: int) -> tuple[Figure, np.ndarray]:
+def _new_figure(
+    size: tuple[float, float], rows: int, columns: int
+) -> tuple[Figure, Shaped[np.ndarray, "{rows} {columns}"]]:
     """Return a figure of a size in inches and its axes (rows, columns)."""
     figure = Figure(figsize=size)
     return figure, figure.subplots(rows, columns, squeeze=False)
@@ -325,7 +327,7 @@ def _common_values(runs: Sequence[Curve]) -> list[tuple[int | float, list[int | 
     return [(x, [run[x] for run in by_x]) for x in by_x[0] if all(x in run for run in by_x)]
 
 
-def _draw_map(axes: Axes, values: np.ndarray, row: HeatRow, legible: bool) -> AxesImage:
+def _draw_map(axes: Axes, values: Float[np.ndarray, "rows columns"], row: HeatRow, legible: bool) -> AxesImage:
     """Draw the cells of one map, their values if there is room for them, and the frame of the largest."""
     colours = mpl.colormaps["PuOr_r" if row.signed else "inferno"].with_extremes(bad=_UNKNOWN)
     image = axes.imshow(values, cmap=colours, vmin=row.limits[0], vmax=row.limits[1], aspect="auto")

@@ -7,6 +7,7 @@ map holds one score of one panel, for every layer (its rows) and noise level or 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.viz.charts import CurvePanel, Figure, HeatRow, common_limits, draw_curves, draw_heat_maps
@@ -16,7 +17,7 @@ SCORES = ("harmonic_mean", "matching_accuracy", "attention_score", "confidence")
 RAW_SCORES = ("matching_accuracy", "accuracy_of_all", "attention_score", "confidence")
 """Scores that compare between two probes; a harmonic mean is of maps scaled to their own ranges."""
 
-Maps = Mapping[str, Tensor]
+Maps = Mapping[str, Float[Tensor, "..."]]
 """By ``<panel>/<score>``."""
 
 

@@ -153,7 +153,7 @@ def _sky_ids(path: Path) -> list[int]:
 
 
 def _read_maps(
-    path: Path, suffix: str, count: int, read: Callable[[bytes, str], ndarray], dtype: np.dtype
+    path: Path, suffix: str, count: int, read: Callable[[bytes, str], Shaped[ndarray, "h w"]], dtype: np.dtype
 ) -> Shaped[Tensor, "t h w"] | None:
     """Read a map a frame out of a zip, by the numbers in their names; frames without one are 0."""
     if not path.exists():

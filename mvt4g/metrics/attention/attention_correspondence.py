@@ -1,7 +1,7 @@
 """Where correspondence lives: a map (layer x step) of how well attention matches the true tracks."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -137,7 +137,7 @@ class AttentionCorrespondence(Metric):
         for name, value in counts._asdict().items():
             getattr(self, name)[:, rows, step] += value.reshape(-1, NUM_PAIRS).T
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, "layers ..."]]:
         """Return the maps (layer x step) of every panel."""
         maps: dict[str, Tensor] = {}
         for panel, pairs in PANELS.items():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -80,7 +80,7 @@ class AttentionPCK(Metric):
             self.all_hits[row, kind] += (counted & terms.hit).sum()
             self.all_total[row, kind] += counted.sum()
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Return ``layer<i>/<kind>`` shares in [0, 1], the same over all terms, and the same-cell baseline.
 
         The headline layer's shares are there as ``<kind>`` too.

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 
@@ -25,12 +26,14 @@ class FrozenNet(nn.Module):
             net = net.float().eval().requires_grad_(False)
         self.__dict__["net"] = net
 
-    def forward(self, *inputs: Tensor, **options: Any) -> Any:
+    def forward(self, *inputs: Shaped[Tensor, "..."], **options: Any) -> Any:
         """Run the network, outside autocast, on inputs promoted to fp32."""
         with torch.autocast(inputs[0].device.type, enabled=False):
             return self.__dict__["net"](*(value.float() for value in inputs), **options)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], *rest: Any, **options: Any) -> "FrozenNet":
+    def _apply(
+        self, fn: Callable[[Shaped[Tensor, "..."]], Shaped[Tensor, "..."]], *rest: Any, **options: Any
+    ) -> "FrozenNet":
         super()._apply(fn, *rest, **options)
         net = self.__dict__["net"]
         if isinstance(net, nn.Module):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -106,7 +106,7 @@ class PCKByPair(Metric):
                 self.total[GROUPS.index(group)] += total
         self.num_told_apart += 0 if truth.dynamic is None else sizes["b"]
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the shares in [0, 1] by pair of views and motion, such as ``ref`` and ``cross_dynamic``."""
         shares = dict(zip(GROUPS, self.hits.double() / self.total.double(), strict=True))
         return shares if self.num_told_apart else {kind: shares[kind] for kind in KINDS}
@@ -176,7 +176,7 @@ class TAPVidByPair(PerVideoMetric):
             self.add_videos(**scores)
         self.num_told_apart += 0 if truth.dynamic is None else num_clips
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos by pair of views, motion and score, such as ``cross_dynamic/delta_avg``."""
         return {name: self.mean(name) for name in self._told()}
 
@@ -233,12 +233,12 @@ class TAPVidPooled(PerVideoMetric):
         scores = track_scores(pooled, torch.cat([truth.valid] * len(of_views), dim=1), TAPVID_NAMES)
         self.add_videos(**{score: scores[score] for score in HEADLINES})
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over clips."""
         return {score: self.mean(score) for score in HEADLINES}
 
 
-def _check_tracks(tracks: Tensor, visible: Tensor, truth: PointTruth) -> int:
+def _check_tracks(tracks: Shaped[Tensor, "..."], visible: Shaped[Tensor, "..."], truth: PointTruth) -> int:
     """Check that tracks fit to the truth, and return the number of clips."""
     sizes = check_shape("tracks", tracks, "b v t q 2")
     check_shape("visible", visible, "b v t q", **sizes)
@@ -247,7 +247,9 @@ def _check_tracks(tracks: Tensor, visible: Tensor, truth: PointTruth) -> int:
     return sizes["b"]
 
 
-def _view_counts(tracks: Tensor, visible: Tensor, truth: PointTruth, view: int) -> TrackCounts:
+def _view_counts(
+    tracks: Float[Tensor, "b v t q 2"], visible: Bool[Tensor, "b v t q"], truth: PointTruth, view: int
+) -> TrackCounts:
     """Return what TAP-Vid counts of every query in one view, in pixels of 256x256."""
     height, width = truth.image_size
     precision = torch.promote_types(truth.tracks.dtype, torch.float32)

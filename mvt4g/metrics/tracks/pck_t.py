@@ -1,7 +1,7 @@
 """DyCheck's percentage of correctly transferred keypoints, averaged over videos."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape
@@ -59,6 +59,6 @@ class PCKT(PerVideoMetric):
         shares = [pck_t(*video, image_size=self.image_size, ratio=self.ratio) for video in videos]
         self.add_videos(pck_t=torch.stack(shares) if shares else pred.new_zeros(0))
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the mean over videos, and how many have no common keypoints."""
         return {"pck_t": self.mean("pck_t"), "num_missing": self.num_missing("pck_t")}

@@ -1,7 +1,7 @@
 """TAPVid-3D's scores of point tracks in the camera frame, averaged over videos."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape
@@ -82,7 +82,7 @@ class TAPVid3D(PerVideoMetric):
             )  # fmt: skip
             self.add_videos(**{name: value[None] for name, value in scores.items()})
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos, and how many videos there are and lack each score."""
         means = {name: self.mean(name) for name in self.columns}
         missing = {f"num_missing_{name}": self.num_missing(name) for name in HEADLINES}

@@ -46,8 +46,8 @@ class AestheticQuality(FrameFeatureMetric):
 
     def __init__(
         self,
-        features: Callable[[Tensor], Tensor],
-        head: Callable[[Tensor], Tensor],
+        features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]],
+        head: Callable[[Float[Tensor, "n d"]], Float[Tensor, "..."]],
         preprocessing: Preprocessing | None = CLIP_FRAMES,
         average: Literal["video", "frame"] = "video",
         frames_at_once: int = 32,

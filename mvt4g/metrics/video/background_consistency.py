@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal
 
+from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.metrics.functional.preprocessing import CLIP_FRAMES, Preprocessing
@@ -39,7 +40,7 @@ class BackgroundConsistency(SubjectConsistency):
 
     def __init__(
         self,
-        features: Callable[[Tensor], Tensor],
+        features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]],
         preprocessing: Preprocessing | None = CLIP_FRAMES,
         average: Literal["video", "frame"] = "video",
         frames_at_once: int = 32,

@@ -58,7 +58,7 @@ class DynamicDegree(PerVideoMetric):
 
     def __init__(
         self,
-        flow: Callable[[Tensor, Tensor], Tensor],
+        flow: Callable[[Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"]], Float[Tensor, "n 2 h w"]],
         fps: float | int | None = None,
         compat: bool = False,
         pairs_at_once: int = 4,

@@ -40,7 +40,7 @@ class FrameFeatureMetric(PerVideoMetric):
 
     def __init__(
         self,
-        features: Callable[[Tensor], Tensor],
+        features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]],
         preprocessing: Preprocessing | None,
         average: Literal["video", "frame"] = "video",
         frames_at_once: int = 32,

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -51,7 +51,10 @@ class FrechetVideoDistance(Metric):
     true_sum: Tensor
 
     def __init__(
-        self, features: Callable[[Tensor], Tensor], feature_dim: int, name: str = "frechet_video_distance"
+        self,
+        features: Callable[[Float[Tensor, "b t 3 h w"]], Float[Tensor, "b d"]],
+        feature_dim: int,
+        name: str = "frechet_video_distance",
     ) -> None:
         super().__init__()
         self.net = FrozenNet(features)
@@ -111,7 +114,7 @@ class FrechetVideoDistance(Metric):
         ]
         return {self.key: frechet_distance(*gaussians[0], *gaussians[1])} | counts
 
-    def _add(self, side: str, video: Tensor) -> None:
+    def _add(self, side: str, video: Shaped[Tensor, "b t 3 h w"]) -> None:
         if not len(video):
             return
         features = self.net(video).detach().double()

@@ -165,7 +165,7 @@ class VideoSSIM(PerVideoMetric):
         """Return the mean in [-1, 1], or NaN."""
         return self.mean("ssim")
 
-    def _ssim(self, pred: Tensor, target: Tensor) -> Tensor:
+    def _ssim(self, pred: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
         """Score frames in fp32: variances are small differences, and autocast rounds convolutions."""
         with torch.autocast(pred.device.type, enabled=False):
             _, windows = structural_similarity_index_measure(
@@ -211,7 +211,11 @@ class VideoLPIPS(PerVideoMetric):
     higher_is_better = False
     plot_lower_bound = 0.0
 
-    def __init__(self, lpips: Callable[[Tensor, Tensor], Tensor], frames_at_once: int = 16) -> None:
+    def __init__(
+        self,
+        lpips: Callable[[Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"]], Float[Tensor, " n"]],
+        frames_at_once: int = 16,
+    ) -> None:
         super().__init__(columns=("lpips",))
         self.net = FrozenNet(lpips)
         self.frames_at_once = frames_at_once

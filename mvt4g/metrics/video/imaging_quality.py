@@ -96,7 +96,10 @@ class ImagingQuality(PerVideoMetric):
     plot_upper_bound = 1.0
 
     def __init__(
-        self, quality: Callable[[Tensor], Tensor], preprocessing: ImagingFrames = LONGER, frames_at_once: int = 8
+        self,
+        quality: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, " n"]],
+        preprocessing: ImagingFrames = LONGER,
+        frames_at_once: int = 8,
     ) -> None:
         super().__init__(["score"])
         if frames_at_once < 1:

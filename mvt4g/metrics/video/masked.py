@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape
@@ -158,7 +158,11 @@ class MaskedLPIPS(PerVideoMetric):
     higher_is_better = False
     plot_lower_bound = 0.0
 
-    def __init__(self, lpips_map: Callable[[Tensor, Tensor], Tensor], frames_at_once: int = 16) -> None:
+    def __init__(
+        self,
+        lpips_map: Callable[[Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"]], Float[Tensor, "n h w"]],
+        frames_at_once: int = 16,
+    ) -> None:
         super().__init__(columns=("masked_lpips", "num_empty_frames"))
         self.net = FrozenNet(lpips_map)
         self.frames_at_once = frames_at_once
@@ -193,7 +197,9 @@ class MaskedLPIPS(PerVideoMetric):
         return {"masked_lpips": self.mean("masked_lpips"), "num_empty_frames": self.total("num_empty_frames")}
 
 
-def _shown(mask: Shaped[Tensor, "*mask"], video: Tensor, valid: Tensor) -> Tensor:
+def _shown(
+    mask: Shaped[Tensor, "*mask"], video: Shaped[Tensor, "b t c h w"], valid: Bool[Tensor, "b t"]
+) -> Bool[Tensor, "b t"]:
     """Check a mask and return the valid frames of which it shows a pixel."""
     b, t, _, h, w = video.shape
     check_shape("mask", mask, "b t h w", b=b, t=t, h=h, w=w)
@@ -202,5 +208,5 @@ def _shown(mask: Shaped[Tensor, "*mask"], video: Tensor, valid: Tensor) -> Tenso
     return valid & mask.flatten(2).any(dim=-1)
 
 
-def _num_empty(shown: Tensor, valid: Tensor) -> Tensor:
+def _num_empty(shown: Bool[Tensor, "b t"], valid: Bool[Tensor, "b t"]) -> Int[Tensor, " b"]:
     return (valid & ~shown).sum(dim=-1)

@@ -51,7 +51,9 @@ class MotionSmoothness(PerVideoMetric):
 
     def __init__(
         self,
-        interpolator: Callable[[Tensor, Tensor], Tensor] = linear_midpoint,
+        interpolator: Callable[
+            [Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"]], Float[Tensor, "n 3 h w"]
+        ] = linear_midpoint,
         protocol: str = WITHOUT_NET,
         cut_to_bytes: bool = False,
         pairs_at_once: int = 4,

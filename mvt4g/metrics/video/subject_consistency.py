@@ -41,7 +41,7 @@ class SubjectConsistency(FrameFeatureMetric):
 
     def __init__(
         self,
-        features: Callable[[Tensor], Tensor],
+        features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]],
         preprocessing: Preprocessing | None = DINO_FRAMES,
         average: Literal["video", "frame"] = "video",
         frames_at_once: int = 32,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.geometry.epipolar import epipolar_distance
@@ -76,7 +76,7 @@ class ViewSynchronisation(PerVideoMetric):
 
     def __init__(
         self,
-        features: Callable[[Tensor], Tensor],
+        features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n cells_h cells_w d"]],
         min_similarity: float | int = 0.5,
         max_offset: int = 3,
         epipolar_cells: float | int = 1.0,
@@ -145,8 +145,12 @@ class ViewSynchronisation(PerVideoMetric):
         return {name: self.mean(name) for name in SCORES} | counted
 
     def _clip_scores(
-        self, video: Tensor, reference: Tensor, there: Tensor, cameras: _Cameras | None
-    ) -> dict[str, Tensor]:
+        self,
+        video: Float[Tensor, "t 3 h w"],
+        reference: Float[Tensor, "t 3 reference_h reference_w"],
+        there: Bool[Tensor, " t"],
+        cameras: _Cameras | None,
+    ) -> dict[str, Float[Tensor, ""]]:
         """Return every column's value of one clip."""
         own, others = (
             torch.cat([self.net(some) for some in frames.split(FRAMES_AT_ONCE)]) for frames in (video, reference)
@@ -172,7 +176,7 @@ class ViewSynchronisation(PerVideoMetric):
             "num_undecided_frames": (~decided).sum().float(),
         }
 
-    def _pairs(self, there: Tensor) -> Iterator[tuple[int, int]]:
+    def _pairs(self, there: Bool[Tensor, " t"]) -> Iterator[tuple[int, int]]:
         """Yield the frames to match: one of the video, one of the reference."""
         valid = [bool(value) for value in there]
         for frame in range(len(valid)):
@@ -182,7 +186,7 @@ class ViewSynchronisation(PerVideoMetric):
 
     def _consistent_share(
         self, matches: FrameMatches, grid: torch.Size, sizes: tuple[torch.Size, torch.Size], cameras: _Cameras
-    ) -> Tensor:
+    ) -> Float[Tensor, ""]:
         """Return the share of a frame's matches that lie on their epipolar lines."""
         own = _cell_pixels(matches.matched.shape, sizes[0])[matches.matched.cpu()].to(matches.nearest.device)
         there = _cell_pixels(grid, sizes[1]).flatten(0, 1).to(own.device)[matches.nearest[matches.matched]]
@@ -194,10 +198,10 @@ class ViewSynchronisation(PerVideoMetric):
 
 
 def _cameras(
-    target: Tensor | None,
-    reference: Tensor | None,
-    target_intrinsics: Tensor | None,
-    reference_intrinsics: Tensor | None,
+    target: Shaped[Tensor, "..."] | None,
+    reference: Shaped[Tensor, "..."] | None,
+    target_intrinsics: Shaped[Tensor, "..."] | None,
+    reference_intrinsics: Shaped[Tensor, "..."] | None,
     batch: int,
     frames: int,
 ) -> _Cameras | None:
@@ -216,5 +220,5 @@ def _cell_pixels(grid: torch.Size, size: torch.Size) -> Float[Tensor, "h w 2"]:
     return pixel_centres(grid[0], grid[1]) * torch.tensor([size[1] / grid[1], size[0] / grid[0]])
 
 
-def _mean(values: list[Tensor], like: Tensor) -> Tensor:
+def _mean(values: list[Float[Tensor, ""]], like: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     return torch.stack(values).mean() if values else like.new_tensor(torch.nan)
