@@ -5,7 +5,7 @@ from functools import partial
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.functional.camera import protocol_errors, protocol_named, published_errors, translation_error
@@ -103,7 +103,7 @@ class CameraPoseError(PerVideoMetric):
         fraction = paths.num_registered / paths.registered.shape[1]
         self.add_videos(**columns, registered_fraction=fraction, num_failed=failed.double())
 
-    def _columns(self, paths: CameraPaths) -> dict[str, Tensor]:
+    def _columns(self, paths: CameraPaths) -> dict[str, Float[Tensor, " b"]]:
         """Return what depends on the predicted poses, by column."""
         errors = protocol_errors(paths, self.protocol).values()
         columns = dict(zip(self.protocol.keys, errors, strict=False))  # a protocol without CamMC has no key for it
@@ -112,7 +112,7 @@ class CameraPoseError(PerVideoMetric):
             columns[POSE_ALIGNED] = translation_error(paths, "scale_lsq")
         return columns | {"num_static": paths.static.double()}
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos and the counts."""
         num_failed = self.total("num_failed")
         hidden = (num_failed > 0) & (self.on_failure == "nan")
@@ -195,7 +195,7 @@ class RelativePoseAccuracy(PerVideoMetric):
             num_static=accuracy[self.scores[-1]].isnan().double(),
         )
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos and the counts."""
         counts = {name: self.total(name) for name in ("num_failed", "num_static")}
         counts["num_videos"] = (~self.per_video("num_failed").isnan()).sum()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape
@@ -135,7 +135,7 @@ class TAPVid(PerVideoMetric):
             columns |= {self._column(group, name): scores[name] for name in names}
         self.add_videos(**columns)
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos, and how many videos there are and lack each score."""
         means = {name: self.mean(name) for name in self.columns}
         missing = {

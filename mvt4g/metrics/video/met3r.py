@@ -110,7 +110,7 @@ class MEt3R(PerVideoMetric):
 
     def __init__(
         self,
-        features: Callable[[Tensor], Tensor] | None = None,
+        features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n low_h low_w d"]] | None = None,
         geometry: GeometryProvider | None = None,
         pairs: Pairs = "cross_view",
         region: Region = "all",
@@ -191,7 +191,7 @@ class MEt3R(PerVideoMetric):
             pairs = [pair for pair, is_wanted in enumerate(wanted) if is_wanted]
             self._add_video([self._score_pair(first[item, pair], second[item, pair]) for pair in pairs])
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the score, the coverage and the counts, see the class."""
         return {
             self.key: self.mean(self.key),
@@ -234,7 +234,7 @@ class MEt3R(PerVideoMetric):
         video = None if video is None else unit_video(VIDEO_OF[name], video)
         return _View(video, features, depth, cam_from_world, intrinsics, dynamic)
 
-    def _add_video(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
+    def _add_video(self, pairs: list[tuple[Float[Tensor, ""], Float[Tensor, ""]]]) -> None:
         """Keep the means over a video's pairs: scores, NaN where there is none, and coverages."""
         scores, coverages = (
             torch.stack(column) if pairs else torch.zeros(0, device=self.device)
@@ -247,7 +247,7 @@ class MEt3R(PerVideoMetric):
         }  # fmt: skip
         self.add_videos(**{name: value[None] for name, value in values.items()})
 
-    def _score_pair(self, a: _View, b: _View) -> tuple[Tensor, Tensor]:
+    def _score_pair(self, a: _View, b: _View) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         if not self._can_score(a, b):
             return torch.tensor(torch.nan, device=self.device), torch.zeros((), device=self.device)
         score, coverage = self._score_depth(a, b) if self.geometry is None else self._score_points(a, b)
@@ -263,7 +263,7 @@ class MEt3R(PerVideoMetric):
         finite = [bool(camera.isfinite().all()) for camera in cameras if camera is not None]
         return self.geometry is not None or all(finite)
 
-    def _score_depth(self, a: _View, b: _View) -> tuple[Tensor, Tensor]:
+    def _score_depth(self, a: _View, b: _View) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Score a pair of known depth and cameras; the poses are chained in fp64, worlds being large."""
         assert a.depth is not None and b.depth is not None
         assert a.cam_from_world is not None and b.cam_from_world is not None
@@ -279,7 +279,7 @@ class MEt3R(PerVideoMetric):
             self._part(b), self.occlusion_tolerance, self.symmetric,
         )  # fmt: skip
 
-    def _score_points(self, a: _View, b: _View) -> tuple[Tensor, Tensor]:
+    def _score_points(self, a: _View, b: _View) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Score a pair by the points that the 3R model sees, a second time with the images swapped."""
         if self.reference_compat:
             seen = self._look(a, b)
@@ -295,8 +295,13 @@ class MEt3R(PerVideoMetric):
         return (there[0] + back[0]) / 2, (there[1] + back[1]) / 2
 
     def _score_into(
-        self, seen: PairGeometry, receiver: _View, features_receiver: Tensor, source: _View, features_source: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        seen: PairGeometry,
+        receiver: _View,
+        features_receiver: Float[Tensor, "h w d"],
+        source: _View,
+        features_source: Float[Tensor, "source_h source_w d"],
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         points_receiver, points_source = seen.trusted_points()
         size = points_receiver.shape[:2]
         return met3r_one_way(
@@ -309,7 +314,9 @@ class MEt3R(PerVideoMetric):
         with torch.no_grad():
             return self.geometry(torch.stack([first.images, second.images]))
 
-    def _maps(self, a: _View, b: _View, size_a: torch.Size, size_b: torch.Size) -> tuple[Tensor, Tensor]:
+    def _maps(
+        self, a: _View, b: _View, size_a: torch.Size, size_b: torch.Size
+    ) -> tuple[Float[Tensor, "h_a w_a d"], Float[Tensor, "h_b w_b d"]]:
         """Return one feature a pixel of both views; a pair at a time, since a map takes 100 MB at 256x256x384."""
         maps = []
         for view, size in ((a, size_a), (b, size_b)):
@@ -323,7 +330,7 @@ class MEt3R(PerVideoMetric):
             maps.append(upsample_features(low, *size)[0])
         return maps[0], maps[1]
 
-    def _part(self, view: _View, size: torch.Size | None = None) -> Tensor | None:
+    def _part(self, view: _View, size: torch.Size | None = None) -> Bool[Tensor, "h w"] | None:
         """Return where the view counts, at the size of the geometry; None = everywhere."""
         if self.region == "all" or view.region is None:
             return None
