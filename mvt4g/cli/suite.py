@@ -168,6 +168,10 @@ class SuiteCLI(LightningCLI):
         return {**super()._prepare_subcommand_kwargs(subcommand), **settled}
 
 
+LONGEST_NAME = 255
+"""Bytes of a file's name, on every file system in use."""
+
+
 def check_run_folder(run: str | None) -> None:
     """Check that a run can be written where it is asked to be.
 
@@ -176,6 +180,9 @@ def check_run_folder(run: str | None) -> None:
     """
     if not run:
         raise InputError("--run: got none, want the folder that takes everything the run writes")
+    for part in Path(run).parts:
+        if "\0" in part or len(os.fsencode(part)) > LONGEST_NAME:
+            raise InputError(f"--run: got {part[:40]!r}..., want a name of at most {LONGEST_NAME} bytes without NUL")
     there = next(place for place in (Path(run).absolute(), *Path(run).absolute().parents) if place.exists())
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise InputError(f"--run: got {run}, want a folder, but {there} is none that can be written to")

@@ -29,6 +29,7 @@ def appearing(path: Path) -> Iterator[Path]:
         InputError: If the file cannot be written there.
         RunStopped: If the disk is full.
     """
+    _check_name(path)
     if not path.name:
         raise InputError(f"{path}: got a folder to write to, want a file's name")
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
@@ -56,6 +57,7 @@ def appearing_folder(path: Path) -> Iterator[Path]:
         InputError: If ``path`` is there already, or cannot be written.
         RunStopped: If the disk is full.
     """
+    _check_name(path)
     if path.exists():
         raise InputError(f"{path}: is there already, want a folder that is not")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -96,6 +98,11 @@ def flush_to_disk(path: Path) -> None:
 def is_leftover(path: Path) -> bool:
     """Say whether a name is a temporary one of this module's."""
     return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def _check_name(path: Path) -> None:
+    if "\0" in str(path):
+        raise InputError(f"{str(path)!r}: got a NUL character, want a name that a file can have")
 
 
 def _new_file_mode(path: Path) -> int:

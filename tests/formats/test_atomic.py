@@ -58,6 +58,10 @@ def test_a_failure_leaves_nothing_and_the_umask_as_it_was(tmp_path, umask, make)
 
 
 def test_names_that_no_file_can_have_are_refused(tmp_path: Path) -> None:
-    for path, got in ((Path("/"), "got a folder to write to"), (tmp_path / ("x" * 300), "File name too long")):
+    for path, got in (
+        (Path("/"), "got a folder to write to"),
+        (tmp_path / ("x" * 300), "File name too long"),
+        (tmp_path / "a\0b", "got a NUL character"),
+    ):
         with pytest.raises(InputError, match=got), appearing(path) as temporary:
             temporary.write_text("x")

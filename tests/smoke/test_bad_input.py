@@ -12,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from mvt4g.cli.suite import check_run_folder
 from mvt4g.formats.video import write_video
+from mvt4g.types import InputError
 
 CONFIG = "configs/debug.yaml"
 CORR = "mvt4g.losses.correspondence.CorrespondenceObjective"
@@ -189,6 +191,12 @@ def test_command(mvt4g, capfd):
 def test_run_folder_is_asked_for(mvt4g, capfd):
     assert mvt4g("fit", "-c", CONFIG) == 2
     assert capfd.readouterr().err == "mvt4g: --run: got none, want the folder that takes everything the run writes\n"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_run_folder_has_a_name_that_a_folder_can_have(name):
+    with pytest.raises(InputError, match=r"^--run: got '.*, want a name of at most 255 bytes without NUL$"):
+        check_run_folder(f"runs/{name}/run")
 
 
 @pytest.mark.parametrize("below", ["", "run"])

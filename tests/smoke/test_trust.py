@@ -130,6 +130,12 @@ def test_no_command_runs_what_an_option_names(refused, planted, command, words):
         ("model.init_args.codec", "mvt4g.models.backbones.ReCamMaster", "Codec"),
         ("model.init_args.training.optimizer", "mvt4g.models.codec.PatchCodec", "Optimizer"),
         ("trainer.logger", "lightning.pytorch.loggers.WandbLogger", "--trust lightning.pytorch.loggers.wandb"),
+        ("model.init_args.evaluation.videos.more", "[{class_path: torchmetrics.text.BERTScore}]", "torchmetrics.text"),
+        (
+            "model.init_args.evaluation.videos.more",
+            "[{class_path: torchmetrics.image.FrechetInceptionDistance}]",
+            "fid",
+        ),
         ("trainer.callbacks+", "lightning.pytorch.callbacks.LambdaCallback", "lambda_function"),
     ],
 )

@@ -47,6 +47,19 @@ DISTRUSTED = (
     "lightning.pytorch.loggers.mlflow",
     "lightning.pytorch.loggers.neptune",
     "lightning.pytorch.loggers.wandb",
+    "torchmetrics.audio",  # these fetch networks, some of them by a name that their arguments give
+    "torchmetrics.functional.multimodal",
+    "torchmetrics.functional.text",
+    "torchmetrics.image.arniqa",
+    "torchmetrics.image.dists",
+    "torchmetrics.image.fid",
+    "torchmetrics.image.inception",
+    "torchmetrics.image.kid",
+    "torchmetrics.image.lpip",
+    "torchmetrics.image.mifid",
+    "torchmetrics.image.perceptual_path_length",
+    "torchmetrics.multimodal",
+    "torchmetrics.text",
 )
 """Modules among them that run programs, call functions by name or reach a network."""
 
