@@ -1,5 +1,6 @@
 """The lock of a run folder: one writer at a time, and who it is."""
 
+import errno
 import fcntl
 import json
 import os
@@ -14,12 +15,14 @@ from datetime import datetime
 from pathlib import Path
 
 from mvt4g.formats.parsing.json_files import read_json_object
-from mvt4g.types import RunStopped
+from mvt4g.types import InputError, RunStopped
 
 BEAT_S = 10.0
 """Seconds between two signs of life that a holder gives: it sets the lock file's time of change."""
 SILENT_S = 60.0
 """Seconds without a sign of life after which a holder on another host is taken for dead."""
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What file systems without hard links say, such as those of cameras' cards and of object stores."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def run_lock(folder: Path, command: str) -> Iterator[None]:
 
     Raises:
         RunStopped: If another process holds it, naming host, process and since when.
+        InputError: If something else lies in its place.
     """
     path = folder / f".{command}.lock"
     holder = Holder(_host(), os.getpid(), _born(os.getpid()), datetime.now().isoformat(" ", "seconds"), command)
@@ -89,7 +93,10 @@ def _take(path: Path, holder: Holder) -> None:
     with _alone(path.parent):
         # Whoever came first may have put its own lock in the place of the dead one's meanwhile.
         if _read(path) == other:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:  # a folder lies there
+                raise InputError(f"{path}: cannot be removed ({error.strerror}), want no such file") from error
         if not _create(path, holder):
             raise RunStopped(f"{path.parent}: is written to by another {_read(path)}; want another folder")
     if other is not None:
@@ -99,11 +106,20 @@ def _take(path: Path, holder: Holder) -> None:
 def _create(path: Path, holder: Holder) -> bool:
     """Make the lock file with its content, in one step and only if there is none."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+    content = json.dumps(asdict(holder))
+    temporary.write_text(content, encoding="utf-8")
     try:
         os.link(temporary, path)  # atomic on network file systems too, unlike O_EXCL on old ones
     except FileExistsError:
         return False
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        try:  # for a moment the lock is empty, and nobody's to whoever looks then
+            with path.open("x", encoding="utf-8") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
     finally:
         temporary.unlink()
     return True
@@ -164,9 +180,11 @@ def _host() -> str:
 
 
 def _is_alive(pid: int, born: int) -> bool:
+    if pid < 1:
+        return False  # not of one process
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass  # of another user

@@ -1,5 +1,6 @@
 """The lock of a run folder: one writer, who it is, and whose lock may be taken over."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -10,7 +11,7 @@ import pytest
 
 from mvt4g.formats import run_lock as module
 from mvt4g.formats.run_lock import Holder, run_lock
-from mvt4g.types import RunStopped
+from mvt4g.types import InputError, RunStopped
 
 BORN = module._born(os.getpid())
 
@@ -115,3 +116,27 @@ def test_a_holder_is_gone_only_if_this_host_can_tell():
     assert Holder(module._host(), dead_pid(), 0, "", "fit").gone
     assert not Holder("elsewhere", dead_pid(), 0, "", "fit").gone
     assert not Holder(module._host(), os.getpid(), BORN, "", "fit").gone
+
+
+@pytest.mark.parametrize("pid", [0, -1, 10**30])
+def test_a_number_of_no_single_process_is_nobody_s(tmp_path, pid):
+    """Signal 0 to process -1 asks for all of them, and 0 for one's own group."""
+    write(tmp_path, pid=pid)
+    with run_lock(tmp_path, "fit"):
+        pass
+
+
+def test_a_folder_in_the_place_of_a_lock_is_one_line(tmp_path):
+    (tmp_path / ".fit.lock").mkdir()
+    with pytest.raises(InputError, match=r"\.fit\.lock: cannot be removed \(.*\), want no such file"):
+        run_lock(tmp_path, "fit").__enter__()
+
+
+def test_one_writer_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with run_lock(tmp_path, "fit"), pytest.raises(RunStopped, match="another fit of process"):
+        run_lock(tmp_path, "fit").__enter__()
+    assert not list(tmp_path.iterdir())
