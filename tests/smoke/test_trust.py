@@ -133,7 +133,7 @@ def test_no_command_runs_what_an_option_names(refused, planted, command, words):
         ("model.init_args.evaluation.videos.more", "[{class_path: torchmetrics.text.BERTScore}]", "torchmetrics.text"),
         (
             "model.init_args.evaluation.videos.more",
-            "[{class_path: torchmetrics.image.FrechetInceptionDistance}]",
+            "[{class_path: torchmetrics.image.fid.FrechetInceptionDistance}]",
             "fid",
         ),
         ("trainer.callbacks+", "lightning.pytorch.callbacks.LambdaCallback", "lambda_function"),
