@@ -31,6 +31,18 @@ def linked_files(page: Path) -> set[Path]:
     return found
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add every experiment's pages to the navigation, by the folder's name."""
+    entries = []
+    for page in pages():
+        if page.parts[0] == "experiments":
+            words = [page.parent.name, *([] if page.stem == "README" else [page.stem])]
+            entries.append({" ".join(words).replace("_", " ").capitalize(): str(page)})
+    assert config.nav is not None
+    config.nav.append({"Experiments": entries})
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Replace the files of docs/ by those of the repository; the theme's own stay."""
     own = [file for file in files if not (file.abs_src_path or "").startswith(f"{config.docs_dir}/")]

@@ -127,4 +127,4 @@ def test_pages_have_commands():
 
 def test_every_page_is_in_the_site_once():
     navigation = re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2])
-    assert sorted(navigation) == sorted(str(page) for page in PAGES)
+    assert sorted(navigation) == sorted(str(page) for page in PAGES if page.parts[0] != "experiments")
