@@ -1,13 +1,14 @@
 """Keeps what the bases came to: ``python -m experiments.bases.keep BASES``.
 
 BASES is the folder of the sweep, with a folder a run. Three things are written, to be committed: the averaged weights
-of ``mixture-0`` in half precision as the package's ``builtin:tiny``, those of its supervised twin in ``weights/``
-beside this file, and the validations of both in ``scores.csv``. Each is replaced by what a later stage came to; a run
-that is gone keeps its own.
+of ``mixture-0`` in half precision as the package's ``builtin:tiny``, whose page is told how many steps they have; those
+of its supervised twin in ``weights/`` beside this file; the validations of both in ``scores.csv``. Each is replaced by
+what a later stage came to; a run that is gone keeps its own.
 """
 
 import argparse
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from mvt4g.models.checkpoints import OWN_PREFIX
 from mvt4g.models.shipped import FOLDER, SUFFIX
 
 HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "base.md"
+STEPS = re.compile(r"has [\d,]+ of(?= the 20,000 steps)")
+"""Where the page says how many steps the shipped weights have."""
 BASE, TWIN = "mixture-0", "mixture_corr-0"
 
 
@@ -31,6 +35,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("bases", type=Path)
     parser.add_argument("--shipped", type=Path, default=FOLDER, help="folder of the package's weights")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the table and the twin's weights")
+    parser.add_argument("--page", type=Path, default=PAGE, help="page that says how many steps the base has")
     options = parser.parse_args(args)
     places = {BASE: options.shipped / f"tiny{SUFFIX}", TWIN: options.out / WEIGHTS / f"{TWIN}{SUFFIX}"}
     rows = read_rows(options.out / TABLE)
@@ -42,6 +47,8 @@ def main(args: Sequence[str] | None = None) -> None:
             continue
         steps = keep_weights(checkpoint, made_with(run / "config.yaml"), place)
         rows = [row for row in rows if row["run"] != called(run)] + run_rows(run)
+        if name == BASE:
+            options.page.write_text(STEPS.sub(f"has {steps:,} of", options.page.read_text(encoding="utf-8")), "utf-8")
         print(f"{place}: {steps} steps, {place.stat().st_size / 1e6:.1f} MB")
     write_rows(options.out / TABLE, rows)
 

@@ -30,12 +30,15 @@ def write_base(folder, steps):
 def test_a_later_stage_replaces_the_shipped_file_and_its_rows(tmp_path, capsys):
     bases, shipped, out = (tmp_path / name for name in ("bases", "shipped", "out"))
     out.mkdir()
+    page = tmp_path / "base.md"
+    page.write_text("It has 7 of the 20,000 steps that are planned. At 7 steps of 20,000 it was poor.\n")
     for steps in (200, 400):
         write_base(bases / "mixture-0", steps)
-        keep.main([str(bases), "--shipped", str(shipped), "--out", str(out)])
+        keep.main([str(bases), "--shipped", str(shipped), "--out", str(out), "--page", str(page)])
         assert "mixture_corr-0: no checkpoint yet" in capsys.readouterr().out
         said = read_metadata(shipped / "tiny.safetensors")
         assert said["steps"] == str(steps)
+        assert page.read_text().startswith(f"It has {steps} of the 20,000 steps that are planned. At 7 steps")
         assert (
             said.items() >= {"codec": "LappedCodec block=8 keep=64", "num_heads": "4", "prediction": "sample"}.items()
         )
@@ -55,4 +58,5 @@ def test_weights_that_are_too_large_to_commit_are_not_written(tmp_path, monkeypa
 def test_the_package_ships_what_keep_writes():
     said = read_metadata(FOLDER / "tiny.safetensors")
     assert said.keys() >= {"codec", "num_heads", "prediction", "steps"}
+    assert f"has {int(said['steps']):,} of the 20,000 steps" in keep.PAGE.read_text(), "the page says it"
     assert (FOLDER / "tiny.safetensors").stat().st_size <= keep.MAX_BYTES
