@@ -34,7 +34,7 @@ Preset = Literal["synthetic", "mvtrack4gen", "redirector", "camI2V", "full_refer
 
 
 @dataclass(frozen=True)
-class Recipe:
+class NamedMetric:
     """How a metric of some name is built.
 
     Attributes:
@@ -71,7 +71,7 @@ def build_metrics(
     """Build metrics by their names in a preset.
 
     Args:
-        names: Out of ``RECIPES`` and ``BROUGHT``.
+        names: Out of ``METRICS`` and ``BROUGHT``.
         files: A metric whose files are not given is left out.
         given: Arguments of their constructors that a run decides, such as ``layers`` and ``threshold_px``.
 
@@ -87,11 +87,11 @@ def build_metrics(
         if name in BROUGHT:
             absent[name] = BROUGHT[name]
             continue
-        if missing := RECIPES[name].missing(files):
+        if missing := METRICS[name].missing(files):
             absent[name] = f"needs {' and '.join(missing)}"
             continue
-        metric = RECIPES[name].build(files, given)
-        members[metric.key] = metric  # type: ignore[index]  # every metric of RECIPES states its key
+        metric = METRICS[name].build(files, given)
+        members[metric.key] = metric  # type: ignore[index]  # every metric of METRICS states its key
     return members, absent
 
 
@@ -136,43 +136,43 @@ def novel_view_metrics(
     return NovelViewMetrics(members, absent)
 
 
-RECIPES: Mapping[str, Recipe] = {
-    "psnr": Recipe(VideoPSNR),
-    "ssim": Recipe(VideoSSIM),
-    "lpips": Recipe(VideoLPIPS),
-    "psnr_codec": Recipe(CodecPSNR),
-    "masked_psnr": Recipe(MaskedPSNR),
-    "masked_ssim": Recipe(MaskedSSIM, {"count_empty_windows": True}),  # DyCheck's, as published figures are
-    "masked_lpips": Recipe(MaskedLPIPS),
-    "warp_error": Recipe(WarpError),
-    "warp_error_dyn": Recipe(WarpError, {"region": "dynamic"}),
-    "warp_error_truth": Recipe(WarpError, {"of_truth": True}),
-    "met3r": Recipe(MEt3R),
-    "met3r_static": Recipe(MEt3R, {"region": "static"}),
-    "met3r_dyn": Recipe(MEt3R, {"region": "dynamic"}),
-    "warp_rgb5": Recipe(WarpRGB5),
-    "warp_rgb5_static": Recipe(WarpRGB5, {"region": "static"}),
-    "warp_rgb5_dyn": Recipe(WarpRGB5, {"region": "dynamic"}),
-    "view_synchronisation": Recipe(ViewSynchronisation),
-    "camera/mvtrack4gen": Recipe(CameraPoseError, {"protocol": "mvtrack4gen"}),
-    "camera/camI2V": Recipe(CameraPoseError, {"protocol": "camI2V"}),
-    "camera/redirector": Recipe(CameraPoseError, {"protocol": "redirector"}),
-    "subject_consistency": Recipe(SubjectConsistency),
-    "background_consistency": Recipe(BackgroundConsistency),
-    "aesthetic_quality": Recipe(AestheticQuality),
-    "imaging_quality": Recipe(ImagingQuality),
-    "temporal_flickering": Recipe(TemporalFlickering),
-    "motion_smoothness_linear": Recipe(MotionSmoothness),
-    "dynamic_degree": Recipe(DynamicDegree, {"compat": True}),  # VBench's own rule for short videos
-    "fvd_i3d": Recipe(FrechetVideoDistance),
-    "loss": Recipe(VelocityError, {"key": "loss"}),
-    "loss_diff": Recipe(VelocityError),
-    "attention_pck": Recipe(AttentionPCK),
-    "cycle_consistency@sampled": Recipe(CycleConsistency, {"level": "sampled"}),
-    "track_pck": Recipe(PCKByPair),
-    "tapvid": Recipe(TAPVidByPair),
-    "tapvid/pooled": Recipe(TAPVidPooled),
-    "track_in_mask": Recipe(TrackInMask),
+METRICS: Mapping[str, NamedMetric] = {
+    "psnr": NamedMetric(VideoPSNR),
+    "ssim": NamedMetric(VideoSSIM),
+    "lpips": NamedMetric(VideoLPIPS),
+    "psnr_codec": NamedMetric(CodecPSNR),
+    "masked_psnr": NamedMetric(MaskedPSNR),
+    "masked_ssim": NamedMetric(MaskedSSIM, {"count_empty_windows": True}),  # DyCheck's, as published figures are
+    "masked_lpips": NamedMetric(MaskedLPIPS),
+    "warp_error": NamedMetric(WarpError),
+    "warp_error_dyn": NamedMetric(WarpError, {"region": "dynamic"}),
+    "warp_error_truth": NamedMetric(WarpError, {"of_truth": True}),
+    "met3r": NamedMetric(MEt3R),
+    "met3r_static": NamedMetric(MEt3R, {"region": "static"}),
+    "met3r_dyn": NamedMetric(MEt3R, {"region": "dynamic"}),
+    "warp_rgb5": NamedMetric(WarpRGB5),
+    "warp_rgb5_static": NamedMetric(WarpRGB5, {"region": "static"}),
+    "warp_rgb5_dyn": NamedMetric(WarpRGB5, {"region": "dynamic"}),
+    "view_synchronisation": NamedMetric(ViewSynchronisation),
+    "camera/mvtrack4gen": NamedMetric(CameraPoseError, {"protocol": "mvtrack4gen"}),
+    "camera/camI2V": NamedMetric(CameraPoseError, {"protocol": "camI2V"}),
+    "camera/redirector": NamedMetric(CameraPoseError, {"protocol": "redirector"}),
+    "subject_consistency": NamedMetric(SubjectConsistency),
+    "background_consistency": NamedMetric(BackgroundConsistency),
+    "aesthetic_quality": NamedMetric(AestheticQuality),
+    "imaging_quality": NamedMetric(ImagingQuality),
+    "temporal_flickering": NamedMetric(TemporalFlickering),
+    "motion_smoothness_linear": NamedMetric(MotionSmoothness),
+    "dynamic_degree": NamedMetric(DynamicDegree, {"compat": True}),  # VBench's own rule for short videos
+    "fvd_i3d": NamedMetric(FrechetVideoDistance),
+    "loss": NamedMetric(VelocityError, {"key": "loss"}),
+    "loss_diff": NamedMetric(VelocityError),
+    "attention_pck": NamedMetric(AttentionPCK),
+    "cycle_consistency@sampled": NamedMetric(CycleConsistency, {"level": "sampled"}),
+    "track_pck": NamedMetric(PCKByPair),
+    "tapvid": NamedMetric(TAPVidByPair),
+    "tapvid/pooled": NamedMetric(TAPVidPooled),
+    "track_in_mask": NamedMetric(TrackInMask),
 }
 """What builds each metric that some list below names."""
 BROUGHT: Mapping[str, str] = {

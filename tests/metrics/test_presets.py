@@ -13,9 +13,9 @@ from mvt4g.metrics.presets import (
     BROUGHT,
     GENERATION,
     MEMBERS,
+    METRICS,
     NOISE_LEVEL,
     REAL_VIDEOS,
-    RECIPES,
     build_metrics,
     novel_view_metrics,
 )
@@ -96,20 +96,20 @@ def test_a_failed_estimate_hides_the_mean_or_is_left_out():
         assert scores["camera/camI2V/num_failed"] == 1
 
 
-def test_every_recipe_is_of_some_list_and_states_the_files_it_needs():
+def test_every_named_metric_is_of_some_list_and_states_the_files_it_needs():
     lists = (*MEMBERS.values(), GENERATION, REAL_VIDEOS, NOISE_LEVEL, ALL_LEVELS)
     named = {name for names in lists for name in names}
-    assert named - BROUGHT.keys() <= RECIPES.keys()
-    assert RECIPES.keys() - named == {"view_synchronisation"}, "in no protocol, there to be asked for"
-    files = {field for recipe in RECIPES.values() for field in getattr(recipe.metric, "weights", ())}
+    assert named - BROUGHT.keys() <= METRICS.keys()
+    assert METRICS.keys() - named == {"view_synchronisation"}, "in no protocol, there to be asked for"
+    files = {field for named in METRICS.values() for field in getattr(named.metric, "weights", ())}
     assert files == set(MetricWeights.__dataclass_fields__)
 
 
-def test_members_are_called_by_their_recipes_names():
+def test_members_are_called_by_their_names():
     """But for one whose threshold a run decides."""
     given = {"layers": (0,), "headline_layer": 0, "threshold_px": 2.5}
-    for name, recipe in RECIPES.items():
-        if not recipe.missing(MetricWeights()):
+    for name, named in METRICS.items():
+        if not named.missing(MetricWeights()):
             (key,) = build_metrics([name], **given)[0]
             assert key == ("track_pck_2.5px" if name == "track_pck" else name)
 
