@@ -55,6 +55,7 @@ class Toy(NovelViewBackbone):
     def __init__(self, shifts=SHIFTS):
         nn.Module.__init__(self)
         self.grid, self.num_layers, self.num_heads = GRID, NUM_LAYERS, NUM_HEADS
+        self.text_shape = (4, 8)
         self.tap_shape = TapShape(NUM_HEADS, 18, STRIDE, GRID.temporal_stride)
         self.wired = content_features(shifts[:, :: GRID.temporal_stride])
         self.timesteps: list[float] = []
