@@ -1,9 +1,7 @@
-"""Checkpoint files of a run: where they lie, written whole, read as tensors and plain values alone."""
+"""Checkpoint files as the trainer writes and reads them: whole, and of tensors and plain values alone."""
 
 import os
-import re
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,12 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from mvt4g.callbacks.checkpoint_content import check_content
 from mvt4g.formats.atomic import DISK_FULL, appearing, flush_to_disk
-from mvt4g.formats.parsing.array_headers import BROKEN
-from mvt4g.formats.weights import read_pickle
+from mvt4g.formats.checkpoint_files import check_whole as check_whole
+from mvt4g.formats.checkpoint_files import checkpoint_path as checkpoint_path
+from mvt4g.formats.checkpoint_files import last_checkpoint as last_checkpoint
+from mvt4g.formats.checkpoint_files import read_checkpoint as read_checkpoint
+from mvt4g.formats.checkpoint_files import step_checkpoints as step_checkpoints
 from mvt4g.types import InputError, RunStopped
-
-_STEP_FILE = re.compile(r"step-(\d{8,})\.ckpt")
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -63,25 +62,6 @@ class CheckpointFiles(TorchCheckpointIO):
         return read_checkpoint(Path(path))
 
 
-def checkpoint_path(run: Path, step: int) -> Path:
-    """Return where the checkpoint of an optimizer step lies."""
-    return run / "checkpoints" / f"step-{step:08d}.ckpt"
-
-
-def step_checkpoints(run: Path) -> dict[int, Path]:
-    """Return the checkpoints of a run by optimizer step, the lowest first; files of other names are left out."""
-    found = {}
-    for path in (run / "checkpoints").glob("step-*.ckpt"):
-        if name := _STEP_FILE.fullmatch(path.name):
-            found[int(name[1])] = path
-    return dict(sorted(found.items()))
-
-
-def last_checkpoint(run: Path) -> Path | None:
-    """Return the checkpoint of the highest step, or None."""
-    return max(step_checkpoints(run).items(), default=(0, None))[1]
-
-
 def resolve_checkpoint(ckpt_path: str | None, run: Path, command: str) -> str | None:
     """Return the file that ``ckpt_path`` means: itself, or the last whole checkpoint of a run.
 
@@ -116,45 +96,6 @@ def resolve_checkpoint(ckpt_path: str | None, run: Path, command: str) -> str | 
         check_content(content, str(path), command)
         return str(path)
     raise InputError(f"{damage[0]}; no checkpoint in {run / 'checkpoints'} is whole")
-
-
-def check_whole(path: Path) -> dict[str, Any]:
-    """Read a checkpoint as ``read_checkpoint`` does, and compare every byte of it with its checksums.
-
-    Raises:
-        InputError: As ``read_checkpoint``, or if it is damaged.
-    """
-    content = read_checkpoint(path, mmap=True)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except BROKEN as error:
-        raise InputError(f"--ckpt_path: {path}: is damaged ({error}), want a whole file") from error
-    if damaged is not None:
-        raise InputError(f"--ckpt_path: {path}: is damaged ({damaged} has another checksum), want a whole file")
-    return content
-
-
-def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
-    """Read a checkpoint to the CPU, refusing whatever is not a tensor or a plain value.
-
-    Args:
-        path: Of the file.
-        mmap: Leave the numbers on disk until they are looked at.
-
-    Raises:
-        InputError: If it is missing, cut short, or no checkpoint of a fit.
-    """
-    if not path.is_file():
-        raise InputError(f"--ckpt_path: got {path}, want a file that exists")
-    try:
-        content = read_pickle(path, mmap)
-    except InputError as error:
-        raise InputError(f"--ckpt_path: {error}") from error
-    if not isinstance(content, dict) or not {"state_dict", "global_step"} <= content.keys():
-        found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
-        raise InputError(f"--ckpt_path: {path}: got {found[:100]}, want the checkpoint of a fit")
-    return content
 
 
 def first_not_finite(content: Any) -> str | None:

@@ -4,7 +4,7 @@ import importlib
 import json
 import sys
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,29 @@ def run_command(verb: str, args: Sequence[str]) -> int:
     Raises:
         InputError: If an option does not exist or has no such value, and what the function raises.
     """
+    function = verb_function(verb)
+    parser, args = verb_parser(verb, args)
+    settings, lines = parse(parser, args, function)
+    sys.stdout.writelines(f"mvt4g: {line}\n" for line in lines)
+    with unwrapped():
+        arguments = vars(parser.instantiate(settings))
+    return function(**arguments)
+
+
+def verb_function(verb: str) -> Callable[..., int]:
+    """Import the function of a verb among COMMANDS."""
     module, name, _ = COMMANDS[verb]
-    function = getattr(importlib.import_module(module), name)
+    function: Callable[..., int] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def verb_parser(verb: str, args: Sequence[str]) -> tuple[OneLineParser, list[str]]:
+    """Return the parser of a verb, and its command line without the name of a recipe, which the parser has taken.
+
+    Raises:
+        InputError: If a recipe does not exist.
+    """
+    function = verb_function(verb)
     parser = OneLineParser(prog=f"mvt4g {verb}", description=(function.__doc__ or "").partition("\n\n")[0])
     args, scenes = list(args), {}
     for argument, kind in typing.get_type_hints(function).items():
@@ -32,12 +53,7 @@ def run_command(verb: str, args: Sequence[str]) -> int:
             args, scenes[argument] = _recipe(args, argument, kind)
             parser.add_argument(f"--{argument}", type=kind, default=scenes[argument])
     parser.add_function_arguments(function, skip={*scenes}, as_positional=verb in TAKES_A_PATH)
-    settings, lines = parse(parser, args, function)
-    sys.stdout.writelines(f"mvt4g: {line}\n" for line in lines)
-    with unwrapped():
-        arguments = vars(parser.instantiate(settings))
-    code: int = function(**arguments)
-    return code
+    return parser, args
 
 
 def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:

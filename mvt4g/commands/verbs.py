@@ -8,21 +8,25 @@ TRAINER_COMMANDS = {
 }
 """LightningCLI's commands and what they do here."""
 COMMANDS = {
-    "write-clips": ("mvt4g.commands.write_clips", "write_clips", "generate clips and write them to a folder"),
+    "write-clips": ("mvt4g.commands.write_clips", "write_clips", "generate synthetic clips and write them to a folder"),
     "export-weights": (
         "mvt4g.commands.export_weights",
         "export_weights",
         "write a backbone's weights under the names of a public checkpoint",
     ),
-    "validate-clips": ("mvt4g.commands.validate_clips", "validate_clips", "check clips on disk in any known format"),
-    "export-tracks": ("mvt4g.commands.export_tracks", "export_tracks", "predicted tracks for TAP-Vid or CoTracker"),
-    "encode-prompts": ("mvt4g.commands.encode_prompts", "encode_prompts_to", "prompts' embeddings, for guidance"),
+    "validate-clips": ("mvt4g.commands.validate_clips", "validate_clips", "check clips in any known format"),
+    "export-tracks": (
+        "mvt4g.commands.export_tracks",
+        "export_tracks",
+        "write predicted tracks for TAP-Vid or CoTracker",
+    ),
+    "encode-prompts": ("mvt4g.commands.encode_prompts", "encode_prompts_to", "encode texts once, to guide generation"),
     "precompute": ("mvt4g.commands.precompute", "precompute", "encode clips once, to train from their latents"),
     "draw-cameras": ("mvt4g.commands.draw_cameras", "draw_cameras", "draw a camera path from above and from the side"),
     "compare-probes": (
         "mvt4g.commands.compare_probes",
         "compare_probes",
-        "draw two probes of the same clips as before and after",
+        "draw two correspondence probes of the same clips as before and after",
     ),
 }
 """Module, function and meaning of every verb beside LightningCLI's; its modules are loaded only when it is called."""

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.evaluation.spec import EvaluationSpec
+from mvt4g.inference.generator import generate_view
 from mvt4g.inference.guidance import Guidance
-from mvt4g.inference.noise import clip_noise
-from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
+from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.matching.rows import argmax_matches, cycle_consistent
 from mvt4g.metrics.collection import NovelViewMetrics
 from mvt4g.metrics.presets import REAL_VIDEOS, build_metrics
 from mvt4g.models.novel_view import NovelViewModel
-from mvt4g.types import REFERENCE, AttentionTap, Conditions, GeneratedVideos, InputError, TapRequest, ViewRecord
+from mvt4g.types import REFERENCE, AttentionTap, GeneratedVideos, ViewRecord
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,15 @@ class RealVideoPass:
         Raises:
             InputError: If the evaluation spec asks for no sampling steps.
         """
-        if not self.spec.sample_steps:
-            raise InputError("evaluation.sample_steps: got 0, want at least 1 to generate a video")
-        clip, names = real.clip, (str(real.clip.name[0]),)
-        latents = self.model.codec.encode(clip.video[:, REFERENCE])
-        noise = clip_noise(names, self.spec.seed, latents.shape[1:], latents.device)
-        text, guidance = self.guidance.arguments(names, latents.device)
-        conditions = Conditions(text, self.guidance.image(clip.video[:, REFERENCE, 0]))
-        taps = {} if self.layer is None else {-1: TapRequest([self.layer])}
-        made = self.model.generate(latents, clip.cameras, noise, self.spec.build_sampler(), conditions, guidance, taps)
-        video = self.model.codec.decode(made.latents)
-        found = None
-        if self.model.tracking_head is not None:
-            found = at_video_frames(self.model.track(made.taps, real.queries, clip.cameras), clip.video.shape[2])
+        layers = () if self.layer is None else (self.layer,)
+        sampler = self.spec.build_sampler()
+        made = generate_view(self.model, real.clip, real.queries, sampler, self.guidance, self.spec.seed, layers)
         if metrics is not None:
-            metrics.update(self._describe(real, latents, video, made.taps, found))
+            metrics.update(self._describe(real, made.reference_latents, made.video, made.taps, made.tracks))
+        found = made.tracks
         if found is None:
-            return NovelView(real, video[0], None, None)
-        return NovelView(real, video[0], found.tracks[0], found.visible[0], found.confidence[0])
+            return NovelView(real, made.video[0], None, None)
+        return NovelView(real, made.video[0], found.tracks[0], found.visible[0], found.confidence[0])
 
     def _describe(
         self,

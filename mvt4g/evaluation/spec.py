@@ -1,18 +1,16 @@
 """What validation and test measure, as values that a config file states."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from mvt4g.diffusion.samplers import EulerSampler, Sampler
 from mvt4g.evaluation.video_metrics import VideoMetricsSpec
-from mvt4g.inference.guidance import GuidanceSpec
-from mvt4g.ranges import Few, Natural, OpenShare, Points, Positive, Seed, check_ranges
+from mvt4g.inference.generation_spec import GenerationSpec
+from mvt4g.ranges import Natural, OpenShare, Points, Positive, check_ranges
 from mvt4g.types import InputError
 
 
 @dataclass(frozen=True)
-class EvaluationSpec:
-    """What validation and test measure.
+class EvaluationSpec(GenerationSpec):
+    """What validation and test measure, and how they and ``predict`` generate videos: as ``GenerationSpec``.
 
     Attributes:
         noise_levels: Sigmas at which attention, tracks and loss are read on noised ground truth.
@@ -21,14 +19,10 @@ class EvaluationSpec:
             the first of L_corr's); None = all.
         num_queries: Query points drawn a clip.
         pck_threshold_px: Of track PCK, in pixels of the input video.
-        sample_steps: Steps of the sampler; 0 = no sampling, so no scores of generated video.
-        sampler: Built with so many steps.
         sample_in_validation: Sample in validation too, not in test alone.
-        guidance: Which texts and images sampling follows, and how much.
         videos: How generated videos are scored, in validation (when it samples) and in test.
         camera_shift: Give every clip the target cameras of the clip so many places before it in its batch: the control
             that shows whether cameras matter. 0 = its own.
-        seed: Of noise and queries, together with the clip's name.
     """
 
     noise_levels: tuple[OpenShare, ...] = (0.25, 0.5, 0.75)
@@ -36,13 +30,9 @@ class EvaluationSpec:
     attention_layers: tuple[Natural, ...] | None = None
     num_queries: Points = 64
     pck_threshold_px: Positive = 2.0
-    sample_steps: Few = 8
-    sampler: Callable[[int], Sampler] = EulerSampler
     sample_in_validation: bool = True
-    guidance: GuidanceSpec = GuidanceSpec()
     videos: VideoMetricsSpec = VideoMetricsSpec()
     camera_shift: Natural = 0
-    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -58,7 +48,3 @@ class EvaluationSpec:
             raise InputError(f"evaluation.noise_levels: got {self.noise_levels}, want {want}")
         if self.headline not in self.noise_levels:
             raise InputError(f"evaluation.headline: got {self.headline}, want one of {self.noise_levels}")
-
-    def build_sampler(self) -> Sampler:
-        """Return what goes from noise to a video."""
-        return self.sampler(self.sample_steps)

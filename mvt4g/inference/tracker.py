@@ -1,14 +1,18 @@
 """Tracking in two given videos: one pass of the DiT at a low noise level, no generation."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mvt4g.inference.encoding import encoded, seen
 from mvt4g.inference.noise import clip_noise
+from mvt4g.inference.public_inputs import batch_of_one, check_moments, check_queries
+from mvt4g.inference.reader import TrainedModel, read_model, read_run, running
+from mvt4g.inference.saved_config import build_arguments, mapping_at
 from mvt4g.inference.video_tracks import SeenRule, VideoTracks, at_video_frames
 from mvt4g.inference.windows import track_in_windows, windows_over
 from mvt4g.matching.rows import Matches, argmax_matches, cycle_consistent
@@ -16,7 +20,7 @@ from mvt4g.matching.soft_matches import soft_matches
 from mvt4g.matching.tokens import interpolate_frames
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.ranges import Frames, Natural, Points, Positive, Seed, Share, check_ranges
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, LatentClip, MultiViewClip, TapRequest
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Cameras, InputError, LatentClip, MultiViewClip, TapRequest
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,16 @@ class Tracker:
     Args:
         model: Only run, never changed.
         spec: How.
+        autocast: Arithmetic of ``track`` in mixed precision; None = fp32.
 
     Raises:
         InputError: If the model has no such layer or no head, or a window does not fit the codec's latents.
     """
 
-    def __init__(self, model: NovelViewModel, spec: TrackerSpec) -> None:
-        self.model, self.spec = model, spec
+    def __init__(
+        self, model: NovelViewModel, spec: TrackerSpec = TrackerSpec(), autocast: torch.dtype | None = None
+    ) -> None:
+        self.model, self.spec, self.autocast = model, spec, autocast
         if spec.method == "head" and model.tracking_head is None:
             raise InputError("tracker.method: got 'head' without a tracking head, want one, or argmax or soft_argmax")
         own = None if model.tracking_head is None else model.tracking_head.layer
@@ -109,6 +116,73 @@ class Tracker:
         self.layer = layer
         if spec.window is not None:
             model.codec.grid.latent_frames(spec.window)
+
+    @classmethod
+    def from_run(
+        cls, run: str | Path, checkpoint: str | Path = "last", device: str | torch.device | None = None
+    ) -> "Tracker":
+        """Read the model of a run: of the tracker, or of a novel-view system, which says no ``tracker`` options.
+
+        Args:
+            run: The folder that ``fit`` wrote to.
+            checkpoint: "last", which is the last whole checkpoint of the run, or the path of any other.
+            device: Where the model goes; None = a GPU, if there is one.
+
+        Raises:
+            InputError: As ``reader.read_run``, or if the model cannot track so.
+        """
+        return cls._of(read_run(run, checkpoint, device))
+
+    @classmethod
+    def from_weights(
+        cls, config: str | Path, weights: str | Path, device: str | torch.device | None = None
+    ) -> "Tracker":
+        """Read a model whose configuration and weights are files of their own.
+
+        Args:
+            config: YAML for the command line that says a whole ``model``.
+            weights: The checkpoint of a fit; weights of a backbone alone do for ``tracker.method: argmax``.
+            device: Where the model goes; None = a GPU, if there is one.
+
+        Raises:
+            InputError: As ``reader.read_model``, or if the model cannot track so.
+        """
+        return cls._of(read_model(config, weights, device))
+
+    @classmethod
+    def _of(cls, trained: TrainedModel) -> "Tracker":
+        given = mapping_at(trained.options, "tracker", trained.where)
+        spec = TrackerSpec(**build_arguments(TrackerSpec, given, f"{trained.where}.tracker"))
+        return cls(trained.model, spec, trained.autocast)
+
+    def track(
+        self,
+        reference: Float[Tensor, "t c h w"],
+        target: Float[Tensor, "t c h w"],
+        queries: Float[Tensor, "q 4"],
+        cameras: Cameras,
+        name: str = "video",
+    ) -> tuple[Float[Tensor, "v t q 2"], Bool[Tensor, "v t q"], Float[Tensor, "v t q"]]:
+        """Track query points through two synchronous videos of one scene.
+
+        Args:
+            reference: RGB in [0, 1], of a size and length that the codec takes.
+            target: The same from another camera.
+            queries: (view, frame, x, y), pixels; either view, any frame.
+            cameras: (2 t): of the reference and of the target, one a frame; intrinsics in pixels of the videos.
+            name: Of the pair: noise follows ``tracker.seed`` and name.
+
+        Returns:
+            Pixels (x, y) of every query in both views; True where it is said to be seen; and in [0, 1] how near the
+            truth a position is thought to be.
+
+        Raises:
+            InputError: If an argument is of another shape or kind, or a query of a view or frame that is not there.
+        """
+        with running(self.model, self.autocast) as device:
+            clip = batch_of_one([reference, target], cameras, name, self.model.codec.grid, device)
+            found = self(clip, check_queries(queries, clip))
+        return found.tracks[0], found.visible[0], found.confidence[0]
 
     @torch.no_grad()
     def __call__(self, clip: MultiViewClip | LatentClip, queries: Float[Tensor, "b q 4"]) -> VideoTracks:
@@ -122,7 +196,7 @@ class Tracker:
             InputError: If there is no query, or one of a view or frame that is not there.
         """
         spec, (views, num_frames) = self.spec, clip.cameras.cam_from_world.shape[1:3]
-        _check_moments(queries, views, num_frames)
+        check_moments(queries, views, num_frames)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
         if spec.window is None or num_frames <= spec.window:
             return self._track(clip, names, range(num_frames), queries)
@@ -171,20 +245,6 @@ class Tracker:
         both = torch.stack([at_home.to(found.probability.dtype), found.probability], dim=-1)
         seen, confidence = interpolate_frames(both, tap.frame_times, num_frames).unbind(dim=-1)
         return VideoTracks(interpolate_frames(found.pixels, tap.frame_times, num_frames), seen > 0.5, confidence)
-
-
-def _check_moments(queries: Float[Tensor, "b q 4"], num_views: int, num_frames: int) -> None:
-    """Refuse queries that no view or frame answers; a position may lie outside the image."""
-    if not queries.shape[1]:
-        raise InputError("queries: got none, want at least one (view, frame, x, y)")
-    moments = queries[..., :2]
-    last = moments.new_tensor([num_views - 1, num_frames - 1])
-    there = ((moments >= 0) & (moments <= last) & (moments == moments.round())).all(dim=-1)
-    if not there.all():
-        clip, query = (~there).nonzero()[0].tolist()
-        view, frame = moments[clip, query].tolist()
-        want = f"whole numbers, view 0 to {num_views - 1} and frame 0 to {num_frames - 1}"
-        raise InputError(f"queries: got view {view:g} and frame {frame:g} (clip {clip}, query {query}), want {want}")
 
 
 def check_pair(clip: MultiViewClip) -> None:

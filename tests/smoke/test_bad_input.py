@@ -128,7 +128,7 @@ def test_query_points(refused, bad, name, says):
         ("none.yaml", "File does not exist"),
         ("unclosed.yaml", "did not find expected ',' or ']'"),
         ("binary.yaml", "got byte 0x80, which is no UTF-8"),
-        ("misspelt.yaml", "model.tracking_head: got option 'laier', want one that exists"),
+        ("misspelt.yaml", "model.tracking_head: got option 'laier', want perhaps layer"),
         ("", "Path is not a file"),
     ],
 )
@@ -151,7 +151,7 @@ def test_size_that_no_tokens_cover(mvt4g, bad, tmp_path, capfd):
 
 
 def test_top_level_key(refused, bad):
-    assert "got option 'traner.max_steps', want one that exists" in refused("fit", "-c", CONFIG, "-c", bad / "top.yaml")
+    assert "got option 'traner.max_steps', want perhaps trainer.max_steps" in refused("fit", "-c", CONFIG, "-c", bad / "top.yaml")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_top_level_key(refused, bad):
         ("model.init_args.codec.class_path=mvt4g.models.codec.Nope", "model.codec: "),
         ("model.init_args.training.num_queries=0", "training.num_queries: got 0, want at least 1"),
         ("model.init_args.codec.init_args.keep=12", "backbone.grid: got"),
-        ("modle=1", "got option '--modle=1', want one that exists"),
+        ("modle=1", "got option '--modle=1', want perhaps model"),
         ("trainer.max_steps=many", "trainer.max_steps: got many, want <class 'int'>"),
         ("trainer.precision=bf16-true", "trainer.precision: got bf16-true, want 32-true or bf16-mixed"),
         ("trainer.precision=int8", "trainer.precision: got int8, want"),
@@ -283,3 +283,19 @@ def test_in_a_terminal(bad, tmp_path, args, says):
     (line,) = done.stderr.splitlines()
     assert says in line
     assert not files(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("checkpoint_evry=3", "got option '--checkpoint_evry=3', want perhaps checkpoint_every"),
+        ("trainer.max_step=3", "want perhaps trainer.max_steps"),
+        ("model.init_args.traning.num_queries=3", "want perhaps training.num_queries"),
+        ("model.init_args.evaluation={sample_step: 3}", "model.evaluation: got option 'sample_step', want perhaps"),
+        ("model.init_args.tracking_head.init_args.spec.chanels=3", "'--spec.chanels=3', want perhaps spec.channels"),
+        ("data.init_args.num_trian=4", "data: got option 'num_trian', want perhaps num_train"),
+        ("zzz=3", "got option '--zzz=3', want one that exists"),
+    ],
+)
+def test_a_near_name_is_told_of_a_misspelt_option(refused, option, told):
+    assert told in refused("fit", "-c", CONFIG, f"--{option}")

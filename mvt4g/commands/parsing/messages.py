@@ -1,8 +1,9 @@
 """What the command line's parser says of bad options, brought to one line; nothing of the parser itself."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 from mvt4g.commands.parsing.trust import denial
 from mvt4g.errors import one_line as one_line
@@ -23,6 +24,8 @@ _UNKNOWN = re.compile(
     r"(?:Group '(?P<group>[^']*)' does not accept option|does not accept option|Option) '(?P<option>[^']*)'"
     r"|unrecognized arguments: (?P<arguments>.*)"
 )
+_NEAREST = " [nearest: %s]"
+_NEAREST_TOLD = re.compile(r" \[nearest: ([^\]]*)\]")
 _OBJECTIVE = "objectives: a list of {class_path: mvt4g.losses.%s, init_args: {weight: ..., %s}}"
 _CORR = _OBJECTIVE % ("correspondence.CorrespondenceObjective", "layers, gate, steps, loss")
 _TRACK = _OBJECTIVE % ("track.TrackObjective", "gate, steps")
@@ -63,14 +66,34 @@ def innermost(message: str) -> str:
         _, where, what = next(entry for entry in denied if entry[-1])
     elif option := _UNKNOWN.search(what):
         where = ".".join(filter(None, (where, option["group"])))
-        name = option["option"] or option["arguments"]
+        name = _NEAREST_TOLD.sub("", option["option"] or option["arguments"]).partition(". Got value: ")[0]
         moved = next((told for old, told in MOVED.items() if old in re.split(r"[-.=\s]", name)), None)
-        what = f"got option {name!r}, want {'one that exists' if moved is None else moved}"
+        nearest = _NEAREST_TOLD.search(what)
+        want = "one that exists" if nearest is None else f"perhaps {nearest[1]}"
+        what = f"got option {name!r}, want {want if moved is None else moved}"
     elif what.startswith("Expected a") and (given := _GIVEN.findall(message)):
         wanted = [text.removeprefix("Expected a ").partition(". Got value")[0] for _, at, text in found if at == where]
         value = _NESTED.sub(r"\1", given[-1])
         what = f"got {value}, want {' or '.join(wanted)}"
     return f"{where}: {what}" if where else what
+
+
+def with_nearest(message: str, names: Sequence[str]) -> str:
+    """Return a parser's message about an option that it does not have, with the nearest name that it has.
+
+    Args:
+        message: Any message; one about something else comes back as it is.
+        names: Dotted names of the parser's options.
+    """
+    unknown = _UNKNOWN.search(message)
+    if unknown is None or _NEAREST_TOLD.search(message):
+        return message
+    group = f"{unknown['group']}." if unknown["group"] else ""
+    given = (unknown["option"] or unknown["arguments"] or "").lstrip("-")
+    written = re.split(r"[=\s]", given, maxsplit=1)[0]
+    within = [name.removeprefix(group) for name in names if name.startswith(group)]
+    near = get_close_matches(written, within, n=1)
+    return message + _NEAREST % near[0] if near else message
 
 
 @contextmanager

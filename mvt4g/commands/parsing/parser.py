@@ -13,7 +13,7 @@ from jsonargparse.typing import register_type
 from lightning.pytorch.cli import LightningArgumentParser
 
 from mvt4g.commands.parsing.class_changes import recording, without_defaults_of_others
-from mvt4g.commands.parsing.messages import innermost
+from mvt4g.commands.parsing.messages import innermost, with_nearest
 from mvt4g.commands.parsing.moved_options import moved_argument, note_system
 from mvt4g.commands.parsing.option_ranges import check_options
 from mvt4g.commands.parsing.safe_yaml import read_options, read_safely
@@ -49,6 +49,7 @@ class OneLineParser(LightningArgumentParser):
         Raises:
             InputError: From the parser of a command. Parsers that jsonargparse makes for its own trials keep its error.
         """
+        message = with_nearest(message, self._option_names())
         if not self.exit_on_error:
             super().error(message, ex)
         raise InputError(innermost(message)) from ex
@@ -57,6 +58,24 @@ class OneLineParser(LightningArgumentParser):
         """Parse; the null of an option within an option comes from jsonargparse as the word None."""
         given = args if args is None else [re.sub(r"^(--[^=]+)=None$", r"\1=null", moved_argument(arg)) for arg in args]
         return super().parse_args(given, *rest, **named)
+
+    def validate(self, *args: Any, **kwargs: Any) -> None:
+        """Check a configuration, naming the option that is nearest to one that does not exist.
+
+        Raises:
+            KeyError: As jsonargparse raises it.
+            TypeError: Likewise.
+        """
+        try:
+            super().validate(*args, **kwargs)
+        except KeyError as error:
+            parser = getattr(error, "subcommand_parser", self)
+            told = with_nearest(str(error.args[0]) if error.args else "", parser._option_names())
+            error.args = (told,)
+            raise
+
+    def _option_names(self) -> list[str]:
+        return [action.dest for action in self._actions]
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
         """Parse a configuration file.

@@ -20,56 +20,13 @@ from typing import Any
 
 from jsonargparse import Namespace, set_parsing_settings
 
+from mvt4g.formats.parsing.class_paths import DISTRUSTED, TRUSTED, VARIABLE, is_within, trusted_modules
 from mvt4g.types import InputError
 
-OPTION, VARIABLE = "--trust", "MVT4G_TRUST"
-TRUSTED = (
-    "mvt4g",
-    "torch.optim",
-    "lightning.pytorch",
-    "torchmetrics",
-    "lightning.fabric.plugins",  # lightning.pytorch.plugins shows some of these as its own
-    "lightning.Callback",  # the shortest names of what lies in lightning.pytorch
-    "lightning.LightningDataModule",
-    "lightning.LightningModule",
-)
-"""Modules whose classes a configuration may name."""
-DISTRUSTED = (
-    "mvt4g.cli",
-    "mvt4g.commands",
-    "mvt4g.sweeps",
-    "lightning.pytorch.cli",
-    "lightning.pytorch.serve",  # starts a server
-    "lightning.pytorch.demos",  # download
-    "lightning.pytorch.callbacks.lambda_function",  # calls what it is given
-    "lightning.pytorch.loggers.comet",  # these send what a run logs to a server that their arguments name
-    "lightning.pytorch.loggers.litlogger",
-    "lightning.pytorch.loggers.mlflow",
-    "lightning.pytorch.loggers.neptune",
-    "lightning.pytorch.loggers.wandb",
-    "torchmetrics.audio",  # these fetch networks, some of them by a name that their arguments give
-    "torchmetrics.functional.multimodal",
-    "torchmetrics.functional.text",
-    "torchmetrics.image.arniqa",
-    "torchmetrics.image.dists",
-    "torchmetrics.image.fid",
-    "torchmetrics.image.inception",
-    "torchmetrics.image.kid",
-    "torchmetrics.image.lpip",
-    "torchmetrics.image.mifid",
-    "torchmetrics.image.perceptual_path_length",
-    "torchmetrics.multimodal",
-    "torchmetrics.text",
-)
-"""Modules among them that run programs, call functions by name or reach a network."""
+OPTION = "--trust"
 
 _added: set[str] = set()
 """Modules beside TRUSTED that jsonargparse allows now."""
-
-
-def trusted_modules() -> list[str]:
-    """Return the modules that the environment variable MVT4G_TRUST names, divided by commas or colons."""
-    return [name for part in os.environ.get(VARIABLE, "").split(",") for name in part.split(":") if name.strip()]
 
 
 def take_trust(args: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -132,7 +89,7 @@ def allow(modules: Sequence[str]) -> None:
         if not all(part.isidentifier() for part in name.split(".")) or name.partition(".")[0] == "jsonargparse":
             raise InputError(f"{OPTION}: got {name!r}, want the name of a module, such as its_package")
     # jsonargparse forgets no entry: one that was added before gets the verdict of the lists again.
-    allowed_again = [name for name in _added if _is_within(name, TRUSTED) and not _is_within(name, DISTRUSTED)]
+    allowed_again = [name for name in _added if is_within(name, TRUSTED) and not is_within(name, DISTRUSTED)]
     denied = ["*", *(_added - set(allowed_again)), *DISTRUSTED]
     _added.clear()
     _added.update(modules)
@@ -168,10 +125,6 @@ def check_classes(config: Any, where: str = "") -> None:
     elif callable(config) and not inspect.isclass(config) and not isinstance(config, os.PathLike):
         name = f"{getattr(config, '__module__', None)}.{getattr(config, '__qualname__', config)}"
         raise InputError(f"{where}: got the function {name}, want a value or a class: functions are not called by name")
-
-
-def _is_within(module: str, others: Sequence[str]) -> bool:
-    return any(f"{module}.".startswith(f"{other}.") for other in others)
 
 
 def imported(path: str) -> Any:
@@ -212,8 +165,8 @@ def denial(message: str) -> str:
         return ""
     path = before.rpartition("Importing '")[2]
     wanted = f"got {path}, want a class of mvt4g, torch.optim, lightning.pytorch or torchmetrics"
-    if _is_within(path, DISTRUSTED):
-        module = next(name for name in DISTRUSTED if _is_within(path, [name]))
+    if is_within(path, DISTRUSTED):
+        module = next(name for name in DISTRUSTED if is_within(path, [name]))
         return f"{wanted}, but of {module} only with {OPTION} {module}: it runs programs or reaches a network"
     package = path.partition(".")[0]
     if package in sys.stdlib_module_names:

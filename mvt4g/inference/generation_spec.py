@@ -1,0 +1,44 @@
+"""How videos are generated: the steps from noise, what they follow, and the seed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mvt4g.diffusion.samplers import EulerSampler, Sampler
+from mvt4g.inference.guidance import GuidanceSpec
+from mvt4g.ranges import Few, Seed, check_ranges
+from mvt4g.types import InputError
+
+
+@dataclass(frozen=True)
+class GenerationSpec:
+    """How a video is generated; the options of ``evaluation`` that ``predict`` goes by.
+
+    Attributes:
+        sample_steps: Steps of the sampler; 0 = no sampling, so no scores of generated video.
+        sampler: Built with so many steps.
+        guidance: Which texts and images sampling follows, and how much.
+        seed: Of noise, and of the queries that an evaluation draws, together with the clip's name.
+    """
+
+    sample_steps: Few = 8
+    sampler: Callable[[int], Sampler] = EulerSampler
+    guidance: GuidanceSpec = GuidanceSpec()
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        check_ranges(self, "evaluation")
+
+    def build_sampler(self) -> Sampler:
+        """Return what goes from noise to a video.
+
+        Raises:
+            InputError: If there is no step.
+        """
+        if not self.sample_steps:
+            raise InputError("evaluation.sample_steps: got 0, want at least 1 to generate a video")
+        return self.sampler(self.sample_steps)

@@ -1,0 +1,211 @@
+"""The target view of a video: sampled from noise, decoded, and tracked in together with the reference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mvt4g.diffusion.samplers import Sampler
+from mvt4g.inference.generation_spec import GenerationSpec
+from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.noise import clip_noise
+from mvt4g.inference.public_inputs import batch_of_one, check_queries
+from mvt4g.inference.reader import TrainedModel, read_model, read_run, running
+from mvt4g.inference.saved_config import build_arguments, mapping_at
+from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.types import REFERENCE, AttentionTap, Cameras, Conditions, InputError, MultiViewClip, TapRequest
+
+
+class ViewPass(NamedTuple):
+    """What was generated for a batch.
+
+    Attributes:
+        reference_latents: Of the reference video.
+        video: The target view, in [0, 1].
+        taps: Of the last sampling step, by layer.
+        tracks: Of the query points in both views; None without queries or without a tracking head.
+    """
+
+    reference_latents: Float[Tensor, "b c f lh lw"]
+    video: Float[Tensor, "b t 3 h w"]
+    taps: dict[int, AttentionTap]
+    tracks: VideoTracks | None
+
+
+def generate_view(
+    model: NovelViewModel,
+    clip: MultiViewClip,
+    queries: Float[Tensor, "b q 4"] | None,
+    sampler: Sampler,
+    guidance: Guidance,
+    seed: int,
+    layers: Sequence[int] = (),
+) -> ViewPass:
+    """Generate the target view of a batch of clips, and track in both views.
+
+    Args:
+        model: Only run, never changed.
+        clip: The reference's video and both views' cameras, with a batch axis.
+        queries: (view, video frame, x, y), pixels; None = nothing is tracked.
+        sampler: Goes from noise to latents.
+        guidance: Which texts and images it follows.
+        seed: Of the noise, together with the clips' names.
+        layers: Whose taps are given; the head's is among them where it tracks.
+    """
+    names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
+    head = model.tracking_head
+    tracks_points = head is not None and queries is not None
+    wanted = {*layers, head.layer} if head is not None and tracks_points else {*layers}
+    latents = model.codec.encode(clip.video[:, REFERENCE])
+    noise = clip_noise(names, seed, latents.shape[1:], latents.device)
+    text, text_guidance = guidance.arguments(names, latents.device)
+    conditions = Conditions(text, guidance.image(clip.video[:, REFERENCE, 0]))
+    last_step = {-1: TapRequest(sorted(wanted))} if wanted else {}
+    made = model.generate(latents, clip.cameras, noise, sampler, conditions, text_guidance, last_step)
+    video = model.codec.decode(made.latents)
+    tracks = None
+    if tracks_points:
+        assert queries is not None
+        tracks = at_video_frames(model.track(made.taps, queries, clip.cameras), clip.video.shape[2])
+    return ViewPass(latents, video, made.taps, tracks)
+
+
+@dataclass(frozen=True)
+class GeneratedView:
+    """A novel view of one video.
+
+    Attributes:
+        video: The target view, in [0, 1].
+        cameras: Of both views, as they were given.
+        tracks: Pixels (x, y) of every query in both views; None without queries or without a tracking head.
+        visible: True where the head says that the point is seen.
+        confidence: In [0, 1], how near the truth the head thinks a position is.
+    """
+
+    video: Float[Tensor, "t 3 h w"]
+    cameras: Cameras
+    tracks: Float[Tensor, "v t q 2"] | None = None
+    visible: Bool[Tensor, "v t q"] | None = None
+    confidence: Float[Tensor, "v t q"] | None = None
+
+
+class NovelViewGenerator:
+    """Generates novel views of videos as ``predict`` does, one at a time.
+
+    Args:
+        model: Only run, never changed; on its device, in evaluation mode.
+        spec: How videos are generated.
+        autocast: Arithmetic of mixed precision; None = fp32.
+
+    Raises:
+        InputError: If a text or an encoder that ``spec.guidance`` names is missing.
+    """
+
+    def __init__(
+        self, model: NovelViewModel, spec: GenerationSpec = GenerationSpec(), autocast: torch.dtype | None = None
+    ) -> None:
+        self.model, self.spec, self.autocast = model, spec, autocast
+        self._guidance: dict[str | None, Guidance] = {None: self._build_guidance(None)}
+
+    @classmethod
+    def from_run(
+        cls, run: str | Path, checkpoint: str | Path = "last", device: str | torch.device | None = None
+    ) -> "NovelViewGenerator":
+        """Read the model of a run.
+
+        Args:
+            run: The folder that ``fit`` wrote to.
+            checkpoint: "last", which is the last whole checkpoint of the run, or the path of any other.
+            device: Where the model goes; None = a GPU, if there is one.
+
+        Raises:
+            InputError: As ``reader.read_run``.
+        """
+        return cls._of(read_run(run, checkpoint, device))
+
+    @classmethod
+    def from_weights(
+        cls, config: str | Path, weights: str | Path, device: str | torch.device | None = None
+    ) -> "NovelViewGenerator":
+        """Read a model whose configuration and weights are files of their own.
+
+        Args:
+            config: YAML for the command line that says a whole ``model``.
+            weights: The checkpoint of a fit, or weights that its backbone can start from, which bring no tracking head.
+            device: Where the model goes; None = a GPU, if there is one.
+
+        Raises:
+            InputError: As ``reader.read_model``.
+        """
+        return cls._of(read_model(config, weights, device))
+
+    @classmethod
+    def _of(cls, trained: TrainedModel) -> "NovelViewGenerator":
+        where = f"{trained.where}.evaluation"
+        given = mapping_at(trained.options, "evaluation", trained.where)
+        known = {field.name for field in fields(GenerationSpec)}
+        taken = {name: value for name, value in given.items() if name in known}
+        spec = GenerationSpec(**build_arguments(GenerationSpec, taken, where))
+        return cls(trained.model, spec, trained.autocast)
+
+    def generate(
+        self,
+        video: Float[Tensor, "t c h w"],
+        cameras: Cameras,
+        queries: Float[Tensor, "q 4"] | None = None,
+        prompt: str | None = None,
+        seed: int = 0,
+        sampler: Sampler | None = None,
+        name: str = "video",
+    ) -> GeneratedView:
+        """Generate the target view of one video.
+
+        The result is that of ``predict`` for the same frames, cameras, queries, seed, sampler and name.
+
+        Args:
+            video: The reference, RGB in [0, 1], of a size and length that the codec takes.
+            cameras: (2 t): of the reference and of the target, one a frame; intrinsics in pixels of ``video``.
+            queries: (view, frame, x, y) of the points to track, in pixels and frames of ``video``.
+            prompt: Text to follow in place of the configuration's; wants its ``evaluation.guidance.encoder``.
+            seed: Of the noise.
+            sampler: In place of the configuration's.
+            name: Of the video: noise follows seed and name, captions the name.
+
+        Raises:
+            InputError: If an argument is of another shape or kind, queries come without a tracking head, or a prompt
+                without an encoder.
+        """
+        with running(self.model, self.autocast) as device:
+            clip = batch_of_one([video], cameras, name, self.model.codec.grid, device)
+            asked = None
+            if queries is not None:
+                if self.model.tracking_head is None:
+                    raise InputError("queries: got some for a model without a trained tracking head, want None")
+                asked = check_queries(queries, clip)
+            made = generate_view(
+                self.model, clip, asked, sampler or self.spec.build_sampler(), self._guidance_for(prompt), seed
+            )
+        if made.tracks is None:
+            return GeneratedView(made.video[0], cameras)
+        tracks = made.tracks
+        return GeneratedView(made.video[0], cameras, tracks.tracks[0], tracks.visible[0], tracks.confidence[0])
+
+    def _guidance_for(self, prompt: str | None) -> Guidance:
+        if prompt not in self._guidance:
+            self._guidance[prompt] = self._build_guidance(prompt)
+        return self._guidance[prompt]
+
+    def _build_guidance(self, prompt: str | None) -> Guidance:
+        spec, backbone = self.spec.guidance, self.model.backbone
+        if prompt is not None:
+            if spec.encoder is None:
+                raise InputError(
+                    "prompt: got a text without evaluation.guidance.encoder in the configuration, want None"
+                )
+            spec = replace(spec, prompt=prompt, text=None, captions=None)
+        return Guidance(spec, backbone.text_shape, backbone.image_dim)
