@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching
@@ -24,6 +25,7 @@ from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import LoRASpec, add_lora
 from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.models.shipped import PREFIX as BUILTIN
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.types import InputError, TapShape
 
@@ -79,7 +81,8 @@ def read_model(config: str | Path, weights: str | Path, device: str | torch.devi
     Args:
         config: YAML for the command line that says a whole ``model``.
         weights: The checkpoint of a fit, of which the exponential average counts where there is one, as it does in
-            ``predict``; or weights that a backbone can start from, after which the model has no tracking head.
+            ``predict``; or any file that the backbone can start from, or ``builtin:NAME``, after which the model has
+            no tracking head.
         device: Where the model goes; None = a GPU, if there is one.
 
     Raises:
@@ -156,31 +159,30 @@ def _last_whole(run: Path) -> Path:
     raise InputError(damage[0] if damage else f"{run / 'checkpoints'}: got no checkpoint, want a run that was fitted")
 
 
-def _weights_of_fit(path: Path) -> dict[str, Tensor] | None:
-    """Return the weights of a fit's model, its average in place of them where there is one; None of another file."""
+def _weights_of_fit(path: Path) -> dict[str, Shaped[Tensor, "..."]] | None:
+    """Return the weights of a fit's model, with its average where there is one; None where the file is no fit's."""
+    if str(path).startswith(BUILTIN) or path.suffix == ".safetensors":
+        return None
     content = read_weights(path)
-    is_checkpoint = isinstance(content, Mapping) and "state_dict" in content
-    if is_checkpoint and "global_step" in content:
-        content = check_whole(path, "weights")
-    state = tensors_of(content["state_dict"] if is_checkpoint else content, path)
-    average = {}
-    if is_checkpoint and isinstance(content.get("callbacks"), Mapping):
-        average = content["callbacks"].get("EMA", {}).get("average", {})
+    if not isinstance(content, Mapping) or not {"state_dict", "global_step"} <= content.keys():
+        return None
+    content = check_whole(path, "weights")
+    state = tensors_of(content["state_dict"], path)
+    callbacks = content.get("callbacks")
+    average = callbacks.get("EMA", {}).get("average") if isinstance(callbacks, Mapping) else None
     if average:
         state |= tensors_of(average, path)
-    own = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
-    is_whole_model = any(name.startswith("backbone.") for name in own)
-    return own if is_whole_model else None
+    return {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
 
 
-def _without_absent_head(options: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def _without_absent_head(options: Mapping[str, Any], weights: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, Any]:
     """Return the options without a tracking head where the weights have none: an untrained one tracks nothing."""
     if any(name.startswith(HEAD) for name in weights):
         return dict(options)
     return {**options, "tracking_head": None}
 
 
-def _load(model: NovelViewModel, weights: Mapping[str, Tensor], path: Path) -> None:
+def _load(model: NovelViewModel, weights: Mapping[str, Shaped[Tensor, "..."]], path: Path) -> None:
     if faults := name_faults(weights, model.state_dict()):
         raise InputError(f"{path}: got weights of another model than the configuration's: {faults}")
     model.load_state_dict(dict(weights))

@@ -151,7 +151,9 @@ def test_size_that_no_tokens_cover(mvt4g, bad, tmp_path, capfd):
 
 
 def test_top_level_key(refused, bad):
-    assert "got option 'traner.max_steps', want perhaps trainer.max_steps" in refused("fit", "-c", CONFIG, "-c", bad / "top.yaml")
+    assert "got option 'traner.max_steps', want perhaps trainer.max_steps" in refused(
+        "fit", "-c", CONFIG, "-c", bad / "top.yaml"
+    )
 
 
 @pytest.mark.parametrize(
