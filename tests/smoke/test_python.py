@@ -18,10 +18,11 @@ from mvt4g.data.video_size import VideoSize
 from mvt4g.data.video_source import open_video
 from mvt4g.diffusion.samplers import HeunSampler
 from mvt4g.formats.video import write_video
-from mvt4g.inference import NovelViewGenerator, Tracker
+from mvt4g.inference import GeneratedView, NovelViewGenerator, Tracker
 from mvt4g.inference.reader import read_run
 from mvt4g.inference.tracker import TrackerSpec
 from mvt4g.types import InputError
+from tests.docs.pages import blocks
 
 ROOT = Path(__file__).parents[2]
 SIZE = VideoSize(height=32, width=32, num_frames=3, temporal_stride=1)
@@ -278,3 +279,16 @@ print(tuple(made.tracks.shape))
 """
     finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (finished.stdout, finished.returncode) == ("(2, 3, 1, 2)\n", 0), finished.stderr
+
+
+def test_the_page_runs(trained_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "demo").symlink_to(trained_run)
+    write_video(tmp_path / "mine.mp4", torch.rand(5, 3, 64, 64), fps=8)
+    code = blocks(Path("docs/python.md"), "python")
+    assert len(code) == 4
+    names: dict[str, object] = {}
+    for block in code:
+        exec(compile(block.text, "docs/python.md", "exec"), names)
+    assert isinstance(names["made"], GeneratedView)
