@@ -13,27 +13,35 @@ whose autocast and fused attention round and keep what CUDA's do.
 """
 
 import argparse
-import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from mvt4g.commands.parsing.config_files import read_config
+from mvt4g.commands.step_memory import (
+    GIB,
+    BatchSize,
+    LatentsOnly,
+    LiveBytes,
+    StepBatch,
+    gib,
+    step_batch,
+    step_loss,
+    without_numbers,
+)
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses import correspondence
 from mvt4g.models import backbones
 from mvt4g.models.backbones.joint_views import JointViews
-from mvt4g.models.codec import Codec
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.layers.lora import LoRASpec, add_lora
 from mvt4g.models.novel_view import NovelViewModel
@@ -41,7 +49,7 @@ from mvt4g.models.tracking import head
 from mvt4g.models.trainable import count_groups, freeze_others, total_count
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.systems.sharding import shard
-from mvt4g.types import Cameras, Conditions, LatentGrid, PointTruth, TapRequest
+from mvt4g.types import Conditions, LatentGrid
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "backbone"
 RECIPES = {
@@ -50,59 +58,7 @@ RECIPES = {
     "lora": ("wan_1_3b_recammaster.yaml", "lora_24gb.yaml"),
 }
 """Files of a recipe, each laid over the one before."""
-GIB, TERA = 2**30, 1e12
-
-
-class LiveBytes(TorchDispatchMode):
-    """Adds up the bytes of all living tensors after every operation; ``peak`` is the largest sum since it was 0."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.living: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
-        self.sizes: dict[int, int] = {}
-        self.total = self.peak = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Run the operation and look; FSDP2 shrinks and grows storages in place, its operations call for a recount."""
-        result = func(*args, **(kwargs or {}))
-        for storage in storages(tree_leaves(result)):
-            if id(storage) not in self.sizes:
-                self.living.add(storage)
-                weakref.finalize(storage, self._forget, id(storage))
-                self._resize(storage)
-        if func.namespace in ("fsdp", "c10d", "_c10d_functional"):
-            for storage in self.living:
-                self._resize(storage)
-        self.peak = max(self.peak, self.total)
-        return result
-
-    def _resize(self, storage: torch.UntypedStorage) -> None:
-        self.total += storage.nbytes() - self.sizes.get(id(storage), 0)
-        self.sizes[id(storage)] = storage.nbytes()
-
-    def _forget(self, key: int) -> None:
-        self.total -= self.sizes.pop(key)
-
-
-def storages(values: Iterable[Any]) -> list[torch.UntypedStorage]:
-    """Return the storages of the tensors among ``values``, of a sliced one that of this rank's slice."""
-    local = (getattr(value, "_local_tensor", value) for value in values)
-    return [value.untyped_storage() for value in local if isinstance(value, Tensor)]
-
-
-def gib(tensors: Iterable[Any]) -> float:
-    """Return how much tensors take, GiB."""
-    return sum(storage.nbytes() for storage in set(storages(tensors))) / GIB
-
-
-class LatentsOnly(Codec):
-    """Stands where a codec would: latents are given."""
-
-    def __init__(self, grid: LatentGrid) -> None:
-        super().__init__()
-        self.grid = grid
+TERA = 1e12
 
 
 class Recipe(NamedTuple):
@@ -136,37 +92,15 @@ def build(recipe: str) -> Recipe:
     return Recipe(model, correspondence.CorrespondenceLoss(), options["training"]["num_queries"])
 
 
-class Batch(NamedTuple):
-    """One clip."""
-
-    latents: Tensor
-    cameras: Cameras
-    queries: Tensor
-    text: Tensor
-
-
-def one_clip(recipe: Recipe, frames: int, size: Sequence[int]) -> Batch:
+def one_clip(recipe: Recipe, frames: int, size: Sequence[int]) -> StepBatch:
     """Return latents, cameras, queries and text of one clip."""
-    grid, dit = recipe.model.backbone.grid, recipe.model.backbone.dit.config
-    shape = (1, 2, grid.channels, grid.latent_frames(frames), *(side // grid.spatial_stride for side in size))
-    cameras = Cameras(torch.eye(4).repeat(1, 2, frames, 1, 1), torch.eye(3).repeat(1, 2, frames, 1, 1))
-    text = torch.randn(1, dit.text_len, dit.text_dim)
-    return Batch(torch.randn(shape), cameras, torch.rand(1, recipe.num_queries, 4), text)
+    return step_batch(recipe.model, BatchSize(1, frames, size, recipe.num_queries))
 
 
-def forward(recipe: Recipe, batch: Batch) -> Tensor:
+def forward(recipe: Recipe, batch: StepBatch) -> Float[Tensor, ""]:
     """Return a loss in which everything that a step trains has its part."""
-    model = recipe.model
-    assert model.tracking_head is not None
-    reference, target = batch.latents.unbind(1)
-    layers = (model.tracking_head.layer,)
-    output = model.backbone(target, reference, torch.rand(1), batch.cameras, Conditions(batch.text), TapRequest(layers))
-    prediction = model.track(output.taps, batch.queries, batch.cameras)
-    tracks = prediction.tracks[-1]
-    seen, times = torch.ones(tracks.shape[:-1], dtype=torch.bool), torch.arange(tracks.shape[2])
-    corr = recipe.loss(output.taps, PointTruth(batch.queries, tracks.detach(), seen, seen[:, 0, 0], times, (0, 0)))
-    tracked = tracks.mean() + prediction.visible_logit.mean() + prediction.confidence_logit.mean()
-    return output.velocity.square().mean() + corr.total.mean() + tracked
+    assert recipe.model.tracking_head is not None
+    return step_loss(recipe.model, batch, (recipe.model.tracking_head.layer,), recipe.loss)
 
 
 def count_memory(recipe: str, ranks: int, frames: int, size: Sequence[int]) -> dict[str, float]:
@@ -231,7 +165,7 @@ def count_flops(recipe: str, frames: int, size: Sequence[int]) -> dict[str, floa
     return {"forward": total / TERA, "attention": attention / total, "step": step.get_total_flops() / TERA}
 
 
-def dit_forward(backbone: JointViews, batch: Batch) -> None:
+def dit_forward(backbone: JointViews, batch: StepBatch) -> None:
     """Run the network to the end for every frame, as its authors do; ours spares the reference's last block."""
     dit_call = backbone.dit.forward
 
@@ -251,8 +185,6 @@ def num_tokens(backbone: nn.Module, frames: int, size: Sequence[int]) -> int:
 
 def main() -> None:
     """Print the counts of one recipe."""
-    for module in (head, correspondence):
-        vars(module)["check_readable"] = lambda tap, queries: None  # it looks at numbers, which are not there
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--recipe", choices=RECIPES, default="recammaster")
     parser.add_argument("--ranks", type=int, default=8)
@@ -260,7 +192,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(480, 832), metavar=("H", "W"))
     parser.add_argument("--no_flops", action="store_true")
     parser.add_argument("--sampling", action="store_true", help="a forward without gradients instead, on one GPU")
-    given = parser.parse_args()
+    with without_numbers():
+        print_counts(parser.parse_args())
+
+
+def print_counts(given: argparse.Namespace) -> None:
+    """Print what the options ask for."""
     dist.init_process_group("fake", rank=0, world_size=given.ranks, store=FakeStore())
     model = build(given.recipe).model
     trainable, frozen = total_count(count_groups(model))

@@ -7,13 +7,14 @@ it runs.
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib import import_module
 
 from mvt4g import __version__
 from mvt4g.callbacks.signals import watched_signals
 from mvt4g.cli.exits import exit_code
 from mvt4g.cli.pages import help_page, without_all
 from mvt4g.commands.outside_verbs import load_outside_verb, outside_verbs
-from mvt4g.commands.verbs import COMMANDS, TRAINER_COMMANDS
+from mvt4g.commands.verbs import COMMANDS, PARSE_THEMSELVES, TRAINER_COMMANDS
 from mvt4g.errors import InputError
 
 VERSION_FLAGS = ("--version", "-V")
@@ -61,6 +62,10 @@ def _run(args: list[str]) -> int:
             from mvt4g.commands.run_verb import run_command
 
             return run_command(verb, given[1:])
+        if verb in PARSE_THEMSELVES:
+            module, name, _ = PARSE_THEMSELVES[verb]
+            code: int = getattr(import_module(module), name)(given[1:])
+            return code
         if verb in TRAINER_COMMANDS or verb.startswith("-"):  # an option before the command is the parser's business
             from mvt4g.cli.suite import start
 
@@ -75,7 +80,7 @@ def known_verb(verb: str) -> str:
     Raises:
         InputError: If it does not, with the one that was probably meant.
     """
-    names = [*TRAINER_COMMANDS, *COMMANDS, *outside_verbs()]
+    names = [*TRAINER_COMMANDS, *COMMANDS, *PARSE_THEMSELVES, *outside_verbs()]
     if verb in names:
         return verb
     near = get_close_matches(verb, names, n=1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mvt4g.commands.outside_verbs import load_outside_verb, outside_verbs
-from mvt4g.commands.verbs import COMMANDS, TRAINER_COMMANDS
+from mvt4g.commands.verbs import COMMANDS, PARSE_THEMSELVES, TRAINER_COMMANDS
 from mvt4g.errors import InputError
 
 FLAGS = ("--help", "-h")
@@ -30,7 +30,8 @@ def help_page(args: Sequence[str]) -> str | None:
     if place is None or args[place + 1 : place + 2] == [ALL]:
         return None
     before = args[:place]
-    verb = next((arg for arg in before if arg in COMMANDS or arg in TRAINER_COMMANDS), None)
+    own_verbs = {*TRAINER_COMMANDS, *COMMANDS, *PARSE_THEMSELVES}
+    verb = next((arg for arg in before if arg in own_verbs), None)
     if verb is not None:
         return _read_page(verb)
     outside = next((arg for arg in before if arg in outside_verbs()), None)

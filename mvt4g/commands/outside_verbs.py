@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, runtime_checkable
 
-from mvt4g.commands.verbs import COMMANDS, TRAINER_COMMANDS
+from mvt4g.commands.verbs import COMMANDS, PARSE_THEMSELVES, TRAINER_COMMANDS
 from mvt4g.errors import InputError
 
 GROUP = "mvt4g.verbs"
@@ -58,7 +58,8 @@ class Verb:
 def outside_verbs() -> dict[str, EntryPoint]:
     """Return the entry points of all verbs that packages add, sorted by name; nothing is imported."""
     found = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-    return {entry.name: entry for entry in found if entry.name not in {*COMMANDS, *TRAINER_COMMANDS}}
+    taken = {*COMMANDS, *PARSE_THEMSELVES, *TRAINER_COMMANDS}
+    return {entry.name: entry for entry in found if entry.name not in taken}
 
 
 def load_outside_verb(name: str) -> OutsideVerb:

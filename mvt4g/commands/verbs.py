@@ -30,5 +30,9 @@ COMMANDS = {
     ),
 }
 """Module, function and meaning of every verb beside LightningCLI's; its modules are loaded only when it is called."""
+PARSE_THEMSELVES = {
+    "info": ("mvt4g.commands.info", "main", "tell what is installed here, and what a configuration needs"),
+}
+"""As COMMANDS, of verbs whose function takes the words that follow it."""
 TAKES_A_PATH = ("validate-clips", "export-tracks", "draw-cameras")
 """Verbs whose argument without a default is given without its name."""

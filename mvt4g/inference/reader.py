@@ -109,13 +109,19 @@ def read_model(config: str | Path, weights: str | Path, device: str | torch.devi
     return TrainedModel(model.to(place), options, where, AUTOCAST.get(precision))
 
 
-def build_model(options: Mapping[str, Any], where: str, weights: Path | None = None) -> NovelViewModel:
+def build_model(
+    options: Mapping[str, Any],
+    where: str,
+    weights: Path | None = None,
+    make_codec: Callable[[NovelViewBackbone], Codec] | None = None,
+) -> NovelViewModel:
     """Return the model that ``model.init_args`` of a configuration say.
 
     Args:
         options: Of the system.
         where: What messages call them.
         weights: Those that the backbone starts from, in place of the ones in its options; None = none.
+        make_codec: Gives a codec for the backbone, in place of the one in the options.
 
     Raises:
         InputError: If backbone or codec is missing, or as ``build_value``.
@@ -123,8 +129,8 @@ def build_model(options: Mapping[str, Any], where: str, weights: Path | None = N
     for name in ("backbone", "codec"):
         if not isinstance(options.get(name), dict):
             raise InputError(f"{where}: got no {name}, want the configuration of a novel-view model")
-    codec = build_class(options["codec"], Codec, f"{where}.codec")
     backbone = build_class(_starting_from(options["backbone"], weights), NovelViewBackbone, f"{where}.backbone")
+    codec = build_class(options["codec"], Codec, f"{where}.codec") if make_codec is None else make_codec(backbone)
     flow = FlowMatching(**build_arguments(FlowMatching, mapping_at(options, "flow", where), f"{where}.flow"))
     head_type = Callable[[TapShape], TrackingHead] | None
     make_head = build_value(head_type, options.get("tracking_head"), f"{where}.tracking_head")
