@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("lightning", "pytorch_lightning", "open3d", "mujoco", "av", "jsonargparse")
-LIGHT_MODULES = "mvt4g.models.backbones, mvt4g.losses.track, mvt4g.metrics.tracks.pck"
+LIGHT_MODULES = "mvt4g.models.backbones, mvt4g.losses.track, mvt4g.metrics.tracks.pck, mvt4g.inference"
 
 BLOCK = """
 import sys
@@ -78,3 +78,17 @@ def test_functional_metrics_do_not_pay_for_torchmetrics(module):
 def test_a_cached_clip_is_read_without_what_made_it(module):
     finished = run_python(BLOCK.format(blocked=(*HEAVY, "diffusers", "transformers")) + f"import {module}")
     assert finished.returncode == 0, finished.stderr
+
+
+def test_inference_does_not_pay_for_torchmetrics_or_networks():
+    loaded = packages_loaded_by("import mvt4g.inference")
+    assert loaded.isdisjoint({*HEAVY, "torchmetrics", "torchvision", "timm", "diffusers", "transformers", "matplotlib"})
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "fit --help", "predict --help", "write-clips --help", "fti"])
+def test_the_command_line_answers_without_torch(words):
+    """``fti`` is a misspelt command, whose answer may load the parser."""
+    quiet = "import contextlib, io\nfrom mvt4g.cli import main\nwith contextlib.redirect_stdout(io.StringIO()):"
+    loaded = packages_loaded_by(f"{quiet} main({words.split()!r})")
+    assert "mvt4g" in loaded
+    assert loaded.isdisjoint({*HEAVY, "torch", "numpy"} if words != "fti" else {"open3d", "mujoco", "av"})

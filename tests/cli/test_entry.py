@@ -8,7 +8,7 @@ from mvt4g import __version__
 from mvt4g.cli import main
 from mvt4g.cli.entry import known_verb
 from mvt4g.commands.outside_verbs import outside_verbs
-from mvt4g.commands.verbs import COMMANDS, TRAINER_COMMANDS
+from mvt4g.commands.verbs import COMMANDS, PARSE_THEMSELVES, TRAINER_COMMANDS
 from mvt4g.errors import InputError
 
 PACKAGE = """
@@ -55,7 +55,7 @@ def test_the_version(capfd):
 def test_the_overview_names_every_command(args, capfd):
     assert main(args) == 0
     page = capfd.readouterr().out
-    for verb in (*COMMANDS, *TRAINER_COMMANDS):
+    for verb in (*COMMANDS, *PARSE_THEMSELVES, *TRAINER_COMMANDS):
         assert f"\n  {verb} " in page
 
 

@@ -18,13 +18,14 @@ from mvt4g.cli.suite import SuiteCLI, start
 from mvt4g.commands.parsing.option_ranges import TOP, TRAINER
 from mvt4g.commands.parsing.parser import parse
 from mvt4g.commands.run_verb import verb_function, verb_parser
-from mvt4g.commands.verbs import COMMANDS, TAKES_A_PATH, TRAINER_COMMANDS
+from mvt4g.commands.verbs import COMMANDS, PARSE_THEMSELVES, TAKES_A_PATH, TRAINER_COMMANDS
 from mvt4g.errors import InputError
 from mvt4g.formats.parsing.class_paths import named_class
 from mvt4g.ranges import Range, alternatives, hints_of
 
 ROOT = Path(__file__).parents[2]
-VERBS = [*TRAINER_COMMANDS, *COMMANDS]
+PARSED = [*TRAINER_COMMANDS, *COMMANDS]
+VERBS = [*PARSED, *PARSE_THEMSELVES]
 OPTION = re.compile(r"^  (--[\w.-]+|-c|PATH|FOLDER)(?: .*)?$", re.MULTILINE)
 LONGEST_LINE = 110
 defaults: dict[tuple[str, str], Any] = {}
@@ -64,7 +65,7 @@ def options_of(verb: str) -> Iterator[tuple[str, str]]:
 
 def examples_of(verb: str) -> list[str]:
     told = re.split(r"\nExamples?:\n", read(verb))[1]
-    return [line.strip() for line in told.splitlines() if line.startswith(f"  mvt4g {verb} ")]
+    return [line.strip() for line in told.splitlines() if f"{line} ".startswith(f"  mvt4g {verb} ")]
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def range_texts(wanted: Range) -> list[str]:
     return [repr(wanted), f"at least {wanted.low + 1:g} here"]
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", PARSED)
 def test_every_option_of_a_page_is_the_parsers(verb, place):
     configs = [parse_example(example) for example in examples_of(verb)]
     assert configs, "a page has an example"
@@ -180,7 +181,7 @@ def test_a_page_is_short_and_printed_as_it_is(verb, capfd):
     assert len(page.splitlines()) <= 62
     others = [line for line in page.splitlines() if not line.startswith(f"  mvt4g {verb} ")]
     assert max(map(len, others)) <= LONGEST_LINE
-    about = TRAINER_COMMANDS.get(verb) or COMMANDS[verb][-1]
+    about = TRAINER_COMMANDS.get(verb) or {**COMMANDS, **PARSE_THEMSELVES}[verb][-1]
     assert page.splitlines()[0] == f"mvt4g {verb}: {about}"
     assert f"  {verb:<16}{about}\n" in read(OVERVIEW)
 
