@@ -126,10 +126,10 @@ def _extras() -> Iterator[str]:
     needed: dict[str, list[str]] = {}
     for requirement in importlib.metadata.requires(OWN) or []:
         name, _, condition = requirement.partition(";")
-        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", condition)
+        group = re.search(r"extra == ['\"]([\w-]+)['\"]", condition)
         package = re.match(r"[\w.-]+", name.strip())
-        if extra and package and package[0] != OWN:
-            needed.setdefault(extra[1], []).append(package[0])
+        if group and package and package[0] != OWN:
+            needed.setdefault(group[1], []).append(package[0])
     for extra, packages in needed.items():
         missing = [name for name in packages if _version(name) is None]
         yield f"extra {extra}: " + (f"missing {', '.join(missing)}" if missing else "there")
