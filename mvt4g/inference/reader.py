@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.formats.checkpoint_files import check_whole, step_checkpoints
-from mvt4g.formats.parsing.yaml_files import read_yaml
+from mvt4g.formats.parsing.layered_yaml import read_layered
 from mvt4g.formats.weights import name_faults, read_weights, tensors_of
 from mvt4g.inference.saved_config import build_arguments, build_class, build_value, mapping_at
 from mvt4g.models.backbone import NovelViewBackbone
@@ -89,7 +89,7 @@ def read_model(config: str | Path, weights: str | Path, device: str | torch.devi
         InputError: If a file is missing or bad, a class is not allowed, or the weights are those of another model.
     """
     config, weights = Path(config), Path(weights)
-    content = read_yaml(config, "the configuration of a run")
+    content = read_layered(config, "the configuration of a run")
     if not isinstance(content, dict):
         raise InputError(f"{config}: got {type(content).__name__}, want the configuration of a run")
     where = f"{config}: model.init_args"
