@@ -3,7 +3,6 @@
 import inspect
 import re
 import shlex
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from lightning.pytorch import Trainer
 from mvt4g.cli import main
 from mvt4g.cli.pages import FOLDER, OVERVIEW, help_page, without_all
 from mvt4g.cli.suite import SuiteCLI, start
+from mvt4g.commands.parsing.config_files import config_text
 from mvt4g.commands.parsing.option_ranges import TOP, TRAINER
 from mvt4g.commands.parsing.parser import parse
 from mvt4g.commands.run_verb import verb_function, verb_parser
@@ -74,7 +74,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     run = tmp_path / "runs" / "demo"
     run.mkdir(parents=True)
-    shutil.copy(ROOT / "configs" / "experiment" / "demo.yaml", run / "config.yaml")
+    (run / "config.yaml").write_text(config_text(ROOT / "configs" / "experiment" / "demo.yaml"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(SuiteCLI, "_parse_ckpt_path", lambda self: None)
     return tmp_path
