@@ -98,7 +98,7 @@ def read_model(config: str | Path, weights: str | Path, device: str | torch.devi
     trained = _weights_of_fit(weights)
     with torch.random.fork_rng(devices=[]):
         # What a base lacks, such as the part of the Plücker rays, starts as it does on the command line.
-        torch.manual_seed(int(content.get("seed_everything") or 0))
+        torch.manual_seed(_seed_of(content))
         if trained is None:
             model = build_model({**options, "tracking_head": None}, where, weights)
         else:
@@ -150,6 +150,12 @@ def running(model: NovelViewModel, autocast: torch.dtype | None) -> Iterator[tor
         yield device
 
 
+def _seed_of(content: Mapping[str, Any]) -> int:
+    """Return ``seed_everything``, or the command line's default where it is no seed."""
+    seed = content.get("seed_everything")
+    return seed if isinstance(seed, int) and 0 <= seed < 2**32 else 0
+
+
 def _last_whole(run: Path) -> Path:
     """Return the last checkpoint of a run that is not damaged; a damaged one after it is warned of."""
     damage = []
@@ -175,7 +181,8 @@ def _weights_of_fit(path: Path) -> dict[str, Shaped[Tensor, "..."]] | None:
     content = check_whole(path, "weights")
     state = tensors_of(content["state_dict"], path)
     callbacks = content.get("callbacks")
-    average = callbacks.get("EMA", {}).get("average") if isinstance(callbacks, Mapping) else None
+    ema = callbacks.get("EMA") if isinstance(callbacks, Mapping) else None
+    average = ema.get("average") if isinstance(ema, Mapping) else None
     if average:
         state |= tensors_of(average, path)
     return {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}

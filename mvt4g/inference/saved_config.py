@@ -83,8 +83,8 @@ def build_arguments(function: Callable[..., Any], given: Mapping[str, Any], wher
             raise InputError(f"{where}: got option {name!r}, want one of {', '.join(names)}")
     built = {}
     for name, value in given.items():
-        check_value(f"{where}.{name}", value, hints[name])
         built[name] = build_value(hints[name], value, f"{where}.{name}")
+        check_value(f"{where}.{name}", built[name], hints[name])
     return built
 
 
@@ -160,7 +160,7 @@ def _plain(kind: type, value: Any, where: str) -> Any:
             return float(value)  # YAML 1.1 takes 1e-4 for text
         except ValueError as error:
             raise InputError(f"{where}: got {value!r}, want a number") from error
-    if kind is int and is_number and value == int(value):
+    if kind is int and is_number and (isinstance(value, int) or value.is_integer()):
         return int(value)
     if kind in (bool, str, type(None)) and type(value) is kind:
         return value
