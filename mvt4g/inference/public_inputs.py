@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from mvt4g.types import Cameras, InputError, LatentGrid, MultiViewClip
@@ -12,7 +12,7 @@ VIEWS = 2
 
 
 def batch_of_one(
-    videos: Sequence[Tensor], cameras: Cameras, name: str, grid: LatentGrid, device: torch.device
+    videos: Sequence[Shaped[Tensor, "..."]], cameras: Cameras, name: str, grid: LatentGrid, device: torch.device
 ) -> MultiViewClip:
     """Return a batch of one clip.
 
@@ -75,7 +75,7 @@ def check_moments(queries: Float[Tensor, "b q 4"], num_views: int, num_frames: i
         raise InputError(f"queries: got view {view:g} and frame {frame:g} (clip {clip}, query {query}), want {want}")
 
 
-def _check_video(video: Tensor, argument: str) -> None:
+def _check_video(video: Shaped[Tensor, "..."], argument: str) -> None:
     if not isinstance(video, Tensor) or video.ndim != 4 or video.shape[1] != 3 or not video.numel():
         raise InputError(f"{argument}: got {_told(video)}, want a video (t 3 h w)")
     if not video.is_floating_point():
