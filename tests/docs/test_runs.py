@@ -14,7 +14,7 @@ from mvt4g.synthetic.spec import SceneSpec
 from tests.docs.pages import GUIDES, ROOT, blocks, commands
 
 FIRST = Path("docs/start.md")
-ON_TOP_OF_IT = [Path("docs/tracking.md"), Path("docs/probe.md")]
+ON_TOP_OF_IT = [Path("README.md"), Path("docs/tracking.md"), Path("docs/probe.md")]
 """Pages that go on with the run that the first page trains."""
 KUBRIC = ["--data.init_args.loader={batch_size: 2, num_workers: 0}", "--data.init_args.cache_dir=null"]
 SHORT = {
