@@ -25,7 +25,8 @@ def unknown(dotted: str) -> bool:
         if place.is_dir():
             return bool(rest) and not re.search(rf"\b{rest[0]}\b", module_text(place / "__init__.py"))
         if place.with_suffix(".py").is_file():
-            return bool(rest) and not re.search(rf"\b(?:class|def) {rest[0]}\b", module_text(place.with_suffix(".py")))
+            text = module_text(place.with_suffix(".py"))
+            return bool(rest) and not re.search(rf"\b(?:class|def|as) {rest[0]}\b", text)
     return True
 
 
