@@ -42,20 +42,23 @@ def one_line(message: str) -> str:
     """Return a message as one line of at most LONGEST characters, what is left out replaced by CUT.
 
     A message begins with the file or argument it is about, and ends with what is wanted: both stay. Of paths and other
-    long words in it the end stays, the longest word cut first; if that is not enough, the middle of the line goes.
+    long words the end stays, the last one cut first, since the first one is what the message is about. If cutting them
+    all is not enough, the middle of the line as it was goes instead.
     """
     words = message.split()
+    whole = " ".join(words)
+    if len(whole) <= LONGEST:
+        return whole
     dots = CUT.strip()
-    for place in sorted(range(len(words)), key=lambda place: -len(words[place])):
-        if len(" ".join(words)) <= LONGEST or len(words[place]) <= LONGEST_WORD:
-            break
-        words[place] = dots + words[place][-(LONGEST_WORD - len(dots)) :]
-    line = " ".join(words)
-    if len(line) <= LONGEST:
-        return line
+    for place in reversed(range(len(words))):
+        if len(words[place]) > LONGEST_WORD:
+            words[place] = dots + words[place][-(LONGEST_WORD - len(dots)) :]
+            line = " ".join(words)
+            if len(line) <= LONGEST:
+                return line
     head = LONGEST * 2 // 3
     tail = LONGEST - head - len(CUT)
-    return f"{line[:head]}{CUT}{line[-tail:]}"
+    return f"{whole[:head]}{CUT}{whole[-tail:]}"
 
 
 def check_finished(kind: type) -> None:

@@ -332,9 +332,7 @@ def test_a_recipe_is_taken_by_its_name_and_changed_by_options(tmp_path: Path) ->
 
 def test_help_tells_the_other_commands(capsys) -> None:
     for args in (["--help"], ["write-clips", "--help"], ["validate-clips", "--help"]):
-        with pytest.raises(SystemExit) as done:
-            main(args)
-        assert done.value.code == 0
+        assert main(args) == 0
         text = capsys.readouterr().out
         assert {"--help": "write-clips", "write-clips": "--scene.num_frames", "validate-clips": "--sheet"}[
             args[0]

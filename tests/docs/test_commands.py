@@ -57,6 +57,8 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         assert stop.value.config.run or any(word in RUNS for word in rest)  # a run remembers its folder
     elif program == "mvt4g" and rest[0] in SWEEPS:
         check_sweep(rest, monkeypatch)
+    elif program == "mvt4g" and rest[0] == "info":
+        assert main(rest) == 0  # it only tells, so it is run
     elif program == "mvt4g":
         check_verb(rest, monkeypatch)
     else:

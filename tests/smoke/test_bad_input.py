@@ -185,7 +185,7 @@ def test_option(refused, flag, says):
 def test_command(mvt4g, capfd):
     assert [mvt4g(), mvt4g("fti"), mvt4g("fit")] == [2, 2, 2]
     none, unknown, bare = capfd.readouterr().err.splitlines()
-    assert "{fit,validate,test,predict}" in none
+    assert "want one of fit, validate, test, predict, write-clips" in none
     assert "'fti'" in unknown
     assert "fit.model" in bare
 
