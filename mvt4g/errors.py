@@ -51,8 +51,10 @@ def one_line(message: str) -> str:
         return whole
     dots = CUT.strip()
     for place in reversed(range(len(words))):
-        if len(words[place]) > LONGEST_WORD:
-            words[place] = dots + words[place][-(LONGEST_WORD - len(dots)) :]
+        word = words[place]
+        if len(word) > LONGEST_WORD:
+            opening = word[: len(word) - len(word.lstrip("([{'\""))]  # what closes it later must have been opened
+            words[place] = opening + dots + word[-(LONGEST_WORD - len(dots)) :]
             line = " ".join(words)
             if len(line) <= LONGEST:
                 return line
