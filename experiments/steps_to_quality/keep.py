@@ -21,6 +21,7 @@ from mvt4g.sweeps.collect import folder_curves
 
 HERE = Path(__file__).parent
 TABLE, WEIGHTS = "scores.csv", "weights"
+BASES = "bases"  # runs beside ours that experiments.bases.keep keeps
 COLUMNS = {
     "psnr": "val/psnr",
     "warp_error": "val/warp_error",
@@ -49,6 +50,8 @@ def main(args: Sequence[str] | None = None) -> None:
     rows = read_rows(options.out / TABLE)
     for record in sorted(options.runs.glob("*/*/run.yaml")):
         folder = record.parent
+        if folder.parent.name == BASES:
+            continue
         found = run_rows(folder)
         rows = [row for row in rows if row["run"] != called(folder)] + found
         size = keep_weights(folder, options.out / WEIGHTS)
