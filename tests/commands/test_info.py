@@ -57,6 +57,7 @@ def test_a_configuration(info, tmp_path):
     assert "memory of a step, counted, one device: 2 clips of 3 frames, 32x32, 32-true" in lines
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_batch_and_weights_do_not(info):
     def counted(*args: str) -> dict[str, float]:
         found = (

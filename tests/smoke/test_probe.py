@@ -50,6 +50,7 @@ def test_a_probe_leaves_maps_and_pictures(mvt4g, tmp_path, checkpoint):
         assert f"test/probe/{name}" in shown
 
 
+@pytest.mark.slow
 def test_a_checkpoint_and_a_base_of_it_are_the_same_weights(mvt4g, tmp_path, checkpoint, capsys):
     base = f"--model.init_args.backbone.init_args.weights={checkpoint}"
     runs = {"checkpoint": ("--ckpt_path", checkpoint), "base": (base,), "untrained": ()}
