@@ -34,9 +34,9 @@ def help_page(args: Sequence[str]) -> str | None:
     verb = next((arg for arg in before if arg in own_verbs), None)
     if verb is not None:
         return _read_page(verb)
-    outside = next((arg for arg in before if arg in outside_verbs()), None)
+    outside = next((place for place, arg in enumerate(before) if arg in outside_verbs()), None)
     if outside is not None:
-        return load_outside_verb(outside).help.rstrip() + "\n"
+        return _outside_page(before[outside], before[outside + 1 :])
     if any(not arg.startswith("-") for arg in before):
         return None  # a verb that does not exist, which is said where verbs are run
     return overview()
@@ -67,6 +67,14 @@ def overview() -> str:
 
 def _place_of_flag(args: Sequence[str]) -> int | None:
     return next((index for index, arg in enumerate(args) if arg in FLAGS), None)
+
+
+def _outside_page(name: str, rest: Sequence[str]) -> str:
+    """Return the page of another package's verb, or of the subcommand that follows it."""
+    verb = load_outside_verb(name)
+    pages = getattr(verb, "subcommand_help", {})
+    page = pages.get(rest[0], verb.help) if rest else verb.help
+    return page.rstrip() + "\n"
 
 
 def _read_page(verb: str) -> str | None:

@@ -9,8 +9,8 @@ An entry point's name is the verb. Its value is a ``Verb``, or any other callabl
 nothing heavy at its top. A name of ``mvt4g.commands.verbs`` cannot be taken.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, runtime_checkable
 
@@ -45,10 +45,12 @@ class Verb:
     Attributes:
         main: Takes what follows the verb on the command line, and returns the exit code.
         help: The whole page of ``mvt4g VERB --help``; its first line says what the verb does.
+        subcommand_help: The whole pages of ``mvt4g VERB SUBCOMMAND --help``, by subcommand.
     """
 
     main: Callable[[list[str]], int]
     help: str
+    subcommand_help: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __call__(self, argv: list[str]) -> int:
         """Run."""

@@ -1,15 +1,14 @@
-"""The parser of the sweeps' verbs: what is wrong with a command line is one line."""
+"""The parser of the sweeps' verbs, and the values that it takes."""
 
 import argparse
-from typing import NoReturn
 
-from mvt4g.errors import InputError
+from mvt4g.commands import verb_options
 
 MOST_PROCESSES = 1024
 """Most runs at a time, and most threads of a run."""
 
 
-class VerbParser(argparse.ArgumentParser):
+class VerbParser(verb_options.VerbParser):
     """Parser of one verb, whose first argument is the sweep file.
 
     Args:
@@ -17,16 +16,8 @@ class VerbParser(argparse.ArgumentParser):
     """
 
     def __init__(self, verb: str) -> None:
-        super().__init__(prog=f"mvt4g {verb}", allow_abbrev=False)
+        super().__init__(verb)
         self.add_argument("file", help="the sweep file")
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what is wrong with a command line.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(f"{message} ({self.prog} --help)")
 
 
 def process_count(text: str) -> int:
