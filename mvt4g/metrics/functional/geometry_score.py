@@ -26,12 +26,11 @@ cameras that do differ is off its lines.
 """
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from mvt4g.geometry.camera import pixel_rays
 from mvt4g.geometry.epipolar import NO_BASELINE, epipolar_distance
+from mvt4g.geometry.triangulation import meet_rays
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.types import REFERENCE, TARGET, Cameras, InputError
 
@@ -138,23 +137,12 @@ def _depth(
 
     The meeting point is the middle of the shortest way between the two rays.
     """
-    pose, intrinsics = (
-        rearrange(matrix.double(), "v t i j -> v t 1 i j") for matrix in (cameras.cam_from_world, cameras.intrinsics)
-    )
-    origin, direction = pixel_rays(pixels.double(), pose, intrinsics)
-    apart = origin[TARGET] - origin[REFERENCE]
-    cosine = (direction[REFERENCE] * direction[TARGET]).sum(dim=-1)
-    # Along each ray, where it is nearest to the other one.
-    along_reference, along_target = (apart * direction[REFERENCE]).sum(-1), (apart * direction[TARGET]).sum(-1)
-    squared_sine = torch.linalg.cross(direction[REFERENCE], direction[TARGET]).square().sum(dim=-1)
-    least = torch.sin(torch.deg2rad(squared_sine.new_tensor(LEAST_ANGLE_DEG))).square()
-    measured = pair & (squared_sine >= least) & (torch.linalg.vector_norm(apart, dim=-1) > NO_BASELINE)
-    divisor = torch.where(measured, squared_sine, 1.0)
-    of_reference = (along_reference - cosine * along_target) / divisor
-    of_target = (cosine * along_reference - along_target) / divisor
+    meeting = meet_rays(pixels, cameras)
+    of_reference, of_target = meeting.along
+    least = torch.sin(torch.deg2rad(meeting.squared_sine.new_tensor(LEAST_ANGLE_DEG))).square()
+    measured = pair & (meeting.squared_sine >= least) & (meeting.baseline > NO_BASELINE)
     positive = measured & (of_reference > 0) & (of_target > 0)
-    ends = origin + torch.stack([of_reference, of_target])[..., None] * direction
-    point = ends.mean(dim=0)
+    point = meeting.point
     steady = positive[:-2] & positive[1:-1] & positive[2:]
     acceleration = torch.linalg.vector_norm(point[:-2] - 2 * point[1:-1] + point[2:], dim=-1)
     shaking = acceleration[steady] / of_reference[1:-1][steady]
