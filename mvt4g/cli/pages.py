@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mvt4g.commands.outside_verbs import load_outside_verb, outside_verbs
+from mvt4g.commands.parsing.class_names import classes_made_from
 from mvt4g.commands.verbs import COMMANDS, PARSE_THEMSELVES, TRAINER_COMMANDS
 from mvt4g.errors import InputError
 
 FLAGS = ("--help", "-h")
 ALL = "all"
 FOLDER = Path(__file__).with_name("help")
+CLASS_FLAGS = {"--model.help": "LightningModule", "--data.help": "LightningDataModule"}
+"""Options that show a class's own options, with what such a class inherits from."""
 OVERVIEW = "mvt4g"
 """Name of the page of ``mvt4g --help``."""
 
@@ -26,6 +29,9 @@ def help_page(args: Sequence[str]) -> str | None:
     Raises:
         InputError: If it is the page of another package's verb that cannot be loaded.
     """
+    classes = class_list(args)
+    if classes is not None:
+        return classes
     place = _place_of_flag(args)
     if place is None or args[place + 1 : place + 2] == [ALL]:
         return None
@@ -40,6 +46,24 @@ def help_page(args: Sequence[str]) -> str | None:
     if any(not arg.startswith("-") for arg in before):
         return None  # a verb that does not exist, which is said where verbs are run
     return overview()
+
+
+def class_list(args: Sequence[str]) -> str | None:
+    """Return the classes that ``--model.help`` or ``--data.help`` can show; None unless it stands without a class.
+
+    Args:
+        args: As after ``mvt4g``.
+    """
+    if not args or args[-1] not in CLASS_FLAGS:
+        return None
+    verb = next((arg for arg in args if arg in TRAINER_COMMANDS), None)
+    if verb is None:
+        return None
+    flag = args[-1]
+    lines = [f"mvt4g {verb} {flag} CLASS lists the options of a class:", ""]
+    for known in classes_made_from(CLASS_FLAGS[flag]):
+        lines += [f"  {known.path}", f"      {known.about}"]
+    return "\n".join(lines) + "\n"
 
 
 def without_all(args: Sequence[str]) -> list[str]:

@@ -207,6 +207,21 @@ def test_which_page_is_printed(args, want):
     assert page is None if want is None else page.startswith(want)
 
 
+@pytest.mark.parametrize(
+    ("flag", "there", "inherited"),
+    [
+        ("--model.help", "mvt4g.systems.novel_view.NovelViewSystem", "TrainedSystem"),
+        ("--data.help", "mvt4g.data.kubric_datamodule.KubricDataModule", "StepDataModule"),
+    ],
+)
+def test_class_help_without_a_class_lists_the_classes(flag, there, inherited):
+    page = help_page(["fit", "-c", "x.yaml", flag])
+    assert page.startswith(f"mvt4g fit {flag} CLASS")
+    assert f"\n  {there}\n" in page
+    assert inherited not in page  # no user names a class that others are made from
+    assert help_page(["fit", flag, there]) is None
+
+
 def test_all_is_for_the_parser():
     assert without_all(["fit", "--help", "all"]) == ["fit", "--help"]
     assert without_all(["fit", "-c", "all"]) == ["fit", "-c", "all"]

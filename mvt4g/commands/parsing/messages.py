@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+from mvt4g.commands.parsing.class_names import nearest_class
 from mvt4g.commands.parsing.trust import denial
 from mvt4g.errors import one_line as one_line
 from mvt4g.types import InputError
@@ -24,6 +25,11 @@ _UNKNOWN = re.compile(
     r"(?:Group '(?P<group>[^']*)' does not accept option|does not accept option|Option) '(?P<option>[^']*)'"
     r"|unrecognized arguments: (?P<arguments>.*)"
 )
+_NO_CLASS = (
+    re.compile(r"dot import path string: (?P<given>\S+)$"),
+    re.compile(r"module '(?P<module>\S+)' has no attribute '(?P<name>\S+)'$"),
+)
+"""What the parser says of a class that does not exist."""
 _NEAREST = " [nearest: %s]"
 _NEAREST_TOLD = re.compile(r" \[nearest: ([^\]]*)\]")
 _OBJECTIVE = "objectives: a list of {class_path: mvt4g.losses.%s, init_args: {weight: ..., %s}}"
@@ -75,6 +81,7 @@ def innermost(message: str) -> str:
         wanted = [text.removeprefix("Expected a ").partition(". Got value")[0] for _, at, text in found if at == where]
         value = _NESTED.sub(r"\1", given[-1])
         what = f"got {value}, want {' or '.join(wanted)}"
+    what = _no_class(what) or what
     return f"{where}: {what}" if where else what
 
 
@@ -94,6 +101,18 @@ def with_nearest(message: str, names: Sequence[str]) -> str:
     within = [name.removeprefix(group) for name in names if name.startswith(group)]
     near = get_close_matches(written, within, n=1)
     return message + _NEAREST % near[0] if near else message
+
+
+def _no_class(message: str) -> str | None:
+    """Return what to say of a name that no class has; None of any other message."""
+    for form in _NO_CLASS:
+        told = form.search(message)
+        if told is not None:
+            given = ".".join(told.groups())
+            near = nearest_class(given)
+            want = "the class path of a class" if near is None else f"perhaps {near}"
+            return f"got {given}, want {want}"
+    return None
 
 
 @contextmanager
