@@ -15,8 +15,8 @@ _WINDOW = 4
 """Pixels a side that a plane is fitted to where not all four neighbours of a point lie on its surface."""
 _LEAST_FOR_PLANE = 4
 """Pixels that a plane is fitted to; three would fit it without any check."""
-_RIDGE = 1e-3
-"""Pull of a plane's slope towards 0, which keeps pixels in a row from leaving it open."""
+_RIDGE = 1e-6
+"""Pull of a plane's slope towards 0, which settles it where pixels in a row leave it open."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def read_depth_anything(path: Path, num_frames: int | None = None, maps: bool = 
     Args:
         path: ``results.npz`` of either kind, or the folder of DA3-Streaming.
         num_frames: Number of poses there must be; None = any.
-        maps: Read depth too.
+        maps: Read depth and confidence too.
 
     Raises:
         InputError: Naming file and array or line, if one is missing, of another shape or length, or no rotation.
@@ -55,7 +55,7 @@ def _read_results(path: Path, num_frames: int | None, maps: bool) -> Reconstruct
     headers = read_array_headers(path)
     if "extrinsics" not in headers:
         raise InputError(f"{path}: extrinsics: missing, got arrays {sorted(headers)}; want a run that estimates poses")
-    arrays = read_arrays(path, ("extrinsics", "intrinsics", *(("depth",) if maps else ())))
+    arrays = read_arrays(path, ("extrinsics", "intrinsics", *(("depth", "conf") if maps else ())))
     cam_from_world = transforms(f"{path}: extrinsics", arrays["extrinsics"])
     count = len(cam_from_world)
     check_count(f"{path}: extrinsics", count, num_frames)
@@ -73,7 +73,13 @@ def _read_results(path: Path, num_frames: int | None, maps: bool) -> Reconstruct
             raise InputError(f"{path}: depth: got shape {shape}, want ({count}, h, w)")
         size = (shape[1], shape[2])
         depth = depth_maps(f"{path}: depth", arrays["depth"], count) if maps else None
-    return with_fov_note(replace(found, image_size=size, depth=depth, notes=(SCALE_NOTE,)), str(path))
+    confidence = None
+    if depth is not None and "conf" in arrays:
+        confidence = depth_maps(f"{path}: conf", arrays["conf"], count)
+    if confidence is not None and confidence.shape[1:] != size:
+        raise InputError(f"{path}: conf: got shape {tuple(confidence.shape)}, want that of depth")
+    found = replace(found, image_size=size, depth=depth, confidence=confidence, notes=(SCALE_NOTE,))
+    return with_fov_note(found, str(path))
 
 
 def _read_streaming(folder: Path, num_frames: int | None, maps: bool) -> Reconstruction:

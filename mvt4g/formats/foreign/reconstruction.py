@@ -35,6 +35,7 @@ class Reconstruction:
         image_size: (height, width) of the image that K, depth and masks belong to; None = not known.
         depth: z-depth in the unit of the poses; 0 = none. None = not read, or not there.
         dynamic: True on what the program took to move. None = not read, or not there.
+        confidence: Of the depth, in the program's own unit, higher is better, 0 = none. None = not read, or not there.
         scale: What a distance of 1 is: a metre, or not known.
         notes: What a user should know, one sentence each.
     """
@@ -45,6 +46,7 @@ class Reconstruction:
     image_size: tuple[int, int] | None = None
     depth: Float[Tensor, "t h w"] | None = None
     dynamic: Bool[Tensor, "t h w"] | None = None
+    confidence: Float[Tensor, "t h w"] | None = None
     scale: Scale = "unknown"
     notes: tuple[str, ...] = ()
 
@@ -61,7 +63,7 @@ class Reconstruction:
     def at_size(self, image_size: tuple[int, int]) -> "Reconstruction":
         """Return it for the video at another size, which the program squeezed to its own without cutting.
 
-        K is scaled along each axis; depth and masks are those of the nearest pixel.
+        K is scaled along each axis; depth, confidence and masks are those of the nearest pixel.
 
         Args:
             image_size: (height, width).
@@ -82,6 +84,7 @@ class Reconstruction:
             image_size=image_size,
             depth=None if self.depth is None else framing.nearest(self.depth),
             dynamic=None if self.dynamic is None else framing.nearest(self.dynamic),
+            confidence=None if self.confidence is None else framing.nearest(self.confidence),
         )
 
 
@@ -181,7 +184,7 @@ def check_count(what: str, count: int, num_frames: int | None) -> None:
 
 
 def depth_maps(what: str, maps: Shaped[ndarray, " *s"], num_frames: int) -> Float[Tensor, "t h w"]:
-    """Return z-depth of all frames, 0 where there is none (not finite, or not over 0).
+    """Return z-depth, or confidence, of all frames, 0 where there is none (not finite, or not over 0).
 
     Raises:
         InputError: If it is of another shape or type.

@@ -35,9 +35,10 @@ def test_both_kinds_of_results(tmp_path, kind, rows):
     found = read_depth_anything(path, COUNT, maps=True)
     check_cameras(found)
     np.testing.assert_allclose(found.depth, DEPTH, atol=1e-6)
+    assert found.confidence.eq(1).all()
     poses_alone = read_depth_anything(path)
     check_cameras(poses_alone)
-    assert poses_alone.depth is None
+    assert (poses_alone.depth, poses_alone.confidence) == (None, None)
 
 
 def test_the_streaming_folder(tmp_path):
