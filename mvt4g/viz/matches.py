@@ -61,7 +61,7 @@ def match_sheet(matches: ProbeMatches, heats: Mapping[str, Float[Tensor, "n rows
         cells.append(draw_query(reference, query[2:]))
         captions.append(f"{name}, frame {int(query[1])}")
         for title, heat in heats.items():
-            peak = _peak(heat[point], target)
+            peak = attention_peak(heat[point], target)
             cells.append(draw_attention(target, peak, truth, heat[point]))
             captions.append(f"{title}: {math.dist(_point(peak), _point(truth)):.1f} px off")
     rows = _rows_of_cells(len(cells), group=1 + len(heats))
@@ -110,7 +110,7 @@ def draw_attention(
     return draw_over(lit, magnification(*frame.shape[-2:]), marks)
 
 
-def _peak(heat: Float[Tensor, "r c"], frame: Float[Tensor, "3 h w"]) -> Float[Tensor, " 2"]:
+def attention_peak(heat: Float[Tensor, "r c"], frame: Float[Tensor, "3 h w"]) -> Float[Tensor, " 2"]:
     """Return the centre of the hottest cell, in pixels of the frame."""
     rows, columns = heat.shape
     best = int(heat.argmax())

@@ -1,0 +1,87 @@
+"""What every form of the table says in words: numbers, changes, counts, the legend and the notes."""
+
+import math
+from collections.abc import Iterator
+
+from mvt4g.benchmark.comparison import Cell, Comparison, Gain, Note
+from mvt4g.benchmark.published import DIGITS, SOURCE, Column
+
+TITLE = "Novel views of DAVIS: the paper's table, and what was measured here"
+FURTHER = "Also measured"
+NOT_COMPUTED = "Not computed"
+FAULTS = "Camera errors that contradict each other"
+FACTS = "What each method's videos were taken to be"
+ABSENT = "–"
+FAULT_MARK = "†"
+
+
+def number(value: float) -> str:
+    """Return a number as the paper prints it."""
+    return f"{value:.{DIGITS}f}"
+
+
+def change(gain: Gain) -> str:
+    """Return a change as the paper prints it, without a 0 before the point; "*" where its interval leaves out 0."""
+    size = number(abs(gain.change))
+    sign = "−" if gain.change < 0 else "+"
+    return f"{sign}{size.removeprefix('0')}{'*' if gain.is_certain else ''}"
+
+
+def spread(cell: Cell) -> str:
+    """Return the interval of a measured mean and the videos behind it; nothing of a published one."""
+    if cell.num_videos is None:
+        return ""
+    counted = f"n {cell.num_videos}"
+    if cell.num_missing:
+        counted = f"{counted} of {cell.num_videos + cell.num_missing}"
+    if math.isnan(cell.low):
+        return counted
+    return f"[{number(cell.low)}, {number(cell.high)}] {counted}"
+
+
+def arrow(column: Column) -> str:
+    """Return the arrow of a column's title."""
+    return "↑" if column.higher_is_better else "↓"
+
+
+def legend(comparison: Comparison) -> list[str]:
+    """Return what a reader must know to read the table, a sentence or two each."""
+    return [
+        f"Published: {SOURCE}. How its authors ran and scored each method is not public in full, so that published and "
+        "measured numbers are of two protocols; docs/benchmark.md says what is known.",
+        f"Measured: preset {comparison.preset}. A number is the mean over videos. Behind it stand its 95 % bootstrap "
+        "interval over videos, and n, the number of videos that have it, of those that the method should have.",
+        "Green (▲) and red (▼) are a gain and a loss over the row's own backbone. In measured rows the change is the "
+        "mean over the videos that both have; * marks one whose 95 % bootstrap interval leaves out 0.",
+        "Bold is the best of the published rows, and of the measured rows with the most videos in the column.",
+        "MEt3R-dyn of the paper has a region that is not public; measured is MEt3R on hits in the dynamic region of "
+        "every view whose region is known.",
+        "On each row mCamMC must lie between hypot(c, mTransErr) and c + mTransErr, c = 2 sqrt(2) sin(mRotErr / 2). "
+        + ("Rows that do not are marked †." if comparison.faults else "All rows do."),
+    ]
+
+
+def note(entry: Note, columns: tuple[Column, ...]) -> str:
+    """Return what was not computed, as a sentence."""
+    titles = {column.metric: column.title for column in columns}
+    of_what = titles.get(entry.metric, entry.metric)
+    what = f"{of_what}: " if of_what else ""
+    how_many = "" if entry.num_videos == 0 else f"{entry.num_videos} video{'s' if entry.num_videos > 1 else ''}, "
+    return f"{what}{how_many}{entry.reason}"
+
+
+def notes_by_method(comparison: Comparison) -> Iterator[tuple[str, list[str]]]:
+    """Yield each method that lacks anything, and what; a reason that many columns share is said once."""
+    columns = (*comparison.columns, *comparison.further)
+    for method in dict.fromkeys(entry.method for entry in comparison.notes):
+        own = [entry for entry in comparison.notes if entry.method == method]
+        shared: dict[tuple[int, str], list[Note]] = {}
+        for entry in own:
+            shared.setdefault((entry.num_videos, entry.reason), []).append(entry)
+        told = []
+        for entries in shared.values():
+            titles = [note(Note(method, entry.metric, 0, ""), columns).removesuffix(": ") for entry in entries]
+            named = ", ".join(title for title in titles if title)
+            first = note(Note(method, "", entries[0].num_videos, entries[0].reason), columns)
+            told.append(f"{named}: {first}" if named else first)
+        yield method, told
