@@ -117,6 +117,21 @@ class Note:
 
 
 @dataclass(frozen=True)
+class TruthOrder:
+    """Whether metrics put true videos before all others, on the videos that both have.
+
+    Attributes:
+        truth: The method whose videos are the true ones.
+        kept: Columns of metrics that put no other method before it.
+        broken: Column, method and gain of every other method that a metric puts before it.
+    """
+
+    truth: str
+    kept: tuple[Column, ...]
+    broken: tuple[tuple[Column, str, Gain], ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """All that a table prints.
 
@@ -127,6 +142,7 @@ class Comparison:
         notes: What was not computed, and why.
         preset: The protocol of what was measured.
         facts: What each method's videos were taken to be, in words, by method and fact.
+        order: Whether metrics put the truth first; None = no method is the truth.
     """
 
     columns: tuple[Column, ...]
@@ -135,6 +151,7 @@ class Comparison:
     notes: tuple[Note, ...]
     preset: str
     facts: Mapping[str, Mapping[str, str]]
+    order: "TruthOrder | None" = None
 
     @property
     def measured(self) -> tuple[TableRow, ...]:
@@ -147,7 +164,7 @@ class Comparison:
         return tuple((row.method, row.fault) for section in self.sections for row in section.rows if row.fault)
 
 
-def compare(results: Results, backbones: Mapping[str, str] | None = None) -> Comparison:
+def compare(results: Results, backbones: Mapping[str, str] | None = None, truth: str | None = None) -> Comparison:
     """Set what was measured beside what was published.
 
     A measured row is compared with its backbone as measured here, never with a published number: protocols differ.
@@ -155,10 +172,13 @@ def compare(results: Results, backbones: Mapping[str, str] | None = None) -> Com
     Args:
         results: Of the benchmark.
         backbones: By method; beside ``OWN_BACKBONES``, whose entries they replace.
+        truth: The method whose videos are the true ones, if one is.
 
     Raises:
-        InputError: If a method or backbone is not among those measured, or a method its own backbone.
+        InputError: If a method, backbone or truth is not among those measured, or a method its own backbone.
     """
+    if truth is not None and truth not in results.methods:
+        raise InputError(f"--truth: got {truth!r}, want one of {', '.join(results.methods)}")
     given = dict(backbones or {})
     for method, backbone in given.items():
         for name in (method, backbone):
@@ -179,7 +199,15 @@ def compare(results: Results, backbones: Mapping[str, str] | None = None) -> Com
         rows = [row for row, source in zip(published, PUBLISHED, strict=True) if source.group == group]
         sections.append(Section(f"{group} (published)", tuple(rows), is_measured=False))
     sections.append(Section("Measured here", tuple(measured), is_measured=True))
-    return Comparison(COLUMNS, tuple(sections), further, _notes(results, columns), results.preset, _facts(results))
+    return Comparison(
+        COLUMNS,
+        tuple(sections),
+        further,
+        _notes(results, columns),
+        results.preset,
+        _facts(results),
+        None if truth is None else _truth_order(results, truth, columns),
+    )
 
 
 def camera_fault(rotation_deg: float, translation: float, cam_mc: float, rounding: float = 0.0) -> str:
@@ -284,6 +312,23 @@ def _measured_fault(results: Results, method: str) -> str:
     for values in errors:
         means.append(sum(values[case] for case in shared) / len(shared))
     return camera_fault(*means)
+
+
+def _truth_order(results: Results, truth: str, columns: Sequence[Column]) -> TruthOrder:
+    """Compare every other method with the truth as a row is compared with its backbone."""
+    kept = []
+    broken = []
+    for column in columns:
+        true_scores = results.of(truth, column.metric)
+        before = []
+        for method in results.methods:
+            gain = None if method == truth else _gain(results.of(method, column.metric), true_scores, column)
+            if gain is not None and gain.is_better:
+                before.append((column, method, gain))
+        if true_scores.values and not before:
+            kept.append(column)
+        broken += before
+    return TruthOrder(truth, tuple(kept), tuple(broken))
 
 
 def _with_best(rows: Sequence[TableRow], columns: Sequence[Column]) -> list[TableRow]:

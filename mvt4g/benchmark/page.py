@@ -20,7 +20,7 @@ from mvt4g.benchmark.comparison import Comparison, compare
 from mvt4g.benchmark.previews import FPS, Preview, embedded_or_linked
 from mvt4g.benchmark.results import Results, read_results
 from mvt4g.benchmark.scenes import Places, Scene, reference_places, scenes_of
-from mvt4g.benchmark.table import add_backbone_option, named_backbones
+from mvt4g.benchmark.table import add_comparison_options, named_backbones
 from mvt4g.benchmark.table_forms import html_body
 from mvt4g.benchmark.table_words import number
 from mvt4g.cli.exits import EXIT_BAD_INPUT, exit_code
@@ -54,7 +54,7 @@ def parser() -> VerbParser:
     options.add_argument("--clips", type=_names, default=())
     options.add_argument("--probes", action="append", default=[], metavar="LABEL=RUN")
     options.add_argument("--embed", type=_megabytes, default=EMBED_MB, metavar="MB")
-    add_backbone_option(options)
+    add_comparison_options(options)
     return options
 
 
@@ -108,7 +108,7 @@ def _page(options: argparse.Namespace) -> int:
     """
     out = options.out
     results = read_results(out)
-    comparison = compare(results, named_backbones(options.backbone))
+    comparison = compare(results, named_backbones(options.backbone), options.truth)
     looks = probe_looks(_labelled(options.probes))
     faults: list[str] = []
 
@@ -116,7 +116,8 @@ def _page(options: argparse.Namespace) -> int:
         faults.append(line)
         sys.stderr.write(f"{one_line(line)}\n")
 
-    places = Places(out, _videos_folder(options.videos, results), reference_places(options.references), "total")
+    references = reference_places(options.references or _path_in(results, "sources"))
+    places = Places(out, _videos_folder(options.videos, results), references, "total")
     scenes = list(scenes_of(results, places, options.clips, told))
     copies = [copy.path for scene in scenes for copy in _copies(scene)]
     page = out / "page.html"
@@ -140,10 +141,16 @@ def _videos_folder(given: Path | None, results: Results) -> Path:
     Raises:
         InputError: If nobody says it, or it is not there.
     """
-    folder = given or Path(str(results.settings.get("root", "")))
-    if not folder.is_dir() or str(folder) == ".":
-        raise InputError(f"--videos: got no folder {str(folder)!r}, want the folder that was scored")
+    folder = given or _path_in(results, "dir")
+    if folder is None or not folder.is_dir():
+        raise InputError(f"--videos: got {folder}, want the folder that was scored")
     return folder
+
+
+def _path_in(results: Results, setting: str) -> Path | None:
+    """Return a path that the scores were made with; None where they say none."""
+    text = results.settings.get(setting)
+    return Path(text) if isinstance(text, str) and text else None
 
 
 def _clip_data(scene: Scene, results: Results, comparison: Comparison, sources: Mapping[Path, str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from mvt4g.benchmark import table_forms
 from mvt4g.benchmark.comparison import compare
 from mvt4g.benchmark.results import read_results
+from mvt4g.benchmark.table_words import truth_order
 from mvt4g.cli.exits import exit_code
 from mvt4g.commands.verb_options import VerbParser
 from mvt4g.formats.atomic import appearing
@@ -34,12 +35,13 @@ def parser() -> VerbParser:
     """Return the parser of the subcommand."""
     options = VerbParser("benchmark table")
     options.add_argument("out", type=Path)
-    add_backbone_option(options)
+    add_comparison_options(options)
     return options
 
 
-def add_backbone_option(options: VerbParser) -> None:
-    """Add the option that says which method is whose backbone."""
+def add_comparison_options(options: VerbParser) -> None:
+    """Add the options that say which method is whose backbone, and which is the truth."""
+    options.add_argument("--truth", metavar="METHOD")
     options.add_argument("--backbone", action="append", default=[], metavar="METHOD=BACKBONE")
 
 
@@ -66,7 +68,7 @@ def _table(options: argparse.Namespace) -> None:
     Raises:
         InputError: If the folder holds no scores, a backbone is none, or a table cannot be written.
     """
-    comparison = compare(read_results(options.out), named_backbones(options.backbone))
+    comparison = compare(read_results(options.out), named_backbones(options.backbone), options.truth)
     # All texts are made before the first file appears: a fault leaves the older tables as they were.
     texts = {ending: form(comparison) for ending, form in FORMS.items()}
     for ending, text in texts.items():
@@ -75,6 +77,9 @@ def _table(options: argparse.Namespace) -> None:
             file.write(text)
     for method, fault in comparison.faults:
         print(f"{method}: {fault}")
+    if comparison.order is not None:
+        for line in truth_order(comparison.order):
+            print(line)
     lacking = {entry.method for entry in comparison.notes}
     print(
         f"{len(comparison.measured)} methods, {len(lacking)} of them with something not computed (listed in the table)"

@@ -44,6 +44,9 @@ def to_markdown(comparison: Comparison) -> str:
     if comparison.faults:
         lines += ["", f"## {words.FAULTS}", ""]
         lines += [f"- {escape_markdown(f'{method}: {fault}')}" for method, fault in comparison.faults]
+    if comparison.order is not None:
+        lines += ["", f"## {words.ORDER}", ""]
+        lines += [f"- {escape_markdown(line)}" for line in words.truth_order(comparison.order)]
     lines += ["", f"## {words.NOT_COMPUTED}", ""]
     for method, told in words.notes_by_method(comparison):
         lines += [f"- {escape_markdown(f'{method}: {line}')}" for line in told]
@@ -87,6 +90,8 @@ def to_latex(comparison: Comparison) -> str:
     lines += ["", r"\par\medskip\begin{minipage}{\linewidth}\footnotesize"]
     told = words.legend(comparison)
     told += [f"{method}: {fault}." for method, fault in comparison.faults]
+    if comparison.order is not None:
+        told += [f"{words.ORDER} {line}." for line in words.truth_order(comparison.order)]
     for method, missing in words.notes_by_method(comparison):
         told += [f"{words.NOT_COMPUTED}: {method}, {line}." for line in missing]
     lines += [rf"{escape_latex(line)}\par" for line in told]
@@ -112,6 +117,8 @@ def html_body(comparison: Comparison) -> str:
     if comparison.faults:
         parts.append(f"<h2>{words.FAULTS}</h2>")
         parts.append(_html_list([f"{method}: {fault}" for method, fault in comparison.faults]))
+    if comparison.order is not None:
+        parts += [f"<h2>{words.ORDER}</h2>", _html_list(words.truth_order(comparison.order))]
     if comparison.notes:
         parts.append(f"<h2>{words.NOT_COMPUTED}</h2>")
         lines = []

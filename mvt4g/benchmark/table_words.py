@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator
 
-from mvt4g.benchmark.comparison import Cell, Comparison, Gain, Note
+from mvt4g.benchmark.comparison import Cell, Comparison, Gain, Note, TruthOrder
 from mvt4g.benchmark.published import DIGITS, SOURCE, Column
 
 TITLE = "Novel views of DAVIS: the paper's table, and what was measured here"
 FURTHER = "Also measured"
 NOT_COMPUTED = "Not computed"
 FAULTS = "Camera errors that contradict each other"
+ORDER = "Do the metrics put the truth first?"
 FACTS = "What each method's videos were taken to be"
 ABSENT = "–"
 FAULT_MARK = "†"
@@ -59,6 +60,19 @@ def legend(comparison: Comparison) -> list[str]:
         "On each row mCamMC must lie between hypot(c, mTransErr) and c + mTransErr, c = 2 sqrt(2) sin(mRotErr / 2). "
         + ("Rows that do not are marked †." if comparison.faults else "All rows do."),
     ]
+
+
+def truth_order(order: TruthOrder) -> list[str]:
+    """Return which metrics put another method before the truth, and by how much, then those that put none."""
+    lines = []
+    for column, method, gain in order.broken:
+        spread = "" if math.isnan(gain.low) else f" [{number(gain.low)}, {number(gain.high)}]"
+        lines.append(
+            f"No: {column.title} puts {method} before {order.truth}, by {change(gain)}{spread}, n {gain.num_videos}"
+        )
+    if order.kept:
+        lines.append(f"Yes: {', '.join(column.title for column in order.kept)}")
+    return lines
 
 
 def note(entry: Note, columns: tuple[Column, ...]) -> str:

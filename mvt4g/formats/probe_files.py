@@ -43,13 +43,13 @@ class ProbeMaps:
         arrays = {"layers": np.array(self.layers), "sigmas": np.array(self.sigmas)}
         arrays["clips"] = np.array(self.clips, dtype=np.str_)
         for name, told in self.recipe.items():
-            arrays[f"recipe/{name}"] = np.array(told, dtype=np.str_)
+            arrays[f"recipe/{name}"] = np.array([told], dtype=np.str_)
         for key, layer_map in self.maps.items():
             arrays[key] = layer_map.cpu().numpy()
         for key, head_map in self.heads.items():
             arrays[f"heads/{key}"] = head_map.cpu().numpy()
         for panel, accuracy in self.same_place.items():
-            arrays[f"same_place/{panel}"] = np.array(accuracy)
+            arrays[f"same_place/{panel}"] = np.array([accuracy])
         write_arrays(folder / "maps.npz", arrays)
         self.write_table(folder / "maps.csv")
 

@@ -337,3 +337,27 @@ def test_the_table_is_the_paper_s():
     assert [column.title for column in COLUMNS][:2] == ["Subj. Cons.", "Imaging"]
     assert published.SOURCE.startswith("arXiv 2606.26087")
     assert len({row.method for row in PUBLISHED}) == len(PUBLISHED) == 8
+
+
+# Is the truth first?
+
+
+def test_a_metric_that_puts_another_method_before_the_truth_is_told_everywhere(tmp_path):
+    worse = {case: value + 0.2 for case, value in BASE.items()}
+    scores = {
+        "truth": {"met3r": BASE, "psnr": BASE, "ssim": BASE},
+        "copy": {"met3r": worse, "psnr": worse, "ssim": BASE},  # of met3r lower is better, of psnr higher
+    }
+    found = compare(read_results(write_out(tmp_path, scores)), truth="truth")
+    assert [column.metric for column in found.order.kept] == ["met3r", "ssim"]
+    ((column, method, gain),) = found.order.broken
+    assert (column.metric, method, gain.change) == ("psnr", "copy", pytest.approx(0.2))
+    told = "No: psnr puts copy before truth, by +.200*"
+    for text in (table_forms.to_html(found), table_forms.to_latex(found)):
+        assert told in text
+    assert "Yes: MEt3R, ssim" in table_forms.to_markdown(found)
+
+
+def test_the_truth_must_be_there(tmp_path):
+    with pytest.raises(InputError, match=r"^--truth: got 'nobody', want one of a"):
+        compare(read_results(write_out(tmp_path, {"a": {"met3r": BASE}})), truth="nobody")
