@@ -264,8 +264,9 @@ def _published_row(source: PublishedRow) -> TableRow:
             change = round(value - base.values[column.metric], DIGITS)
             gain = Gain(change, math.nan, math.nan, _is_gain(change, column), 0)
         cells[column.metric] = Cell(value, gain=gain)
-    errors = [source.values[metric] for metric in (ROTATION, TRANSLATION, CAM_MC)]
-    return TableRow(source.method, source.backbone, cells, camera_fault(*errors, rounding=_ROUNDING))
+    values = source.values
+    fault = camera_fault(values[ROTATION], values[TRANSLATION], values[CAM_MC], _ROUNDING)
+    return TableRow(source.method, source.backbone, cells, fault)
 
 
 def _measured_row(results: Results, method: str, backbone: str | None, columns: Sequence[Column]) -> TableRow:
@@ -308,10 +309,8 @@ def _measured_fault(results: Results, method: str) -> str:
     shared = [case for case in errors[0] if case in errors[1] and case in errors[2]]
     if not shared:
         return ""
-    means = []
-    for values in errors:
-        means.append(sum(values[case] for case in shared) / len(shared))
-    return camera_fault(*means)
+    rotation, translation, cam_mc = (sum(values[case] for case in shared) / len(shared) for values in errors)
+    return camera_fault(rotation, translation, cam_mc)
 
 
 def _truth_order(results: Results, truth: str, columns: Sequence[Column]) -> TruthOrder:

@@ -71,7 +71,7 @@ class Results:
     @property
     def cases(self) -> list[Case]:
         """Return every clip and camera that any method should have, sorted."""
-        found = set()
+        found: set[Case] = set()
         for method in self.methods.values():
             found.update(method.expected)
         return sorted(found)

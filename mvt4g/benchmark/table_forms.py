@@ -71,8 +71,8 @@ def to_csv(comparison: Comparison) -> str:
         for row in section.rows:
             for column in columns:
                 # What is true of the method's videos is true of each of its numbers.
-                told = [*reasons.get((row.method, ""), ()), *reasons.get((row.method, column.metric), ())]
-                writer.writerow(_csv_row(section, row, column, "; ".join(told) if section.is_measured else ""))
+                why = [*reasons.get((row.method, ""), ()), *reasons.get((row.method, column.metric), ())]
+                writer.writerow(_csv_row(section, row, column, "; ".join(why) if section.is_measured else ""))
     return text.getvalue()
 
 
