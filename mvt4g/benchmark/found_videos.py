@@ -207,8 +207,8 @@ def _read_index(folder: Path) -> dict[str, VideoName]:
         file = row.fields["file"].strip()
         if not (folder / file).is_file() or ".." in PurePosixPath(file).parts:
             raise InputError(f"{row.where}: got {file!r}, want a file below {folder}")
-        texts = {name: row.fields.get(name, "").strip() for name in ("clip", "camera", "seed")}
-        found[PurePosixPath(file).as_posix()] = VideoName(**texts)
+        clip, camera, seed = (row.fields.get(name, "").strip() for name in ("clip", "camera", "seed"))
+        found[PurePosixPath(file).as_posix()] = VideoName(clip, camera, seed)
     return found
 
 
@@ -237,4 +237,3 @@ def _read_clip_table(folder: Path, table: ClipTable | None) -> dict[str, tuple[s
         clip = PurePosixPath(row.fields[table.clip].strip()).stem
         found[key] = (clip, row.fields[table.camera].strip() if table.camera else "")
     return found
-

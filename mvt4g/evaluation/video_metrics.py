@@ -71,7 +71,7 @@ def describe(clip: MultiViewClip, names: tuple[str, ...], generated: Float[Tenso
 
 
 def with_poses(videos: GeneratedVideos, estimator: PoseEstimator | None) -> GeneratedVideos:
-    """Add the cameras that an estimator finds, and why it did not find some, unless they are known already.
+    """Add the cameras that an estimator finds, and what is to be told of them, unless they are known already.
 
     Raises:
         InputError: As the estimator, if something it needs is not known, naming the video.
@@ -89,7 +89,7 @@ def with_poses(videos: GeneratedVideos, estimator: PoseEstimator | None) -> Gene
         videos,
         pred_world_from_cam=torch.stack([estimate.world_from_cam for estimate in found]).to(device),
         registered=torch.stack([estimate.registered for estimate in found]).to(device),
-        notes=tuple(estimate.reason or "" for estimate in found),
+        notes=tuple(estimate.told() for estimate in found),
     )
 
 

@@ -225,10 +225,20 @@ class NovelViewMetrics(Scores):
         super().__init__(dict(sorted(members.items())))
         self.absent, self.only_known = dict(absent or {}), only_known
 
-    def update(self, videos: GeneratedVideos) -> None:  # type: ignore[override]  # ModuleDict's own means another thing
-        """Hand a batch to every member."""
+    def update(  # type: ignore[override]  # ModuleDict's own means another thing
+        self, videos: GeneratedVideos, asked_world_from_cam: Float[Tensor, "b t 4 4"] | None = None
+    ) -> None:
+        """Hand a batch to every member.
+
+        Args:
+            videos: What is known.
+            asked_world_from_cam: The cameras asked for, where the target's are others, such as estimated ones; None =
+                they are the target's.
+        """
         known: dict[str, Any] = {**videos.known(), "target": videos.target, "reference": videos.reference}
-        if videos.target.cam_from_world is not None:
+        if asked_world_from_cam is not None:
+            known[ASKED] = asked_world_from_cam.double()
+        elif videos.target.cam_from_world is not None:
             known[ASKED] = invert_pose(videos.target.cam_from_world.double())
         self.take(known, videos.names, videos.notes)
 

@@ -105,6 +105,7 @@ class PoseEstimate:
         reason: Why frames are not registered; None when all are.
         quality: Figures of every frame by name, such as ``inliers``; NaN where there is none.
         scale_known: Whether distances are in scene units; else the scale is free.
+        notes: What a reader of the scores should know of poses that were found, such as an odd field of view.
     """
 
     world_from_cam: Float[Tensor, "t 4 4"]
@@ -112,6 +113,11 @@ class PoseEstimate:
     reason: str | None = None
     quality: Mapping[str, Float[Tensor, " t"]] = field(default_factory=dict)
     scale_known: bool = True
+    notes: tuple[str, ...] = ()
+
+    def told(self) -> str:
+        """Return what tables tell of the video: why frames are not registered, and the notes; empty for nothing."""
+        return "; ".join(part for part in (self.reason, *self.notes) if part)
 
 
 @runtime_checkable

@@ -51,4 +51,4 @@ class PosesFromFiles:
         poses = read_reconstruction(self.layout, path, evidence.num_frames, frame_names=evidence.frame_names or None)
         missing = (~poses.registered).nonzero()[:, 0].tolist()
         reason = f"{path}: no pose of frames {', '.join(map(str, missing))}" if missing else None
-        return PoseEstimate(poses.world_from_cam, poses.registered, reason, scale_known=False)
+        return PoseEstimate(poses.world_from_cam, poses.registered, reason, scale_known=False, notes=poses.notes)
