@@ -1,0 +1,73 @@
+// Tracks in the world: dots where points are now, trails where they came from.
+
+import { Group } from "three";
+import { Dots, Lines, PULL } from "./marks.js";
+import { trackIndex } from "./scene.js";
+
+const HIDDEN = 0.5; // opacity of a hidden point
+
+export class WorldTracks {
+  /**
+   * @param tracks of the scene, estimated or true
+   * @param isTrue true tracks have one position for both views and are drawn as white rings
+   */
+  constructor(tracks, isTrue) {
+    this.tracks = tracks;
+    this.isTrue = isTrue;
+    this.group = new Group();
+    this.trails = new Lines(isTrue ? 1 : 1.6, { pull: PULL });
+    this.dots = new Dots(isTrue ? 10 : 8.5);
+    this.pairs = new Lines(1.4, { depthTest: false });
+    this.group.add(this.trails.object, this.pairs.object, this.dots.object);
+    this.on = { tracks: true, trail: 12, hidden: true, pairs: false, views: [0, 1] };
+  }
+
+  draw(frame) {
+    const { tracks, on } = this;
+    const dots = [];
+    const trails = [];
+    const views = this.isTrue ? [0] : on.views;
+    for (const view of on.tracks ? views : []) {
+      for (let point = 0; point < tracks.count; point++) this._drawPoint(view, frame, point, dots, trails);
+    }
+    this.dots.set(dots);
+    this.trails.set(trails);
+    this.pairs.set(on.tracks && on.pairs && !this.isTrue && views.length > 1 ? this._pairLines(frame) : []);
+  }
+
+  _position(view, frame, point) {
+    const at = 3 * trackIndex(this.tracks, view, frame, point);
+    const world = this.tracks.world;
+    return Number.isNaN(world[at]) ? null : [world[at], world[at + 1], world[at + 2]];
+  }
+
+  _drawPoint(view, frame, point, dots, trails) {
+    const { tracks, on, isTrue } = this;
+    const isSeen = tracks.seen[trackIndex(tracks, view, frame, point)] > 0;
+    const now = this._position(view, frame, point);
+    if (!now || (!isSeen && !on.hidden && !isTrue)) return;
+    const colour = tracks.colours[point];
+    if (isTrue) dots.push([now, [...this.ink, 1.9]]);
+    else dots.push([now, [...colour, isSeen ? 1 : 1 + HIDDEN]]);
+    const tone = isTrue ? this.ink : colour;
+    let later = now;
+    for (let age = 1; age <= on.trail && frame - age >= 0; age++) {
+      const earlier = this._position(view, frame - age, point);
+      if (!earlier) return;
+      const opacity = (1 - age / (on.trail + 1)) * (isSeen ? 0.9 : HIDDEN);
+      const before = (1 - (age - 1) / (on.trail + 1)) * (isSeen ? 0.9 : HIDDEN);
+      trails.push([earlier, later, [...tone, opacity], [...tone, before]]);
+      later = earlier;
+    }
+  }
+
+  /** Return a line from where one view puts a point to where the other does: their disagreement. */
+  _pairLines(frame) {
+    const lines = [];
+    for (let point = 0; point < this.tracks.count; point++) {
+      const [one, other] = [this._position(0, frame, point), this._position(1, frame, point)];
+      if (one && other) lines.push([one, other, [...this.ink, 0.85]]);
+    }
+    return lines;
+  }
+}
