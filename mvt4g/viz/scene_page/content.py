@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mvt4g.formats.scene4d import Scene4D, SceneTracks, SceneView, TrueTracks
+from mvt4g.formats.scene4d import SceneTracks, SceneView, TrueTracks
 from mvt4g.geometry.pose import compose, invert_pose, transform_points
 from mvt4g.types import InputError
 from mvt4g.viz.colours import rainbow_by_row

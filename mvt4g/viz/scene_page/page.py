@@ -66,18 +66,14 @@ def write_scene_page(scene: Scene4D, path: Path, title: str = "") -> ScenePage:
     block = Block()
     content, fineness, depth_error = _content(scene, views, block)
     content["title"] = title
-    facts = {
-        "title": title,
-        "frames": scene.num_frames,
-        "sizes": [[view.video.shape[2], view.video.shape[1]] for view in views],
-        "depthError": depth_error,
-        "tracks": content["tracks"]["count"] if "tracks" in content else 0,
-        "poster": f"data:image/webp;base64,{base64.b64encode(poster(views, scene.num_frames // 2)).decode()}",
-    }
+    num_tracks = content["tracks"]["count"] if "tracks" in content else 0
+    subtitle = _subtitle(scene, views, num_tracks)
+    small = base64.b64encode(poster(views, scene.num_frames // 2)).decode()
+    facts = {"title": title, "subtitle": subtitle, "poster": f"data:image/webp;base64,{small}"}
     fields = {
         "version": __version__,
         "title": html.escape(title),
-        "subtitle": html.escape(_subtitle(scene, facts)),
+        "subtitle": html.escape(subtitle),
         "facts": html.escape(json.dumps(facts)),
         "style": viewer_file("style.css"),
         "scene": script_json(content),
@@ -88,7 +84,7 @@ def write_scene_page(scene: Scene4D, path: Path, title: str = "") -> ScenePage:
         temporary.write_text(fill(viewer_file("page.html"), fields), encoding="utf-8")
     total = 0 if scene.tracks is None else scene.tracks.visible.shape[-1]
     size = path.stat().st_size
-    return ScenePage(path, size, depth_error, fineness, facts["tracks"], total - facts["tracks"])
+    return ScenePage(path, size, depth_error, fineness, num_tracks, total - num_tracks)
 
 
 def _content(scene: Scene4D, views: list[SceneView], block: Block) -> tuple[dict[str, Any], Fineness, float]:
@@ -107,8 +103,7 @@ def _content(scene: Scene4D, views: list[SceneView], block: Block) -> tuple[dict
     # Tracks come first: pictures take what they leave of the page.
     pictures, fineness = encode_views(views, _room(views, block.size))
     content["views"] = [
-        describe_view(name, view, files, world, block)
-        for name, view, files in zip(VIEWS, views, pictures, strict=True)
+        describe_view(name, view, files, world, block) for name, view, files in zip(VIEWS, views, pictures, strict=True)
     ]
     return content, fineness, max(files.depth_error for files in pictures)
 
@@ -120,12 +115,12 @@ def _room(views: list[SceneView], taken: int) -> int:
     return round(max(_LEAST_BUDGET, 0.75 * 0.97 * characters - taken))  # 3 % for the page's text and a wrong estimate
 
 
-def _subtitle(scene: Scene4D, facts: dict[str, Any]) -> str:
-    sizes = sorted({f"{width}×{height}" for width, height in facts["sizes"]})
-    parts = [f"{facts['frames']} frames", " and ".join(sizes)]
-    if facts["tracks"]:
-        parts.append(f"{facts['tracks']} tracks")
-    aligned = scene.alignment_residual[scene.alignment_residual.isfinite()]
-    if len(aligned):
-        parts.append(f"depth aligned within {100 * float(aligned.max()):.2g} %")
+def _subtitle(scene: Scene4D, views: list[SceneView], num_tracks: int) -> str:
+    sizes = sorted({f"{view.video.shape[2]}×{view.video.shape[1]}" for view in views})
+    parts = ["1 frame" if scene.num_frames == 1 else f"{scene.num_frames} frames", " and ".join(sizes)]
+    if num_tracks:
+        parts.append(f"{num_tracks} tracks")
+    residuals = scene.alignment_residual[scene.alignment_residual.isfinite()]
+    if len(residuals):
+        parts.append(f"depth aligned within {100 * float(residuals.max()):.2g} %")
     return " · ".join(parts)

@@ -97,6 +97,7 @@ void main() {
   shown = vec4(tinted(texture(colourMap, place.xy / vec2(textureSize(colourMap, 0))).rgb, own.x), 1.0);
 }`;
 
+const STRIP = 6; // columns
 const EDGE_STEP = 0.45; // as encoded: level = 15 + log2(jump) / step
 
 export class Cloud {
@@ -199,15 +200,23 @@ export class Cloud {
   }
 }
 
-/** Return the two triangles between every four neighbours of a grid. */
+/**
+ * Return the two triangles between every four neighbours of a grid.
+ *
+ * They run along strips of few columns, so that a vertex of the row above is still in the cache when it is used again.
+ */
 function gridGeometry(columns, rows) {
-  const triangles = new Uint32Array(6 * (columns - 1) * (rows - 1));
+  const Type = columns * rows <= 65536 ? Uint16Array : Uint32Array;
+  const triangles = new Type(Math.max(0, 6 * (columns - 1) * (rows - 1)));
   let at = 0;
-  for (let row = 0; row + 1 < rows; row++) {
-    for (let column = 0; column + 1 < columns; column++) {
-      const corner = row * columns + column;
-      triangles.set([corner, corner + columns, corner + 1, corner + 1, corner + columns, corner + columns + 1], at);
-      at += 6;
+  for (let left = 0; left + 1 < columns; left += STRIP) {
+    const right = Math.min(left + STRIP, columns - 1);
+    for (let row = 0; row + 1 < rows; row++) {
+      for (let column = left; column < right; column++) {
+        const corner = row * columns + column;
+        triangles.set([corner, corner + columns, corner + 1, corner + 1, corner + columns, corner + columns + 1], at);
+        at += 6;
+      }
     }
   }
   const geometry = new BufferGeometry();

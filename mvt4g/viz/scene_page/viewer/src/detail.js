@@ -1,36 +1,36 @@
-// How finely clouds are drawn: coarser while they move on a slow machine, every pixel once they rest.
+// How finely the scene is drawn: coarser while it moves on a slow machine, every pixel once it rests.
 
 const REST = 180; // milliseconds without a change after which every pixel is drawn
 const SLOW = 42; // milliseconds a drawing beyond which detail is given up
-const FAST = 22; // and under which it is taken back
-const COARSEST = 4;
+const FAST = 20; // and under which it is taken back
+const LEVELS = [[1, 1], [2, 1], [3, 1], [4, 0.8], [6, 0.66]]; // step between pixels of the cloud; share of the screen's
 
 export class Detail {
   constructor(settings, isSoftware) {
     this.settings = settings;
-    this.moving = isSoftware ? 3 : 1;
+    this.level = isSoftware ? 3 : 0; // while something moves
     this.times = [];
     this.changed = -Infinity;
   }
 
-  /** Return the step between the pixels to draw now. */
-  stride(now, isStale, isBusy) {
+  /** Return the step between the pixels to draw now, and the share of the screen's pixels. */
+  now(time, isStale, isBusy) {
     const asked = this.settings.get("detail");
-    if (asked !== "auto") return Number(asked);
-    if (isStale) this.changed = now;
-    return isBusy || now - this.changed < REST ? this.moving : 1;
+    if (asked !== "auto") return [Number(asked), 1];
+    if (isStale) this.changed = time;
+    return LEVELS[isBusy || time - this.changed < REST ? this.level : 0];
   }
 
   /** Note that something was drawn; adapt to the time from one drawing to the next. */
-  drew(now) {
-    const passed = now - (this.before ?? -Infinity);
-    this.before = now;
+  drew(time) {
+    const passed = time - (this.before ?? -Infinity);
+    this.before = time;
     if (passed > 500) return; // a pause, not a slow drawing
     this.times.push(passed);
     if (this.times.length < 12) return;
     const middle = this.times.sort((a, b) => a - b)[6];
     this.times = [];
-    if (middle > SLOW) this.moving = Math.min(COARSEST, this.moving + 1);
-    if (middle < FAST) this.moving = Math.max(1, this.moving - 1);
+    if (middle > SLOW) this.level = Math.min(LEVELS.length - 1, this.level + 1);
+    if (middle < FAST) this.level = Math.max(0, this.level - 1);
   }
 }

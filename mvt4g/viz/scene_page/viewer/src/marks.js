@@ -1,6 +1,6 @@
 // Lines of some pixels' width and round dots, which WebGL itself does not draw.
 
-import { BufferGeometry, DynamicDrawUsage, GLSL3, InstancedBufferAttribute, InstancedBufferGeometry, BufferAttribute, Mesh, Points, RawShaderMaterial, Vector2 } from "three";
+import { BufferAttribute, BufferGeometry, DynamicDrawUsage, GLSL3, Mesh, Points, RawShaderMaterial, Vector2 } from "three";
 
 const LINE_VERTEX = /* glsl */ `
 precision highp float;
@@ -13,7 +13,8 @@ out vec4 colour;
 out float across;
 
 void main() {
-  bool isEnd = (gl_VertexID & 1) == 1;
+  int corner = gl_VertexID & 3;
+  bool isEnd = (corner & 1) == 1;
   vec3 from = (modelViewMatrix * vec4(start, 1.0)).xyz * pull;
   vec3 to = (modelViewMatrix * vec4(end, 1.0)).xyz * pull;
   // What lies behind the eye is cut off: its projection would be mirrored.
@@ -25,7 +26,7 @@ void main() {
   vec2 along = (clipTo.xy / clipTo.w - clipFrom.xy / clipFrom.w) * screen;
   float reach = length(along);
   along = reach > 1e-4 ? along / reach : vec2(1.0, 0.0);
-  across = gl_VertexID < 2 ? -1.0 : 1.0;
+  across = corner < 2 ? -1.0 : 1.0;
   vec4 clip = isEnd ? clipTo : clipFrom;
   clip.xy += across * vec2(-along.y, along.x) * (width + 1.0) / screen * clip.w;
   gl_Position = clip;
@@ -75,6 +76,13 @@ void main() {
 /** Share of its distance at which a mark is drawn, so that the surface it lies on does not hide it. */
 export const PULL = 0.985;
 
+/** Have the first entries of an attribute sent to the GPU. */
+function sendFirst(attribute, count) {
+  attribute.clearUpdateRanges();
+  attribute.addUpdateRange(0, count * attribute.itemSize);
+  attribute.needsUpdate = true;
+}
+
 /** Line segments, each with its own two colours. */
 export class Lines {
   constructor(width, { pull = 1, depthTest = true } = {}) {
@@ -90,7 +98,7 @@ export class Lines {
       side: 2,
     });
     this.width = width;
-    this.object = new Mesh(new InstancedBufferGeometry(), this.material);
+    this.object = new Mesh(new BufferGeometry(), this.material);
     this.object.frustumCulled = false;
     this.object.onBeforeRender = (renderer) => {
       renderer.getDrawingBufferSize(this.size);
@@ -102,28 +110,35 @@ export class Lines {
 
   /** @param segments each [start, end, colour] or [start, end, colour, colour of the end]; colours r, g, b, opacity */
   set(segments) {
-    const room = this.room ?? -1;
-    if (segments.length > room) this._makeRoom(Math.max(16, 2 * segments.length));
+    if (segments.length > (this.room ?? -1)) this._makeRoom(Math.max(16, 2 * segments.length));
     const { start, end, startColour, endColour } = this.arrays;
-    segments.forEach(([from, to, colour, last], i) => {
-      start.array.set(from, 3 * i);
-      end.array.set(to, 3 * i);
-      startColour.array.set(colour, 4 * i);
-      endColour.array.set(last ?? colour, 4 * i);
-    });
-    for (const attribute of Object.values(this.arrays)) attribute.needsUpdate = true;
-    this.object.geometry.instanceCount = segments.length;
+    let vertex = 0;
+    for (const [from, to, colour, last = colour] of segments) {
+      for (let corner = 0; corner < 4; corner++, vertex++) {
+        start.array.set(from, 3 * vertex);
+        end.array.set(to, 3 * vertex);
+        for (let channel = 0; channel < 4; channel++) {
+          startColour.array[4 * vertex + channel] = 255 * colour[channel];
+          endColour.array[4 * vertex + channel] = 255 * last[channel];
+        }
+      }
+    }
+    for (const attribute of Object.values(this.arrays)) sendFirst(attribute, vertex);
+    this.object.geometry.setDrawRange(0, 6 * segments.length);
     this.object.visible = segments.length > 0;
   }
 
+  // Four vertices a segment, each with all there is to know: an instance a segment is ten times as slow in software.
   _makeRoom(room) {
     this.room = room;
     this.object.geometry.dispose();
-    const geometry = new InstancedBufferGeometry();
-    geometry.setIndex([0, 1, 2, 2, 1, 3]);
+    const geometry = new BufferGeometry();
+    const index = new Uint32Array(6 * room);
+    for (let i = 0; i < room; i++) index.set([0, 1, 2, 2, 1, 3].map((corner) => 4 * i + corner), 6 * i);
+    geometry.setIndex(new BufferAttribute(index, 1));
     this.arrays = {};
-    for (const [name, size] of [["start", 3], ["end", 3], ["startColour", 4], ["endColour", 4]]) {
-      const attribute = new InstancedBufferAttribute(new Float32Array(size * room), size);
+    for (const [name, size, Type] of [["start", 3, Float32Array], ["end", 3, Float32Array], ["startColour", 4, Uint8Array], ["endColour", 4, Uint8Array]]) {
+      const attribute = new BufferAttribute(new Type(4 * size * room), size, Type === Uint8Array);
       attribute.setUsage(DynamicDrawUsage);
       geometry.setAttribute(name, attribute);
       this.arrays[name] = attribute;
@@ -159,7 +174,8 @@ export class Dots {
       this.position.array.set(position, 3 * i);
       this.colour.array.set(colour, 4 * i);
     });
-    this.position.needsUpdate = this.colour.needsUpdate = true;
+    sendFirst(this.position, dots.length);
+    sendFirst(this.colour, dots.length);
     this.object.geometry.setDrawRange(0, dots.length);
     this.object.visible = dots.length > 0;
   }

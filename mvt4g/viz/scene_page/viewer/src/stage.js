@@ -19,8 +19,12 @@ export class Stage {
     this.canvas = canvas;
     this.scene = scene;
     this.settings = settings;
-    this.renderer = new WebGLRenderer({ canvas, powerPreference: "high-performance" });
-    this.isSoftware = drawsInSoftware(this.renderer.getContext());
+    // Without an alpha channel, putting the picture into the page is a copy.
+    const context = canvas.getContext("webgl2", { alpha: false, antialias: false, powerPreference: "high-performance" });
+    if (!context) throw new Error("this browser has no WebGL 2, or it is switched off");
+    this.renderer = new WebGLRenderer({ canvas, context });
+    this.isSoftware = drawsInSoftware(context);
+    document.documentElement.classList.toggle("software", this.isSoftware);
     this.renderer.sortObjects = false;
     this.world = new Scene();
     this.root = new Group();
@@ -34,6 +38,7 @@ export class Stage {
     for (const part of [this.tracks, this.truth]) if (part) this.root.add(part.group);
     this.eye = new Eye(canvas, scene, settings);
     this.detail = new Detail(settings, this.isSoftware);
+    this.share = 1; // of the screen's pixels
     this.numDrawn = 0;
     this.isStale = true;
     this.areMarksStale = true;
@@ -71,7 +76,8 @@ export class Stage {
   resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
     // More pixels than the screen has make edges smooth where that costs nothing.
-    this.renderer.setPixelRatio(this.isSoftware ? 1 : Math.max(1.5, Math.min(2, devicePixelRatio)));
+    const ratio = this.isSoftware ? 1 : Math.max(1.5, Math.min(2, devicePixelRatio));
+    this.renderer.setPixelRatio(ratio * this.share);
     this.renderer.setSize(width, height, true);
     this.invalidate();
   }
@@ -90,10 +96,14 @@ export class Stage {
    */
   tick(now, isBusy) {
     if (this.frame === undefined) return false;
-    const stride = this.detail.stride(now, this.isStale, isBusy);
-    const refines = stride !== this.clouds[0].stride;
+    const [stride, share] = this.detail.now(now, this.isStale, isBusy);
+    const refines = stride !== this.clouds[0].stride || share !== this.share;
     if (!this.isStale && !refines) return false;
     this.clouds.forEach((cloud) => cloud.setStride(stride));
+    if (share !== this.share) {
+      this.share = share;
+      this.resize();
+    }
     this._draw();
     this.detail.drew(now);
     return true;
@@ -120,6 +130,8 @@ export class Stage {
   /** Return the picture as a PNG blob. */
   async screenshot() {
     this.clouds.forEach((cloud) => cloud.setStride(1));
+    this.share = 1;
+    this.resize();
     this._draw(); // a picture is kept until the task that drew it ends
     return new Promise((resolve) => this.canvas.toBlob(resolve, "image/png"));
   }

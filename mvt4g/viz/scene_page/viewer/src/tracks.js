@@ -5,6 +5,7 @@ import { Dots, Lines, PULL } from "./marks.js";
 import { trackIndex } from "./scene.js";
 
 const HIDDEN = 0.5; // opacity of a hidden point
+const SHORTEST = 0.006; // piece of a trail, in units of the median depth; a point that stands still has none
 
 export class WorldTracks {
   /**
@@ -49,15 +50,21 @@ export class WorldTracks {
     const colour = tracks.colours[point];
     if (isTrue) dots.push([now, [...this.ink, 1.9]]);
     else dots.push([now, [...colour, isSeen ? 1 : 1 + HIDDEN]]);
-    const tone = isTrue ? this.ink : colour;
-    let later = now;
-    for (let age = 1; age <= on.trail && frame - age >= 0; age++) {
+    this._addTrail(view, frame, point, [isTrue ? this.ink : colour, isSeen ? 0.9 : HIDDEN], trails);
+  }
+
+  _addTrail(view, frame, point, [tone, opacity], trails) {
+    const length = this.on.trail;
+    let later = this._position(view, frame, point);
+    let laterOpacity = opacity;
+    for (let age = 1; age <= length && frame - age >= 0; age++) {
       const earlier = this._position(view, frame - age, point);
       if (!earlier) return;
-      const opacity = (1 - age / (on.trail + 1)) * (isSeen ? 0.9 : HIDDEN);
-      const before = (1 - (age - 1) / (on.trail + 1)) * (isSeen ? 0.9 : HIDDEN);
-      trails.push([earlier, later, [...tone, opacity], [...tone, before]]);
-      later = earlier;
+      const moved = Math.hypot(earlier[0] - later[0], earlier[1] - later[1], earlier[2] - later[2]);
+      if (moved < SHORTEST) continue;
+      const earlierOpacity = opacity * (1 - age / (length + 1));
+      trails.push([earlier, later, [...tone, earlierOpacity], [...tone, laterOpacity]]);
+      [later, laterOpacity] = [earlier, earlierOpacity];
     }
   }
 

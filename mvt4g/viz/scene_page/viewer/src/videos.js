@@ -26,13 +26,13 @@ export class Videos {
   draw(frame, pictures) {
     this.canvases.forEach((canvas, view) => {
       const { width, height } = this.scene.views[view];
-      // As many pixels as the screen shows, and no fewer than the video has.
-      const scale = Math.max(1, Math.min(2.5, (canvas.clientWidth * devicePixelRatio) / width || 1));
+      // As many pixels as the screen shows: marks are sharp, and none is drawn in vain.
+      const scale = (canvas.clientWidth * devicePixelRatio) / width || 1;
       const size = [Math.round(width * scale), Math.round(height * scale)];
       if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
-      const pen = canvas.getContext("2d");
+      const pen = canvas.getContext("2d", { willReadFrequently: true }); // drawn by the processor: thousands of short lines are slow on WebGL
       pen.setTransform(1, 0, 0, 1, 0, 0);
-      pen.imageSmoothingEnabled = width > 200; // pixels of a tiny video are shown as they are
+      pen.imageSmoothingEnabled = scale < 3; // pixels of a tiny video are shown as they are
       pen.drawImage(pictures[view].colour, 0, 0, ...size);
       pen.setTransform(size[0] / width, 0, 0, size[1] / height, 0, 0);
       const unit = Math.max(width, height) / 504; // a mark's size follows the picture's
@@ -85,6 +85,7 @@ function drawTrail(pen, tracks, view, frame, point, trail, colour, width) {
   for (let age = 1; age <= trail && frame - age >= 0; age++) {
     const earlier = position(tracks, view, frame - age, point);
     if (!earlier) return;
+    if (Math.hypot(earlier[0] - later[0], earlier[1] - later[1]) < width) continue;
     pen.globalAlpha = 0.85 * (1 - age / (trail + 1));
     pen.beginPath();
     pen.moveTo(...earlier);
