@@ -93,6 +93,7 @@ Elevation = Annotated[float, Range(-90, 90)]
 Angle = Annotated[float, Range(0, 360)]
 """Size of a turn, degrees."""
 FieldOfView = Annotated[float, Range(0, 180, above=True, below=True)]
+Port = Annotated[int, Range(1, 65535)]
 """Degrees."""
 
 

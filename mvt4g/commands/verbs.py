@@ -24,6 +24,7 @@ COMMANDS = {
     "precompute": ("mvt4g.commands.precompute", "precompute", "encode clips once, to train from their latents"),
     "draw-cameras": ("mvt4g.commands.draw_cameras", "draw_cameras", "draw a camera path from above and from the side"),
     "lift": ("mvt4g.commands.lift", "lift", "lift a reference and a generated video into one scene, to look at"),
+    "view": ("mvt4g.commands.view", "view", "show a lifted scene in a browser"),
     "compare-probes": (
         "mvt4g.commands.compare_probes",
         "compare_probes",
@@ -35,5 +36,5 @@ PARSE_THEMSELVES = {
     "info": ("mvt4g.commands.info", "main", "tell what is installed here, and what a configuration needs"),
 }
 """As COMMANDS, of verbs whose function takes the words that follow it."""
-TAKES_A_PATH = ("validate-clips", "export-tracks", "draw-cameras", "lift")
+TAKES_A_PATH = ("validate-clips", "export-tracks", "draw-cameras", "lift", "view")
 """Verbs whose argument without a default is given without its name."""
