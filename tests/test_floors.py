@@ -180,7 +180,8 @@ def test_every_folder_of_the_package_has_an_init_file():
 def test_every_package_imported_is_a_declared_requirement():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    runtime = requirement_names(sum((extras[name] for name in ("wan", "colmap", "cluster")), project["dependencies"]))
+    of_users = (extras[name] for name in ("wan", "colmap", "cluster", "viewer"))
+    runtime = requirement_names(sum(of_users, project["dependencies"]))
     everything = runtime | requirement_names(extras["dev"])
     package, whole = ([*sources_by_path(files).values()] for files in (PACKAGE_FILES, ALL_FILES))
     assert not undeclared_packages(package, runtime, own={"mvt4g"})

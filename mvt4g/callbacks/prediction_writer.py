@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mvt4g.callbacks.checkpoints import say
 from mvt4g.callbacks.outcome import Outcome
+from mvt4g.callbacks.prediction_lifter import PredictionLifter
 from mvt4g.callbacks.provenance import (
     UnaskedRequest,
     camera_name,
@@ -46,6 +47,9 @@ class PredictionWriter(Callback):
     two given videos the folder is ``<reference>/<target>-s<seed>``, and there is ``target.mp4`` in place of
     ``generated.mp4``, and no ``cameras.json``.
 
+    Where ``evaluation.lift`` asks for it there are ``scene4d.npz`` and ``scene.html`` too. Of a pair that cannot be
+    lifted a line says so, and the other files are written.
+
     A folder appears whole or not at all. One whose record tells of the same inputs, settings and checkpoint, and whose
     files are all there as they were written, is skipped; damaged files are made anew; one of other inputs, settings or
     checkpoint is never written over: its item fails.
@@ -59,9 +63,13 @@ class PredictionWriter(Callback):
         super().__init__()
         self.outcome, self.facts = outcome, facts
         self.requests: dict[tuple[str, str], Request] = {}
+        self.lifter: PredictionLifter | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave out what is done, before a frame of it is read."""
+        lift = getattr(getattr(pl_module, "evaluation", None), "lift", None)
+        if stage == "predict" and lift is not None:
+            self.lifter = PredictionLifter(lift, pl_module.device)
         datamodule = getattr(trainer, "datamodule", None)
         if stage != "predict" or not isinstance(datamodule, GivesRequests):
             return
@@ -107,7 +115,7 @@ class PredictionWriter(Callback):
             if (name, camera) not in self.requests:
                 place.is_done(lambda: inputs)  # it was not looked at in ``setup``
             told = provenance(real, inputs, self.facts, pl_module)
-            place.write(inputs, lambda folder: write_result(folder, outputs, told))
+            place.write(inputs, lambda folder: write_result(folder, outputs, told, self.lifter))
         except InputError as error:
             error.item = error.item or f"{name}/{camera}"
             self.outcome.fail(error)
@@ -122,16 +130,21 @@ class PredictionWriter(Callback):
         return {**request.inputs(), **self.facts.inputs(pl_module)}
 
 
-def write_result(folder: Path, made: NovelView | PairTracks, told: Mapping[str, Any]) -> None:
+def write_result(
+    folder: Path, made: NovelView | PairTracks, told: Mapping[str, Any], lifter: PredictionLifter | None = None
+) -> None:
     """Write the files of one item.
 
     Args:
         folder: Empty.
         made: What was generated or tracked.
         told: Content of ``provenance.json``.
+        lifter: Lifts what was generated; None = it is not lifted.
     """
     if isinstance(made, NovelView):
         write_prediction(folder, made)
+        if lifter is not None:
+            lifter(folder)
     else:
         write_pair(folder, made)
     text = json.dumps(told, indent=1, allow_nan=False)

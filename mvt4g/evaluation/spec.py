@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mvt4g.evaluation.video_metrics import VideoMetricsSpec
 from mvt4g.inference.generation_spec import GenerationSpec
+from mvt4g.inference.lifting.prediction_lift import PredictionLift
 from mvt4g.ranges import Natural, OpenShare, Points, Positive, check_ranges
 from mvt4g.types import InputError
 
@@ -23,6 +24,7 @@ class EvaluationSpec(GenerationSpec):
         videos: How generated videos are scored, in validation (when it samples) and in test.
         camera_shift: Give every clip the target cameras of the clip so many places before it in its batch: the control
             that shows whether cameras matter. 0 = its own.
+        lift: Of ``predict``: lift each reference and generated video into a scene; None = do not.
     """
 
     noise_levels: tuple[OpenShare, ...] = (0.25, 0.5, 0.75)
@@ -33,6 +35,7 @@ class EvaluationSpec(GenerationSpec):
     sample_in_validation: bool = True
     videos: VideoMetricsSpec = VideoMetricsSpec()
     camera_shift: Natural = 0
+    lift: PredictionLift | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.

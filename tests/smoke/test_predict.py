@@ -15,6 +15,7 @@ import torch
 
 from mvt4g.callbacks.checkpoints import last_checkpoint
 from mvt4g.formats.checksums import sha256_of
+from mvt4g.formats.scene4d import read_scene4d
 from mvt4g.formats.trajectory_json import read_views
 from mvt4g.formats.video import write_video
 from mvt4g.geometry.pose import invert_pose
@@ -207,3 +208,20 @@ def test_a_motion_on_top_of_each_videos_own_cameras(predict, tmp_path):
     (tmp_path / "clip1.json").write_text(json.dumps({"world_from_cam": preset_trajectory("arc_right", 6).tolist()}))
     assert predict(place, *told, *source) == 2
     assert results(tmp_path / "run") == before
+
+
+@pytest.mark.slow
+def test_scenes_are_lifted_when_asked_for(predict, tmp_path, capsys):
+    place = videos(tmp_path / "videos", 1)
+    nowhere = ("--model.init_args.evaluation.lift", "{depth: model, model: nowhere}")
+    assert predict(place, *nowhere) == 2
+    assert "nowhere: no such folder" in capsys.readouterr().err
+    assert predict(place, "--model.init_args.evaluation.lift", "{depth: plane}") == 0
+    folder = tmp_path / "run" / "predict" / "clip0" / "arc_left-s0"
+    scene = read_scene4d(folder / "scene4d.npz")
+    assert scene.num_frames == 3
+    assert scene.tracks.world.shape == (2, 3, 4, 3)
+    before = results(tmp_path / "run")
+    assert predict(place, "--model.init_args.evaluation.lift", "{depth: plane}") == 0
+    assert results(tmp_path / "run") == before
+    assert "there and whole" in capsys.readouterr().out
