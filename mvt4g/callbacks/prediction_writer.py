@@ -21,7 +21,7 @@ from mvt4g.callbacks.provenance import (
     source_tracks,
 )
 from mvt4g.callbacks.run_facts import RunFacts
-from mvt4g.data.given_videos import GivesRequests, Request
+from mvt4g.data.asked_views import GivesRequests, Request
 from mvt4g.data.real_clips import RealClip
 from mvt4g.evaluation.real_video import NovelView
 from mvt4g.formats.result_records import ResultPlace
@@ -154,7 +154,7 @@ def write_result(
 def write_prediction(folder: Path, made: NovelView) -> None:
     """Write the files of one generated video; each appears whole or not at all."""
     clip = made.real.clip
-    fps = _fps(made.real)
+    fps = frame_rate(made.real)
     reference, generated = clip.video[0, REFERENCE].cpu(), made.video.cpu()
     write_video(folder / "reference.mp4", reference, fps)
     write_video(folder / "generated.mp4", generated, fps)
@@ -173,7 +173,7 @@ def write_prediction(folder: Path, made: NovelView) -> None:
 
 def write_pair(folder: Path, found: PairTracks) -> None:
     """Write the files of two tracked videos; each appears whole or not at all."""
-    videos, fps, captions = found.real.clip.video[0].cpu(), _fps(found.real), ["reference", "target"]
+    videos, fps, captions = found.real.clip.video[0].cpu(), frame_rate(found.real), ["reference", "target"]
     for video, name in zip(videos, captions, strict=True):
         write_video(folder / f"{name}.mp4", video, fps)
     _write_tracks(folder, found.real, found.tracks, found.visible, found.confidence)
@@ -194,6 +194,7 @@ def _write_tracks(
         write_tracks(folder / name, content)
 
 
-def _fps(real: RealClip) -> float:
+def frame_rate(real: RealClip) -> float:
+    """Return frames a second of what is written of a clip, with a batch axis of 1."""
     (stated,) = real.clip.fps if isinstance(real.clip.fps, tuple) else (real.clip.fps,)
     return stated or DEFAULT_FPS

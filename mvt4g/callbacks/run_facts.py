@@ -65,9 +65,10 @@ class RunFacts:
         """Return name of the sampler and number of steps; None for a tracker, which samples nothing."""
         evaluation = getattr(pl_module, "evaluation", None)
         steps = getattr(evaluation, "sample_steps", None)
-        sampler = getattr(evaluation, "sampler", None)
-        name = "EulerSampler" if sampler is None else type(sampler).__name__
-        return {"sampler": None if steps is None else name, "steps": steps}
+        if not steps:
+            return {"sampler": None, "steps": steps}
+        assert evaluation is not None, "it says how many steps"
+        return {"sampler": type(evaluation.build_sampler()).__name__, "steps": steps}
 
     def inputs(self, pl_module: LightningModule) -> dict[str, Any]:
         """Return all of this that results depend on, as JSON holds it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
@@ -108,8 +108,8 @@ class SuiteCLI(LightningCLI):
         run = Path(settings.run)
         record = RunRecord(run, command, self._recorded(command), MAY_CHANGE_ON_RESUME)
         record.check_resume()
-        self.outcome = Outcome(run, command)
-        callbacks = [*callbacks_of_a_run(command, settings, record, self.outcome), Notes(self.notes)]
+        self.outcome = self.build_outcome(run, command)
+        callbacks = self.build_callbacks(record)
         trainer_config = dict(self._get(self.config_init, "trainer", default={}))
         if trainer_config.get("logger") in (None, True):
             logger = TensorBoardLogger(run, name="", version="" if command == "fit" else command)
@@ -128,6 +128,15 @@ class SuiteCLI(LightningCLI):
             raise
         except (TypeError, ValueError) as error:
             raise InputError(f"trainer: {error}") from error
+
+    def build_outcome(self, run: Path, command: str) -> Outcome:
+        """Return what keeps the fates of a list's items, and tells of them at the end."""
+        return Outcome(run, command)
+
+    def build_callbacks(self, record: RunRecord) -> list[Callback]:
+        """Return the callbacks that every run has, beside those of its configuration."""
+        command = str(self.subcommand)
+        return [*callbacks_of_a_run(command, self.config[command], record, self.outcome), Notes(self.notes)]
 
     def after_test(self) -> None:
         """Tell of the items that failed, after all others.

@@ -118,6 +118,14 @@ class CameraChoice:
             return CameraChoice(text, motion=read_motion(target.file))
         return CameraChoice(text, read_views(target.file, target.camera))
 
+    @property
+    def relative_to(self) -> str:
+        """What the target's poses are relative to, a key of ``RELATIONS``."""
+        if self.motion is not None:
+            return self.motion.relative_to
+        # A file that has the reference's path too tells both in one world of its own.
+        return "world" if self.views is not None and REFERENCE_VIEW in self.views else "source_start"
+
     def paths(
         self, kept: KeptFrames, camera: CameraAssumption, source: SourceCameras | None = None
     ) -> tuple[Trajectory, Trajectory]:

@@ -1,17 +1,16 @@
 """DAVIS, video files or folders of frames, for test and predict."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from mvt4g.data.asked_views import AsksForViews
 from mvt4g.data.camera_paths import CameraAssumption
 from mvt4g.data.given_videos import GivenVideos, ViewRequest, ViewSettings
-from mvt4g.data.loading import LoaderSpec, goes_on, raise_if_error
+from mvt4g.data.loading import LoaderSpec
 from mvt4g.data.real_clips import RealClip
-from mvt4g.data.shares import share_of
 from mvt4g.data.source_cameras import check_source
 from mvt4g.data.sources import DAVIS_FPS, FolderSource, FrameSource
 from mvt4g.data.target_cameras import target_cameras
@@ -22,7 +21,7 @@ from mvt4g.formats.readers.davis import list_sequences
 from mvt4g.types import InputError
 
 
-class DAVISDataModule(LightningDataModule):
+class DAVISDataModule(AsksForViews[ViewRequest], LightningDataModule):
     """Real videos one at a time, for test (what needs no true target view) and predict.
 
     Batches are ``RealClip``s with a batch axis of 1, whatever ``loader.batch_size`` says. There is nothing to train on:
@@ -57,7 +56,6 @@ class DAVISDataModule(LightningDataModule):
         super().__init__()
         self.root, self.video, self.sequences = root, video, sequences
         self.trajectory, self.queries, self.size, self.camera, self.loader = trajectory, queries, size, camera, loader
-        self.clips: GivenVideos | None = None
 
     def setup(self, stage: str) -> None:
         """Find the videos and check all that needs no frame.
@@ -78,37 +76,13 @@ class DAVISDataModule(LightningDataModule):
                 [ViewRequest(source, target, settings, several) for source in sources for target in cameras]
             )
 
-    def requests(self) -> Sequence[ViewRequest]:
-        """Return all items, once ``setup`` has run."""
-        assert self.clips is not None, "setup comes first"
-        return self.clips.requests
-
-    def keep(self, places: Iterable[int]) -> None:
-        """Leave out all items but these."""
-        assert self.clips is not None, "setup comes first"
-        self.clips = self.clips.only(places)
-
     def test_dataloader(self) -> DataLoader[RealClip | InputError]:
         """Return the videos in order, each to one rank."""
-        return self._loader()
+        return self.view_loader()
 
     def predict_dataloader(self) -> DataLoader[RealClip | InputError]:
         """Return the videos in order, each to one rank."""
-        return self._loader()
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Hand on what a worker found wrong, after which test and predict go on.
-
-        Raises:
-            InputError: The worker's, where there is no trainer to go on.
-        """
-        return batch if goes_on(self.trainer) else raise_if_error(batch)
-
-    def _loader(self) -> DataLoader[RealClip | InputError]:
-        assert self.clips is not None, "Lightning calls setup first"
-        options: dict[str, Any] = {**self.loader.worker_options(), "collate_fn": RealClip.batch_of_one}
-        sampler = share_of(self.clips, 1, self.trainer)
-        return DataLoader(self.clips, batch_size=1, shuffle=False, sampler=sampler, **options)
+        return self.view_loader()
 
 
 def _find_sources(

@@ -1,14 +1,12 @@
 """A list of given videos, each from one or several target cameras: what test and predict go through."""
 
-import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from torch.utils.data import Dataset
-
-from mvt4g.data.camera_paths import CameraAssumption
+from mvt4g.data.asked_views import AskedViews
+from mvt4g.data.camera_paths import CameraAssumption, CameraChoice
 from mvt4g.data.query_points import QueryChoice
 from mvt4g.data.real_clips import RealClip, RealClips
 from mvt4g.data.source_cameras import source_camera_file, source_camera_files
@@ -20,37 +18,6 @@ from mvt4g.data.video_source import open_video
 from mvt4g.formats.checksums import sha256_of_all
 from mvt4g.formats.images import frame_paths
 from mvt4g.types import InputError
-
-
-@runtime_checkable
-class Request(Protocol):
-    """One item of a list that ``predict`` leaves a folder of results for."""
-
-    @property
-    def clip(self) -> str:
-        """Name of the video."""
-
-    @property
-    def camera(self) -> str:
-        """Name of the target cameras."""
-
-    def inputs(self) -> dict[str, Any]:
-        """Return all of the data that the result depends on, as JSON holds it, files by their SHA-256.
-
-        Raises:
-            InputError: If a file cannot be read.
-        """
-
-
-@runtime_checkable
-class GivesRequests(Protocol):
-    """A datamodule whose items can be known, and left out, before they are read."""
-
-    def requests(self) -> Sequence[Request]:
-        """Return all items, once ``setup`` has run."""
-
-    def keep(self, places: Iterable[int]) -> None:
-        """Leave out all items but these."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +43,15 @@ class ViewRequest:
         source: The video, or its place where it is opened when its turn comes.
         target: The camera path.
         settings: What is the same of every item.
-        several: True where other items see the same video from other cameras.
+        several: True where other items see the same video, from other cameras or other noise.
+        seed: Of the noise; None = the model's own.
     """
 
     source: FrameSource | Path
     target: TargetCamera
     settings: ViewSettings
     several: bool = False
+    seed: int | None = None
 
     @property
     def clip(self) -> str:
@@ -97,7 +66,14 @@ class ViewRequest:
     @property
     def item(self) -> str:
         """What lists and tables call it."""
-        return f"{self.clip}/{self.camera}" if self.several else self.clip
+        if not self.several:
+            return self.clip
+        return f"{self.clip}/{self.camera}" + ("" if self.seed is None else f"-s{self.seed}")
+
+    @property
+    def convention(self) -> str:
+        """What the target cameras are relative to."""
+        return CameraChoice.parse(self.target.text).relative_to
 
     def clips(self) -> RealClips:
         """Open the video, without reading a frame.
@@ -119,7 +95,7 @@ class ViewRequest:
         if isinstance(clip, InputError):
             clip.item = self.item
             return clip
-        return replace(clip, camera=self.target, item=self.item)
+        return replace(clip, camera=self.target, item=self.item, seed=self.seed)
 
     def inputs(self) -> dict[str, Any]:
         """Return all of the data that the result depends on."""
@@ -142,7 +118,7 @@ class ViewRequest:
         return frame_paths(self.source) if self.source.is_dir() else [self.source]
 
 
-class GivenVideos(Dataset[RealClip | InputError]):
+class GivenVideos(AskedViews[ViewRequest]):
     """Requests in order: every video from every camera, video by video.
 
     What is wrong with one comes back as an ``InputError`` item that names it, so that the others go on. What is wrong
@@ -156,14 +132,8 @@ class GivenVideos(Dataset[RealClip | InputError]):
     """
 
     def __init__(self, requests: Sequence[ViewRequest]) -> None:
-        self.requests = tuple(requests)
+        super().__init__(requests)
         self._check(self.requests)
-
-    def only(self, places: Iterable[int]) -> "GivenVideos":
-        """Return some of the requests, perhaps none, which were looked at before."""
-        some = copy.copy(self)
-        some.requests = tuple(self.requests[place] for place in places)
-        return some
 
     @staticmethod
     def _check(requests: Sequence[ViewRequest]) -> None:
@@ -173,14 +143,6 @@ class GivenVideos(Dataset[RealClip | InputError]):
         faults = [fault for request in opened if (fault := _fault(request))]
         if faults and len(faults) == len(requests):
             raise faults[0]
-
-    def __len__(self) -> int:
-        """Return the number of requests."""
-        return len(self.requests)
-
-    def __getitem__(self, index: int) -> RealClip | InputError:
-        """Return a clip, or what is wrong with it."""
-        return self.requests[index].read()
 
 
 def digest_or_none(path: Path | None) -> str | None:

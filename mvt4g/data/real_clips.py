@@ -42,6 +42,7 @@ class RealClip(TensorFields):
         rule: What was done to make the source fit the model, in words for people.
         camera: Which target cameras were asked for; None where a target video is given.
         item: What lists and tables call it; "" = as the clip.
+        seed: Of the noise that its target view is made from; None = the model's own.
     """
 
     clip: MultiViewClip
@@ -51,6 +52,7 @@ class RealClip(TensorFields):
     rule: str
     camera: TargetCamera | None = None
     item: str = ""
+    seed: int | None = None
 
     @staticmethod
     def batch_of_one(items: "Sequence[RealClip | InputError]") -> "RealClip | InputError":

@@ -1,11 +1,13 @@
 """How the items of a list are shared out among ranks."""
 
-from collections.abc import Iterator, Sized
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence, Sized
+from typing import Any, TypeVar
 
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DistributedSampler, Sampler
 
 from mvt4g.data.steps import data_ranks
+
+Item = TypeVar("Item")
 
 
 class ShareSampler(DistributedSampler[int]):
@@ -44,6 +46,28 @@ class ShareSampler(DistributedSampler[int]):
 
     def set_epoch(self, epoch: int) -> None:
         """Do nothing: the order is always the same."""
+
+
+class ClaimSampler(Sampler[int]):
+    """The items of a list that this process may have when their turn comes: others are at the same list.
+
+    Args:
+        items: The list.
+        claim: Takes an item for this process, or says that it is not to be had.
+    """
+
+    def __init__(self, items: Sequence[Item], claim: Callable[[Item], bool]) -> None:
+        self.items, self.claim = items, claim
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield item numbers."""
+        for number, item in enumerate(self.items):
+            if self.claim(item):
+                yield number
+
+    def __len__(self) -> int:
+        """Return how many items this process would have if there was no other."""
+        return len(self.items)
 
 
 def share_of(items: Sized, batch_size: int, trainer: Any) -> ShareSampler | None:

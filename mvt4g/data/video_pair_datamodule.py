@@ -8,8 +8,9 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Subset
 
+from mvt4g.data.asked_views import Request
 from mvt4g.data.camera_paths import CameraAssumption
-from mvt4g.data.given_videos import Request, digest_or_none
+from mvt4g.data.given_videos import digest_or_none
 from mvt4g.data.loading import LoaderSpec, goes_on, raise_if_error
 from mvt4g.data.query_points import QueryChoice
 from mvt4g.data.real_clips import RealClip

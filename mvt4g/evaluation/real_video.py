@@ -72,7 +72,8 @@ class RealVideoPass:
         """
         layers = () if self.layer is None else (self.layer,)
         sampler = self.spec.build_sampler()
-        made = generate_view(self.model, real.clip, real.queries, sampler, self.guidance, self.spec.seed, layers)
+        seed = self.spec.seed if real.seed is None else real.seed
+        made = generate_view(self.model, real.clip, real.queries, sampler, self.guidance, seed, layers)
         if metrics is not None:
             metrics.update(self._describe(real, made.reference_latents, made.video, made.taps, made.tracks))
         found = made.tracks
