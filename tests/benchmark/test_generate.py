@@ -123,7 +123,7 @@ def test_videos_of_other_settings_are_not_written_over(made, mvt4g, capfd):
         (["--out", "o", "--seeds", "0"], "--seeds: got 0, want a whole number from 1 to 1000"),
         (["--out", "o", "--seeds", "1001"], "--seeds: got 1001"),
         (["--out", "o", "--cameras", "cam01,,cam02"], "--cameras: got 'cam01,,cam02'"),
-        (["--out", "o", "--cameras", "cam01,cam01"], "two of one name 'cam01'"),
+        (["--out", "o", "-c", "a.yaml", "--cameras", "cam01,cam01"], "two of one name 'cam01'"),
     ],
 )
 def test_bad_options(words, told):
