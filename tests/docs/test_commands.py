@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from mvt4g.benchmark import generate
+from mvt4g.benchmark.verbs import BENCHMARK
 from mvt4g.cli import main
 from mvt4g.commands.parsing.parser import OneLineParser
 from mvt4g.sweeps.verbs import COLLECT, REPORT, SWEEP
@@ -57,6 +59,8 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         assert stop.value.config.run or any(word in RUNS for word in rest)  # a run remembers its folder
     elif program == "mvt4g" and rest[0] in SWEEPS:
         check_sweep(rest, monkeypatch)
+    elif program == "mvt4g" and rest[0] == "benchmark":
+        check_benchmark(rest[1:], monkeypatch)
     elif program == "mvt4g" and rest[0] == "info":
         assert main(rest) == 0  # it only tells, so it is run
     elif program == "mvt4g":
@@ -83,6 +87,25 @@ def check_sweep(rest: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert [word for word in rest if word.endswith(".yaml") and not Path(word).is_file()] == []
 
 
+def check_benchmark(rest: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parse the command line of a subcommand of benchmark; generate's is that of predict but for its own options."""
+    if rest[0] == "generate":
+        options, others = generate.parser().parse_known_args(rest[1:])
+        run = str(generate.plan_of(options, others).folder)
+        with pytest.raises(Stop):
+            start(["predict", "--run", run, *[RUNS.get(word, word) for word in others]], Parsed)
+        return
+    parse = argparse.ArgumentParser.parse_args
+
+    def stop(*given: Any) -> None:
+        parse(*given)
+        raise Reached
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+    with pytest.raises(Reached):
+        BENCHMARK(rest)
+
+
 def check_verb(rest: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Parse a verb's command line and stop before its function is called."""
 
@@ -103,6 +126,7 @@ def check_verb(rest: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         "mvt4g sweep experiments/no_such.yaml --dry-run",
         "mvt4g sweep experiments/ablation/nano.yaml --job 2",
         "python -m mvt4g.no_such_module",
+        "mvt4g benchmark generate -c configs/debug.yaml --out x --seed 3",
         "make no-such-target",
         "curl there",
     ],
