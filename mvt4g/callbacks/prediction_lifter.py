@@ -32,12 +32,17 @@ class PredictionLifter:
         self.spec = spec
         self.model = None if spec.model is None else TransformersDepth(spec.model, device)
 
-    def __call__(self, folder: Path) -> None:
-        """Write the scene of a folder; where it cannot be lifted, say why in a line."""
+    def __call__(self, folder: Path, name: str) -> None:
+        """Write the scene of a folder; where it cannot be lifted, say why in a line.
+
+        Args:
+            folder: That holds the videos.
+            name: What the page is called.
+        """
         clouds = CloudFilter() if self.spec.clouds else None
         try:
             source = read_lift_input(folder)
             chosen = choose_depth(source, self.spec.depth, DepthSpec(), self.model)
-            write_scene_files(folder, lift_scene(source, chosen).scene, clouds)
+            write_scene_files(folder, lift_scene(source, chosen).scene, name, clouds)
         except InputError as error:
             say(f"not lifted: {error}")

@@ -144,7 +144,7 @@ def write_result(
     if isinstance(made, NovelView):
         write_prediction(folder, made)
         if lifter is not None:
-            lifter(folder)
+            lifter(folder, f"{made.real.clip.name[0]} {camera_name(made.real)}")
     else:
         write_pair(folder, made)
     text = json.dumps(told, indent=1, allow_nan=False)

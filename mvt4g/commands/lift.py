@@ -93,7 +93,7 @@ def _lift_one(path: Path, out: Path, options: _Options) -> None:
     given = read_lift_input(path, options.pair)
     lifted = lift_scene(given, choose_depth(given, options.depth, options.depth_from), options.scene)
     with appearing_folder(out) as folder:
-        written = write_scene_files(folder, lifted.scene, options.clouds)
+        written = write_scene_files(folder, lifted.scene, out.resolve().name, options.clouds)
     for sentence in lifted.sentences:
         sys.stdout.write(f"{sentence}\n")
     sys.stdout.write(f"wrote {out}: {', '.join(written)}\n")

@@ -61,6 +61,7 @@ def test_a_predicted_pair_by_a_plane(pair, tmp_path, capsys):
     assert scene.num_frames == FRAMES
     assert scene.tracks.world.shape == (2, FRAMES, 3, 3)
     torch.testing.assert_close(scene.times_s, torch.tensor([0.0, 0.125]))
+    assert "<title>scene</title>" in (out / "scene.html").read_text()
     clouds = sorted(path.name for path in (out / "clouds").iterdir())
     assert clouds == [f"{view}_0000{frame}.ply" for view in ("generated", "reference") for frame in range(FRAMES)]
     header = (out / "clouds" / clouds[0]).read_bytes()[:300]

@@ -221,6 +221,7 @@ def test_scenes_are_lifted_when_asked_for(predict, tmp_path, capsys):
     scene = read_scene4d(folder / "scene4d.npz")
     assert scene.num_frames == 3
     assert scene.tracks.world.shape == (2, 3, 4, 3)
+    assert "<title>clip0 arc_left</title>" in (folder / "scene.html").read_text()
     before = results(tmp_path / "run")
     assert predict(place, "--model.init_args.evaluation.lift", "{depth: plane}") == 0
     assert results(tmp_path / "run") == before

@@ -5,16 +5,20 @@ from pathlib import Path
 from mvt4g.formats.exports.point_cloud import write_ply
 from mvt4g.formats.scene4d import VIEWS, Scene4D, write_scene4d
 from mvt4g.viz.scene_clouds import CloudFilter, frame_cloud
+from mvt4g.viz.scene_page import write_scene_page
 
 SCENE, PAGE, CLOUDS = "scene4d.npz", "scene.html", "clouds"
 
 
-def write_scene_files(folder: Path, scene: Scene4D, clouds: CloudFilter | None = CloudFilter()) -> list[str]:
+def write_scene_files(
+    folder: Path, scene: Scene4D, title: str, clouds: CloudFilter | None = CloudFilter()
+) -> list[str]:
     """Write ``scene4d.npz``, ``scene.html`` and ``clouds/<view>_<frame>.ply``; each appears whole or not at all.
 
     Args:
         folder: Where they go; made if it is not there.
         scene: The scene.
+        title: What the page is called.
         clouds: Which pixels become points; None = no clouds are written.
 
     Returns:
@@ -24,7 +28,8 @@ def write_scene_files(folder: Path, scene: Scene4D, clouds: CloudFilter | None =
         InputError: If the scene is none, or the place cannot be written to.
     """
     write_scene4d(folder / SCENE, scene)
-    written = [SCENE]
+    page = write_scene_page(scene, folder / PAGE, title)
+    written = [SCENE, str(page).removeprefix(f"{folder}/")]
     if clouds is not None:
         for name, view in zip(VIEWS, scene.views, strict=True):
             for frame in range(scene.num_frames):
