@@ -31,6 +31,20 @@ install_open3d_libraries() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# The browser that tests of HTML pages drive; without it they are skipped.
+install_browser() {
+    [[ $(uname -s) == Linux ]] || return 0
+    ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null || return 0
+    if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+        echo "setup: tests of HTML pages are skipped without a browser; Debian's package: sudo apt-get install chromium"
+        return 0
+    fi
+    echo "setup: installing chromium for the tests of HTML pages"
+    { apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 ||
+        echo "setup: chromium could not be installed; tests of HTML pages are skipped"
+}
+
 recent_enough() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
@@ -76,6 +90,7 @@ WANTED=$(wanted)
 if [[ -f $STAMP && $(<"$STAMP") == "$WANTED" ]] && recent_enough "$PYTHON"; then
     exit 0
 fi
+install_browser
 usable_venv || make_venv
 "$PYTHON" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 INSTALL=("$PYTHON" -m uv pip install --python "$PYTHON" --constraint constraints.txt --editable ".[dev]")

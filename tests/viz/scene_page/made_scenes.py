@@ -76,19 +76,19 @@ def number_frame(picture: UInt8[Tensor, "h w 3"], number: int) -> None:
 
 
 def box_tracks(views: tuple[SceneView, SceneView], frames: int, points: int) -> tuple[SceneTracks, TrueTracks]:
-    """Return points that drift over the box's front, one of them hidden, and their true tracks."""
+    """Return points that drift over the box's front, a third of them hidden, and their true tracks."""
     start = torch.stack(
         [torch.linspace(-0.4, 0.3, points), torch.linspace(-0.2, 0.2, points), torch.full((points,), BOX)], dim=-1
     )
-    drift = torch.linspace(0, 0.1, frames)[:, None, None] * torch.tensor([1.0, 0.5, 0.0])
+    drift = torch.linspace(0, 0.4, frames)[:, None, None] * torch.tensor([1.0, 0.5, 0.0])
     world = start + drift
     pixels = []
     for view in views:
         cameras = view.cameras
         pixels.append(project_points(world, cameras.cam_from_world[:, None], cameras.intrinsics[:, None])[0])
     visible = torch.ones(2, frames, points, dtype=torch.bool)
-    visible[:, :, 0] = False
+    visible[:, :, ::3] = False
     lifted = world.expand(2, -1, -1, -1).clone()
-    lifted[1] += 0.02
+    lifted[1] += 0.15
     tracks = SceneTracks(torch.stack(pixels), lifted, visible, visible)
     return tracks, TrueTracks(torch.stack(pixels), visible, world)

@@ -34,10 +34,11 @@ export class Eye extends EventTarget {
   /** Stand beside the reference camera and look at what it looks at. */
   home() {
     this.settings.set("camera", "free");
-    this.free.fov = FOV;
+    this.controls.enableDamping = false;
+    this.controls.update(); // forgets what is left of a drag's momentum
+    this.controls.enableDamping = true;
     this.controls.target.set(0, 0, -1);
     this.free.position.copy(HOME);
-    this.free.position.y = HOME.y;
     this.controls.update();
     this._tell();
   }
@@ -74,7 +75,7 @@ export class Eye extends EventTarget {
   }
 
   /** Go on from where a bound camera stands, as a free eye. */
-  _letGo(frame = this.frame) {
+  _letGo() {
     const view = this._boundView();
     if (!view) return;
     const world = this.bound.matrixWorld;
