@@ -15,8 +15,8 @@ from pathlib import Path
 
 try:
     from mvt4g.sweeps import sweep
-    from mvt4g.sweeps.collect import curves
     from mvt4g.sweeps.launch import is_finished
+    from mvt4g.sweeps.results import read_curves
     from mvt4g.sweeps.sweep_file import Run, SweepFile
 except ModuleNotFoundError:  # the checkout of the runs, whose sweeps lie in its own ``experiments``
     from experiments.collect import curves
@@ -24,6 +24,12 @@ except ModuleNotFoundError:  # the checkout of the runs, whose sweeps lie in its
     from experiments.sweep_file import Run, SweepFile
 
     from experiments import sweep
+else:
+
+    def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
+        """Return the scalars of a run's fit as (step, value), by tag."""
+        return read_curves(run.folder)
+
 
 HERE = Path(__file__).parent
 ARMS, SCHEDULE = HERE / "nano.yaml", HERE / "schedule.yaml"

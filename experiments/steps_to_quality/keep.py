@@ -17,7 +17,7 @@ import torch
 
 from mvt4g.callbacks.checkpoints import last_checkpoint, read_checkpoint
 from mvt4g.formats.atomic import appearing
-from mvt4g.sweeps.collect import folder_curves
+from mvt4g.sweeps.results import read_curves
 
 HERE = Path(__file__).parent
 TABLE, WEIGHTS = "scores.csv", "weights"
@@ -82,7 +82,7 @@ def called(folder: Path) -> str:
 
 def run_rows(folder: Path) -> list[Row]:
     """Return a row for every validation of a run."""
-    logged = folder_curves(folder)
+    logged = read_curves(folder)
     by_step: dict[int, Row] = {}
     for column, tag in COLUMNS.items():
         for step, value in logged.get(tag, []):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.moved_classes import with_moved_classes
 from mvt4g.formats.parsing.yaml_files import parse_yaml, read_yaml
 from mvt4g.types import InputError
+
+_NAMED = 5
+"""Most options that a message names."""
 
 
 class RunRecord(Callback):
@@ -32,7 +35,10 @@ class RunRecord(Callback):
 
     def __init__(self, run: Path, command: str, config: str, may_change: Sequence[str] = ()) -> None:
         super().__init__()
-        self.run, self.command, self.config, self.may_change = run, command, config, tuple(may_change)
+        self.run = run
+        self.command = command
+        self.config = config
+        self.may_change = tuple(may_change)
         self.folder = run if command == "fit" else run / command
         self.started = False
         self._began_at = 0
@@ -52,17 +58,18 @@ class RunRecord(Callback):
             raise InputError(
                 f"--run: {path} holds a fit already; want --ckpt_path last to resume it, or another folder"
             )
-        read = flat_items(read_yaml(path, "the configuration of a run"))
-        found = {key: with_moved_classes(value) if isinstance(value, str) else value for key, value in read}
-        missing = object()
-        differing = sorted(
-            key
-            for key in found.keys() | wanted.keys()
-            if not key.startswith(self.may_change) and found.get(key, missing) != wanted.get(key, missing)
-        )
+        found = {}
+        for key, value in flat_items(read_yaml(path, "the configuration of a run")):
+            found[key] = with_moved_classes(value) if isinstance(value, str) else value
+        for key in found.keys() | wanted.keys():
+            if key.startswith(self.may_change):
+                found.pop(key, None)
+                wanted.pop(key, None)
+        differing = ", ".join(differences(found, wanted)[:_NAMED])
         if differing:
-            shown = ", ".join(f"{key} (was {found.get(key)!r}, got {wanted.get(key)!r})" for key in differing[:5])
-            raise InputError(f"{path}: a resumed fit must match it but for checkpoint and length; differing: {shown}")
+            raise InputError(
+                f"{path}: a resumed fit must match it but for checkpoint and length; differing: {differing}"
+            )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep which step the fit starts from."""
@@ -151,6 +158,16 @@ def flat_items(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flat_items(value, f"{prefix}{index}.")
     else:
         yield prefix.removesuffix("."), tree
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a text for every key that is not the same in two mappings, in the order of the keys."""
+    absent = object()  # null is a value, and no option is another thing
+    texts = []
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key, absent) != now.get(key, absent):
+            texts.append(f"{key} (was {before.get(key, 'not set')!r}, got {now.get(key, 'not set')!r})")
+    return texts
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,226 +14,58 @@ an event file that TensorBoard's HParams tab reads. Runs that did not finish are
 """
 
 import csv
-import difflib
-import fnmatch
 import json
 import math
 import statistics
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mvt4g.cli.exits import exit_code
-from mvt4g.errors import InputError
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.yaml_files import read_yaml
-from mvt4g.sweeps.launch import is_finished
 from mvt4g.sweeps.options import VerbParser
-from mvt4g.sweeps.run_files import read_metrics, read_times
-from mvt4g.sweeps.sweep_file import Place, Run, SweepFile
+from mvt4g.sweeps.results import Results, Score
+from mvt4g.sweeps.run_files import read_times
+from mvt4g.sweeps.sweep_file import Run, SweepFile
 from mvt4g.viz.charts import DotPanel, draw_dots, save_chart
 
-BETTER = ("higher", "lower", "neither")
-TABLE_KEYS = {
-    "control": "text",
-    "scores": "a mapping",
-    "curves": "a list of texts",
-    "pictures": "texts by name",
-    "title": "text",
-    "about": "text",
-}
-"""What the file's ``table`` may hold, and of what kind it is."""
 MINUS = "−"
 NOT_SET = "not set"
 """Of an option that a run does not have, as one of a head in a run without."""
 
 
-@dataclass(frozen=True)
-class Score:
-    """A column of the table.
-
-    Attributes:
-        label: Its heading.
-        key: Of metrics.json or of the fit's events; with ``*`` the best of all that match.
-        better: higher, lower or neither.
-    """
-
-    label: str
-    key: str
-    better: str
-
-    def best(self, values: Sequence[float]) -> float:
-        """Return the best of some values, NaN for none; one that is not finite is none."""
-        known = [value for value in values if math.isfinite(value)]
-        if not known:
-            return math.nan
-        return min(known) if self.better == "lower" else max(known)
-
-
-class Results:
-    """What the runs of a sweep scored, by arm and seed, in the file's order whatever the order they ran in.
-
-    Raises:
-        InputError: If the file's ``table`` cannot be understood, naming the line.
-    """
-
-    def __init__(self, sweep: SweepFile) -> None:
-        self.sweep, self.runs = sweep, sweep.runs()
-        self.arms = list(dict.fromkeys(run.arm for run in self.runs))
-        self.seeds = list(sweep.seeds)
-        self.control, self.scores = self._control(), self._scores()
-        self.values: dict[tuple[str, int, str], float] = {}
-        self.unfinished: list[Run] = []
-        known: set[str] = set()
-        for run in self.runs:
-            finished = is_finished(run)
-            metrics = run_metrics(run) if finished else {}
-            known |= metrics.keys()
-            if not finished:
-                self.unfinished.append(run)
-            for score in self.scores:
-                found = [value for key, value in metrics.items() if fnmatch.fnmatchcase(key, score.key)]
-                self.values[run.arm, run.seed, score.label] = score.best(found)
-        begun = {run.arm for run in self.runs if run not in self.unfinished}
-        if begun == set(self.arms):  # which differ in what they log
-            self._check_keys(known)
-
-    def of(self, arm: str, score: Score) -> list[float]:
-        """Return an arm's values over the seeds, without the missing ones."""
-        values = [self.values[arm, seed, score.label] for seed in self.seeds]
-        return [value for value in values if not math.isnan(value)]
-
-    def pairs(self, arm: str, score: Score) -> list[tuple[float, float]]:
-        """Return the values of arm and control of every seed that both have."""
-        pairs = [(self.values[arm, seed, score.label], self.values[self.control, seed, score.label])
-                 for seed in self.seeds]  # fmt: skip
-        return [(ours, theirs) for ours, theirs in pairs if not math.isnan(ours - theirs)]
-
-    def best_arms(self, score: Score) -> list[str]:
-        """Return the arms with the best mean, of those with the most seeds: one lucky seed is not the best of three."""
-        if score.better == "neither":
-            return []
-        values = {arm: self.of(arm, score) for arm in self.arms}
-        most = max(map(len, values.values()))
-        means = {arm: _mean(own) for arm, own in values.items() if own and len(own) == most}
-        return [arm for arm, mean in means.items() if mean == score.best(list(means.values()))]
-
-    def differing_options(self) -> list[str]:
-        """Return the options that are not the same in all arms."""
-        paths = dict.fromkeys(path for run in self.runs for path in run.options)
-        return [path for path in paths if len({json.dumps(run.options.get(path, "")) for run in self.runs}) > 1]
-
-    def _check_keys(self, known: Collection[str]) -> None:
-        for score in self.scores:
-            if not any(fnmatch.fnmatchcase(key, score.key) for key in known):
-                near = difflib.get_close_matches(score.key, known, n=1, cutoff=0.0)[0]
-                place = ("table", "scores", score.label)
-                raise self.sweep.error(place, f"{score.label}: got {score.key}, which no run has, want one as {near}")
-
-    def _control(self) -> str:
-        for key, value in self.sweep.table.items():
-            if key not in TABLE_KEYS:
-                raise self.sweep.error(("table", key), f"table: got {key!r}, want some of {', '.join(TABLE_KEYS)}")
-            self.sweep.want(("table", key), value, TABLE_KEYS[key])
-        for caption, pattern in self.sweep.table.get("pictures", {}).items():
-            self._check_pattern(("table", "pictures", caption), pattern)
-        control = self.sweep.table.get("control", self.arms[0])
-        if control not in self.arms:
-            raise self.sweep.error(("table", "control"), f"control: got {control!r}, want one of {self.arms}")
-        return control
-
-    def _check_pattern(self, place: Place, pattern: str) -> None:
-        """Check that files within a run's folder can match a pattern."""
-        try:
-            next(Path("no such folder").glob(pattern), None)
-            outside = ".." in Path(pattern).parts
-        except (NotImplementedError, ValueError):  # an absolute one, an empty one, ** within a name
-            outside = True
-        if outside:
-            raise self.sweep.error(place, f"pictures: got {pattern!r}, want a pattern of files in a run's folder")
-
-    def _scores(self) -> list[Score]:
-        entries = self.sweep.table.get("scores")
-        if not (isinstance(entries, dict) and entries):
-            raise self.sweep.error(("table",), "table: got no scores, want scores: {LABEL: [KEY, higher]}")
-        for label, entry in entries.items():
-            if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str) and entry[1] in BETTER):
-                place = ("table", "scores", label)
-                raise self.sweep.error(place, f"{label}: got {entry!r}, want [KEY, one of {', '.join(BETTER)}]")
-        return [Score(label, *entry) for label, entry in entries.items()]
-
-
-def run_metrics(run: Run) -> dict[str, float]:
-    """Return a finished run's scores, null as NaN, with the last values of its fit's events."""
-    found: dict[str, float] = {}
-    for step in run.steps:
-        if step.verb == "test":
-            prefix = "" if step.folder == run.folder else f"{step.name}/"
-            read = read_metrics(step.folder / "test" / "metrics.json")
-            found |= {prefix + key: math.nan if value is None else value for key, value in read.items()}
-    return {**{tag: curve[-1][1] for tag, curve in curves(run).items()}, **found}
-
-
-def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
-    """Return ``folder_curves`` of a run's fit."""
-    return folder_curves(run.folder)
-
-
-def folder_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Return the scalars that a folder's events hold as (step, value), by tag; of a step logged twice the later one.
-
-    Raises:
-        InputError: If an event file cannot be opened.
-    """
-    # Importing it takes a second.
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
-
-    if not any(folder.glob("events.out.tfevents.*")):
-        return {}
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
-    try:
-        events.Reload()
-    except OSError as error:
-        raise InputError(f"{folder}: its event files cannot be read ({error.strerror})") from error
-    tags = [tag for tag in events.Tags()["scalars"] if "/" in tag]
-    return {tag: sorted({event.step: event.value for event in events.Scalars(tag)}.items()) for tag in tags}
-
-
 def tables(results: Results) -> str:
     """Return the table of means and that of paired differences, as Markdown."""
-    labels = [score.label for score in results.scores]
-    head = ["| |" + "|".join(f" {label} " for label in labels) + "|", "|---|" + "---:|" * len(labels)]
-    best = {score.label: results.best_arms(score) for score in results.scores}
     seeds = f"{len(results.seeds)} seed{'s' if len(results.seeds) > 1 else ''}"
-    lines = [f"Mean ± standard deviation over {seeds}, best in bold.", "", *head]
+    heading = [f"| {_row(results.labels)}", "|---|" + "---:|" * len(results.labels)]
+    lines = [f"Mean ± standard deviation over {seeds}, best in bold.", "", *heading]
     for arm in results.arms:
         cells = []
         for score in results.scores:
-            cell = _spread(results.of(arm, score), len(results.seeds))
-            cells.append(f"**{cell}**" if arm in best[score.label] else cell)
-        lines.append(f"| {arm} |" + "|".join(f" {cell} " for cell in cells) + "|")
-    lines += [
-        "",
-        f"Difference to {results.control}, seed by seed: mean ± standard deviation (share of its mean; in how many "
-        "seeds it is better).",
-        "",
-        *head,
-    ]
+            cell = _spread(results.values(score)[arm], len(results.seeds))
+            cells.append(f"**{cell}**" if arm in results.best_arms(score) else cell)
+        lines.append(_row([arm, *cells]))
+    told = "mean ± standard deviation (share of its mean; in how many seeds it is better)"
+    lines += ["", f"Difference to {results.control}, seed by seed: {told}.", "", *heading]
     for arm in results.arms:
         if arm != results.control:
             cells = [_difference(results, arm, score) for score in results.scores]
-            lines.append(f"| {arm} |" + "|".join(f" {cell} " for cell in cells) + "|")
+            lines.append(_row([arm, *cells]))
     if results.unfinished:
-        lines += ["", f"Not finished: {', '.join(run.name for run in results.unfinished)}."]
-    lines += [line for score in results.scores for line in _why_missing(results, score)]
+        lines += ["", f"Not finished: {', '.join(results.unfinished)}."]
+    for score in results.scores:
+        lines += _why_missing(results, score)
     return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _why_missing(results: Results, score: Score) -> list[str]:
     """Return what is to be said under a table of a score that finished runs lack."""
-    finished = [run for run in results.runs if run not in results.unfinished]
-    lacking = [run.name for run in finished if math.isnan(results.values[run.arm, run.seed, score.label])]
+    lacking = [run.name for run in results.finished if math.isnan(results.value(run.arm, run.seed, score))]
     if not lacking:
         return []
     why = f"{score.key} is null (a score over nothing) or missing in the metrics.json of {', '.join(lacking)}."
@@ -242,8 +74,12 @@ def _why_missing(results: Results, score: Score) -> list[str]:
 
 def cpu_minutes(results: Results) -> float:
     """Return the processor time that the runs took, in minutes, as far as it was kept."""
-    paths = [path for run in results.runs if (path := run.folder / "times.json").exists()]
-    return sum(step.get("cpu_s", 0.0) for path in paths for step in read_times(path).values()) / 60
+    seconds = 0.0
+    for run in results.runs:
+        path = run.folder / "times.json"
+        if path.exists():
+            seconds += sum(step.get("cpu_s", 0.0) for step in read_times(path).values())
+    return seconds / 60
 
 
 def write_csv(path: Path, results: Results) -> None:
@@ -251,11 +87,12 @@ def write_csv(path: Path, results: Results) -> None:
     options = results.differing_options()
     with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["arm", "seed", *options, *(score.label for score in results.scores)])
+        writer.writerow(["arm", "seed", *options, *results.labels])
         for run in results.runs:
-            values = [results.values[run.arm, run.seed, score.label] for score in results.scores]
-            settings = used_options(run, options).values()
-            writer.writerow([run.arm, run.seed, *settings, *("" if math.isnan(value) else value for value in values)])
+            row = [run.arm, run.seed, *used_options(run, options).values()]
+            for value in results.run_values(run):
+                row.append("" if math.isnan(value) else value)
+            writer.writerow(row)
 
 
 def used_options(run: Run, options: Sequence[str]) -> dict[str, str | int | float | bool]:
@@ -265,13 +102,15 @@ def used_options(run: Run, options: Sequence[str]) -> dict[str, str | int | floa
         run: One whose first command has written its configuration; a program that is no command writes none.
         options: Dotted paths.
     """
-    first = next((step for step in run.steps if step.verb), run.steps[0])
-    path = first.folder / "config.yaml" if first.verb == "fit" else first.folder / first.verb / "config.yaml"
-    kept = read_yaml(path, "the configuration of a run") if path.is_file() else {}
-    return {
-        option: _text(run.options[option]) if option in run.options else _text(_entry(kept, option))
-        for option in options
-    }
+    first = (run.commands or run.steps)[0]
+    folder = first.folder if first.verb == "fit" else first.folder / first.verb
+    path = folder / "config.yaml"
+    config = read_yaml(path, "the configuration of a run") if path.is_file() else {}
+    used = {}
+    for option in options:
+        value = run.options[option] if option in run.options else _entry(config, option)
+        used[option] = value if isinstance(value, str | int | float | bool) else json.dumps(value)
+    return used
 
 
 def write_hparams(results: Results) -> None:
@@ -280,16 +119,15 @@ def write_hparams(results: Results) -> None:
     from torch.utils.tensorboard.summary import hparams
 
     options = results.differing_options()
-    names = {path: short for path, short in zip(options, _short_names(options), strict=True)}
-    for run in results.runs:
-        if run in results.unfinished:
-            continue
-        settings: dict[str, Any] = {"arm": run.arm, "seed": run.seed}
-        settings |= {names[path]: value for path, value in used_options(run, options).items()}
-        values = {score.label: results.values[run.arm, run.seed, score.label] for score in results.scores}
+    names = _short_names(options)
+    for run in results.finished:
+        used = used_options(run, options).values()
+        settings: dict[str, Any] = {"arm": run.arm, "seed": run.seed, **dict(zip(names, used, strict=True))}
+        values = dict(zip(results.labels, results.run_values(run), strict=True))
         for old in run.folder.glob("events.out.tfevents.*.hparams"):
             old.unlink()
         writer = SummaryWriter(run.folder, filename_suffix=".hparams")
+        # SummaryWriter.add_hparams would write into a folder of its own, one more at every call.
         for summary in hparams(settings, values):
             writer._get_file_writer().add_summary(summary)
         for label, value in values.items():
@@ -299,11 +137,10 @@ def write_hparams(results: Results) -> None:
 
 def dot_panels(results: Results) -> list[DotPanel]:
     """Return a panel a score: its label, which way is better, and the values of every arm."""
-    notes = {"higher": " (higher)", "lower": " (lower)", "neither": ""}
     panels = []
     for score in results.scores:
-        values = {arm: results.of(arm, score) for arm in results.arms}
-        panels.append(DotPanel(score.label + notes[score.better], values))
+        note = "" if score.better == "neither" else f" ({score.better})"
+        panels.append(DotPanel(score.label + note, results.values(score)))
     return panels
 
 
@@ -331,6 +168,7 @@ def _collect(file: Path) -> None:
     place = results.sweep.folder / results.sweep.name
     text = tables(results)
     minutes = cpu_minutes(results)
+    # Whatever a run left is read before anything is written.
     with appearing(Path(f"{place}.md")) as temporary:
         temporary.write_text(text, encoding="utf-8")
     write_csv(Path(f"{place}.csv"), results)
@@ -341,35 +179,36 @@ def _collect(file: Path) -> None:
     print(f"{minutes:.1f} CPU-minutes; {place}.md, .csv, .png")
 
 
-def _mean(values: Sequence[float]) -> float:
-    return statistics.fmean(values) if values else math.nan
-
-
 def _spread(values: Sequence[float], wanted: int) -> str:
     if not values:
         return "n/a"
-    digits = _digits(_mean(values))
-    text = f"{_mean(values):.{digits}f}"
-    if len(values) > 1:
-        text += f" ± {statistics.stdev(values):.{digits}f}"
+    mean = statistics.fmean(values)
+    text = _with_deviation(f"{mean:.{_digits(mean)}f}", values, _digits(mean))
     return text if len(values) == wanted else f"{text} (n = {len(values)})"
 
 
 def _difference(results: Results, arm: str, score: Score) -> str:
-    pairs = results.pairs(arm, score)
-    if not pairs:
+    differences, controls = results.differences(arm, score)
+    if not differences:
         return "n/a"
-    differences = [ours - theirs for ours, theirs in pairs]
-    mean, control = _mean(differences), _mean([theirs for _, theirs in pairs])
+    mean = statistics.fmean(differences)
+    control = statistics.fmean(controls)
+    # A difference is told as finely as what it is a difference of.
     digits = _digits(control)
-    text = f"{mean:+.{digits}f}"
-    if len(differences) > 1:
-        text += f" ± {statistics.stdev(differences):.{digits}f}"
-    notes = [f"{100 * mean / abs(control):+.0f} %"] if control else []
+    text = _with_deviation(f"{mean:+.{digits}f}", differences, digits)
+    notes = []
+    if control:
+        notes.append(f"{100 * mean / abs(control):+.0f} %")
     if score.better != "neither":
-        better = sum(value > 0 if score.better == "higher" else value < 0 for value in differences)
+        sign = 1 if score.better == "higher" else -1
+        better = sum(sign * difference > 0 for difference in differences)
         notes.append(f"{better}/{len(differences)}")
     return f"{text} ({', '.join(notes)})".replace("-", MINUS)
+
+
+def _with_deviation(text: str, values: Sequence[float], digits: int) -> str:
+    """Return the text of a mean with the deviation of its values, which a single value does not have."""
+    return text if len(values) == 1 else f"{text} ± {statistics.stdev(values):.{digits}f}"
 
 
 def _digits(size: float) -> int:
@@ -386,15 +225,19 @@ def _entry(config: Any, path: str) -> Any:
     return config
 
 
-def _text(value: Any) -> str | int | float | bool:
-    return value if isinstance(value, str | int | float | bool) else json.dumps(value)
-
-
 def _short_names(paths: Sequence[str]) -> list[str]:
     """Return the shortest endings of dotted paths that tell them apart."""
-    parts = [path.split(".") for path in paths]
-    short = []
-    for own in parts:
-        count = next(n for n in range(1, len(own) + 1) if sum(other[-n:] == own[-n:] for other in parts) == 1)
-        short.append(".".join(own[-count:]))
-    return short
+    endings = []
+    for path in paths:
+        parts = path.split(".")
+        count = 1
+        # One path may end as all of another does: the whole of it is then the shortest.
+        while count < len(parts) and _share_ending(paths, parts[-count:]):
+            count += 1
+        endings.append(".".join(parts[-count:]))
+    return endings
+
+
+def _share_ending(paths: Sequence[str], ending: Sequence[str]) -> bool:
+    """Say whether several dotted paths end with some parts."""
+    return sum(path.split(".")[-len(ending) :] == ending for path in paths) > 1

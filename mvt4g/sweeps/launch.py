@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +20,17 @@ from mvt4g.commands.parsing.config_files import read_config
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.sweeps.run_files import read_times
-from mvt4g.sweeps.sweep_file import Run, Step, filled
+from mvt4g.sweeps.sweep_file import Run, Step, fill
 from mvt4g.types import InputError
 
-RECORD, LOG, TIMES = "run.yaml", "log.txt", "times.json"
+RECORD = "run.yaml"
+LOG = "log.txt"
+TIMES = "times.json"
 """What a sweep leaves in a run's folder beside what the commands write."""
 LEAVE_THEIR_OWN = {"fit": "fit.done", "test": "test/metrics.json"}
 """What a command writes as the last thing it does; others are taken by their exit code."""
-SHOWN = 3
-"""Differences that are named."""
+MOST_NAMED = 3
+"""Most differing options that a message names."""
 POLL_S = 1.0
 DAY_MIN = 24 * 60
 
@@ -64,12 +66,18 @@ def arguments(run: Run, step: Step) -> list[str]:
 
     fitted = None if step.fitted is None else last_checkpoint(step.fitted)
     words = {"{checkpoint}": str(fitted or "")}
-    configs = [word for config in step.configs for word in ("-c", config)]
-    last = []
-    if step.resumes or step.verb == "fit":
-        last = ["--ckpt_path", str(step.fitted) if step.resumes and step.fitted != step.folder else "last"]
-    options = [f"--{path}={_written(filled(value, words))}" for path, value in step.options.items()]
-    return ["-m", "mvt4g", step.verb, *configs, "--run", str(step.folder), *last, *options]
+    command = ["-m", "mvt4g", step.verb]
+    for config in step.configs:
+        command += ["-c", config]
+    command += ["--run", str(step.folder)]
+    if step.resumes and step.fitted != step.folder:
+        command += ["--ckpt_path", str(step.fitted)]
+    elif step.resumes or step.verb == "fit":
+        command += ["--ckpt_path", "last"]
+    for path, value in step.options.items():
+        text = fill(value, words)
+        command.append(f"--{path}={text if isinstance(text, str) else json.dumps(text)}")
+    return command
 
 
 def is_done(step: Step) -> bool:
@@ -79,20 +87,18 @@ def is_done(step: Step) -> bool:
 
 def is_finished(run: Run) -> bool:
     """Say whether every step of a run was finished."""
-    return all(is_done(step) for step in run.steps)
+    return all(map(is_done, run.steps))
 
 
 def record(run: Run) -> dict[str, Any]:
     """Return what is kept of a run: what it is called, and the options and configurations of its steps."""
-    configs = {config: read_config(Path(config)) for step in run.steps for config in step.configs}
-    steps = {
-        step.name: {
+    steps = {}
+    for step in run.steps:
+        steps[step.name] = {
             "program": list(step.program),
             "options": dict(step.options),
-            "configs": {config: configs[config] for config in step.configs},
+            "configs": {config: read_config(Path(config)) for config in step.configs},
         }
-        for step in run.steps
-    }
     return {"arm": run.arm, "seed": run.seed, "options": dict(run.options), "steps": steps}
 
 
@@ -103,30 +109,33 @@ def check_record(run: Run) -> None:
         InputError: Naming the first options that differ.
     """
     path = run.folder / RECORD
-    begun = any(is_done(step) for step in run.steps) or (run.folder / "config.yaml").exists()
+    begun = any(map(is_done, run.steps)) or (run.folder / "config.yaml").exists()
     if not (begun and path.exists()):
         return  # what failed before it did anything can be mended and run anew
-    from mvt4g.callbacks.run_record import flat_items
+    from mvt4g.callbacks.run_record import differences  # Lightning takes seconds
 
-    found, wanted = read_yaml(path, "the record of a run"), record(run)
+    found = read_yaml(path, "the record of a run")
     if not isinstance(found, dict) or not isinstance(found.get("steps"), dict):
         raise InputError(f"{path}: got no steps, want the record of a run")
+    wanted = record(run)
+    # Steps may be added to a sweep whose runs are finished.
     common = found["steps"].keys() & wanted["steps"].keys()
-    before, now = (
-        {
-            key: value
-            for key, value in flat_items({**content, "steps": {name: content["steps"][name] for name in common}})
-            if not (key.endswith(".program") and value == [])  # which records of before do not say
-        }
-        for content in (found, wanted)
-    )
-    missing = object()  # null is a value, and no option is another thing
-    differing = [key for key in sorted(before.keys() | now.keys()) if before.get(key, missing) != now.get(key, missing)]
+    differing = ", ".join(differences(_flat_record(found, common), _flat_record(wanted, common))[:MOST_NAMED])
     if differing:
-        shown = ", ".join(
-            f"{key} (was {before.get(key, 'not set')!r}, got {now.get(key, 'not set')!r})" for key in differing[:SHOWN]
-        )
-        raise InputError(f"{path}: a run of other options lies here: {shown}; want another folder, or none")
+        raise InputError(f"{path}: a run of other options lies here: {differing}; want another folder, or none")
+
+
+def _flat_record(content: Mapping[str, Any], steps: Collection[str]) -> dict[str, Any]:
+    """Return the values of a record by dotted key, those of some of its steps alone."""
+    from mvt4g.callbacks.run_record import flat_items
+
+    chosen = {name: content["steps"][name] for name in steps}
+    values = dict(flat_items({**content, "steps": chosen}))
+    for name in steps:
+        key = f"steps.{name}.program"
+        if values.get(key) == []:  # older records do not say that a step is no other program
+            del values[key]
+    return values
 
 
 def carry_out(run: Run, threads: int | None = None, stop: threading.Event | None = None) -> Outcome:
@@ -157,7 +166,8 @@ class LocalLauncher:
     """
 
     def __init__(self, jobs: int = 1, threads: int | None = None) -> None:
-        self.jobs, self.threads = jobs, 1 if threads is None and jobs > 1 else threads
+        self.jobs = jobs
+        self.threads = 1 if threads is None and jobs > 1 else threads
 
     def __call__(self, runs: Sequence[Run]) -> Generator[Outcome]:
         """Yield how each run ended, as it ends; when closed early, end the processes that are still at work."""
@@ -170,6 +180,7 @@ class LocalLauncher:
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
+            # A run that is just starting its process may start it after this: ask until none is at work.
             while any(future.running() for future in futures):
                 for process in list(_AT_WORK.values()):
                     process.terminate()
@@ -199,9 +210,10 @@ class SubmititLauncher:
             raise InputError(
                 f"--launcher: got {cluster} without submitit, want pip install 'mvt4g[cluster]'"
             ) from error
+        self.threads = threads
         settings = {"timeout_min": DAY_MIN, **settings}
         try:
-            self.executor, self.threads = submitit.AutoExecutor(folder=folder, cluster=cluster), threads
+            self.executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
         except RuntimeError as error:
             raise InputError(f"--launcher: got {cluster}, but {error}") from error
         try:
@@ -213,12 +225,17 @@ class SubmititLauncher:
         """Yield how each run ended, as it ends; when closed early, the jobs go on."""
         if not runs:
             return
-        jobs = dict(zip(self.executor.map_array(carry_out, runs, [self.threads] * len(runs)), runs, strict=True))
+        handed = self.executor.map_array(carry_out, runs, [self.threads] * len(runs))
+        jobs = dict(zip(handed, runs, strict=True))
         while jobs:
             ended = [job for job in jobs if job.done()]
             for job in ended:
-                run, error = jobs.pop(job), job.exception()
-                yield job.result() if error is None else Outcome(run.name, f"job {job.job_id}: {_last(str(error))}", 0)
+                run = jobs.pop(job)
+                error = job.exception()
+                if error is None:
+                    yield job.result()
+                else:
+                    yield Outcome(run.name, f"job {job.job_id}: {_last_line(str(error))}", 0)
             if not ended:
                 time.sleep(POLL_S)
 
@@ -226,7 +243,7 @@ class SubmititLauncher:
 def log_tail(run: Run) -> str:
     """Return the last line of a run's log that says something."""
     path = run.folder / LOG
-    return _last(path.read_text(errors="replace")) if path.exists() else ""
+    return _last_line(path.read_text(errors="replace")) if path.exists() else ""
 
 
 def _carry_out(run: Run, threads: int | None, stop: threading.Event) -> str | None:
@@ -241,7 +258,9 @@ def _carry_out(run: Run, threads: int | None, stop: threading.Event) -> str | No
         for step in run.steps:
             if stop.is_set():
                 return f"{step.name}: stopped"
-            failed = None if is_done(step) else _call(run, step, threads, lock.fileno())
+            if is_done(step):
+                continue
+            failed = _call(run, step, threads, lock.fileno())
             if failed is not None:
                 return failed
     return None
@@ -264,18 +283,23 @@ def _take(lock: TextIO, name: str, stop: threading.Event) -> None:
 
 def _call(run: Run, step: Step, threads: int | None, lock: int) -> str | None:
     """Run a step's process; return how it failed, if it did."""
-    words = arguments(run, step)
-    command = words if step.program else [sys.executable, *words]
-    environment = _environment(step) | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+    command = arguments(run, step)
+    if not step.program:
+        command.insert(0, sys.executable)
+    environment = _environment(step)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
     began = time.monotonic()
     with (run.folder / LOG).open("a") as log:
         log.write(f"$ {shlex.join(command)}\n")
         log.flush()
         try:
+            # The process holds the run's lock too, and keeps it should this one be killed.
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=(lock,))
         except OSError as error:
             return f"{step.name}: {error}"
     _AT_WORK[threading.get_ident()] = process
+    # Unlike ``process.wait`` it tells how much processor time that one process took.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     del _AT_WORK[threading.get_ident()]
@@ -294,8 +318,11 @@ def _environment(step: Step) -> dict[str, str]:
     Of a Slurm job the trainer hears nothing: the job has one task, which starts as many processes as it has devices,
     and Lightning would take the job for one that has started them already.
     """
-    kept = os.environ.items()
-    return {key: value for key, value in kept if not (step.verb and key.startswith("SLURM_"))}
+    environment = dict(os.environ)
+    for key in os.environ:
+        if step.verb and key.startswith("SLURM_"):
+            del environment[key]
+    return environment
 
 
 _AT_WORK: dict[int, subprocess.Popen[bytes]] = {}
@@ -304,20 +331,20 @@ _AT_WORK: dict[int, subprocess.Popen[bytes]] = {}
 
 def _add_times(run: Run, step: Step, times: Mapping[str, float]) -> None:
     path = run.folder / TIMES
-    known = read_times(path) if path.exists() else {}
-    before = known.get(step.name, {})
-    known[step.name] = {key: round(before.get(key, 0) + value, 1) for key, value in times.items()}
+    all_times = read_times(path) if path.exists() else {}
+    own = all_times.setdefault(step.name, {})
+    # What a killed process of the step took before was work too.
+    for key, value in times.items():
+        own[key] = round(own.get(key, 0) + value, 1)
     with appearing(path) as temporary:
-        temporary.write_text(json.dumps(known, indent=2))
+        temporary.write_text(json.dumps(all_times, indent=2))
 
 
 def _marker(step: Step) -> Path:
     return step.folder / LEAVE_THEIR_OWN.get(step.verb, f"{step.name}.done")
 
 
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _last(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+def _last_line(text: str) -> str:
+    """Return the last line that says something."""
+    lines = text.rstrip().splitlines()
+    return lines[-1].strip() if lines else ""

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from mvt4g.cli.exits import exit_code
 from mvt4g.formats.atomic import appearing
-from mvt4g.sweeps.collect import Results, cpu_minutes, curves, dot_panels, tables
+from mvt4g.sweeps.collect import cpu_minutes, dot_panels, tables
 from mvt4g.sweeps.options import VerbParser
+from mvt4g.sweeps.results import Results, read_curves
 from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.viz.charts import Curve, CurvePanel, Figure, chart_bytes, draw_curves, draw_dots
 
@@ -32,8 +33,8 @@ th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd;
 th { white-space: normal; vertical-align: bottom } th:first-child, td:first-child { text-align: left }
 tr:hover td { background: #f4f6f8 } b { color: #00629b }
 .side { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; max-width: 100% }
-.shown figure { flex: 0 0 calc(33% - 1rem); min-width: 20rem }
-.shown img, .shown video { width: 100%; image-rendering: pixelated }
+.pictures figure { flex: 0 0 calc(33% - 1rem); min-width: 20rem }
+.pictures img, .pictures video { width: 100%; image-rendering: pixelated }
 img, video { max-width: 100% }
 code, pre { background: #f4f4f4; font-size: .85rem } pre { padding: .6rem; overflow-x: auto }
 """
@@ -41,31 +42,31 @@ code, pre { background: #f4f4f4; font-size: .85rem } pre { padding: .6rem; overf
 
 def page(results: Results) -> str:
     """Return the report of a sweep as one HTML document."""
-    shown = results.sweep.table
-    title = shown.get("title", results.sweep.path.stem)
-    count = f"{len(results.runs) - len(results.unfinished)} of {len(results.runs)} runs finished"
+    table = results.sweep.table
+    title = html.escape(table.get("title", results.sweep.path.stem))
+    about = html.escape(table.get("about", ""))
+    count = f"{len(results.finished)} of {len(results.runs)} runs finished"
     made = f"{count}, {len(results.seeds)} seeds, {cpu_minutes(results):.0f} CPU-minutes, control: {results.control}"
     parts = [
-        f"<h1>{html.escape(title)}</h1>",
-        f'<p class="about">{html.escape(shown.get("about", ""))}</p>',
+        f"<h1>{title}</h1>",
+        f'<p class="about">{about}</p>',
         f'<p class="made">{html.escape(made)}</p>',
         "<h2>Scores</h2>",
         markdown(tables(results)),
         "<h2>Every seed</h2>",
         _chart(draw_dots(dot_panels(results)), "A dot a seed, a bar at their mean; (higher) or (lower) is better."),
     ]
-    if shown.get("curves"):
-        parts += ["<h2>Training</h2>", '<div class="side">', *_curves(results, shown["curves"]), "</div>"]
-    for caption, pattern in shown.get("pictures", {}).items():
-        parts += [
-            f"<h2>{html.escape(caption)}</h2>",
-            '<div class="side shown">',
-            *_pictures(results, pattern),
-            "</div>",
-        ]
+    if table.get("curves"):
+        parts += ["<h2>Training</h2>", '<div class="side">']
+        parts += _curves(results, table["curves"])
+        parts.append("</div>")
+    for caption, pattern in table.get("pictures", {}).items():
+        parts += [f"<h2>{html.escape(caption)}</h2>", '<div class="side pictures">']
+        parts += _pictures(results, pattern)
+        parts.append("</div>")
     parts += ["<h2>What was run</h2>", f"<pre>{html.escape(results.sweep.text)}</pre>"]
     body = "\n".join(parts)
-    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
@@ -77,11 +78,19 @@ def markdown(text: str) -> str:
         if not lines[0].startswith("|"):
             parts.append(f"<p>{_inline(block)}</p>")
             continue
-        head, _, *rows = ([_inline(cell.strip()) for cell in line.strip("|").split("|")] for line in lines)
-        body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-        top = "".join(f"<th>{cell}</th>" for cell in head)
-        parts.append(f'<div class="wide"><table><tr>{top}</tr>\n{body}</table></div>')
+        # The second line of a table holds dashes.
+        head, _, *rows = lines
+        body = "\n".join(_table_row(row, "td") for row in rows)
+        parts.append(f'<div class="wide"><table>{_table_row(head, "th")}\n{body}</table></div>')
     return "\n".join(parts)
+
+
+def _table_row(line: str, tag: str) -> str:
+    """Return a row of a Markdown table as one of HTML."""
+    cells = ""
+    for cell in line.strip("|").split("|"):
+        cells += f"<{tag}>{_inline(cell.strip())}</{tag}>"
+    return f"<tr>{cells}</tr>"
 
 
 def main(args: Sequence[str]) -> int:
@@ -115,12 +124,13 @@ def _report(options: argparse.Namespace) -> None:
 
 def _curves(results: Results, tags: Sequence[str]) -> Iterator[str]:
     """Yield a chart of each tag that any run has."""
-    by_run = {run.name: curves(run) for run in results.runs}
+    runs = [(run.arm, read_curves(run.folder)) for run in results.runs]
     for tag in tags:
+        # Every arm is there, without curves too: its colour is that of its place.
         by_arm: dict[str, list[Curve]] = {arm: [] for arm in results.arms}
-        for run in results.runs:
-            if tag in by_run[run.name]:
-                by_arm[run.arm].append(by_run[run.name][tag])
+        for arm, curves in runs:
+            if tag in curves:
+                by_arm[arm].append(curves[tag])
         if any(by_arm.values()):
             note = "The mean of the seeds; the band reaches from the least to the greatest."
             yield _chart(draw_curves([[CurvePanel(("training step", tag), by_arm)]]), note)
@@ -129,15 +139,18 @@ def _curves(results: Results, tags: Sequence[str]) -> Iterator[str]:
 def _chart(chart: Figure, caption: str) -> str:
     """Return a chart as a figure that carries its picture within."""
     source = _data("image/svg+xml", chart_bytes(chart, "svg"))
-    told = html.escape(caption)
-    return f'<figure><img alt="{told}" src="{source}"><figcaption>{told}</figcaption></figure>'
+    text = html.escape(caption)
+    return f'<figure><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
 
 
 def _pictures(results: Results, pattern: str) -> Iterator[str]:
     """Yield each arm's picture from the first seed that has one."""
     for arm in results.arms:
         for run in results.runs:
-            files = [path for path in sorted(run.folder.glob(pattern)) if path.is_file()] if run.arm == arm else []
+            if run.arm != arm:
+                continue
+            # The names of pictures end with the step: the last one is of the end of the run.
+            files = sorted(filter(Path.is_file, run.folder.glob(pattern)))
             if files and files[-1].suffix in TYPES:
                 yield _figure(files[-1], run.name)
                 break
@@ -146,10 +159,11 @@ def _pictures(results: Results, pattern: str) -> Iterator[str]:
 def _figure(path: Path, caption: str) -> str:
     kind = TYPES[path.suffix]
     source = _data(kind, path.read_bytes())
-    shown = f'<img alt="{html.escape(caption)}" src="{source}">'
+    text = html.escape(caption)
+    element = f'<img alt="{text}" src="{source}">'
     if kind.startswith("video"):
-        shown = f'<video autoplay loop muted playsinline controls src="{source}"></video>'
-    return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        element = f'<video autoplay loop muted playsinline controls src="{source}"></video>'
+    return f"<figure>{element}<figcaption>{text}</figcaption></figure>"
 
 
 def _data(kind: str, content: bytes) -> str:

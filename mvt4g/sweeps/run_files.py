@@ -29,7 +29,7 @@ def read_times(path: Path) -> dict[str, dict[str, float]]:
     """
     times: dict[str, Any] = read_json_object(path, "the times of a run's steps")
     for step, seconds in times.items():
-        if not isinstance(seconds, dict) or not all(_is_number(value) for value in seconds.values()):
+        if not isinstance(seconds, dict) or not all(map(_is_number, seconds.values())):
             raise InputError(f"{path}: {step:.80}: got {seconds!r:.60}, want seconds by name")
     return times
 

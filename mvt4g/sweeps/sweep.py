@@ -56,8 +56,9 @@ def _sweep(options: argparse.Namespace) -> int:
     runs = choose_runs(sweep.runs(), options.only)
     for run in runs:
         check_record(run)
-    if any(step.verb for run in runs for step in run.steps):
-        from mvt4g.sweeps.sweep_check import check  # the suite takes seconds to import: bad YAML comes first
+    # The suite takes seconds to import: bad YAML is told before, and other programs need none of it.
+    if any(run.commands for run in runs):
+        from mvt4g.sweeps.sweep_check import check
 
         check(sweep, runs)
     if options.dry_run:
@@ -85,28 +86,34 @@ def choose_runs(runs: Sequence[Run], patterns: Sequence[str] | None) -> list[Run
     """
     if not patterns:
         return list(runs)
+    chosen = set()
     for pattern in patterns:
-        if not any(_is_called(run, pattern) for run in runs):
+        names = [run.name for run in runs if _is_called(run, pattern)]
+        if not names:
             arms = ", ".join(dict.fromkeys(run.arm for run in runs))
             raise InputError(f"--only: got {pattern}, want a run or an arm, one of {arms}")
-    return [run for run in runs if any(_is_called(run, pattern) for pattern in patterns)]
+        chosen.update(names)
+    return [run for run in runs if run.name in chosen]
 
 
 def carry_out_all(runs: Sequence[Run], launcher: Launcher, jobs: int) -> list[str]:
     """Carry out the runs that are not finished, tell of each as it ends, and return a line for each that failed."""
-    left = [run for run in runs if not is_finished(run)]
-    done, failed, times, began = len(runs) - len(left), [], [], time.monotonic()
+    left = {run.name: run for run in runs if not is_finished(run)}
+    done = len(runs) - len(left)
+    failed = []
+    times = []
+    began = time.monotonic()
     print(f"{len(runs)} runs, {done} finished before", flush=True)
-    by_name = {run.name: run for run in left}
-    with closing(launcher(left)) as outcomes:
+    with closing(launcher(list(left.values()))) as outcomes:
         for outcome in outcomes:
-            run = by_name.pop(outcome.run)
+            run = left.pop(outcome.run)
             times.append(outcome.wall_s)
             if outcome.failed is None:
                 done += 1
             else:
                 failed.append(f"failed: {run.name} ({outcome.failed}), {run.folder / LOG}: {log_tail(run)}")
-            left_s = sum(times) / len(times) * math.ceil(len(by_name) / jobs)
+            # As if the runs that are left took as long as those before, ``jobs`` of them at a time.
+            left_s = sum(times) / len(times) * math.ceil(len(left) / jobs)
             counts = f"[{done}/{len(runs)} done, {len(failed)} failed]"
             ended = f"{run.name}: {outcome.failed or 'done'} in {outcome.wall_s:.0f} s"
             print(f"{counts} {ended}; about {left_s / 60:.0f} min left", flush=True)

@@ -56,6 +56,7 @@ def check(sweep: SweepFile, runs: Sequence[Run]) -> None:
             _check_files(sweep, step, first_step)
     for run in checked.values():
         for step in run.steps:
+            # A command that resumes builds what the first one built, if their configurations are the same.
             if step.verb and (step is run.steps[0] or step.configs != run.steps[0].configs or not step.resumes):
                 _check_step(sweep, run, step)
 
@@ -86,10 +87,11 @@ def sweep_that_makes(path: Path, beside: Path) -> Path | None:
     """
     for file in sorted(beside.resolve().parent.parent.glob("*/*.yaml")):
         try:
-            folders = [run.folder.resolve() for run in SweepFile(file).runs()]
+            runs = SweepFile(file).runs()
         except InputError:
             continue  # no sweep file
-        if file != beside.resolve() and any(folder in path.resolve().parents for folder in folders):
+        folders = {run.folder.resolve() for run in runs}
+        if file != beside.resolve() and not folders.isdisjoint(path.resolve().parents):
             here = Path.cwd()
             return file.relative_to(here) if file.is_relative_to(here) else file
     return None
@@ -108,8 +110,10 @@ def _who_makes(sweep: SweepFile, step: Step, told: str) -> str:
 
 def _fault(run: Run, step: Step, without: str = "") -> Exception | None:
     """Return what is wrong with a step, if anything is, one of its options left out."""
-    to_come = [path for path, value in step.options.items() if "{checkpoint}" in str(value)]
-    kept = {path: value for path, value in step.options.items() if path not in (*to_come, without)}
+    kept = {}
+    for path, value in step.options.items():
+        if path != without and "{checkpoint}" not in str(value):  # which a run has yet to write
+            kept[path] = value
     try:
         start(arguments(run, replace(step, options=kept))[2:], _Built)
     except (InputError, MisconfigurationException, ValueError) as error:

@@ -99,6 +99,11 @@ class Run:
     options: Mapping[str, Any]
     steps: tuple[Step, ...]
 
+    @property
+    def commands(self) -> list[Step]:
+        """The steps that are commands of the suite."""
+        return [step for step in self.steps if step.verb]
+
 
 class SweepFile:
     """A sweep file that was read: its entries, and the line of each.
@@ -161,7 +166,10 @@ class SweepFile:
             InputError: If there are more than MOST_RUNS, two would have one name, or two seeds would do the same.
         """
         self._check_count()
-        runs = [self._run(arm, seed, options, places) for arm, options, places in self._arms() for seed in self.seeds]
+        runs = []
+        for arm, options, places in self._arms():
+            for seed in self.seeds:
+                runs.append(self._run(arm, seed, options, places))
         ((name, count),) = Counter(run.name for run in runs).most_common(1)
         if count > 1:
             place: Place = ("seeds",) if len(set(self.seeds)) < len(self.seeds) else ("grid",)
@@ -185,18 +193,21 @@ class SweepFile:
         for variant, own in self.variants.items():
             for cell in itertools.product(*self.grid.values()):
                 chosen = dict(zip(self.grid, cell, strict=True))
-                parts = [f"{path.rpartition('.')[2]}={self._called(path, value)}" for path, value in chosen.items()]
-                options = {**self.options, **own, **chosen}
-                places: dict[str, Place] = {path: ("set", path) for path in self.options}
-                places |= {path: ("variants", variant, path) for path in own}
-                places |= {path: ("grid", path) for path in chosen}
-                yield "-".join(filter(None, (variant, *parts))) or self.path.stem, options, places
+                names = [variant] if variant else []
+                for path, value in chosen.items():
+                    names.append(f"{path.rpartition('.')[2]}={self._value_name(path, value)}")
+                options: dict[str, Any] = {}
+                places: dict[str, Place] = {}
+                # The most particular comes last: it takes the place of what stands there for all.
+                for place, part in (("set",), self.options), (("variants", variant), own), (("grid",), chosen):
+                    options |= part
+                    places |= {path: (*place, path) for path in part}
+                yield "-".join(names) or self.path.stem, options, places
 
     def _run(self, arm: str, seed: int, options: dict[str, Any], places: dict[str, Place]) -> Run:
         folder = self.folder / f"{arm}-{seed}"
         words = {"{seed}": str(seed), "{run}": str(folder)}
-        seeded = {**{path: seed for path in self.seed_options}, **options}
-        own = {path: filled(value, words) for path, value in seeded.items()}
+        own = fill(dict.fromkeys(self.seed_options, seed) | options, words)
         steps: list[Step] = []
         fitted = None
         for index, entry in enumerate(self.commands):
@@ -204,24 +215,39 @@ class SweepFile:
                 resumes = fitted is not None and entry != "fit"
                 step = Step(entry, folder, entry, self.configs, own, (), resumes, fitted, places, ("configs",))
             else:
-                at: Place = ("commands", index)
-                extra = {path: filled(value, words) for path, value in (entry.get("set") or {}).items()}
-                program = tuple(str(filled(word, words)) for word in entry.get("run", ()))
-                name, verb, configs = entry["name"], entry.get("command", ""), tuple(entry.get("configs", ()))
-                placed: dict[str, Place] = {path: (*at, "set", path) for path in extra}
-                step = Step(name, folder / name, verb, configs, extra, program, False, fitted, placed, (*at, "configs"))
+                step = self._own_step(index, words, folder, fitted)
             for path, value in step.options.items():
                 if fitted is None and "{checkpoint}" in str(value):
                     raise self.error(step.places[path], f"{step.name}: {path}: got {{checkpoint}}, want a fit before")
-            fitted = step.folder if step.verb == "fit" else fitted
+            if step.verb == "fit":
+                fitted = step.folder
             steps.append(step)
         return Run(f"{arm}-{seed}", arm, seed, folder, options, tuple(steps))
 
-    def _called(self, path: str, value: Any) -> str:
+    def _own_step(self, index: int, words: Mapping[str, str], folder: Path, fitted: Path | None) -> Step:
+        """Return a step that has options of its own, or is another program."""
+        entry = self.commands[index]
+        place = ("commands", index)
+        options = fill(entry.get("set") or {}, words)
+        return Step(
+            name=entry["name"],
+            folder=folder / entry["name"],
+            verb=entry.get("command", ""),
+            configs=tuple(entry.get("configs", ())),
+            options=options,
+            program=tuple(map(str, fill(entry.get("run", []), words))),
+            resumes=False,
+            fitted=fitted,
+            places={path: (*place, "set", path) for path in options},
+            configs_at=(*place, "configs"),
+        )
+
+    def _value_name(self, path: str, value: Any) -> str:
         if isinstance(value, dict):
             raise self.error(("grid", path), "got a mapping as a value, want one that can be a name; use variants")
         words = value if isinstance(value, list) else [value]
         text = "+".join("null" if word is None else str(word) for word in words)
+        # Of a path the file's name alone: a slash would make a run's folder one in another.
         return re.sub(r"[^\w.+-]", "_", text.rpartition("/")[2])
 
     def _check(self) -> None:
@@ -232,9 +258,11 @@ class SweepFile:
         except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
             why = getattr(error, "strerror", None) or error
             raise self.error(("folder",), f"folder: got {str(self.folder)[:40]!r} ({why}), want a folder") from error
-        there = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
-        if not there.is_dir():
-            raise self.error(("folder",), f"folder: got {self.folder}, want a folder, but {there} is a file")
+        nearest = self.folder.absolute()
+        while not nearest.exists():
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise self.error(("folder",), f"folder: got {self.folder}, want a folder, but {nearest} is a file")
         for key in ("seeds", "commands"):
             if not getattr(self, key):
                 raise self.error((key,), f"{key}: got an empty list, want at least one")
@@ -242,14 +270,14 @@ class SweepFile:
         self._check_arms()
         self._check_seed_options()
         self._check_files(("configs",), self.configs)
+        names = set()
         for index, entry in enumerate(self.commands):
-            self._check_command(("commands", index), entry)
-        names = [entry if isinstance(entry, str) else entry["name"] for entry in self.commands]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise self.error(
-                    ("commands", index), f"commands: got two of one name {name!r}, want names of their own"
-                )
+            place = ("commands", index)
+            self._check_command(place, entry)
+            name = entry if isinstance(entry, str) else entry["name"]
+            if name in names:
+                raise self.error(place, f"commands: got two of one name {name!r}, want names of their own")
+            names.add(name)
 
     def _check_files(self, place: Place, configs: Iterable[str]) -> None:
         for config in configs:
@@ -278,13 +306,15 @@ class SweepFile:
 
     def _check_seed_options(self) -> None:
         """Check that no option takes the place of what a seed sets."""
-        arms: dict[Place, dict[str, Any]] = {("variants", name): own for name, own in self.variants.items()}
-        for place, options in {**arms, ("grid",): self.grid, ("set",): self.options}.items():
+        settings: dict[Place, Mapping[str, Any]] = {("grid",): self.grid, ("set",): self.options}
+        for name, own in self.variants.items():
+            settings["variants", name] = own
+        for place, options in settings.items():
             for path, seeded in itertools.product(options, self.seed_options):
+                # A whole mapping that holds the seed's option would set it too.
                 if f"{seeded}.".startswith(f"{path}."):
-                    raise self.error(
-                        (*place, path), f"{path}: got it here, but it is what a seed sets, want seeds alone"
-                    )
+                    told = f"{path}: got it here, but it is what a seed sets, want seeds alone"
+                    raise self.error((*place, path), told)
 
     def _check_command(self, place: Place, entry: Any) -> None:
         if isinstance(entry, str):
@@ -293,13 +323,15 @@ class SweepFile:
             return
         if not (isinstance(entry, dict) and entry.keys() <= set(STEP_KEYS) and "name" in entry):
             raise self.error(place, f"commands: got {entry!r}, want name and some of {', '.join(STEP_KEYS[1:])}")
-        if ("run" in entry) == ("command" in entry) or entry.get("command", VERBS[0]) not in VERBS:
+        is_program = "run" in entry
+        if is_program == ("command" in entry) or not (is_program or entry["command"] in VERBS):
             raise self.error(place, f"commands: {entry['name']}: want either run or command, one of {', '.join(VERBS)}")
-        if "run" in entry and (given := entry.keys() & {"configs", "set"}):
-            raise self.error((*place, min(given)), f"{min(given)}: got it beside run, want it with a command alone")
+        for key in ("configs", "set"):
+            if is_program and key in entry:
+                raise self.error((*place, key), f"{key}: got it beside run, want it with a command alone")
         if not re.fullmatch(r"\w[\w.+=-]*", self.want((*place, "name"), entry["name"], "text")):
             raise self.error((*place, "name"), f"name: got {entry['name']!r}, want letters, digits, _.+=-")
-        if "run" in entry:
+        if is_program:
             self.want((*place, "run"), entry["run"], "a list of words")
         self._check_options((*place, "set"), entry.get("set") or {})
         configs = self.want((*place, "configs"), entry.get("configs", []), "a list of texts")
@@ -315,45 +347,54 @@ class SweepFile:
         return self.want((key,), content[key], kind)
 
 
-def filled(value: Any, words: Mapping[str, str]) -> Any:
+def fill(value: Any, words: Mapping[str, str]) -> Any:
     """Return a value with the placeholders in its texts replaced."""
     if isinstance(value, str):
         for placeholder, word in words.items():
             value = value.replace(placeholder, word)
         return value
     if isinstance(value, list):
-        return [filled(entry, words) for entry in value]
+        return [fill(entry, words) for entry in value]
     if isinstance(value, dict):
-        return {key: filled(entry, words) for key, entry in value.items()}
+        return {key: fill(entry, words) for key, entry in value.items()}
     return value
 
 
 def _is_plain(value: Any) -> bool:
     """Say whether a value can stand on a command line; YAML reads an unquoted date as one of Python's."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(entry) for key, entry in value.items())
-    return (
-        all(map(_is_plain, value)) if isinstance(value, list) else value is None or isinstance(value, str | int | float)
-    )
+        return _has_all(value, str) and all(map(_is_plain, value.values()))
+    return value is None or isinstance(value, str | int | float)
 
 
 def _work(run: Run) -> list[Any]:
     """Return what a run's commands are told, or its programs where it has no command; the folder of each is its own."""
-    return [step.options for step in run.steps if step.verb] or [step.program for step in run.steps]
+    return [step.options if step.verb else step.program for step in run.commands or run.steps]
 
 
-def _all(kind: type[Any] | UnionType) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(isinstance(entry, kind) for entry in value)
+def _has_all(values: Iterable[Any], kind: type[Any] | UnionType) -> bool:
+    return all(isinstance(value, kind) for value in values)
+
+
+def _is_list(value: Any, kind: type[Any] | UnionType) -> bool:
+    return isinstance(value, list) and _has_all(value, kind)
+
+
+def _is_whole_numbers(value: Any) -> bool:
+    """Say whether a value is a list of whole numbers; Python takes true and false for some too."""
+    return _is_list(value, int) and bool not in map(type, value)
 
 
 KINDS: dict[str, Callable[[Any], bool]] = {
     "text": lambda value: isinstance(value, str),
     "a list": lambda value: isinstance(value, list),
-    "a list of texts": _all(str),
-    "a list of words": lambda value: bool(value) and _all(str | int | float)(value),
-    "a list of whole numbers": lambda value: isinstance(value, list) and all(type(entry) is int for entry in value),
+    "a list of texts": lambda value: _is_list(value, str),
+    "a list of words": lambda value: bool(value) and _is_list(value, str | int | float),
+    "a list of whole numbers": _is_whole_numbers,
     "a mapping": lambda value: isinstance(value, dict),
-    "texts by name": lambda value: isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values()),
+    "texts by name": lambda value: isinstance(value, dict) and _has_all(value.values(), str),
     "text, a number, true, false, null, or lists and mappings of these": _is_plain,
 }
 """What an entry of the file may have to be."""
@@ -371,14 +412,15 @@ _TEXT_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
     """Yield (place, line) of every entry; YAML itself lets a later entry of one name replace the first."""
     if isinstance(node, yaml.MappingNode):
-        seen = set()
+        names = set()
         for key, value in node.value:
-            line, name = key.start_mark.line + 1, key.value
+            line = key.start_mark.line + 1
+            name = key.value
             if key.tag not in _TEXT_KEYS:
                 raise _KeyError(line, f"got the name {name}, which YAML takes for no text, want it in quotes")
-            if name in seen:
+            if name in names:
                 raise _KeyError(line, f"two entries of one name {name!r}, want one")
-            seen.add(name)
+            names.add(name)
             yield (*place, name), line
             yield from _lines(value, (*place, name))
     elif isinstance(node, yaml.SequenceNode):
