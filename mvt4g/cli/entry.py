@@ -14,7 +14,7 @@ from mvt4g.callbacks.signals import watched_signals
 from mvt4g.cli.exits import exit_code
 from mvt4g.cli.pages import help_page, without_all
 from mvt4g.commands.outside_verbs import load_outside_verb, outside_verbs
-from mvt4g.commands.verbs import COMMANDS, PARSE_THEMSELVES, TRAINER_COMMANDS
+from mvt4g.commands.verbs import COMMANDS, OWN_VERBS, PARSE_THEMSELVES, TRAINER_COMMANDS
 from mvt4g.errors import InputError
 
 VERSION_FLAGS = ("--version", "-V")
@@ -80,7 +80,7 @@ def known_verb(verb: str) -> str:
     Raises:
         InputError: If it does not, with the one that was probably meant.
     """
-    names = [*TRAINER_COMMANDS, *COMMANDS, *PARSE_THEMSELVES, *outside_verbs()]
+    names = [*OWN_VERBS, *outside_verbs()]
     if verb in names:
         return verb
     near = get_close_matches(verb, names, n=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mvt4g.commands.outside_verbs import load_outside_verb, outside_verbs
 from mvt4g.commands.parsing.class_names import classes_made_from
-from mvt4g.commands.verbs import COMMANDS, PARSE_THEMSELVES, TRAINER_COMMANDS
+from mvt4g.commands.verbs import OWN_VERBS, TRAINER_COMMANDS
 from mvt4g.errors import InputError
 
 FLAGS = ("--help", "-h")
@@ -36,16 +36,16 @@ def help_page(args: Sequence[str]) -> str | None:
     if place is None or args[place + 1 : place + 2] == [ALL]:
         return None
     before = args[:place]
-    own_verbs = {*TRAINER_COMMANDS, *COMMANDS, *PARSE_THEMSELVES}
-    verb = next((arg for arg in before if arg in own_verbs), None)
-    if verb is not None:
-        return _read_page(verb)
-    outside = next((place for place, arg in enumerate(before) if arg in outside_verbs()), None)
-    if outside is not None:
-        return _outside_page(before[outside], before[outside + 1 :])
-    if any(not arg.startswith("-") for arg in before):
-        return None  # a verb that does not exist, which is said where verbs are run
-    return overview()
+    # Options such as --trust MODULE may stand before the verb.
+    for arg in before:
+        if arg in OWN_VERBS:
+            return _read_page(arg)
+    for place, arg in enumerate(before):
+        if arg in outside_verbs():
+            return _outside_page(arg, before[place + 1 :])
+    if all(arg.startswith("-") for arg in before):
+        return overview()
+    return None  # a verb that does not exist, which is said where verbs are run
 
 
 def class_list(args: Sequence[str]) -> str | None:
@@ -68,10 +68,11 @@ def class_list(args: Sequence[str]) -> str | None:
 
 def without_all(args: Sequence[str]) -> list[str]:
     """Return a command line with ``--help all`` as ``--help``, which the parser understands."""
+    args = list(args)
     place = _place_of_flag(args)
-    if place is None:
-        return list(args)
-    return [arg for index, arg in enumerate(args) if not (index == place + 1 and arg == ALL)]
+    if place is not None and args[place + 1 : place + 2] == [ALL]:
+        del args[place + 1]
+    return args
 
 
 def overview() -> str:

@@ -25,6 +25,7 @@ from mvt4g.commands.parsing.messages import unwrapped
 from mvt4g.commands.parsing.parser import OneLineParser, parse
 from mvt4g.commands.parsing.trust import OPTION, VARIABLE
 from mvt4g.commands.verbs import COMMANDS
+from mvt4g.formats.atomic import nearest_existing
 from mvt4g.formats.run_lock import run_lock
 from mvt4g.systems.loading import check_weights
 from mvt4g.types import InputError, Interrupted
@@ -54,14 +55,11 @@ class SuiteCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what a run needs beside trainer, model and data."""
-        parser.add_argument("--run", type=str | None, default=None, help="Folder that takes everything the run writes.")
-        parser.add_argument(
-            "--checkpoint_every", type=int, default=200, help="Optimizer steps from one checkpoint to the next."
-        )
-        parser.add_argument("--keep_checkpoints", type=int, default=2, help="How many of the last checkpoints stay.")
-        parser.add_argument(
-            "--on_nan", type=OnNaN, default="stop", help="What a fit does with a step that is not finite."
-        )
+        add = parser.add_argument
+        add("--run", type=str | None, default=None, help="Folder that takes everything the run writes.")
+        add("--checkpoint_every", type=int, default=200, help="Optimizer steps from one checkpoint to the next.")
+        add("--keep_checkpoints", type=int, default=2, help="How many of the last checkpoints stay.")
+        add("--on_nan", type=OnNaN, default="stop", help="What a fit does with a step that is not finite.")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command line as ``parse`` does."""
@@ -115,7 +113,9 @@ class SuiteCLI(LightningCLI):
             logger = TensorBoardLogger(run, name="", version="" if command == "fit" else command)
             trainer_config["logger"] = False if command == "predict" else logger
         plugins = trainer_config.get("plugins") or []
-        trainer_config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), CheckpointFiles()]
+        if not isinstance(plugins, list):  # Lightning takes a single one too
+            plugins = [plugins]
+        trainer_config["plugins"] = [*plugins, CheckpointFiles()]
         show_progress(trainer_config, callbacks)
         if trainer_config.get("fast_dev_run"):
             callbacks = []
@@ -162,7 +162,8 @@ class SuiteCLI(LightningCLI):
     def _recorded(self, command: str) -> str:
         """Return the whole configuration as YAML, with ``ckpt_path`` as it was given."""
         settings = self.config[command]
-        settings.ckpt_path, resolved = settings.pop("ckpt_path_given"), settings.ckpt_path
+        resolved = settings.ckpt_path
+        settings.ckpt_path = settings.pop("ckpt_path_given")
         text = self._parser(command).dump(
             settings, "yaml", skip_unset=False, skip_link_targets=False, skip_validation=True
         )
@@ -192,9 +193,9 @@ def check_run_folder(run: str | None) -> None:
     for part in Path(run).parts:
         if "\0" in part or len(os.fsencode(part)) > LONGEST_NAME:
             raise InputError(f"--run: got {part[:40]!r}..., want a name of at most {LONGEST_NAME} bytes without NUL")
-    there = next(place for place in (Path(run).absolute(), *Path(run).absolute().parents) if place.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise InputError(f"--run: got {run}, want a folder, but {there} is none that can be written to")
+    nearest = nearest_existing(Path(run))
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise InputError(f"--run: got {run}, want a folder, but {nearest} is none that can be written to")
 
 
 def start(args: list[str] | None, cli: type[SuiteCLI] = SuiteCLI) -> SuiteCLI:

@@ -1,6 +1,7 @@
 """``mvt4g compare-probes``: what training, or anything else between two probes, did to correspondence."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,24 +31,32 @@ def compare_probes(before: str, after: str, out: str, layer: int | None = None) 
     Raises:
         InputError: If a folder holds no probe, the two do not match, or the layer is none of theirs.
     """
-    folders = [Path(run) / "test" / "probe" for run in (before, after)]
-    old, new = (ProbeMaps.read(folder) for folder in folders)
-    matches, later = (ProbeMatches.read(folder) for folder in folders)
-    _check_alike(before, after, old, new)
+    old_folder = Path(before) / "test" / "probe"
+    new_folder = Path(after) / "test" / "probe"
+    old = ProbeMaps.read(old_folder)
+    new = ProbeMaps.read(new_folder)
+    matches = ProbeMatches.read(old_folder)
+    later = ProbeMatches.read(new_folder)
+    _check_comparable(before, after, old, new)
     if matches.names != later.names or not torch.equal(matches.queries, later.queries):
         raise InputError(f"{after}: got other query points than {before}, want two probes of the same clips")
     if matches.heat.shape != later.heat.shape:
-        got, wanted = (tuple(heat.shape[2:]) for heat in (later.heat, matches.heat))
+        got = tuple(later.heat.shape[2:])
+        wanted = tuple(matches.heat.shape[2:])
         raise InputError(f"{after}: got {got} tokens (rows, columns), want those of {before}, {wanted}")
-    shown = best_layer(new) if layer is None else layer
-    if shown not in new.layers:
-        raise InputError(f"--layer: got {shown}, want one of {new.layers}")
-    change = {key: new.maps[key] - old.maps[key] for key in old.maps if not key.endswith("/harmonic_mean")}
-    heads = {key: new.heads[key] - old.heads[key] for key in change}
-    ProbeMaps(new.layers, new.sigmas, change, heads, {}, new.recipe, new.clips).write_table(
-        Path(out) / "difference.csv"
-    )
-    heats = {f"before, layer {shown}": matches.of_layer(shown), f"after, layer {shown}": later.of_layer(shown)}
+    if layer is None:
+        layer = best_layer(new)
+    if layer not in new.layers:
+        raise InputError(f"--layer: got {layer}, want one of {new.layers}")
+    change = {}
+    heads = {}
+    for key in old.maps:
+        if not key.endswith("/harmonic_mean"):
+            change[key] = new.maps[key] - old.maps[key]
+            heads[key] = new.heads[key] - old.heads[key]
+    difference = replace(new, maps=change, heads=heads, same_place={})
+    difference.write_table(Path(out) / "difference.csv")
+    heats = {f"before, layer {layer}": matches.of_layer(layer), f"after, layer {layer}": later.of_layer(layer)}
     pictures = {
         "matches": match_sheet(matches, heats),
         "difference": chart_to_frame(draw_changes(change, new.layers, new.sigmas)),
@@ -73,19 +82,32 @@ def best_layer(probe: ProbeMaps) -> int:
     return probe.layers[int(means.nan_to_num(nan=-1.0).argmax())]
 
 
-def _check_alike(before: str, after: str, old: ProbeMaps, new: ProbeMaps) -> None:
+def _check_comparable(before: str, after: str, old: ProbeMaps, new: ProbeMaps) -> None:
     """Check that the scores of two probes can be compared.
 
     Raises:
         InputError: Naming the first thing that is not the same.
     """
-    sides = [{**vars(probe), **probe.recipe, "scores": sorted(probe.maps)} for probe in (old, new)]
+    want = _compared_values(old)
+    got = _compared_values(new)
+    # What an older version did not write down is another value than any that is known.
     for name in ("layers", "sigmas", *sorted(old.recipe.keys() | new.recipe.keys()), "scores"):
-        wanted, got = (side.get(name, "not known") for side in sides)
-        if wanted != got:
-            raise InputError(f"{after}: got {name} {got}, want those of {before}, {wanted}")
+        theirs = want.get(name, "not known")
+        ours = got.get(name, "not known")
+        if theirs != ours:
+            raise InputError(f"{after}: got {name} {ours}, want those of {before}, {theirs}")
     if strange := sorted(set(old.clips) ^ set(new.clips)):
         raise InputError(f"{after}: got other clips than {before}: {strange[0]} is in one of them alone")
-    heads = [next(iter(probe.heads.values())).shape[1] for probe in (old, new)]
-    if heads[0] != heads[1]:
-        raise InputError(f"{after}: got {heads[1]} heads, want those of {before}, {heads[0]}")
+    wanted_heads = _num_heads(old)
+    num_heads = _num_heads(new)
+    if num_heads != wanted_heads:
+        raise InputError(f"{after}: got {num_heads} heads, want those of {before}, {wanted_heads}")
+
+
+def _compared_values(probe: ProbeMaps) -> dict[str, object]:
+    """Return what two probes must have alike, by name."""
+    return {**probe.recipe, "layers": probe.layers, "sigmas": probe.sigmas, "scores": sorted(probe.maps)}
+
+
+def _num_heads(probe: ProbeMaps) -> int:
+    return next(iter(probe.heads.values())).shape[1]

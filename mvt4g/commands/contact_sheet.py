@@ -24,10 +24,10 @@ def draw_row(clip: MultiViewClip) -> list[Float[Tensor, "3 _ _"]]:
     images = list(clip.video[:MAX_VIEWS, last])
     if clip.tracks is None or clip.visible is None:
         return [magnify(image, magnification(*image.shape[-2:])) for image in images]
-    there = clip.visible.any(dim=0).any(dim=0).nonzero()[:, 0]
-    # Evenly spread over the points that are ever seen: neighbours in the list often lie on one body.
-    number = min(len(there), MAX_POINTS)
-    drawn = there[torch.linspace(0, len(there) - 1, number).round().long()]
+    ever_visible = clip.visible.any(dim=0).any(dim=0).nonzero()[:, 0]
+    # Evenly spread over the points that are ever visible: neighbours in the list often lie on one body.
+    number = min(len(ever_visible), MAX_POINTS)
+    drawn = ever_visible[torch.linspace(0, len(ever_visible) - 1, number).round().long()]
     tracks = clip.tracks[:, :, drawn]
     visible = clip.visible[:, :, drawn]
     colours = rainbow_by_row(tracks[0])

@@ -20,7 +20,9 @@ from mvt4g.types import REFERENCE, TARGET, Cameras, InputError
 from mvt4g.viz.camera_paths import CameraScene, draw_camera_paths
 from mvt4g.viz.charts import chart_bytes
 
-DEFAULT_FRAMES, DEFAULT_SIZE, DEFAULT_FPS = 81, (480, 832), 24.0
+DEFAULT_FRAMES = 81
+DEFAULT_SIZE = (480, 832)
+DEFAULT_FPS = 24.0
 
 
 def draw_cameras(
@@ -46,42 +48,51 @@ def draw_cameras(
     choice = CameraChoice.parse(file)
     own = None if camera.source is None else read_source_cameras(Path(camera.source), camera.source_layout)
     camera = replace(camera, resample=camera.resample or "time")  # a picture may have any number of frames
-    kept = _frames_of(choice, own, frames)
+    kept = _choose_frames(choice, own, frames)
     paths = choice.paths(kept, camera, own)
-    height, width = _image_size(paths)
-    framing = Framing((height, width), (height, width), Window(0, 0, height, width), (height, width))
-    cameras = framed_cameras(paths, (framing, framing), camera, file)
+    size = _image_size(paths)
+    whole = Framing(size, size, Window(0, 0, *size), size)
+    cameras = framed_cameras(paths, (whole, whole), camera, file)
     subject = choice.subject(kept, camera, paths[0])
     if subject is not None:
+        # The world of the framed cameras is the reference's first camera.
         subject = transform_points(invert_pose(paths[0].world_from_cam[0].double()), subject.double())
     is_still = bool((cameras.cam_from_world[REFERENCE] - torch.eye(4)).abs().max() < 1e-6)
     reference = None if is_still else cameras[REFERENCE]
-    said = _summary(cameras[TARGET], width)
-    picture = draw_camera_paths(CameraScene(cameras[TARGET], (height, width), reference, subject), f"{file}: {said}")
+    summary = _summary(cameras[TARGET], size[1])
+    scene = CameraScene(cameras[TARGET], size, reference, subject)
+    picture = draw_camera_paths(scene, f"{file}: {summary}")
     with appearing(out) as temporary:
         temporary.write_bytes(chart_bytes(picture, "png"))
-    notes = "" if own is None else "".join(f"{note}\n" for note in own.notes)
-    sys.stdout.write(f"{notes}{said}\nwrote {out}\n")
+    notes = () if own is None else own.notes
+    for line in (*notes, summary, f"wrote {out}"):
+        sys.stdout.write(f"{line}\n")
     return 0
 
 
-def _frames_of(choice: CameraChoice, own: SourceCameras | None, frames: int | None) -> KeptFrames:
+def _choose_frames(choice: CameraChoice, own: SourceCameras | None, frames: int | None) -> KeptFrames:
     """Return the frames to draw: of a file with times those in its span, else at 24 a second."""
-    lengths = [] if choice.views is None else [len(path.world_from_cam) for path in choice.views.values()]
-    lengths += [] if own is None else [len(own.path.world_from_cam)]
-    if frames is None and choice.motion is not None:
-        frames = choice.motion.frames
-    count = frames or max([length for length in lengths if length > 1], default=DEFAULT_FRAMES)
-    own_path = [] if own is None else [own.path]
-    spans: list[Sequence[float]] = [
-        path.times_s for path in (*(choice.views or {}).values(), *own_path) if path.times_s is not None
-    ]
-    if choice.motion is not None and choice.motion.subject is not None and choice.motion.subject.times_s is not None:
-        spans.append(choice.motion.subject.times_s)
-    first, last = 0.0, (count - 1) / DEFAULT_FPS
+    paths = list((choice.views or {}).values())
+    if own is not None:
+        paths.append(own.path)
+    times = [path.times_s for path in paths]
+    if choice.motion is not None:
+        frames = frames or choice.motion.frames
+        if choice.motion.subject is not None:
+            times.append(choice.motion.subject.times_s)
+    if frames is None:
+        # A path of one pose is a camera that stands still for any number of frames.
+        longest = max((len(path.world_from_cam) for path in paths), default=1)
+        frames = longest if longest > 1 else DEFAULT_FRAMES
+    first = 0.0
+    last = (frames - 1) / DEFAULT_FPS
+    spans = [span for span in times if span is not None]
     if spans:
-        first, last = max(span[0] for span in spans), min(span[-1] for span in spans)
-    return KeptFrames(range(count), torch.linspace(first, last, count).tolist(), (count,), Path(choice.text))
+        # Where several paths have times, all of them have poses from the latest start to the earliest end.
+        first = max(span[0] for span in spans)
+        last = min(span[-1] for span in spans)
+    seconds = torch.linspace(first, last, frames).tolist()
+    return KeptFrames(range(frames), seconds, (frames,), Path(choice.text))
 
 
 def _image_size(paths: Sequence[Trajectory]) -> tuple[int, int]:
@@ -98,10 +109,15 @@ def _summary(cameras: Cameras, width: int) -> str:
     steps = world_from_cam[1:, :3, 3] - world_from_cam[:-1, :3, 3]
     turns = compose(cameras.cam_from_world[:1], world_from_cam)[:, :3, :3]
     fov = torch.rad2deg(2 * torch.atan(0.5 * width / cameras.intrinsics[:, 0, 0]))
-    narrow, wide = float(fov.min()), float(fov.max())
-    seen = f"{wide:.1f}" if math.isclose(narrow, wide, rel_tol=1e-4) else f"{narrow:.1f} to {wide:.1f}"
+    narrow = float(fov.min())
+    wide = float(fov.max())
+    width_deg = f"{wide:.1f}" if math.isclose(narrow, wide, rel_tol=1e-4) else f"{narrow:.1f} to {wide:.1f}"
     way = float(torch.linalg.vector_norm(steps, dim=-1).sum())
     turn = math.degrees(float(rotation_angle(turns).max()))
-    return (
-        f"{len(world_from_cam)} frames; way {way:.3g} scene units; turn up to {turn:.1f} degrees; {seen} degrees wide"
+    parts = (
+        f"{len(world_from_cam)} frames",
+        f"way {way:.3g} scene units",
+        f"turn up to {turn:.1f} degrees",
+        f"{width_deg} degrees wide",
     )
+    return "; ".join(parts)

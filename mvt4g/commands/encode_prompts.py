@@ -3,9 +3,8 @@
 import sys
 from pathlib import Path
 
-import torch
-
 from mvt4g.formats.latent_file import write_prompt
+from mvt4g.models.pretrained import choose_device
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
 
 
@@ -24,10 +23,11 @@ def encode_prompts_to(out: Path, text: TextEncoderSpec, prompts: tuple[str, ...]
     Raises:
         InputError: If a file is missing or broken, or the place cannot be written to.
     """
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    named = {"negative": NEGATIVE_PROMPT, **{f"prompt-{number}": prompt for number, prompt in enumerate(prompts)}}
-    embeddings = encode_prompts([*named.values()], text, device)
-    for name, prompt in named.items():
+    names = {"negative": NEGATIVE_PROMPT}
+    for number, prompt in enumerate(prompts):
+        names[f"prompt-{number}"] = prompt
+    embeddings = encode_prompts(list(names.values()), text, choose_device(device))
+    for name, prompt in names.items():
         write_prompt(out / f"{name}.safetensors", prompt, embeddings[prompt])
         sys.stdout.write(f"{out / name}.safetensors: {len(embeddings[prompt])} tokens\n")
     return 0

@@ -28,9 +28,13 @@ def export_tracks(folder: Path, format: Literal["tapvid", "cotracker"] = "tapvid
         InputError: If the folder holds no tracks or not their videos, or the place cannot be written to.
     """
     content = read_tracks(folder / "tracks.npz")
-    names = ("reference", "target" if (folder / "target.mp4").is_file() else "generated")
+    # Of two given videos nothing was generated: the target is the second of them.
+    target = "target" if (folder / "target.mp4").is_file() else "generated"
     place = folder.resolve()
-    videos = {f"{place.parent.name}_{place.name}_{name}": read_video(folder / f"{name}.mp4")[0] for name in names}
+    videos = {}
+    for name in ("reference", target):
+        video, _ = read_video(folder / f"{name}.mp4")
+        videos[f"{place.parent.name}_{place.name}_{name}"] = video
     out = out or folder / ("tapvid.pkl" if format == "tapvid" else "cotracker")
     if out.exists() and format == "tapvid":
         raise InputError(f"--out: got {out}, which is there already, want a file that is not")

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,15 +56,22 @@ def export_weights(
             place for and that are not to be dropped.
     """
     found = laid_over(read_weight_files(weights))
-    parts = {part for name in found for part in name.split(".")}
-    if strange := [part for part in drop if part not in parts]:
-        raise InputError(f"drop: got {strange[0]!r}, want a part that the weights have")
-    if lacking := [part for part in _MUST_HAVE.get(format, ()) if part not in parts]:
-        raise InputError(f"format: got {format}, want weights with {lacking[0]}, which these have not")
-    kept = {name: value for name, value in found.items() if not set(drop) & set(name.split("."))}
-    named = renamed(kept, format)
+    parts = set()
+    for name in found:
+        parts.update(name.split("."))
+    for part in drop:
+        if part not in parts:
+            raise InputError(f"drop: got {part!r}, want a part that the weights have")
+    for part in _MUST_HAVE.get(format, ()):
+        if part not in parts:
+            raise InputError(f"format: got {format}, want weights with {part}, which these have not")
+    for name in list(found):
+        if not set(drop).isdisjoint(name.split(".")):
+            del found[name]
+    named = rename(found, format)
     if dtype is not None:
         named = {name: value.to(getattr(torch, dtype)) for name, value in named.items()}
+    # Whatever can be wrong is wrong before anything is written.
     config = diffusers_config(named, head_dim) if format == "diffusers" else None
     write_weights(out, named)
     if config is not None:
@@ -74,22 +82,31 @@ def export_weights(
     return 0
 
 
-def renamed(weights: dict[str, Shaped[Tensor, "..."]], format: Format) -> dict[str, Shaped[Tensor, "..."]]:
+def rename(weights: Mapping[str, Shaped[Tensor, "..."]], format: Format) -> dict[str, Shaped[Tensor, "..."]]:
     """Return a backbone's weights under the names of a format.
 
     Raises:
         InputError: If the format has no place for some of them.
     """
-    if format == "own":
-        return {f"{OWN_PREFIX}{name}": value for name, value in weights.items()}
-    if format == "redirector":
-        weights = {name: value for name, value in weights.items() if overlays(name)}
-    places = {name: _place(name, format) for name in weights if name != NULL_TEXT}
-    if homeless := [name for name, place in places.items() if place is None]:
+    named = {}
+    homeless = []
+    for name, value in weights.items():
+        if format == "own":
+            named[f"{OWN_PREFIX}{name}"] = value
+            continue
+        # The embedding of no text is ours alone, and a redirector holds the self-attention alone.
+        if name == NULL_TEXT or (format == "redirector" and not overlays(name)):
+            continue
+        place = _place(name, format)
+        if place is None:
+            homeless.append(name)
+        else:
+            named[place] = value
+    if homeless:
         raise InputError(
             f"format: got {format}, which has no place for {first_names(homeless)}; want their part among --drop"
         )
-    return {place: weights[name] for name, place in places.items() if place is not None}
+    return named
 
 
 def diffusers_config(named: dict[str, Shaped[Tensor, "..."]], head_dim: int) -> dict[str, Any]:
@@ -102,6 +119,7 @@ def diffusers_config(named: dict[str, Shaped[Tensor, "..."]], head_dim: int) -> 
     dim, in_channels, *patch_size = patches.shape
     if dim % head_dim:
         raise InputError(f"head_dim: got {head_dim}, want a divisor of the width {dim}")
+    blocks = {name.split(".")[1] for name in named if name.startswith("blocks.")}
     image = named.get("condition_embedder.image_embedder.norm1.weight")
     return {
         "_class_name": "WanTransformer3DModel",
@@ -113,7 +131,7 @@ def diffusers_config(named: dict[str, Shaped[Tensor, "..."]], head_dim: int) -> 
         "text_dim": named["condition_embedder.text_embedder.linear_1.weight"].shape[1],
         "freq_dim": named["condition_embedder.time_embedder.linear_1.weight"].shape[1],
         "ffn_dim": len(named["blocks.0.ffn.net.0.proj.weight"]),
-        "num_layers": len({name.split(".")[1] for name in named if name.startswith("blocks.")}),
+        "num_layers": len(blocks),
         "image_dim": None if image is None else len(image),
         "added_kv_proj_dim": None if image is None else dim,
     }
@@ -122,7 +140,7 @@ def diffusers_config(named: dict[str, Shaped[Tensor, "..."]], head_dim: int) -> 
 def _place(name: str, format: Format) -> str | None:
     """Return what a format calls a tensor, or None if it has no place for it."""
     inside = name.removeprefix(DIT_PREFIX)
-    if inside == name:
+    if inside == name:  # a part that stands beside the DiT
         return None
     if format == "diffusers":
         return to_diffusers(inside)

@@ -29,7 +29,8 @@ from mvt4g.types import InputError
 
 LIBRARIES = ("torch", "lightning", "torchmetrics", "numpy", "av", "open3d", "mujoco", "tensorboard")
 OWN = "mvt4g"
-FRAMES, SIDE = Range(1, 2**20), Range(1, 2**16)
+FRAMES = Range(1, 2**20)
+SIDE = Range(1, 2**16)
 SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 CORRESPONDENCE = "mvt4g.losses.correspondence.CorrespondenceObjective"
 
@@ -106,9 +107,16 @@ def split_options(argv: Sequence[str]) -> tuple[Shape, list[str]]:
 
 def _installed() -> Iterator[str]:
     yield f"mvt4g {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    versions = [f"{name} {version}" for name in LIBRARIES if (version := _version(name)) is not None]
-    missing = [name for name in LIBRARIES if _version(name) is None]
-    yield f"libraries: {', '.join(versions)}" + (f"; missing: {', '.join(missing)}" if missing else "")
+    versions = []
+    missing = []
+    for name in LIBRARIES:
+        version = _version(name)
+        if version is None:
+            missing.append(name)
+        else:
+            versions.append(f"{name} {version}")
+    line = f"libraries: {', '.join(versions)}"
+    yield f"{line}; missing: {', '.join(missing)}" if missing else line
 
 
 def _devices() -> Iterator[str]:
@@ -131,8 +139,8 @@ def _extras() -> Iterator[str]:
         if group and package and package[0] != OWN:
             needed.setdefault(group[1], []).append(package[0])
     for extra, packages in needed.items():
-        missing = [name for name in packages if _version(name) is None]
-        yield f"extra {extra}: " + (f"missing {', '.join(missing)}" if missing else "there")
+        missing = ", ".join(name for name in packages if _version(name) is None)
+        yield f"extra {extra}: missing {missing}" if missing else f"extra {extra}: there"
 
 
 def _version(package: str) -> str | None:
@@ -167,15 +175,17 @@ def _of_configuration(args: Sequence[str], asked: Shape) -> Iterator[str]:
 def _files(where: str, value: Any) -> Iterator[str]:
     """Yield every file that a parsed configuration names, and whether it is there."""
     if isinstance(value, argparse.Namespace | dict):
-        for name, part in (vars(value) if isinstance(value, argparse.Namespace) else value).items():
+        parts = vars(value) if isinstance(value, argparse.Namespace) else value
+        for name, part in parts.items():
             yield from _files(f"{where}.{name}".replace(".init_args", ""), part)
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _files(where, part)
     elif isinstance(value, Path):
-        shipped = str(value).startswith(BUILTIN)
-        there = place_of(value).exists()
-        yield f"{where}: {value} ({'shipped' if shipped else 'there' if there else 'MISSING'})"
+        state = "there" if place_of(value).exists() else "MISSING"
+        if str(value).startswith(BUILTIN):
+            state = "shipped"
+        yield f"{where}: {value} ({state})"
 
 
 def _shape_of_model(options: Mapping[str, Any]) -> NovelViewModel:
@@ -194,23 +204,33 @@ def _memory(
     """Yield the counted memory of a training step on one device."""
     data = mapping_at(mapping_at(content, "data", "fit"), "init_args", "data")
     said = _shape_of_clips(data)
-    frames, size = asked.frames or said.frames, asked.size or said.size
+    frames = asked.frames or said.frames
+    size = asked.size or said.size
     if frames is None or size is None:
         yield "memory of a step: not counted, the data do not say frames and size (--frames 81 --size 480x832)"
         return
     clips = mapping_at(data, "loader", "data").get("batch_size") or 1
     shape = BatchSize(clips, frames, size, training.get("num_queries") or 32)
-    found = [spec for spec in options.get("objectives") or [] if spec["class_path"] == CORRESPONDENCE]
-    layers = {layer for spec in found for layer in (spec.get("init_args") or {}).get("layers") or []}
+    corr = None
+    layers: set[int] = set()
+    for spec in options.get("objectives") or []:
+        if spec["class_path"] == CORRESPONDENCE:
+            corr = CorrespondenceLoss()
+            layers.update(mapping_at(spec, "init_args", "objectives").get("layers") or [])
     if model.tracking_head is not None:
         layers.add(model.tracking_head.layer)
     precision = str(mapping_at(content, "trainer", "fit").get("precision") or "32-true")
     optimizer = training["optimizer"]
     kind = named_class(optimizer["class_path"], "training.optimizer")
+    arguments = optimizer.get("init_args") or {}
     counted = count_step(
-        model, shape, sorted(layers), CorrespondenceLoss() if found else None,
-        lambda parameters: kind(parameters, **(optimizer.get("init_args") or {})), AUTOCAST.get(precision),
-    )  # fmt: skip
+        model,
+        shape,
+        sorted(layers),
+        corr,
+        make_optimizer=lambda parameters: kind(parameters, **arguments),
+        autocast=AUTOCAST.get(precision),
+    )
     yield f"memory of a step, counted, one device: {clips} clips of {frames} frames, {size[0]}x{size[1]}, {precision}"
     for name, value in counted.items():
         yield f"  {name:24}{value:9.3f} GiB"

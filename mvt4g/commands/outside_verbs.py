@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, runtime_checkable
 
-from mvt4g.commands.verbs import COMMANDS, PARSE_THEMSELVES, TRAINER_COMMANDS
+from mvt4g.commands.verbs import OWN_VERBS
 from mvt4g.errors import InputError
 
 GROUP = "mvt4g.verbs"
@@ -59,9 +59,12 @@ class Verb:
 
 def outside_verbs() -> dict[str, EntryPoint]:
     """Return the entry points of all verbs that packages add, sorted by name; nothing is imported."""
-    found = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-    taken = {*COMMANDS, *PARSE_THEMSELVES, *TRAINER_COMMANDS}
-    return {entry.name: entry for entry in found if entry.name not in taken}
+    entries = {}
+    # Of two packages that add one name the order decides, and must be the same everywhere.
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
+        if entry.name not in OWN_VERBS:
+            entries[entry.name] = entry
+    return entries
 
 
 def load_outside_verb(name: str) -> OutsideVerb:

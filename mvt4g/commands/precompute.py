@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from mvt4g import __version__
-from mvt4g.commands.resumable import SAVE_EVERY_S, clip_progress, locked
+from mvt4g.commands.resumable import SAVE_EVERY_S, clip_progress, locked, read_begun
 from mvt4g.data.clip_sources import OpenSource, SourceSpec, open_path
 from mvt4g.data.crops import CropSpec
 from mvt4g.data.frame_rates import FrameSpec, played_backwards
@@ -27,15 +27,13 @@ from mvt4g.formats.latent_file import FILE, prompt_path, read_latents, write_lat
 from mvt4g.formats.manifest import (
     MANIFEST,
     Manifest,
-    first_difference,
-    read_manifest,
     record_files,
     sizes_agree,
     write_manifest,
 )
 from mvt4g.models.codec import Codec, PatchCodec
 from mvt4g.models.image_tokens import ImageEncoder
-from mvt4g.models.pretrained import DTYPES
+from mvt4g.models.pretrained import DTYPES, choose_device
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
 from mvt4g.ranges import Count, Natural, Points, Seed
 from mvt4g.synthetic.spec import SceneSpec
@@ -131,16 +129,20 @@ def precompute(
             folder holds other things.
     """
     codec = codec or PatchCodec()
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    device = choose_device(device)
     clips = _open(source, scene, cache)
     indices = range(cache.part, len(clips), cache.parts)
     with locked(out, "precompute"):
         made_by = _made_by(codec, source, scene, cache, text, {"image": image_encoder, "captions": captions})
-        texts = None if captions is None else _captions(captions, [clips.sources[0].clips.names[i] for i in indices])
-        manifest = _begun(out, made_by, len(indices))
+        texts = None
+        if captions is not None:
+            names = clips.sources[0].clips.names
+            texts = _read_texts(captions, [names[index] for index in indices])
+        manifest = _begin(out, made_by, len(indices))
         encoder = None if image_encoder is None else ImageEncoder(image_encoder, "bfloat16").to(device)
         encoders = _Encoders(codec.to(device), encoder, texts)
         made, bad = _encode_missing(out, manifest, clips, indices, encoders, cache, workers)
+        # Together with the text encoder they may take more than the device has.
         del encoder, encoders
         codec.cpu()
         if text is not None:
@@ -215,8 +217,9 @@ def _made_by(
     files: Mapping[str, Path | None],
 ) -> dict[str, Any]:
     """Return all that the cache depends on, as it comes back from JSON."""
-    taken = {name: value for name, value in asdict(cache).items() if name != "most"}
-    made_by = {
+    taken = asdict(cache)
+    del taken["most"]  # more clips may be asked for later
+    made_by: dict[str, Any] = {
         "command": "precompute",
         "codec": codec.identity,
         "codec_settings": codec.settings,
@@ -224,48 +227,54 @@ def _made_by(
         "source": asdict(source.scene or scene) if source.path is None else str(source.path.resolve()),
         "cache": taken,
         "text": text and {"weights": _digests(text.weights), "length": text.length, "dtype": text.dtype},
-        **{name: None if path is None else _digests(path) for name, path in files.items()},
         "versions": {"mvt4g": __version__, "torch": version("torch")},
     }
+    for name, path in files.items():
+        made_by[name] = None if path is None else _digests(path)
     content: dict[str, Any] = json.loads(json.dumps(made_by, default=str))
     return content
 
 
-def _captions(path: Path, names: Sequence[str]) -> dict[str, str]:
+def _read_texts(path: Path, names: Sequence[str]) -> dict[str, str]:
     """Return the text of every clip.
 
     Raises:
         InputError: If one has none.
     """
     captions = read_captions(path)
-    found = {name: captions.of(name) or captions.of(name.removeprefix(TRAIN)) for name in names}
-    if missing := [name for name, text in found.items() if text is None]:
+    texts = {}
+    missing = []
+    for name in names:
+        text = captions.of(name) or captions.of(name.removeprefix(TRAIN))
+        if text is None:
+            missing.append(name)
+        else:
+            texts[name] = text
+    if missing:
         raise InputError(f"{path}: got no text of {missing[0]} ({len(missing)} clips have none), want a row for each")
-    return {name: text for name, text in found.items() if text is not None}
+    return texts
 
 
 def _digests(path: Path) -> dict[str, str]:
     """Return the checksum of a file, or of every file of a folder: by it a fine-tuned encoder is told from another."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return {file.name: sha256_of(file) for file in files if path.is_file() or file.is_file()}
+    if not path.is_dir():
+        return {path.name: sha256_of(path)}
+    files = sorted(filter(Path.is_file, path.iterdir()))
+    return {file.name: sha256_of(file) for file in files}
 
 
-def _begun(out: Path, made_by: dict[str, Any], count: int) -> Manifest:
+def _begin(out: Path, made_by: dict[str, Any], count: int) -> Manifest:
     """Return the manifest of a folder that is new, or was begun alike.
 
     Raises:
         InputError: If it holds something else, or clips made otherwise.
     """
-    if not (out / MANIFEST).exists():
-        if others := sorted(path.name for path in out.iterdir()):
-            raise InputError(f"out: got {out}, which holds {others[0]} but no {MANIFEST}, want an empty folder")
+    manifest = read_begun(out, made_by, "the cache")
+    if manifest is None:
         manifest = Manifest(made_by, {SPLIT: count}, {})
     else:
-        manifest = read_manifest(out)
-        if difference := first_difference(made_by, manifest.made_by):
-            raise InputError(f"{difference} of the cache in {out}; want another folder for another one")
         manifest = replace(manifest, splits={SPLIT: max(count, manifest.splits.get(SPLIT, 0))})
-    for leftover in [path for path in out.rglob("*") if is_leftover(path)]:
+    for leftover in list(filter(is_leftover, out.rglob("*"))):
         leftover.unlink()
     write_manifest(out, manifest)
     return manifest
@@ -285,25 +294,28 @@ def _encode_missing(
     Returns:
         How many were encoded, and why others could not be, by name.
     """
-    done, names, saved = dict(manifest.clips), clips.sources[0].clips.names, time.monotonic()
-    missing, bad = [], {}
+    names = clips.sources[0].clips.names
+    done = dict(manifest.clips)
+    missing = []
     for index in indices:
-        folder = out / names[index]
-        if names[index] not in done and (folder / FILE).is_file():
-            done[names[index]] = record_files(folder)  # it appeared whole, after the manifest was last written
-        if names[index] not in done or not sizes_agree(folder, done[names[index]]):
+        name = names[index]
+        if name not in done and (out / name / FILE).is_file():
+            done[name] = record_files(out / name)  # it appeared whole, after the manifest was last written
+        if name not in done or not sizes_agree(out / name, done[name]):
             missing.append(index)
+    bad = {}
+    saved = time.monotonic()
     try:
         with clip_progress(len(indices), len(indices) - len(missing)) as progress:
             for index, clip in zip(missing, _read(clips, missing, workers, cache.backwards), strict=True):
-                folder = out / names[index]
+                name = names[index]
                 try:
-                    latents = encoders(names[index], raise_if_error(clip))
+                    latents = encoders(name, raise_if_error(clip))
                 except InputError as error:
-                    bad[names[index]] = " ".join(str(error).split())
+                    bad[name] = " ".join(str(error).split())
                     continue
-                write_latents(folder / FILE, latents, DTYPES[cache.dtype])
-                done[names[index]] = record_files(folder)
+                write_latents(out / name / FILE, latents, DTYPES[cache.dtype])
+                done[name] = record_files(out / name)
                 progress.advance(progress.task_ids[0])
                 if time.monotonic() - saved > SAVE_EVERY_S:
                     write_manifest(out, replace(manifest, clips=done))
@@ -335,6 +347,7 @@ def _encode_captions(out: Path, text: TextEncoderSpec, device: str, dtype: torch
         caption = read_latents(file, [REFERENCE]).caption
         if isinstance(caption, str):
             captions[caption] = prompt_path(out, caption)
-    missing = {caption: path for caption, path in captions.items() if not path.is_file()}
-    for caption, embedding in encode_prompts([*missing], text, device).items() if missing else ():
-        write_prompt(missing[caption], caption, embedding, dtype)
+    missing = [caption for caption, path in captions.items() if not path.is_file()]
+    if missing:  # the encoder itself is large
+        for caption, embedding in encode_prompts(missing, text, device).items():
+            write_prompt(captions[caption], caption, embedding, dtype)

@@ -47,16 +47,17 @@ def verb_parser(verb: str, args: Sequence[str]) -> tuple[OneLineParser, list[str
     """
     function = verb_function(verb)
     parser = OneLineParser(prog=f"mvt4g {verb}", description=(function.__doc__ or "").partition("\n\n")[0])
-    args, scenes = list(args), {}
+    args = list(args)
+    scenes = {}
     for argument, kind in typing.get_type_hints(function).items():
         if getattr(kind, "__name__", "") == "SceneSpec":
-            args, scenes[argument] = _recipe(args, argument, kind)
+            args, scenes[argument] = _take_recipe(args, argument, kind)
             parser.add_argument(f"--{argument}", type=kind, default=scenes[argument])
-    parser.add_function_arguments(function, skip={*scenes}, as_positional=verb in TAKES_A_PATH)
+    parser.add_function_arguments(function, skip=set(scenes), as_positional=verb in TAKES_A_PATH)
     return parser, args
 
 
-def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
+def _take_recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
     """Take a recipe's name out of a command line, or the scene out of a datamodule's YAML file it names.
 
     Returns:
@@ -65,15 +66,17 @@ def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
     from mvt4g.synthetic.recipes import RECIPES
 
     flag = f"--{argument}"
-    split = [part for arg in args for part in (arg.split("=", 1) if arg.startswith(f"{flag}=") else [arg])]
-    if flag not in split[:-1]:
+    words: list[str] = []
+    for arg in args:
+        words += arg.split("=", 1) if arg.startswith(f"{flag}=") else [arg]
+    if flag not in words[:-1]:
         return args, kind()
-    place = split.index(flag)
-    value, others = split[place + 1], [*split[:place], *split[place + 2 :]]
+    place = words.index(flag)
+    value = words[place + 1]
     if value in RECIPES:
-        return others, RECIPES[value]()
+        return [*words[:place], *words[place + 2 :]], RECIPES[value]()
     if not Path(value).is_file():
-        if value.lstrip().startswith("{"):
+        if value.lstrip().startswith("{"):  # values, which the parser reads
             return args, kind()
         raise InputError(f"{flag}: got {value}, want a YAML file or one of {', '.join(RECIPES)}")
     try:
@@ -81,4 +84,5 @@ def _recipe(args: list[str], argument: str, kind: Any) -> tuple[list[str], Any]:
         scene = content["data"]["init_args"][argument] if "data" in content else content
     except (KeyError, TypeError) as error:
         raise InputError(f"{value}: got no data.init_args.{argument} in it, want a YAML file of a scene") from error
-    return [*split[: place + 1], json.dumps(scene), *split[place + 2 :]], kind()
+    words[place + 1] = json.dumps(scene)
+    return words, kind()

@@ -66,8 +66,12 @@ class LiveBytes(TorchDispatchMode):
 
 def storages(values: Iterable[Any]) -> list[torch.UntypedStorage]:
     """Return the storages of the tensors among ``values``, of a sliced one that of this rank's slice."""
-    local = (getattr(value, "_local_tensor", value) for value in values)
-    return [value.untyped_storage() for value in local if isinstance(value, Tensor)]
+    found = []
+    for value in values:
+        local = getattr(value, "_local_tensor", value)
+        if isinstance(local, Tensor):
+            found.append(local.untyped_storage())
+    return found
 
 
 def gib(tensors: Iterable[Any]) -> float:
@@ -103,12 +107,14 @@ class BatchSize(NamedTuple):
 
 def step_batch(model: NovelViewModel, shape: BatchSize) -> StepBatch:
     """Return latents, cameras, queries and text of a batch."""
-    grid, (text_len, text_dim) = model.backbone.grid, model.backbone.text_shape
-    sides = (side // grid.spatial_stride for side in shape.size)
-    latents = torch.randn(shape.clips, 2, grid.channels, grid.latent_frames(shape.frames), *sides)
+    grid = model.backbone.grid
+    rows, columns = shape.size
+    latent_frames = grid.latent_frames(shape.frames)
+    size = (latent_frames, rows // grid.spatial_stride, columns // grid.spatial_stride)
+    latents = torch.randn(shape.clips, 2, grid.channels, *size)
     repeats = (shape.clips, 2, shape.frames, 1, 1)
     cameras = Cameras(torch.eye(4).repeat(repeats), torch.eye(3).repeat(repeats))
-    text = torch.randn(shape.clips, text_len, text_dim)
+    text = torch.randn(shape.clips, *model.backbone.text_shape)
     return StepBatch(latents, cameras, torch.rand(shape.clips, shape.queries, 4), text)
 
 
@@ -127,8 +133,8 @@ def step_loss(
         corr: L_corr; None = not trained.
     """
     reference, target = batch.latents.unbind(1)
-    conditions, asked = Conditions(batch.text), TapRequest(layers)
-    output = model.backbone(target, reference, torch.rand(len(target)), batch.cameras, conditions, asked)
+    conditions = Conditions(batch.text)
+    output = model.backbone(target, reference, torch.rand(len(target)), batch.cameras, conditions, TapRequest(layers))
     tracks = torch.rand(len(target), 2, batch.latents.shape[3], batch.queries.shape[1], 2)
     tracked = tracks.new_zeros(())
     if model.tracking_head is not None:
@@ -137,8 +143,9 @@ def step_loss(
         tracked = tracks.mean() + prediction.visible_logit.mean() + prediction.confidence_logit.mean()
     total = output.velocity.square().mean()
     if corr is not None:
-        seen, times = torch.ones(tracks.shape[:-1], dtype=torch.bool), torch.arange(tracks.shape[2])
-        truth = PointTruth(batch.queries, tracks.detach(), seen, seen[:, 0, 0], times, (0, 0))
+        visible = torch.ones(tracks.shape[:-1], dtype=torch.bool)
+        frames = torch.arange(tracks.shape[2])
+        truth = PointTruth(batch.queries, tracks.detach(), visible, visible[:, 0, 0], frames, (0, 0))
         total = total + corr(output.taps, truth).total.mean()
     return total + tracked
 
@@ -180,12 +187,14 @@ def count_step(
         model.to_empty(device="cpu")
         trained = [value for value in model.parameters() if value.requires_grad]
         optimizer = make_optimizer(trained)
-        average = [value.detach().clone() for value in trained]
+        average = []
         for value in trained:
+            average.append(value.detach().clone())
             value.grad = torch.zeros_like(value)
         gradients = gib(value.grad for value in trained)
+        # The optimizer makes its state in its first step, which is none of those that are counted.
         optimizer.step()
-        state = gib(part for values in optimizer.state.values() for part in values.values())
+        state = gib(tree_leaves(list(optimizer.state.values())))
         optimizer.zero_grad()
         batch = step_batch(model, shape)
         counter.peak = 0

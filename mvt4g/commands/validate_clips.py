@@ -22,11 +22,14 @@ from mvt4g.formats.readers.registry import ClipSource, open_source
 from mvt4g.types import InputError, MultiViewClip
 
 EXIT_FAULTS = 2
-MAX_ROWS, MAX_DRAWN = 40, 8
-"""Clips in the table (those with faults first) and on the contact sheet."""
+MAX_ROWS = 40
+"""Most clips in the table, those with faults first."""
+MAX_DRAWN = 8
+"""Most clips on the contact sheet."""
 BESIDE: Literal["beside"] = "beside"
 _FILE_OF = {"clip_folder": clip_folder.file_of, "mvtracker": mvtracker.file_of}
 _SPLITS = ("train", "val", "validation", "test")
+_CELLS = {"ok": "[green]ok[/]", "fault": "[red]FAULT[/]"}
 _TABLE_WIDTH = 120
 """Where the output is no terminal and tells no width."""
 
@@ -83,15 +86,21 @@ def validate_clips(
     if manifest is not None:
         lines += _missing(path, manifest, source.names)
     count = len(source) if limit is None else min(limit, len(source))
-    drawn = set() if sheet is None else set(torch.linspace(0, count - 1, min(count, MAX_DRAWN)).round().long().tolist())
-    reports = [check_one(source, index, manifest, draw=index in drawn) for index in range(count)]
+    # Spread over all clips: the first ones of a folder are often alike.
+    evenly_spread = torch.linspace(0, count - 1, min(count, MAX_DRAWN)).round().long().tolist()
+    reports = []
+    rows = {}
+    for index in range(count):
+        report = check_one(source, index, manifest, draw=sheet is not None and index in evenly_spread)
+        reports.append(report)
+        lines += report.lines
+        if report.row:
+            rows[report.name] = report.row
     _print_table(source, reports)
-    rows = [report for report in reports if report.row]
     if sheet is not None and rows:
         place = sheet_beside(path) if sheet == BESIDE else Path(sheet)
-        write_sheet(place, [report.row for report in rows], [report.name for report in rows])
+        write_sheet(place, list(rows.values()), list(rows))
         sys.stdout.write(f"{place}: {len(rows)} clips with their tracks\n")
-    lines += [line for report in reports for line in report.lines]
     _complain(lines)
     return EXIT_FAULTS if lines else 0
 
@@ -129,15 +138,20 @@ def check_one(source: ClipSource, index: int, manifest: Manifest | None = None, 
         return report
     report.note("read", [])
     _note_faults(report, clip, faults, source.format, place)
-    if draw and not any(fault.check in ("counts", "finite") for fault in faults):
+    # Tracks of other shapes, or that are not finite, cannot be drawn.
+    if draw and {"counts", "finite"}.isdisjoint(fault.check for fault in faults):
         report.row = draw_row(clip)
     return report
 
 
 def _note_faults(report: ClipReport, clip: MultiViewClip, faults: list[Fault], format: str, place: Path) -> None:
-    for check in (*CHECKS, *(["extras"] if format == "clip_folder" else [])):
-        own = [fault for fault in faults if fault.check == check]
-        report.note(check, [f"{_file(format, place, fault)}: {fault}" for fault in own])
+    by_check: dict[str, list[str]] = {check: [] for check in CHECKS}
+    if format == "clip_folder":
+        by_check["extras"] = []
+    for fault in faults:
+        by_check[fault.check].append(f"{_file(format, place, fault)}: {fault}")
+    for check, lines in by_check.items():
+        report.note(check, lines)
         if check in CHECKS and not applies(check, clip):
             report.results[check] = "-"
 
@@ -161,20 +175,27 @@ def _missing(path: Path, manifest: Manifest, names: Collection[str]) -> list[str
     """Return a line for every clip that a manifest lists, or is short of, and that is not found."""
     lines = []
     for name in sorted(manifest.clips.keys() - set(names)):
-        there = (path / name).is_dir()
-        gone = f"{path / name}: no such folder, want the clip that {MANIFEST} lists"
-        lines += file_faults(path / name, manifest.clips[name]) if there else [gone]
+        if (path / name).is_dir():
+            lines += file_faults(path / name, manifest.clips[name])
+        else:
+            lines.append(f"{path / name}: no such folder, want the clip that {MANIFEST} lists")
+    folders = Counter(name.partition("/")[0] for name in manifest.clips)
     for split, count in manifest.splits.items():
-        folders = (split, "validation") if split == "val" else (split,)
-        listed = sum(name.partition("/")[0] in folders for name in manifest.clips)
+        listed = folders[split]
+        if split == "val":  # as MVTracker's layout calls it
+            listed += folders["validation"]
         if listed < count:
             lines.append(f"{path / MANIFEST}: clips: got {listed} of {split}, want {count}: writing is not finished")
     return lines
 
 
 def _empty_splits(path: Path) -> list[str]:
-    folders = [path / split for split in _SPLITS if (path / split).is_dir()]
-    return [f"{folder}: clips: got none, want one at least" for folder in folders if not any(folder.iterdir())]
+    lines = []
+    for split in _SPLITS:
+        folder = path / split
+        if folder.is_dir() and not any(folder.iterdir()):
+            lines.append(f"{folder}: clips: got none, want one at least")
+    return lines
 
 
 def _print_table(source: ClipSource, reports: list[ClipReport]) -> None:
@@ -182,21 +203,20 @@ def _print_table(source: ClipSource, reports: list[ClipReport]) -> None:
     sys.stdout.write(f"{source.root}: {len(source)} clips, format {source.format}\n")
     table = Table()
     table.add_column("clip", overflow="fold")
-    checks = list(dict.fromkeys(check for report in reports for check in report.results))
-    for check in checks:
+    # A clip that cannot be read has no results of the checks that come after.
+    totals: dict[str, Counter[str]] = {}
+    for report in reports:
+        for check, result in report.results.items():
+            totals.setdefault(check, Counter())[result] += 1
+    for check in totals:
         table.add_column(check, justify="center")
-    shown = sorted(reports, key=lambda report: not report.lines)[:MAX_ROWS]
-    for report in shown:
-        table.add_row(report.name, *(_cell(report.results.get(check, "-")) for check in checks))
+    faulty_first = sorted(reports, key=lambda report: not report.lines)
+    for report in faulty_first[:MAX_ROWS]:
+        table.add_row(report.name, *(_CELLS.get(report.results.get(check, "-"), "-") for check in totals))
     if len(reports) > 1:
         table.add_section()
-        totals = [Counter(report.results.get(check, "-") for report in reports) for check in checks]
-        table.add_row(f"all {len(reports)}", *(_total(total) for total in totals))
+        table.add_row(f"all {len(reports)}", *map(_total, totals.values()))
     console.print(table)
-
-
-def _cell(result: str) -> str:
-    return {"ok": "[green]ok[/]", "fault": "[red]FAULT[/]"}.get(result, "-")
 
 
 def _total(counts: Counter[str]) -> Any:

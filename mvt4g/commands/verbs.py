@@ -38,3 +38,5 @@ PARSE_THEMSELVES = {
 """As COMMANDS, of verbs whose function takes the words that follow it."""
 TAKES_A_PATH = ("validate-clips", "export-tracks", "draw-cameras", "lift", "view")
 """Verbs whose argument without a default is given without its name."""
+OWN_VERBS = (*TRAINER_COMMANDS, *COMMANDS, *PARSE_THEMSELVES)
+"""All that may follow ``mvt4g`` without another package."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from mvt4g import __version__
-from mvt4g.commands.resumable import SAVE_EVERY_S, clip_progress, locked
+from mvt4g.commands.resumable import SAVE_EVERY_S, clip_progress, locked, read_begun
 from mvt4g.commands.worker_pool import run_in_processes
 from mvt4g.data.kubric import FIRST_INDEX, MAX_CLIPS
 from mvt4g.formats.atomic import is_leftover
@@ -20,11 +20,8 @@ from mvt4g.formats.clip_folder import ClipExtras, ClipStorage, write_clip_folder
 from mvt4g.formats.clip_folder_header import read_header
 from mvt4g.formats.exports.mvtracker import write_mvtracker_scene
 from mvt4g.formats.manifest import (
-    MANIFEST,
     FileRecords,
     Manifest,
-    first_difference,
-    read_manifest,
     record_files,
     sizes_agree,
     write_manifest,
@@ -102,16 +99,20 @@ def write_clips(
         raise InputError(f"seed, workers: got {seed}, {workers}, want both >= 0")
     made_by = _made_by(scene, seed, format, storage)
     with locked(out, "write-clips"):
-        manifest = _begun(out, made_by, counts)
-        tasks = [
-            ClipTask(_clip_name(split, number, format), out / _clip_name(split, number, format), scene, seed,
-                     FIRST_INDEX[split] + number, format, storage, made_by)
-            for split in FIRST_INDEX for number in range(counts[split])
-        ]  # fmt: skip
-        clips = {name: records for task in tasks if (records := _finished(task, manifest)) for name in [task.name]}
-        missing = [task for task in tasks if task.name not in clips]
-        _write_missing(out, replace(manifest, clips=clips), missing, workers)
-    sys.stdout.write(f"{out}: {len(tasks)} clips, {len(missing)} of them written now\n")
+        manifest = _begin(out, made_by, counts)
+        finished = {}
+        missing = []
+        for split, first_index in FIRST_INDEX.items():
+            for number in range(counts[split]):
+                name = _clip_name(split, number, format)
+                task = ClipTask(name, out / name, scene, seed, first_index + number, format, storage, made_by)
+                records = _finished_files(task, manifest)
+                if records:
+                    finished[name] = records
+                else:
+                    missing.append(task)
+        _write_missing(out, replace(manifest, clips=finished), missing, workers)
+    sys.stdout.write(f"{out}: {len(finished) + len(missing)} clips, {len(missing)} of them written now\n")
     return 0
 
 
@@ -136,7 +137,8 @@ def make_clip(task: ClipTask) -> FileRecords:
 
 def _write_missing(out: Path, manifest: Manifest, missing: list[ClipTask], workers: int) -> None:
     """Make clips and keep the manifest up to date, whatever happens."""
-    clips, saved = dict(manifest.clips), time.monotonic()
+    clips = dict(manifest.clips)
+    saved = time.monotonic()
     try:
         with clip_progress(len(manifest.clips) + len(missing), len(manifest.clips)) as progress:
             for task, records in run_in_processes(make_clip, missing, workers, (GENERATOR,)):
@@ -151,58 +153,54 @@ def _write_missing(out: Path, manifest: Manifest, missing: list[ClipTask], worke
 
 def _made_by(scene: SceneSpec, seed: int, format: ClipFormat, storage: ClipStorage) -> dict[str, Any]:
     """Return all that the clips' bytes depend on, as it comes back from JSON."""
-    packages = ("torch", "numpy", "mujoco", "open3d", "av", "pillow")
+    versions = {"mvt4g": __version__}
+    for package in ("torch", "numpy", "mujoco", "open3d", "av", "pillow"):
+        versions[package] = version(package)
     made_by = {
         "recipe_version": RECIPE_VERSION,
-        "scene": _described(scene),
+        "scene": _describe(scene),
         "seed": seed,
         "output": format,
         "storage": asdict(storage) if format == "clip_folder" else None,
-        "versions": {"mvt4g": __version__, **{package: version(package) for package in packages}},
+        "versions": versions,
     }
     content: dict[str, Any] = json.loads(json.dumps(made_by))
     return content
 
 
-def _described(value: Any) -> Any:
+def _describe(value: Any) -> Any:
     """Return a spec as JSON holds it, with the names of its classes: two may have fields alike."""
     if is_dataclass(value):
-        return {
-            "class": type(value).__name__,
-            **{field.name: _described(getattr(value, field.name)) for field in fields(value)},
-        }
-    return [_described(entry) for entry in value] if isinstance(value, list | tuple) else value
+        content = {"class": type(value).__name__}
+        for field in fields(value):
+            content[field.name] = _describe(getattr(value, field.name))
+        return content
+    return list(map(_describe, value)) if isinstance(value, list | tuple) else value
 
 
-def _begun(out: Path, made_by: dict[str, Any], counts: dict[str, int]) -> Manifest:
+def _begin(out: Path, made_by: dict[str, Any], counts: dict[str, int]) -> Manifest:
     """Return the manifest of a folder that is new, or was begun with the same command.
 
     Raises:
         InputError: If it holds something else, or clips made otherwise.
     """
-    for place in (out, *(path for path in out.iterdir() if path.is_dir())):
-        for path in place.iterdir():
-            if is_leftover(path):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if not (out / MANIFEST).exists():
-        if others := sorted(path.name for path in out.iterdir()):
-            raise InputError(f"out: got {out}, which holds {others[0]} but no {MANIFEST}, want an empty folder")
+    # Clips appear in the folders of the splits: what a killed run left half-written lies there or at the top.
+    for place in (out, *filter(Path.is_dir, out.iterdir())):
+        for path in filter(is_leftover, place.iterdir()):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    manifest = read_begun(out, made_by, "the clips")
+    if manifest is None:
         manifest = Manifest(made_by, counts, {})
-    else:
-        manifest = read_manifest(out)
-        if difference := first_difference(made_by, manifest.made_by):
-            raise InputError(f"{difference} of the clips in {out}; want another folder for others")
-        for split, before in manifest.splits.items():
-            if counts.get(split, 0) < before:
-                raise InputError(
-                    f"{split}: got {counts.get(split, 0)}, want {before} or more: {out} was begun with them"
-                )
-        manifest = replace(manifest, splits=counts)
+    for split, before in manifest.splits.items():
+        count = counts.get(split, 0)
+        if count < before:
+            raise InputError(f"{split}: got {count}, want {before} or more: {out} was begun with them")
+    manifest = replace(manifest, splits=counts)
     write_manifest(out, manifest)
     return manifest
 
 
-def _finished(task: ClipTask, manifest: Manifest) -> FileRecords | None:
+def _finished_files(task: ClipTask, manifest: Manifest) -> FileRecords | None:
     """Return the files of a clip that is there; what is left of a damaged one is removed.
 
     A clip that the manifest knows is looked at for the sizes of its files, another is read whole.
@@ -225,7 +223,8 @@ def _agrees_with_itself(folder: Path, records: FileRecords) -> bool:
         files = read_header(folder).files
     except InputError:
         return False
-    return all(records.get(file, {}).get("sha256") == digest for file, digest in files.items())
+    digests = {file: record["sha256"] for file, record in records.items()}
+    return files.items() <= digests.items()
 
 
 def _clip_name(split: str, number: int, format: ClipFormat) -> str:

@@ -75,6 +75,14 @@ def appearing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def nearest_existing(path: Path) -> Path:
+    """Return a path if it is there, else the nearest of its parents that is."""
+    nearest = path.absolute()
+    while not nearest.exists():
+        nearest = nearest.parent
+    return nearest
+
+
 def write_error(path: Path, error: OSError) -> InputError | RunStopped:
     """Return what to raise where a file cannot be written: a full disk stops a run, all else is a bad place."""
     told = f"{path}: cannot be written ({error.strerror or error})"

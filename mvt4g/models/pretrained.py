@@ -14,6 +14,13 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """What weights may be kept in."""
 
 
+def choose_device(device: str) -> str:
+    """Return a device's name, of "auto" that of a GPU if there is one."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def read_pretrained(path: Path) -> dict[str, Shaped[Tensor, "..."]]:
     """Read the tensors of a file, or of a folder as diffusers and transformers write them.
 

@@ -19,8 +19,9 @@ import yaml
 from mvt4g.commands.parsing.config_files import read_config
 from mvt4g.formats.atomic import appearing
 from mvt4g.formats.parsing.yaml_files import read_yaml
+from mvt4g.sweeps.entries import fill
 from mvt4g.sweeps.run_files import read_times
-from mvt4g.sweeps.sweep_file import Run, Step, fill
+from mvt4g.sweeps.sweep_file import Run, Step
 from mvt4g.types import InputError
 
 RECORD = "run.yaml"

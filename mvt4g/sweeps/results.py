@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mvt4g.errors import InputError
+from mvt4g.sweeps.entries import Place
 from mvt4g.sweeps.launch import is_finished
 from mvt4g.sweeps.run_files import read_metrics
-from mvt4g.sweeps.sweep_file import Place, Run, SweepFile
+from mvt4g.sweeps.sweep_file import Run, SweepFile
 
 BETTER = ("higher", "lower", "neither")
 TABLE_KEYS = {

@@ -8,8 +8,9 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from mvt4g.cli.suite import SuiteCLI, start
+from mvt4g.sweeps.entries import Place
 from mvt4g.sweeps.launch import arguments
-from mvt4g.sweeps.sweep_file import Place, Run, Step, SweepFile
+from mvt4g.sweeps.sweep_file import Run, Step, SweepFile
 from mvt4g.types import InputError
 
 

@@ -20,17 +20,16 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
 from typing import Any
 
-import yaml
-
+from mvt4g.formats.atomic import nearest_existing
 from mvt4g.formats.parsing.files import read_text
 from mvt4g.formats.parsing.limits import file_limits
 from mvt4g.formats.parsing.yaml_files import parse_yaml_nodes
+from mvt4g.sweeps.entries import KINDS, EntryError, Place, entry_lines, fill
 from mvt4g.types import InputError
 
 KEYS = ("folder", "configs", "seeds", "seed_options", "set", "variants", "grid", "commands", "table")
@@ -40,9 +39,6 @@ MOST_RUNS = 10_000
 """Most runs that a file may stand for."""
 SEED_OPTIONS = ("seed_everything", "model.init_args.training.seed")
 """What a seed sets, unless ``seed_options`` names others."""
-
-Place = tuple[str | int, ...]
-"""Where something stands in the file: keys and list indices from the top."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +113,10 @@ class SweepFile:
         self.text = read_text(path, "a sweep file", file_limits().yaml_bytes)
         try:
             node, content = parse_yaml_nodes(self.text, str(path), "a sweep file")
-            self.lines = dict(_lines(node, ()))
+            self.lines = dict(entry_lines(node, ()))
         except InputError as error:
             raise InputError(re.sub(r": line (\d+): ", r":\1: ", str(error), count=1)) from error
-        except _KeyError as error:
+        except EntryError as error:
             raise InputError(f"{path}:{error.line}: {error}") from error
         if not isinstance(content, dict):
             raise InputError(f"{path}:1: got {type(content).__name__}, want entries {', '.join(KEYS)}")
@@ -258,9 +254,7 @@ class SweepFile:
         except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
             why = getattr(error, "strerror", None) or error
             raise self.error(("folder",), f"folder: got {str(self.folder)[:40]!r} ({why}), want a folder") from error
-        nearest = self.folder.absolute()
-        while not nearest.exists():
-            nearest = nearest.parent
+        nearest = nearest_existing(self.folder)
         if not nearest.is_dir():
             raise self.error(("folder",), f"folder: got {self.folder}, want a folder, but {nearest} is a file")
         for key in ("seeds", "commands"):
@@ -347,83 +341,6 @@ class SweepFile:
         return self.want((key,), content[key], kind)
 
 
-def fill(value: Any, words: Mapping[str, str]) -> Any:
-    """Return a value with the placeholders in its texts replaced."""
-    if isinstance(value, str):
-        for placeholder, word in words.items():
-            value = value.replace(placeholder, word)
-        return value
-    if isinstance(value, list):
-        return [fill(entry, words) for entry in value]
-    if isinstance(value, dict):
-        return {key: fill(entry, words) for key, entry in value.items()}
-    return value
-
-
-def _is_plain(value: Any) -> bool:
-    """Say whether a value can stand on a command line; YAML reads an unquoted date as one of Python's."""
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return _has_all(value, str) and all(map(_is_plain, value.values()))
-    return value is None or isinstance(value, str | int | float)
-
-
 def _work(run: Run) -> list[Any]:
     """Return what a run's commands are told, or its programs where it has no command; the folder of each is its own."""
     return [step.options if step.verb else step.program for step in run.commands or run.steps]
-
-
-def _has_all(values: Iterable[Any], kind: type[Any] | UnionType) -> bool:
-    return all(isinstance(value, kind) for value in values)
-
-
-def _is_list(value: Any, kind: type[Any] | UnionType) -> bool:
-    return isinstance(value, list) and _has_all(value, kind)
-
-
-def _is_whole_numbers(value: Any) -> bool:
-    """Say whether a value is a list of whole numbers; Python takes true and false for some too."""
-    return _is_list(value, int) and bool not in map(type, value)
-
-
-KINDS: dict[str, Callable[[Any], bool]] = {
-    "text": lambda value: isinstance(value, str),
-    "a list": lambda value: isinstance(value, list),
-    "a list of texts": lambda value: _is_list(value, str),
-    "a list of words": lambda value: bool(value) and _is_list(value, str | int | float),
-    "a list of whole numbers": _is_whole_numbers,
-    "a mapping": lambda value: isinstance(value, dict),
-    "texts by name": lambda value: isinstance(value, dict) and _has_all(value.values(), str),
-    "text, a number, true, false, null, or lists and mappings of these": _is_plain,
-}
-"""What an entry of the file may have to be."""
-
-
-class _KeyError(Exception):
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-_TEXT_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
-
-
-def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
-    """Yield (place, line) of every entry; YAML itself lets a later entry of one name replace the first."""
-    if isinstance(node, yaml.MappingNode):
-        names = set()
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            name = key.value
-            if key.tag not in _TEXT_KEYS:
-                raise _KeyError(line, f"got the name {name}, which YAML takes for no text, want it in quotes")
-            if name in names:
-                raise _KeyError(line, f"two entries of one name {name!r}, want one")
-            names.add(name)
-            yield (*place, name), line
-            yield from _lines(value, (*place, name))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*place, index), value.start_mark.line + 1
-            yield from _lines(value, (*place, index))

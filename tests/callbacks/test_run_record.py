@@ -33,7 +33,8 @@ def test_length_and_checkpoint_may_change(tmp_path):
 def test_any_other_change_is_named(tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
     changed = CONFIG.replace("null", "last").replace("lr: 0.1", "lr: 0.2").replace("[3, 4]", "[3]")
-    with pytest.raises(InputError, match=r"model\.layers\.1 \(was 4, got 'not set'\), model\.lr \(was 0\.1, got 0\.2\)"):
+    told = r"model\.layers\.1 \(was 4, got 'not set'\), model\.lr \(was 0\.1, got 0\.2\)"
+    with pytest.raises(InputError, match=told):
         record(tmp_path, changed).check_resume()
 
 

@@ -26,10 +26,11 @@ class ClassChanges:
 
     def lines(self) -> list[str]:
         """Return a line for each change of class that dropped something."""
-        return [
-            f"{_name(new)} in place of {_name(old)}: dropped {', '.join(arguments)}, no arguments of {_name(new)}"
-            for (old, new), arguments in self.dropped.items()
-        ]
+        lines = []
+        for (old, new), arguments in self.dropped.items():
+            change = f"{_name(new)} in place of {_name(old)}"
+            lines.append(f"{change}: dropped {', '.join(arguments)}, no arguments of {_name(new)}")
+        return lines
 
 
 @contextmanager
@@ -39,10 +40,10 @@ def recording() -> Iterator[ClassChanges]:
     changes = ClassChanges()
 
     def discard(parser_or_action: Any, previous: Any, value: Any) -> None:
-        before = _written(previous)
+        dropped = _arguments(previous)
         original(parser_or_action, previous, value)
-        after = _written(previous)
-        dropped = {name: before[name] for name in before if name not in after}
+        for name in _arguments(previous):  # what is left there stays
+            dropped.pop(name, None)
         if dropped:
             noted = changes.dropped.setdefault((previous["class_path"], value["class_path"]), {})
             noted.update(dropped)
@@ -74,7 +75,7 @@ def _in_place_of_jsonargparse(discard: Any) -> Iterator[None]:
         typehints.discard_init_args_on_class_path_change = original
 
 
-def _written(spec: Any) -> dict[str, Any]:
+def _arguments(spec: Any) -> dict[str, Any]:
     arguments = spec.get("init_args") if spec else None
     return dict(vars(arguments)) if isinstance(arguments, Namespace) else {}
 

@@ -61,28 +61,36 @@ def innermost(message: str) -> str:
         text = line.lstrip(" -")
         depth = len(line) - len(text)
         if named := _KEY.match(text):
-            keys = [*((above, key) for above, key in keys if above < depth), (depth, named["key"])]
+            # A key ends those that stand as far in as it does, or farther.
+            keys = [(above, key) for above, key in keys if above < depth]
+            keys.append((depth, named["key"]))
             text = named["rest"]
         if text and not text.startswith(_ON_THE_WAY):
             where = ".".join(key for above, key in keys if above <= depth)
             found.append((depth, where, text))
-    denied = [(depth, where, denial(text)) for depth, where, text in found]
+    # That a class is not trusted is what to say, however deep another alternative went.
+    for _, where, text in found:
+        if denied := denial(text):
+            return f"{where}: {denied}" if where else denied
     _, where, what = max(found, key=lambda entry: entry[0], default=(0, "", message))
-    if any(what for *_, what in denied):
-        _, where, what = next(entry for entry in denied if entry[-1])
-    elif option := _UNKNOWN.search(what):
+    if option := _UNKNOWN.search(what):
         where = ".".join(filter(None, (where, option["group"])))
-        name = _NEAREST_TOLD.sub("", option["option"] or option["arguments"]).partition(". Got value: ")[0]
-        moved = next((told for old, told in MOVED.items() if old in re.split(r"[-.=\s]", name)), None)
-        nearest = _NEAREST_TOLD.search(what)
-        want = "one that exists" if nearest is None else f"perhaps {nearest[1]}"
-        what = f"got option {name!r}, want {want if moved is None else moved}"
+        what = _say_unknown(option["option"] or option["arguments"], _NEAREST_TOLD.search(what))
     elif what.startswith("Expected a") and (given := _GIVEN.findall(message)):
         wanted = [text.removeprefix("Expected a ").partition(". Got value")[0] for _, at, text in found if at == where]
         value = _NESTED.sub(r"\1", given[-1])
         what = f"got {value}, want {' or '.join(wanted)}"
     what = _no_class(what) or what
     return f"{where}: {what}" if where else what
+
+
+def _say_unknown(told: str, nearest: re.Match[str] | None) -> str:
+    """Return what to say of an option that does not exist: what took its place, or the nearest name."""
+    name = _NEAREST_TOLD.sub("", told).partition(". Got value: ")[0]
+    want = "one that exists" if nearest is None else f"perhaps {nearest[1]}"
+    for part in re.split(r"[-.=\s]", name):
+        want = MOVED.get(part, want)
+    return f"got option {name!r}, want {want}"
 
 
 def with_nearest(message: str, names: Sequence[str]) -> str:

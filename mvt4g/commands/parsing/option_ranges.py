@@ -96,17 +96,17 @@ def _check(place: str, value: Any, hint: Any) -> None:
     """
     if value is None and not _takes_null(hint):
         raise InputError(f"{place}: got null, want a value of its type, or the option left out")
-    objects = [part for part in alternatives(hint) if part is not type(None)]
-    if objects and all(is_dataclass(part) for part in objects) and isinstance(value, list | tuple | str | int | float):
-        raise InputError(f"{place}: got {value}, want options by name, those of {objects[0].__name__}")
+    kinds = [part for part in alternatives(hint) if part is not type(None)]
+    if kinds and all(map(is_dataclass, kinds)) and isinstance(value, list | tuple | str | int | float):
+        raise InputError(f"{place}: got {value}, want options by name, those of {kinds[0].__name__}")
     if isinstance(value, Namespace):
         path = value.get("class_path")
         if isinstance(path, str):
             _check_arguments(value.get("init_args"), imported(path), f"{place}.init_args")
             _check_loose(f"{place}.dict_kwargs", value.get("dict_kwargs"))
         else:
-            dataclass = next((part for part in alternatives(hint) if is_dataclass(part)), None)
-            _check_arguments(value, dataclass, place)
+            # Without a class path the type has one dataclass at most.
+            _check_arguments(value, next(filter(is_dataclass, kinds), None), place)
     elif isinstance(value, list | tuple) and any(isinstance(entry, Namespace) for entry in value):
         for index, entry in enumerate(value):
             _check(f"{place}.{index}", entry, Any)
@@ -122,7 +122,10 @@ def _check_arguments(arguments: Any, owner: Any, place: str) -> None:
         return
     hints = _hints(owner)
     module = f"{getattr(owner, '__module__', '')}."
-    foreign = next((ranges for name, ranges in OF_LIBRARIES.items() if module.startswith(f"{name}.")), {})
+    foreign: Mapping[str, Range] = {}
+    for library, ranges in OF_LIBRARIES.items():
+        if module.startswith(f"{library}."):
+            foreign = ranges
     for name, value in vars(arguments).items():
         if name in foreign and value is not None:
             _check_foreign(f"{place}.{name}", value, foreign[name])
@@ -161,7 +164,9 @@ def _check_loose(place: str, value: Any) -> None:
 
 def _hints(owner: Any) -> Mapping[str, Any]:
     """Return the types of what a class is made from; none where they cannot be read."""
+    if not owner:
+        return {}
     try:
-        return hints_of(owner if owner is None or is_dataclass(owner) else owner.__init__) if owner else {}
+        return hints_of(owner if is_dataclass(owner) else owner.__init__)
     except (AttributeError, NameError, TypeError):  # names that a library imports for type checkers alone
         return {}

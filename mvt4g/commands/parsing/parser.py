@@ -56,8 +56,9 @@ class OneLineParser(LightningArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:  # type: ignore[override]
         """Parse; the null of an option within an option comes from jsonargparse as the word None."""
-        given = args if args is None else [re.sub(r"^(--[^=]+)=None$", r"\1=null", moved_argument(arg)) for arg in args]
-        return super().parse_args(given, *rest, **named)
+        if args is not None:
+            args = [re.sub(r"^(--[^=]+)=None$", r"\1=null", moved_argument(arg)) for arg in args]
+        return super().parse_args(args, *rest, **named)
 
     def validate(self, *args: Any, **kwargs: Any) -> None:
         """Check a configuration, naming the option that is nearest to one that does not exist.
@@ -114,6 +115,7 @@ def parse(
     """
     args = sys.argv[1:] if args is None else args
     note_system(args)
+    # Defaults that are filled in at once would pass from one class to the next that takes its place.
     with recording() as changes, _ActionPrintConfig.skip_print_config():
         written = parser.parse_args(args, defaults=False)
     check_classes(written)

@@ -38,16 +38,18 @@ def take_trust(args: Sequence[str]) -> tuple[list[str], list[str]]:
     Raises:
         InputError: If the option has no value.
     """
-    others, modules = [], []
+    others = []
+    modules = []
     left = iter(args)
     for arg in left:
         flag, equals, value = arg.partition("=")
         if flag != OPTION:
             others.append(arg)
-        elif module := value if equals else next(left, ""):
-            modules.append(module)
-        else:
+            continue
+        module = value if equals else next(left, "")
+        if not module:
             raise InputError(f"{OPTION}: got none, want the name of a module")
+        modules.append(module)
     return others, modules
 
 
@@ -86,7 +88,9 @@ def allow(modules: Sequence[str]) -> None:
     """
     modules = [name.strip() for name in modules]
     for name in modules:
-        if not all(part.isidentifier() for part in name.split(".")) or name.partition(".")[0] == "jsonargparse":
+        parts = name.split(".")
+        # jsonargparse's own functions would turn the list off.
+        if not all(map(str.isidentifier, parts)) or parts[0] == "jsonargparse":
             raise InputError(f"{OPTION}: got {name!r}, want the name of a module, such as its_package")
     # jsonargparse forgets no entry: one that was added before gets the verdict of the lists again.
     allowed_again = [name for name in _added if is_within(name, TRUSTED) and not is_within(name, DISTRUSTED)]
@@ -131,8 +135,8 @@ def imported(path: str) -> Any:
     """Return what lies at a dotted path in the modules that were imported already; None = nothing."""
     parts = path.split(".")
     for count in range(len(parts), 0, -1):  # a class may lie within a class
-        if (found := sys.modules.get(".".join(parts[:count]))) is not None:
-            thing: Any = found
+        thing: Any = sys.modules.get(".".join(parts[:count]))
+        if thing is not None:
             for name in parts[count:]:
                 thing = getattr(thing, name, None)
             return thing
@@ -151,7 +155,8 @@ def _check_class(where: str, path: Any) -> None:
 
 def _find_beside_here(module: str) -> None:
     """Let a trusted package be found in the working directory, as ``python -m`` does and a console script does not."""
-    package, here = module.partition(".")[0], os.getcwd()
+    package = module.partition(".")[0]
+    here = os.getcwd()
     if package in sys.modules or PathFinder.find_spec(package) is not None:
         return
     if PathFinder.find_spec(package, [here]) is not None:
