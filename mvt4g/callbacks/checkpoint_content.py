@@ -29,7 +29,8 @@ def check_content(content: Mapping[str, Any], path: str, command: str) -> None:
     newest = int(lightning.__version__.partition(".")[0])
     if found is None or not 2 <= int(found[1]) <= newest:
         raise InputError(f"{where}: got {VERSION} {version!r}, want that of a fit by Lightning 2 to {newest}")
-    step, weights = content["global_step"], content["state_dict"]
+    step = content["global_step"]
+    weights = content["state_dict"]
     if not isinstance(step, int) or isinstance(step, bool) or step < 0:
         raise InputError(f"{where}: got global_step {step!r}, want a number of steps")
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
@@ -73,18 +74,14 @@ def check_optimizer(states: Sequence[Mapping[str, Any]], model: nn.Module, optim
     where = "--ckpt_path: got an optimizer's state"
     try:
         (state,) = states
-        groups, wanted = state["param_groups"], optimizer.param_groups
-        numbers = [number for group in groups for number in group["params"]]
-        names = _names(model, [value for group in wanted for value in group["params"]])
-        counts = [[len(group["params"]) for group in some] for some in (groups, wanted)]
-        missing = sorted(wanted[0].keys() - groups[0].keys())
-        places = dict(zip(numbers, names, strict=False))
-        values = {places.get(number, str(number)): value for number, value in state["state"].items()}
-        faults = _shape_faults(values, dict(model.named_parameters()))
+        counts = [len(group["params"]) for group in state["param_groups"]]
+        wanted = [len(group["params"]) for group in optimizer.param_groups]
+        missing = sorted(optimizer.param_groups[0].keys() - state["param_groups"][0].keys())
+        faults = _shape_faults(_state_by_name(state, model, optimizer), dict(model.named_parameters()))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where} that cannot be understood ({error!r}), want that of one optimizer") from error
-    if counts[0] != counts[1]:
-        raise InputError(f"{where} of {counts[0]} parameters a group, want {counts[1]}, as the model trains")
+    if counts != wanted:
+        raise InputError(f"{where} of {counts} parameters a group, want {wanted}, as the model trains")
     if missing:
         raise InputError(f"{where} without {', '.join(missing)}, want that of {type(optimizer).__name__}")
     if faults:
@@ -105,14 +102,24 @@ def check_average(average: Any, model: nn.Module, for_fit: bool) -> None:
     if not isinstance(average, Mapping) or not all(isinstance(value, Tensor) for value in average.values()):
         raise InputError(f"--ckpt_path: got an EMA average {_kind(average)}, want names and tensors")
     parameters = dict(model.named_parameters())
-    wanted = {name: value for name, value in parameters.items() if name in average or (for_fit and value.requires_grad)}
+    wanted = {}
+    for name, value in parameters.items():
+        if name in average or (for_fit and value.requires_grad):
+            wanted[name] = value
     if faults := name_faults(average, wanted):
         raise InputError(f"--ckpt_path: got the EMA average of another model: {faults}")
 
 
-def _names(model: nn.Module, parameters: Sequence[Shaped[Tensor, "..."]]) -> list[str]:
+def _state_by_name(state: Mapping[str, Any], model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
+    """Return what an optimizer's state holds of every parameter, by the parameter's name."""
     names = {id(value): name for name, value in model.named_parameters()}
-    return [names[id(value)] for value in parameters]
+    by_name = {str(number): values for number, values in state["state"].items()}
+    for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=False):
+        # The state knows parameters by their numbers alone, which count through the groups.
+        for number, parameter in zip(saved["params"], own["params"], strict=False):
+            if str(number) in by_name:
+                by_name[names[id(parameter)]] = by_name.pop(str(number))
+    return by_name
 
 
 def _shape_faults(

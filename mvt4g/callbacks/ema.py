@@ -36,11 +36,9 @@ class EMA(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start from the weights as they are, unless a checkpoint brought an average."""
         if not self.average:
-            self.average = {
-                name: value.detach().float().clone()
-                for name, value in pl_module.named_parameters()
-                if value.requires_grad
-            }
+            for name, value in pl_module.named_parameters():
+                if value.requires_grad:
+                    self.average[name] = value.detach().float().clone()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Check that a checkpoint's average is of these weights; say so if it has none.
@@ -64,6 +62,7 @@ class EMA(Callback):
         """Average once for every optimizer step, however many micro-batches it took."""
         if trainer.global_step == self.num_updates:
             return
+        # The first averages follow the weights closely: those of the start are far from what is learned.
         decay = min(self.max_decay, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates = trainer.global_step
         parameters = self._place(pl_module)
@@ -101,7 +100,10 @@ class EMA(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the average for the checkpoint, whole where it lies in slices: all ranks have to ask for it."""
-        whole = {name: v.full_tensor() if isinstance(v, DTensor) else v for name, v in self.average.items()}
+        whole = dict(self.average)
+        for name, value in whole.items():
+            if isinstance(value, DTensor):
+                whole[name] = value.full_tensor()
         return {"average": whole, "num_updates": self.num_updates}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -121,11 +123,12 @@ class EMA(Callback):
     def _place(self, pl_module: LightningModule) -> dict[str, torch.nn.Parameter]:
         """Bring the average where the parameters are, and return these: a checkpoint brings it whole, on the CPU."""
         parameters = dict(pl_module.named_parameters())
-        self.average = {name: _placed_as(parameters[name], value) for name, value in self.average.items()}
+        for name, value in self.average.items():
+            self.average[name] = _place_as(parameters[name], value)
         return parameters
 
 
-def _placed_as(parameter: torch.nn.Parameter, value: Float[Tensor, " *s"]) -> Float[Tensor, " *s"]:
+def _place_as(parameter: torch.nn.Parameter, value: Float[Tensor, " *s"]) -> Float[Tensor, " *s"]:
     value = value.to(parameter.device)
     if isinstance(parameter, DTensor) and not isinstance(value, DTensor):
         return distribute_tensor(value, parameter.device_mesh, parameter.placements, src_data_rank=None)

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mvt4g.callbacks.checkpoints import last_checkpoint, warn
-from mvt4g.callbacks.ranks import make_highest, of_all_ranks
+from mvt4g.callbacks.ranks import make_highest
+from mvt4g.systems.across_ranks import gathered
 from mvt4g.types import Cameras, RunStopped
 
 OnNaN = Literal["stop", "skip_step"]
@@ -19,7 +20,8 @@ MOST_SKIPPED = 10
 """Steps that may be skipped one after another; a fit that skips more learns nothing and stops."""
 MAY_HOLD_NAN = ("tracks", "points_world", "depth")
 """Fields of a clip in which NaN means not known."""
-SHOWN_CLIPS = 3
+MOST_NAMED = 3
+"""Most clips that a line names."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,11 @@ class _MicroBatch:
 
     def fault(self) -> str | None:
         """Return which term is not finite and in which clips, or None."""
-        bad = [name for name, value in self.terms.items() if not torch.isfinite(value)]
+        bad = {name for name, value in self.terms.items() if not torch.isfinite(value)}
         if not bad and torch.isfinite(self.loss):
             return None
         # The parts of a term come after it in the alphabet, and the total is named if nothing else can be.
-        term = min((name for name in bad if name != "train/loss"), default="train/loss")
+        term = min(bad - {"train/loss"}, default="train/loss")
         value = float(self.terms.get(term, self.loss))
         spoilt: dict[str, str] = {}
         for field, sums in self.sums.items():
@@ -52,10 +54,10 @@ class _MicroBatch:
                 if total - total != 0:  # neither NaN nor infinity leaves 0
                     spoilt.setdefault(name, field)
         if spoilt:
-            told = ", ".join(f"{name} ({field})" for name, field in [*spoilt.items()][:SHOWN_CLIPS])
-            return f"{term} is {value}, for data that is not finite: {told}"
-        more = f" and {len(self.names) - SHOWN_CLIPS} more" if len(self.names) > SHOWN_CLIPS else ""
-        return f"{term} is {value} on clips {', '.join(self.names[:SHOWN_CLIPS])}{more}"
+            clips = ", ".join(f"{name} ({field})" for name, field in list(spoilt.items())[:MOST_NAMED])
+            return f"{term} is {value}, for data that is not finite: {clips}"
+        more = f" and {len(self.names) - MOST_NAMED} more" if len(self.names) > MOST_NAMED else ""
+        return f"{term} is {value} on clips {', '.join(self.names[:MOST_NAMED])}{more}"
 
 
 class FiniteSteps(Callback):
@@ -78,7 +80,8 @@ class FiniteSteps(Callback):
 
     def __init__(self, run: Path, on_nan: OnNaN = "stop") -> None:
         super().__init__()
-        self.run, self.on_nan = run, on_nan
+        self.run = run
+        self.on_nan = on_nan
         self.skipped = self.in_a_row = 0
         self._first = True  # of this start: a fit whose first step is not finite leaves nothing behind
         self._loss: Tensor | None = None
@@ -93,8 +96,9 @@ class FiniteSteps(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Look at the gradients of a whole step, and in ``skip_step`` take bad ones away."""
         assert self._loss is not None
-        losses = [micro_batch.loss for micro_batch in self._micro_batches] + [self._loss]
-        values = [torch.stack(losses).sum()]
+        losses = [micro_batch.loss for micro_batch in self._micro_batches]
+        values = [torch.stack([*losses, self._loss]).sum()]
+        # A GradScaler skips steps of infinite gradients by itself, and lowers its scale by them.
         if getattr(trainer.precision_plugin, "scaler", None) is None:
             values.append(_gradient_norm(optimizer).to(values[0].device))
         self._bad = (~torch.isfinite(torch.stack(values))).any().float()
@@ -119,7 +123,8 @@ class FiniteSteps(Callback):
             return  # more micro-batches to come
         self.settle()
         self._waiting = (trainer.global_step, self._bad, self._micro_batches)
-        self._bad, self._micro_batches = None, []
+        self._bad = None
+        self._micro_batches = []
         if self._first or self._looks_at_once(self._waiting[1]):
             self.settle()
         self._first = False
@@ -152,13 +157,14 @@ class FiniteSteps(Callback):
         """
         if self._waiting is None:
             return
-        (step, bad, micro_batches), self._waiting = self._waiting, None
+        step, bad, micro_batches = self._waiting
+        self._waiting = None
         if not bool(bad):
             self.in_a_row = 0
             return
-        fault = next(filter(None, (micro_batch.fault() for micro_batch in micro_batches)), None)
-        of_any = next(filter(None, of_all_ranks(fault)), None)
-        told = of_any or "the gradient's norm is not finite"
+        # The ranks agree on what is bad, so that all of them come here; the fault may be on one of them alone.
+        fault = next(filter(None, map(_MicroBatch.fault, micro_batches)), None)
+        told = next(filter(None, gathered(fault)), "the gradient's norm is not finite")
         if self.on_nan == "stop":
             last = last_checkpoint(self.run)
             left = "there is no checkpoint" if last is None else f"the last checkpoint is {last.name}"
@@ -175,7 +181,8 @@ class FiniteSteps(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the counts of a checkpoint."""
-        self.skipped, self.in_a_row = state_dict["skipped"], state_dict["in_a_row"]
+        self.skipped = state_dict["skipped"]
+        self.in_a_row = state_dict["in_a_row"]
 
     def _looks_at_once(self, bad: Shaped[Tensor, "..."]) -> bool:
         return bad.device.type == "cpu" or self.on_nan == "skip_step"
@@ -186,8 +193,8 @@ def _gradient_norm(optimizer: Optimizer) -> Float[Tensor, ""]:
     gradients = []
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            if parameter.grad is not None:
-                gradient = parameter.grad
+            gradient = parameter.grad
+            if gradient is not None:
                 gradients.append(gradient.to_local() if hasattr(gradient, "to_local") else gradient)
     return torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
 
@@ -201,11 +208,12 @@ def _sums(batch: Any) -> dict[str, Float[Tensor, " b"]]:
     """Return a sum over every field of a batch of clips in which NaN has no meaning, one number a clip."""
     if not is_dataclass(batch):
         return {}
-    tensors = {field.name: getattr(batch, field.name) for field in fields(batch) if field.name not in MAY_HOLD_NAN}
-    if isinstance(cameras := tensors.pop("cameras", None), Cameras):
-        tensors |= {"cameras": cameras.cam_from_world, "intrinsics": cameras.intrinsics}
-    return {
-        name: value.detach().flatten(1).sum(dim=1, dtype=torch.float32)
-        for name, value in tensors.items()
-        if isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 1
-    }
+    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    if isinstance(cameras := values.pop("cameras", None), Cameras):
+        values |= {"cameras": cameras.cam_from_world, "intrinsics": cameras.intrinsics}
+    sums = {}
+    for name, value in values.items():
+        is_floating = isinstance(value, Tensor) and value.is_floating_point()
+        if is_floating and value.ndim > 1 and name not in MAY_HOLD_NAN:
+            sums[name] = value.detach().flatten(1).sum(dim=1, dtype=torch.float32)
+    return sums

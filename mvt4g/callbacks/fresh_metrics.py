@@ -19,6 +19,6 @@ class FreshMetrics(Callback):
             return
         for metric in trainer.fit_loop.epoch_loop._results.values():
             metric._forward_cache = None
-        known = trainer.callback_metrics
-        for name in [name for name in known if name.startswith("train/")]:
-            del known[name]
+        for name in list(trainer.callback_metrics):
+            if name.startswith("train/"):
+                del trainer.callback_metrics[name]

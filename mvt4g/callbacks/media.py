@@ -22,6 +22,9 @@ from mvt4g.viz.matches import draw_matches
 from mvt4g.viz.tiles import film_strip, tile_images, tile_videos
 from mvt4g.viz.tracks import draw_tracks, with_track_legend
 
+MAX_TRACKS = 16
+"""Most tracks that are drawn over a video."""
+
 
 class EvaluationMedia(Callback):
     """Shows the first batch of every validation and test: a video row and a picture of attention matches.
@@ -30,7 +33,7 @@ class EvaluationMedia(Callback):
     the headline layer's attention looks for them in the other view. Both also lie under ``<run>/<split>/media/``.
 
     Args:
-        clips: Clips shown.
+        clips: Clips drawn.
         points: Query points a clip in the picture of matches.
     """
 
@@ -39,7 +42,8 @@ class EvaluationMedia(Callback):
         for name, value in (("clips", clips), ("points", points)):
             if value < 1:
                 raise InputError(f"EvaluationMedia.{name}: got {value}, want at least 1")
-        self.clips, self.points = clips, points
+        self.clips = clips
+        self.points = points
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
@@ -58,13 +62,15 @@ class EvaluationMedia(Callback):
     def _show(self, trainer: Trainer, output: Any, split: str) -> None:
         if not isinstance(output, EvaluationOutput) or not trainer.is_global_zero:
             return
-        step, folder = trainer.global_step, Path(trainer.default_root_dir) / split / "media"
-        writers = [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        rows = video_rows(output, self.clips)
-        sheet = tile_videos(*rows)
-        strip = tile_images([[film_strip(row, caption)] for row, caption in zip(*rows, strict=True)])
+        step = trainer.global_step
+        folder = Path(trainer.default_root_dir) / split / "media"
+        rows, captions = video_rows(output, self.clips)
+        sheet = tile_videos(rows, captions)
+        strips = [[film_strip(*row_and_captions)] for row_and_captions in zip(rows, captions, strict=True)]
+        strip = tile_images(strips)
         if output.truth is not None:
-            sheet, strip = with_track_legend(sheet), with_track_legend(strip)
+            sheet = with_track_legend(sheet)
+            strip = with_track_legend(strip)
         pictures = {"videos": strip}
         if output.tap is not None and output.matches is not None:
             pictures["matches"] = match_picture(output, self.clips, self.points)
@@ -74,12 +80,13 @@ class EvaluationMedia(Callback):
         animation = gif_bytes(sheet)
         with appearing(folder / f"videos-{step:08d}.gif") as temporary:
             temporary.write_bytes(animation)
-        for writer in writers:
-            shown = Summary.Image(encoded_image_string=animation, height=sheet.shape[2], width=sheet.shape[3])
-            summary = Summary(value=[Summary.Value(tag=f"{split}/videos", image=shown)])
-            writer._get_file_writer().add_summary(summary, step)
-            for name, picture in pictures.items():
-                writer.add_image(f"{split}/{name}", picture, step)
+        image = Summary.Image(encoded_image_string=animation, height=sheet.shape[2], width=sheet.shape[3])
+        summary = Summary(value=[Summary.Value(tag=f"{split}/videos", image=image)])
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment._get_file_writer().add_summary(summary, step)
+                for name, picture in pictures.items():
+                    logger.experiment.add_image(f"{split}/{name}", picture, step)
 
 
 def gif_bytes(video: Float[Tensor, "t 3 h w"], frame_ms: int = 250) -> bytes:
@@ -92,33 +99,37 @@ def gif_bytes(video: Float[Tensor, "t 3 h w"], frame_ms: int = 250) -> bytes:
 
 def video_rows(output: EvaluationOutput, clips: int) -> tuple[list[list[Float[Tensor, "t 3 h w"]]], list[list[str]]]:
     """Return one row a clip, reference | target | generated, enlarged and with tracks drawn, and the captions."""
-    rows, captions = [], []
-    factor = magnification(*output.clip.video.shape[-2:])
-    for i in range(min(clips, len(output.clip.video))):
-        shown = [("reference", REFERENCE, output.clip.video[i, REFERENCE])]
-        shown.append(("target", TARGET, output.clip.video[i, TARGET]))
+    rows = []
+    captions = []
+    for i, video in enumerate(output.clip.video[:clips]):
+        row = [_with_tracks(output, i, REFERENCE, video[REFERENCE])]
+        row.append(_with_tracks(output, i, TARGET, video[TARGET]))
+        names = ["reference", "target"]
         if output.generated is not None:
-            shown.append(("generated", TARGET, output.generated[i]))
-        rows.append(
-            [_with_tracks(output, i, view, video.cpu(), factor, name == "generated") for name, view, video in shown]
-        )
-        captions.append([name for name, _, _ in shown])
+            row.append(_with_tracks(output, i, TARGET, output.generated[i], predicted=True))
+            names.append("generated")
+        rows.append(row)
+        captions.append(names)
     return rows, captions
 
 
 def match_picture(output: EvaluationOutput, clips: int, points: int) -> Float[Tensor, "3 H W"]:
     """Return, for a few query points of the reference, where attention looks for them in the target's same frame."""
     assert output.truth is not None and output.tap is not None and output.matches is not None
-    truth, tap, rows = output.truth, output.tap, []
+    truth = output.truth
+    tap = output.tap
     features = gather_queries(tap, truth.queries, rotate=True)
     _, key = rotated(tap)
     probability = row_log_softmax(features, key).exp().mean(dim=2)
+    rows = []
     for i in range(min(clips, len(output.clip.video))):
         row = []
         frames = truth.queries[i, :, 1].long()
-        seen = truth.visible[i, TARGET].gather(0, frames[None])[0]
-        shown = (truth.valid[i] & seen & (truth.queries[i, :, 0] == REFERENCE)).nonzero()[:points, 0]
-        for q in shown.tolist():
+        # A point that is hidden in the target's same frame has no place there to compare with.
+        visible = truth.visible[i, TARGET].gather(0, frames[None])[0]
+        from_reference = truth.queries[i, :, 0] == REFERENCE
+        drawn = (truth.valid[i] & visible & from_reference).nonzero()[:points, 0]
+        for q in drawn.tolist():
             frame = int(frames[q])
             latent = int((truth.frame_times == frame).nonzero()[0, 0])
             heat = rearrange(probability[i, q, TARGET, latent], "(h w) -> h w", h=tap.query.shape[3])
@@ -138,13 +149,15 @@ def match_picture(output: EvaluationOutput, clips: int, points: int) -> Float[Te
 
 
 def _with_tracks(
-    output: EvaluationOutput, i: int, view: int, video: Float[Tensor, "t 3 h w"], factor: int, predicted: bool
+    output: EvaluationOutput, i: int, view: int, video: Float[Tensor, "t 3 h w"], predicted: bool = False
 ) -> Float[Tensor, "t 3 H W"]:
+    """Draw the true tracks of a clip's view over a video, or those that were predicted if there are any."""
     truth = output.truth
-    tracks = truth.tracks if truth is not None else None
+    video = video.cpu()
+    if truth is None:
+        return magnify(video, magnification(*video.shape[-2:]))
+    tracks = truth.tracks
     if predicted and output.tracks is not None:
         tracks = output.tracks
-    if truth is None or tracks is None:
-        return magnify(video, factor)
-    kept = truth.valid[i].nonzero()[:16, 0]
-    return draw_tracks(video, tracks[i, view][:, kept].cpu(), truth.visible[i, view][:, kept].cpu())
+    drawn = truth.valid[i].nonzero()[:MAX_TRACKS, 0]
+    return draw_tracks(video, tracks[i, view][:, drawn].cpu(), truth.visible[i, view][:, drawn].cpu())

@@ -44,6 +44,5 @@ class Notes(Callback):
             self._print(trainer)
 
     def _print(self, trainer: Trainer) -> None:
-        lines, self.lines = self.lines, []
-        for line in lines:
-            trainer.print(f"mvt4g: {line}", flush=True)
+        while self.lines:
+            trainer.print(f"mvt4g: {self.lines.pop(0)}", flush=True)

@@ -60,7 +60,8 @@ def show_progress(trainer_config: dict[str, Any], callbacks: list[Callback]) -> 
     if in_a_terminal() or trainer_config.get("enable_progress_bar") is False:
         return
     given = trainer_config.get("callbacks") or []
-    given = given if isinstance(given, list) else [given]
+    if not isinstance(given, list):  # Lightning takes a single one too
+        given = [given]
     trainer_config["callbacks"] = [callback for callback in given if not isinstance(callback, ProgressBar)]
     trainer_config["enable_progress_bar"] = False
     callbacks.append(ProgressLines())

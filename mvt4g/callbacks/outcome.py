@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -13,8 +13,8 @@ from mvt4g.systems.bad_items import Repeated
 from mvt4g.systems.scored_batches import Scored
 from mvt4g.types import InputError
 
-SHOWN = 5
-"""Names that a line shows of many."""
+MOST_NAMED = 5
+"""Most names in a line."""
 
 
 class Outcome(Callback):
@@ -36,9 +36,11 @@ class Outcome(Callback):
 
     def __init__(self, run: Path, command: str) -> None:
         super().__init__()
-        self.run, self.command = run, command
+        self.run = run
+        self.command = command
         self.failed: dict[str, str] = {}
-        self.made, self.skipped = 0, 0
+        self.made = 0
+        self.skipped = 0
         self.several = True
         self.remarks: Mapping[str, str] = {}
 
@@ -53,20 +55,24 @@ class Outcome(Callback):
         """Return what the command is to end with: nothing if no item failed."""
         if not self.failed:
             return None
-        total, reasons = len(self.failed) + self.made + self.skipped, list(self.failed.values())
-        if len(set(reasons)) == 1 and len(self.failed) == total:
-            return InputError(reasons[0])
-        told = "; ".join(f"{item} ({reason})" for item, reason in list(self.failed.items())[:SHOWN])
-        more = f" and {len(self.failed) - SHOWN} more" if len(self.failed) > SHOWN else ""
-        return InputError(f"{len(self.failed)} of {total} items failed, the others are done: {told}{more}")
+        count = len(self.failed)
+        total = count + self.made + self.skipped
+        reasons = set(self.failed.values())
+        if len(reasons) == 1 and count == total:
+            return InputError(reasons.pop())
+        items = "; ".join(f"{item} ({reason})" for item, reason in list(self.failed.items())[:MOST_NAMED])
+        more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
+        return InputError(f"{count} of {total} items failed, the others are done: {items}{more}")
 
     def failed_everywhere(self, trainer: Trainer) -> dict[str, str]:
         """Return the bad items of all ranks, by name; all ranks must call it."""
         datamodule = getattr(trainer, "datamodule", None)
         while bad_items := getattr(datamodule, "bad_items", None):
             self.fail(bad_items.pop(0))
-        together = [failed for rank in gathered(self.failed) for failed in rank.items()]
-        return dict(sorted(together))
+        of_all: dict[str, str] = {}
+        for of_a_rank in gathered(self.failed):
+            of_all |= of_a_rank
+        return dict(sorted(of_all.items()))
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See whether there are several items."""
@@ -109,29 +115,38 @@ class Outcome(Callback):
         if nothing or self.command == "fit" or not trainer.is_global_zero:
             return  # a fit's last line is ``RunRecord``'s
         if self.command == "test":
-            for line in nan_lines({key: float(value) for key, value in trainer.callback_metrics.items()}, self.remarks):
+            for line in nan_lines(trainer.callback_metrics, self.remarks):
                 say(line)
-        if self.command in ("test", "predict"):
-            counts = [f"{self.made} {'scored' if self.command == 'test' else 'made'}"]
-            before = "scored before" if self.command == "test" else "there and whole before"
-            counts += [f"{self.skipped} {before}"] if self.skipped else []
-            counts += [f"{len(self.failed)} failed"] if self.failed else []
-            say(f"{self.command}: {', '.join(counts)}")
-        say(f"{self.command}: wrote {self._written()}")
+            self._say_counts("scored", "scored before")
+        if self.command == "predict":
+            self._say_counts("made", "there and whole before")
+        say(f"{self.command}: wrote {self._written_files()}")
 
-    def _written(self) -> str:
+    def _say_counts(self, made: str, skipped: str) -> None:
+        counts = [f"{self.made} {made}"]
+        if self.skipped:
+            counts.append(f"{self.skipped} {skipped}")
+        if self.failed:
+            counts.append(f"{len(self.failed)} failed")
+        say(f"{self.command}: {', '.join(counts)}")
+
+    def _written_files(self) -> str:
         folder = self.run / self.command
-        names = sorted(path.name + "/" * path.is_dir() for path in folder.glob("*") if not path.name.startswith("."))
-        shown = [name for name in names if "tfevents" not in name]
-        more = f" and {len(shown) - SHOWN} more" if self.command == "predict" and len(shown) > SHOWN else ""
-        return f"{folder}: {', '.join(shown[:SHOWN] if more else shown) or 'nothing'}{more}"
+        names = []
+        for path in folder.glob("*"):
+            if not path.name.startswith(".") and "tfevents" not in path.name:
+                names.append(f"{path.name}/" if path.is_dir() else path.name)
+        names.sort()
+        # A test's files are few; predict has a folder for every video.
+        listed = _first(names) if self.command == "predict" else ", ".join(names)
+        return f"{folder}: {listed or 'nothing'}"
 
     def _put_together(self, trainer: Trainer) -> None:
         self.failed = self.failed_everywhere(trainer)
         self.made = sum(gathered(self.made))
 
 
-def nan_lines(metrics: Mapping[str, float], remarks: Mapping[str, str]) -> list[str]:
+def nan_lines(metrics: Mapping[str, SupportsFloat], remarks: Mapping[str, str]) -> list[str]:
     """Return why scores are NaN, a line a reason.
 
     Args:
@@ -141,16 +156,23 @@ def nan_lines(metrics: Mapping[str, float], remarks: Mapping[str, str]) -> list[
     """
     by_reason: dict[str, list[str]] = {}
     for key, value in metrics.items():
-        if math.isnan(value):
-            plain = key.partition("/")[2]
-            reason = next((text for name, text in remarks.items() if f"{plain}/".startswith(f"{name}/")), "")
+        if math.isnan(float(value)):
+            reason = remarks.get(remarked_family(key.partition("/")[2], remarks), "")
             by_reason.setdefault(reason or "no clip has anything that it counts", []).append(key)
-    return [f"nan: {_some(keys)}: {reason}" for reason, keys in by_reason.items()]
+    return [f"nan: {_first(keys)}: {reason}" for reason, keys in by_reason.items()]
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+def remarked_family(key: str, remarks: Mapping[str, str]) -> str:
+    """Return the beginning of a score's key, whole words alone, that there is a remark on; empty if there is none."""
+    for name in remarks:
+        if f"{key}/".startswith(f"{name}/"):
+            return name
+    return ""
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _num_items(batch: Any) -> int:

@@ -61,7 +61,8 @@ class PredictionWriter(Callback):
 
     def __init__(self, outcome: Outcome, facts: RunFacts) -> None:
         super().__init__()
-        self.outcome, self.facts = outcome, facts
+        self.outcome = outcome
+        self.facts = facts
         self.requests: dict[tuple[str, str], Request] = {}
         self.lifter: PredictionLifter | None = None
 
@@ -108,14 +109,15 @@ class PredictionWriter(Callback):
         if not isinstance(outputs, NovelView | PairTracks):
             return
         real = outputs.real
-        name, camera = str(real.clip.name[0]), camera_name(real)
+        name = str(real.clip.name[0])
+        camera = camera_name(real)
         place = self._place(name, camera, pl_module)
         try:
             inputs = self._inputs(self.requests.get((name, camera), UnaskedRequest(real)), pl_module)
             if (name, camera) not in self.requests:
                 place.is_done(lambda: inputs)  # it was not looked at in ``setup``
-            told = provenance(real, inputs, self.facts, pl_module)
-            place.write(inputs, lambda folder: write_result(folder, outputs, told, self.lifter))
+            content = provenance(real, inputs, self.facts, pl_module)
+            place.write(inputs, lambda folder: write_result(folder, outputs, content, self.lifter))
         except InputError as error:
             error.item = error.item or f"{name}/{camera}"
             self.outcome.fail(error)
@@ -131,14 +133,14 @@ class PredictionWriter(Callback):
 
 
 def write_result(
-    folder: Path, made: NovelView | PairTracks, told: Mapping[str, Any], lifter: PredictionLifter | None = None
+    folder: Path, made: NovelView | PairTracks, content: Mapping[str, Any], lifter: PredictionLifter | None = None
 ) -> None:
     """Write the files of one item.
 
     Args:
         folder: Empty.
         made: What was generated or tracked.
-        told: Content of ``provenance.json``.
+        content: Of ``provenance.json``.
         lifter: Lifts what was generated; None = it is not lifted.
     """
     if isinstance(made, NovelView):
@@ -147,7 +149,7 @@ def write_result(
             lifter(folder, f"{made.real.clip.name[0]} {camera_name(made.real)}")
     else:
         write_pair(folder, made)
-    text = json.dumps(told, indent=1, allow_nan=False)
+    text = json.dumps(content, indent=1, allow_nan=False)
     (folder / PROVENANCE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -155,25 +157,29 @@ def write_prediction(folder: Path, made: NovelView) -> None:
     """Write the files of one generated video; each appears whole or not at all."""
     clip = made.real.clip
     fps = frame_rate(made.real)
-    reference, generated = clip.video[0, REFERENCE].cpu(), made.video.cpu()
+    reference = clip.video[0, REFERENCE].cpu()
+    generated = made.video.cpu()
     write_video(folder / "reference.mp4", reference, fps)
     write_video(folder / "generated.mp4", generated, fps)
     height, width = generated.shape[-2:]
     cameras = clip.cameras[0].to("cpu")
     write_trajectory(folder / "cameras.json", cameras, (height, width), source_cameras(made.real, cameras))
-    videos, captions = torch.stack([reference, generated.to(reference.dtype)]), ["reference", "generated"]
+    captions = ["reference", "generated"]
     if made.tracks is not None and made.visible is not None:
         _write_tracks(folder, made.real, made.tracks, made.visible, made.confidence)
-        write_video(folder / "overlay.mp4", draw_track_views(videos, made.tracks, made.visible, captions), fps)
+        videos = torch.stack([reference, generated.to(reference.dtype)])
+        overlay = draw_track_views(videos, made.tracks, made.visible, captions)
     else:
         factor = magnification(height, width)
-        shown = [magnify(reference, factor), magnify(generated, factor)]
-        write_video(folder / "overlay.mp4", tile_videos([shown], [captions]), fps)
+        overlay = tile_videos([[magnify(reference, factor), magnify(generated, factor)]], [captions])
+    write_video(folder / "overlay.mp4", overlay, fps)
 
 
 def write_pair(folder: Path, found: PairTracks) -> None:
     """Write the files of two tracked videos; each appears whole or not at all."""
-    videos, fps, captions = found.real.clip.video[0].cpu(), frame_rate(found.real), ["reference", "target"]
+    videos = found.real.clip.video[0].cpu()
+    fps = frame_rate(found.real)
+    captions = ["reference", "target"]
     for video, name in zip(videos, captions, strict=True):
         write_video(folder / f"{name}.mp4", video, fps)
     _write_tracks(folder, found.real, found.tracks, found.visible, found.confidence)
@@ -188,8 +194,8 @@ def _write_tracks(
     confidence: Float[Tensor, "v t q"] | None,
 ) -> None:
     height, width = real.clip.video.shape[-2:]
-    told = source_tracks(real, tracks.cpu())
-    content = TrackFile(tracks, visible, real.queries[0], (height, width), confidence, told)
+    in_source = source_tracks(real, tracks.cpu())
+    content = TrackFile(tracks, visible, real.queries[0], (height, width), confidence, in_source)
     for name in ("tracks.npz", "tracks.json"):
         write_tracks(folder / name, content)
 

@@ -40,10 +40,16 @@ class ProbeReport(Callback):
         """Gather the maps from all ranks, write and draw them."""
         if not isinstance(pl_module, CorrespondenceProbe):
             return
-        same_place = {panel: float(value) for panel, value in pl_module.same_place_accuracy().items()}
-        recipe, clips = pl_module.recipe(), pl_module.clip_names()
-        maps, heads = pl_module.maps(), pl_module.head_maps()
-        found = ProbeMaps(pl_module.layers, pl_module.sigmas, maps, heads, same_place, recipe, clips)
+        # All ranks gather, and the first one writes.
+        found = ProbeMaps(
+            layers=pl_module.layers,
+            sigmas=pl_module.sigmas,
+            maps=pl_module.maps(),
+            heads=pl_module.head_maps(),
+            same_place={panel: float(value) for panel, value in pl_module.same_place_accuracy().items()},
+            recipe=pl_module.recipe(),
+            clips=pl_module.clip_names(),
+        )
         best = pl_module.best_layers("cross")
         if not trainer.is_global_zero:
             return
@@ -60,9 +66,8 @@ class ProbeReport(Callback):
             matches.write(folder)
             pictures["matches"] = match_sheet(matches, {f"layer {best[0]}": matches.of_layer(best[0])})
             few = matches.first_of_each_clip()
-            pictures["matches_by_layer"] = match_sheet(
-                few, {f"layer {layer}": few.of_layer(layer) for layer in few.layers}
-            )
+            heats = {f"layer {layer}": few.of_layer(layer) for layer in few.layers}
+            pictures["matches_by_layer"] = match_sheet(few, heats)
         if "matches" not in pictures:
             for left in (*folder.glob("matches*.png"), folder / "matches.npz"):  # of a probe before this one
                 left.unlink(missing_ok=True)

@@ -30,7 +30,8 @@ class ProgressLines(Callback):
 
     def __init__(self, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.every_s, self.clock = every_s, clock
+        self.every_s = every_s
+        self.clock = clock
         self._first = self._last = (0, 0.0)
         self._told = False
 
@@ -99,10 +100,15 @@ class ProgressLines(Callback):
         now = self.clock()
         speed = (done - self._last[0]) / max(now - self._last[1], 1e-9)
         mean = (now - self._first[1]) / (done - self._first[0])
-        shown = f"{speed:.2f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s a {what.rpartition(' ')[2]}"
-        left = "" if total is None else f", {duration(mean * max(0, total - done))} left"
-        say(f"{what} {done}{'' if total is None else f'/{total}'}{more}, {shown}{left}")
-        self._last, self._told = (done, now), True
+        # Slow steps are told by their time: 0.02 steps/s is hard to read.
+        pace = f"{speed:.2f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s a {what.rpartition(' ')[2]}"
+        if total is None:
+            say(f"{what} {done}{more}, {pace}")
+        else:
+            left = duration(mean * max(0, total - done))
+            say(f"{what} {done}/{total}{more}, {pace}, {left} left")
+        self._last = (done, now)
+        self._told = True
 
 
 def duration(seconds: float) -> str:

@@ -45,11 +45,16 @@ class UnaskedRequest:
 
     def inputs(self) -> dict[str, Any]:
         """Return what the result depends on, as far as the clip tells."""
-        sources, camera = self.real.sources, self.real.camera
-        file = None if camera is None or camera.file is None else camera.file
-        told = {"source": {"sha256": _digest(sources[0])}, "rule": self.real.rule}
-        told["camera"] = {"file": None if file is None else str(file), "sha256": digest_or_none(file)}
-        return told if len(sources) == 1 else {**told, "target": {"sha256": _digest(sources[1])}}
+        reference, *targets = self.real.sources
+        file = None if self.real.camera is None else self.real.camera.file
+        inputs: dict[str, Any] = {
+            "source": {"sha256": _digest(reference)},
+            "rule": self.real.rule,
+            "camera": {"file": None if file is None else str(file), "sha256": digest_or_none(file)},
+        }
+        for target in targets:
+            inputs["target"] = {"sha256": _digest(target)}
+        return inputs
 
 
 def _digest(record: SourceRecord) -> str:
@@ -68,13 +73,13 @@ def provenance(
         pl_module: Of the run.
     """
     record = real.sources[0]
-    camera = real.camera
-    told = {
+    file = None if real.camera is None else real.camera.file
+    content = {
         "version": VERSION,
         **_source(record, inputs["source"]["sha256"]),
         "camera": {
             "name": camera_name(real),
-            "file": None if camera is None or camera.file is None else str(camera.file),
+            "file": None if file is None else str(file),
             "sha256": inputs["camera"]["sha256"],
         },
         "rule": real.rule,
@@ -86,9 +91,9 @@ def provenance(
         "versions": {"mvt4g": __version__, "torch": torch.__version__},
     }
     if len(real.sources) > 1:
-        told["target"] = _source(real.sources[1], inputs["target"]["sha256"])
-        told["camera"]["file"] = inputs["camera"]["file"]
-    return told
+        content["target"] = _source(real.sources[1], inputs["target"]["sha256"])
+        content["camera"]["file"] = inputs["camera"]["file"]
+    return content
 
 
 def camera_name(real: RealClip) -> str:
@@ -101,39 +106,51 @@ def camera_name(real: RealClip) -> str:
 
 def source_queries(real: RealClip) -> Float[Tensor, "q 4"]:
     """Return the queries (q 4) of a clip in frames and pixels of the source of their view."""
-    told = real.queries[0].cpu().double().clone()
-    for query in told:
+    queries = real.queries[0].cpu().double().clone()
+    for query in queries:
         record = _record(real, int(query[0]))
         query[1] = record.frames[int(query[1])]
         query[2:] = record.pixels(query[2:])
-    return told
+    return queries
 
 
 def source_tracks(real: RealClip, tracks: Float[Tensor, "v t q 2"]) -> SourceTracks:
     """Return tracks (v t n 2) and queries told of the sources; a generated view is told as the reference's picture."""
-    records = [_record(real, view) for view in range(len(tracks))]
+    pixels = []
+    frames = []
+    times_s = []
+    sizes = []
+    for view, view_tracks in enumerate(tracks):
+        record = _record(real, view)
+        pixels.append(record.pixels(view_tracks))
+        frames.append(record.frames)
+        times_s.append(record.times_s)
+        sizes.append(record.size)
     return SourceTracks(
-        tracks=torch.stack([record.pixels(view) for record, view in zip(records, tracks, strict=True)]),
+        tracks=torch.stack(pixels),
         queries=source_queries(real).float(),
-        frames=torch.tensor([record.frames for record in records]),
-        times_s=torch.tensor([record.times_s for record in records], dtype=torch.float64),
-        size=torch.tensor([record.size for record in records]),
+        frames=torch.tensor(frames),
+        times_s=torch.tensor(times_s, dtype=torch.float64),
+        size=torch.tensor(sizes),
     )
 
 
 def source_cameras(real: RealClip, cameras: Cameras) -> dict[str, Any]:
     """Return what ``cameras.json`` says of the source: K of both views (v=2 t) in its pixels, its frames and times."""
     record = real.sources[0]
-    views = zip((REFERENCE_VIEW, TARGET_VIEW), cameras.intrinsics, strict=True)
+    views = {}
+    for name, intrinsics in zip((REFERENCE_VIEW, TARGET_VIEW), cameras.intrinsics, strict=True):
+        views[name] = {"intrinsics": record.intrinsics(intrinsics).tolist()}
     return {
         "image_size": list(record.size),
         "frames": list(record.frames),
         "times_s": list(record.times_s),
-        "views": {name: {"intrinsics": record.intrinsics(intrinsics).tolist()} for name, intrinsics in views},
+        "views": views,
     }
 
 
 def _record(real: RealClip, view: int) -> SourceRecord:
+    """Return the record of a view's source; a generated view is told as the reference's picture."""
     return real.sources[min(view, len(real.sources) - 1)]
 
 

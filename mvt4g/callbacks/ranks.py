@@ -4,7 +4,6 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from jaxtyping import Shaped
@@ -14,7 +13,6 @@ from torch import Tensor, distributed
 from mvt4g.callbacks.signals import current_watch
 from mvt4g.types import InputError, Interrupted, RunStopped
 
-T = TypeVar("T")
 EXIT_BAD_INPUT = 2
 WAIT_S = 2.0
 """Seconds in which a rank that made the others fail is found to have ended: they hear of it before the system does."""
@@ -26,23 +24,15 @@ def num_ranks() -> int:
     return distributed.get_world_size() if here else 1
 
 
-def of_all_ranks(value: T) -> list[T]:
-    """Return the value of every rank, in their order; all ranks call it."""
-    if num_ranks() == 1:
-        return [value]
-    values: list[T] = [value] * num_ranks()
-    distributed.all_gather_object(values, value)
-    return values
-
-
 def highest_of_ranks(value: int) -> int:
     """Return the highest number of any rank; all ranks call it."""
     if num_ranks() == 1:
         return value
+    # gloo reduces what lies on the CPU, NCCL what lies on a GPU.
     on_cpu = distributed.get_backend() == "gloo"
-    found = torch.tensor([value], device="cpu" if on_cpu else torch.cuda.current_device())
-    distributed.all_reduce(found, distributed.ReduceOp.MAX)
-    return int(found.item())
+    highest = torch.tensor([value], device="cpu" if on_cpu else torch.cuda.current_device())
+    make_highest(highest)
+    return int(highest.item())
 
 
 def make_highest(value: Shaped[Tensor, "..."]) -> None:
@@ -91,8 +81,8 @@ class RanksEndTogether(Callback):
         if EXIT_BAD_INPUT in codes:
             raise InputError("another rank refused its input, as it says above") from exception
         if any(codes):
-            told = ", ".join(f"rank {rank} with code {code}" for rank, code in enumerate(codes, 1) if code)
-            raise RunStopped(f"{told} ended, so the others cannot go on") from exception
+            failed = [f"rank {rank} with code {code}" for rank, code in enumerate(codes, start=1) if code]
+            raise RunStopped(f"{', '.join(failed)} ended, so the others cannot go on") from exception
         if not ours and os.getppid() != self._parent:
             raise RunStopped("the first rank is gone, so this one cannot go on") from exception
 

@@ -38,8 +38,12 @@ class RunFacts:
         told by its SHA-256, or by its size beyond HASHED_BYTES.
         """
         content = yaml.safe_load(self.config) or {}
-        trainer, model = content.get("trainer") or {}, content.get("model")
-        files = {key: _told(Path(text)) for key, text in _texts(model, "") if _is_file(text)}
+        trainer = content.get("trainer") or {}
+        model = content.get("model")
+        files = {}
+        for key, text in _texts(model, ""):
+            if _is_file(text):
+                files[key] = _fingerprint(Path(text))
         return {
             "model": model,
             "files": files,
@@ -55,7 +59,9 @@ class RunFacts:
         ``last`` is the file that it means.
         """
         path = Path(self.ckpt_path) if self.ckpt_path is not None else self._weights()
-        return {"path": None if path is None else str(path), "fingerprint": None if path is None else sha256_of(path)}
+        if path is None:
+            return {"path": None, "fingerprint": None}
+        return {"path": str(path), "fingerprint": sha256_of(path)}
 
     def seed(self, pl_module: LightningModule) -> int:
         """Return the seed of the draws."""
@@ -82,18 +88,21 @@ class RunFacts:
         model = self.settings["model"] or {}
         backbone = (model.get("init_args") or {}).get("backbone") or {}
         weights = (backbone.get("init_args") or {}).get("weights")
-        first = weights[-1] if isinstance(weights, list) and weights else weights
-        if not isinstance(first, str):
+        if isinstance(weights, list) and weights:
+            weights = weights[-1]  # the overlays tell runs apart that start from one base
+        if not isinstance(weights, str):
             return None
-        path = place_of(Path(first))
+        path = place_of(Path(weights))
         return path if path.is_file() else None
 
 
 def _has_average(callbacks: Any) -> bool:
     """Say whether the EMA is among a configuration's callbacks, one or a list: its average replaces the weights."""
     listed = callbacks if isinstance(callbacks, list) else [callbacks]
-    names = [str(callback.get("class_path")) for callback in listed if isinstance(callback, dict)]
-    return any(name.rpartition(".")[2] == "EMA" for name in names)
+    for callback in listed:
+        if isinstance(callback, dict) and str(callback.get("class_path")).rpartition(".")[2] == "EMA":
+            return True
+    return False
 
 
 def _texts(tree: Any, prefix: str) -> Iterator[tuple[str, str]]:
@@ -112,6 +121,6 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _told(path: Path) -> str:
+def _fingerprint(path: Path) -> str:
     size = path.stat().st_size
     return f"sha256 {sha256_of_all([path])}" if size <= HASHED_BYTES else f"{size} bytes"

@@ -123,8 +123,10 @@ class RunRecord(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the metrics: a flat {key: number or null}."""
         if trainer.is_global_zero:
-            metrics = {key: finite_or_none(float(value)) for key, value in trainer.callback_metrics.items()}
-            text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
+            metrics = {}
+            for key, value in sorted(trainer.callback_metrics.items()):
+                metrics[key] = finite_or_none(float(value))
+            text = json.dumps(metrics, indent=2, allow_nan=False)
             _write(self.run / "test" / "metrics.json", text + "\n")
 
     def _start(self, trainer: Trainer) -> None:

@@ -31,7 +31,8 @@ class ScoreRecords(Callback):
 
     def __init__(self, outcome: Outcome, facts: RunFacts) -> None:
         super().__init__()
-        self.outcome, self.facts = outcome, facts
+        self.outcome = outcome
+        self.facts = facts
         self.scored_batches: ScoredBatches | None = None
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -59,8 +60,8 @@ class ScoreRecords(Callback):
         self._close(trainer)
 
     def _open(self, pl_module: LightningModule) -> None:
-        told = {**self.facts.inputs(pl_module), "code": code_digest(), "torch": torch.__version__}
-        self.scored_batches = ScoredBatches(self.facts.run / self.outcome.command / FOLDER, told)
+        inputs = {**self.facts.inputs(pl_module), "code": code_digest(), "torch": torch.__version__}
+        self.scored_batches = ScoredBatches(self.facts.run / self.outcome.command / FOLDER, inputs)
 
     def _write(self) -> None:
         assert self.scored_batches is not None, "a batch comes after the start"
@@ -74,7 +75,8 @@ class ScoreRecords(Callback):
 @cache
 def code_digest() -> str:
     """Return the SHA-256 of this package's sources: a score that is computed otherwise is another."""
-    root, digest = Path(__file__).parents[1], hashlib.sha256()
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from mvt4g.callbacks.outcome import Outcome
+from mvt4g.callbacks.outcome import Outcome, remarked_family
 from mvt4g.formats.atomic import appearing
 from mvt4g.metrics.collection import ScoreTable
 
@@ -66,16 +66,18 @@ def write_scores(path: Path, table: ScoreTable, remarks: dict[str, str]) -> None
     rows: list[tuple[str | int, ...]] = []
     told: set[str] = set()
     for key, score in table.summary().items():
-        member = next((name for name in remarks if f"{key}/".startswith(f"{name}/")), "")
+        family = remarked_family(key, remarks)
         numbers = (cell(score.mean), cell(score.low), cell(score.high), score.num_videos, score.num_missing)
-        rows.append((key, *numbers, remarks.get(member, "")))
-        told.add(member)
+        rows.append((key, *numbers, remarks.get(family, "")))
+        told.add(family)
     for key, value in table.of_the_set.items():
         counted = 0 if math.isnan(value) else len(table.names)
         note = remarks.get(key, "of all videos together")
         rows.append((key, cell(value), "", "", counted, len(table.names) - counted, note))
         told.add(key)
-    rows += [(name, "", "", "", 0, len(table.names), text) for name, text in remarks.items() if name not in told]
+    for name, text in remarks.items():
+        if name not in told:
+            rows.append((name, "", "", "", 0, len(table.names), text))
     _write(path, ("score", "mean", "low_95", "high_95", "videos", "missing", "note"), rows)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch.optim import Optimizer
+from torch.utils._pytree import tree_map
 
 from mvt4g.callbacks.checkpoint_content import check_optimizer
 from mvt4g.callbacks.checkpoints import (
@@ -18,8 +19,9 @@ from mvt4g.callbacks.checkpoints import (
 from mvt4g.callbacks.ema import EMA
 from mvt4g.callbacks.event_files import event_files, rewind_events, written_events
 from mvt4g.callbacks.finite_steps import FiniteSteps
-from mvt4g.callbacks.ranks import highest_of_ranks, of_all_ranks
+from mvt4g.callbacks.ranks import highest_of_ranks
 from mvt4g.callbacks.signals import SignalWatch, current_watch
+from mvt4g.systems.across_ranks import gathered
 from mvt4g.types import InputError, RunStopped
 
 
@@ -48,7 +50,9 @@ class StepCheckpoints(Checkpoint):
         for name, value in (("checkpoint_every", every), ("keep_checkpoints", keep)):
             if value < 1:
                 raise InputError(f"--{name}: got {value}, want at least 1")
-        self.run, self.every, self.keep = run, every, keep
+        self.run = run
+        self.every = every
+        self.keep = keep
         self.saved_step = -1
         self.began_at: int | None = None
         self._events: dict[str, int] | None = None
@@ -160,8 +164,8 @@ class StepCheckpoints(Checkpoint):
         if not trainer.is_global_zero:
             return
         if self._resumes_own(trainer):
-            later = [step for step in step_checkpoints(self.run) if step > trainer.global_step]
-            if later:
+            newest = max(step_checkpoints(self.run), default=0)
+            if newest > trainer.global_step:
                 warn(f"{self.run}: going on from step {trainer.global_step}; later checkpoints are replaced")
             if self._events is None:
                 warn(f"{self.run}: the checkpoint does not say how far curves were written; steps may be in them twice")
@@ -175,19 +179,17 @@ class StepCheckpoints(Checkpoint):
         return path is not None and Path(path).resolve().parent == (self.run / "checkpoints").resolve()
 
     def _check_finite(self, trainer: Trainer) -> None:
-        callbacks = getattr(trainer, "callbacks", ())
-        for callback in callbacks:
+        averages = []
+        for callback in getattr(trainer, "callbacks", ()):
             if isinstance(callback, FiniteSteps):
                 callback.settle()  # what it waits for would explain weights that are not finite
-        states = [optimizer.state for optimizer in trainer.optimizers]
-        averages = [callback.average for callback in callbacks if isinstance(callback, EMA)]
-        local = {
-            "weights": {name: _local(value) for name, value in trainer.lightning_module.named_parameters()},
-            "average": [{name: _local(value) for name, value in average.items()} for average in averages],
-            "optimizer": [[{k: _local(v) for k, v in entry.items()} for entry in state.values()] for state in states],
-        }
-        name = first_not_finite(local)
-        if bad := next(filter(None, of_all_ranks(name)), None):
+            if isinstance(callback, EMA):
+                averages.append(callback.average)
+        states = [list(optimizer.state.values()) for optimizer in trainer.optimizers]
+        weights = dict(trainer.lightning_module.named_parameters())
+        # Of slices each rank looks at its own: putting them together would take the memory of the whole.
+        local = tree_map(_local, {"weights": weights, "average": averages, "optimizer": states})
+        if bad := next(filter(None, gathered(first_not_finite(local))), None):
             last = last_checkpoint(self.run)
             left = "there is no checkpoint" if last is None else f"the last checkpoint stays {last}"
             raise RunStopped(f"step {trainer.global_step}: {bad} is not finite, so nothing was saved; {left}")
@@ -199,10 +201,10 @@ def tidy(run: Path, step: int, keep: int) -> None:
     Files of other names than ``step-XXXXXXXX.ckpt`` are left alone.
     """
     found = step_checkpoints(run)
-    kept = sorted(number for number in found if number <= step)[-keep:]
-    for number, path in found.items():
-        if number not in kept:
-            path.unlink(missing_ok=True)
+    for later in [number for number in found if number > step]:
+        found.pop(later).unlink(missing_ok=True)
+    for number in sorted(found)[:-keep]:
+        found[number].unlink(missing_ok=True)
 
 
 def between_batches(batches: dict[str, Any], epochs: dict[str, Any], done: int) -> None:

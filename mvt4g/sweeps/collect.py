@@ -17,6 +17,7 @@ import csv
 import json
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,10 @@ def _row(cells: Sequence[str]) -> str:
 
 def _why_missing(results: Results, score: Score) -> list[str]:
     """Return what is to be said under a table of a score that finished runs lack."""
-    lacking = [run.name for run in results.finished if math.isnan(results.value(run.arm, run.seed, score))]
+    lacking = []
+    for run in results.finished:
+        if math.isnan(results.value(run.arm, run.seed, score)):
+            lacking.append(run.name)
     if not lacking:
         return []
     why = f"{score.key} is null (a score over nothing) or missing in the metrics.json of {', '.join(lacking)}."
@@ -78,7 +82,8 @@ def cpu_minutes(results: Results) -> float:
     for run in results.runs:
         path = run.folder / "times.json"
         if path.exists():
-            seconds += sum(step.get("cpu_s", 0.0) for step in read_times(path).values())
+            for step in read_times(path).values():
+                seconds += step.get("cpu_s", 0.0)
     return seconds / 60
 
 
@@ -227,17 +232,20 @@ def _entry(config: Any, path: str) -> Any:
 
 def _short_names(paths: Sequence[str]) -> list[str]:
     """Return the shortest endings of dotted paths that tell them apart."""
-    endings = []
+    counts: Counter[str] = Counter()
     for path in paths:
-        parts = path.split(".")
-        count = 1
-        # One path may end as all of another does: the whole of it is then the shortest.
-        while count < len(parts) and _share_ending(paths, parts[-count:]):
-            count += 1
-        endings.append(".".join(parts[-count:]))
+        counts.update(_endings(path))
+    names = []
+    for path in paths:
+        *shorter, whole = _endings(path)
+        # All of one path may be the end of another: then it has no ending of its own.
+        names.append(next(filter(lambda ending: counts[ending] == 1, shorter), whole))
+    return names
+
+
+def _endings(path: str) -> list[str]:
+    """Return the endings of a dotted path, the shortest first and the whole last."""
+    endings: list[str] = []
+    for part in reversed(path.split(".")):
+        endings.append(f"{part}.{endings[-1]}" if endings else part)
     return endings
-
-
-def _share_ending(paths: Sequence[str], ending: Sequence[str]) -> bool:
-    """Say whether several dotted paths end with some parts."""
-    return sum(path.split(".")[-len(ending) :] == ending for path in paths) > 1

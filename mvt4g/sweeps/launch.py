@@ -130,12 +130,12 @@ def _flat_record(content: Mapping[str, Any], steps: Collection[str]) -> dict[str
     """Return the values of a record by dotted key, those of some of its steps alone."""
     from mvt4g.callbacks.run_record import flat_items
 
-    chosen = {name: content["steps"][name] for name in steps}
-    values = dict(flat_items({**content, "steps": chosen}))
+    values = dict(flat_items({**content, "steps": {}}))
     for name in steps:
-        key = f"steps.{name}.program"
-        if values.get(key) == []:  # older records do not say that a step is no other program
-            del values[key]
+        values |= flat_items(content["steps"][name], f"steps.{name}.")
+        program = f"steps.{name}.program"
+        if values.get(program) == []:  # older records do not say that a step is no other program
+            del values[program]
     return values
 
 

@@ -100,8 +100,11 @@ class Results:
         """Return every arm's values over the seeds, without the missing ones."""
         values: dict[str, list[float]] = {}
         for arm in self.arms:
-            over_seeds = (self.value(arm, seed, score) for seed in self.seeds)
-            values[arm] = list(filter(math.isfinite, over_seeds))
+            own = values.setdefault(arm, [])
+            for seed in self.seeds:
+                value = self.value(arm, seed, score)
+                if not math.isnan(value):
+                    own.append(value)
         return values
 
     def differences(self, arm: str, score: Score) -> tuple[list[float], list[float]]:
