@@ -16,7 +16,7 @@ from mvt4g import __version__
 from mvt4g.commands.resumable import SAVE_EVERY_S, clip_progress, locked, read_begun
 from mvt4g.data.clip_sources import OpenSource, SourceSpec, open_path
 from mvt4g.data.crops import CropSpec
-from mvt4g.data.frame_rates import FrameSpec, played_backwards
+from mvt4g.data.frame_rates import FrameSpec, play_backwards
 from mvt4g.data.kubric import SyntheticClips
 from mvt4g.data.loading import raise_if_error
 from mvt4g.data.samples import HeldOutClips, SamplingSpec
@@ -337,7 +337,7 @@ def _read(
         backwards: Play them backwards.
     """
     for clip in DataLoader(Subset(clips, indices), batch_size=None, num_workers=workers):
-        yield played_backwards(clip) if backwards and not isinstance(clip, InputError) else clip
+        yield play_backwards(clip) if backwards and not isinstance(clip, InputError) else clip
 
 
 def _encode_captions(out: Path, text: TextEncoderSpec, device: str, dtype: torch.dtype) -> None:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.data.source_cameras import SourceCameras
+from mvt4g.data.sources import FrameSource
 from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.formats.camera_motion import is_motion, read_motion
 from mvt4g.formats.foreign.layouts import LAYOUTS
@@ -24,6 +25,9 @@ from mvt4g.geometry.pose import compose, invert_pose, pose_from, relative_to
 from mvt4g.geometry.trajectories import BENCHMARK_CAMERAS, PRESETS, SPEEDS, benchmark_trajectory
 from mvt4g.ranges import FieldOfView, Positive, check_ranges
 from mvt4g.types import Cameras, InputError
+
+_NAMED = 5
+"""Most frames that a message names."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,18 @@ class KeptFrames(NamedTuple):
     times_s: Sequence[float]
     lengths: Sequence[int]
     place: Path
+
+    @staticmethod
+    def of(source: FrameSource, numbers: Sequence[int], other_lengths: Sequence[int] = ()) -> "KeptFrames":
+        """Return the frames kept of a video.
+
+        Args:
+            source: The video.
+            numbers: Of the frames.
+            other_lengths: How many frames a file may be about beside all of the video.
+        """
+        times_s = [source.times_s[number] for number in numbers]
+        return KeptFrames(numbers, times_s, (source.num_frames, *other_lengths), source.place)
 
 
 @dataclass(frozen=True)
@@ -199,18 +215,18 @@ class CameraChoice:
         assumed = f", the source frame taken to be {camera.fov_deg:g} degrees wide"
         if camera.source is not None:
             assumed = f", the source's cameras those of {camera.source}"
+        scaled = f", {camera.scale:g} scene units a metre" if camera.scale != 1 else ""
         if self.motion is not None:
-            scaled = f", {camera.scale:g} scene units a metre" if camera.scale != 1 else ""
             return f"target cameras of {self.text}, {RELATIONS[self.motion.relative_to]}{scaled}{assumed}"
         if self.views is None:
             a_frame = " at its motion a frame" if camera.speed == "per_frame" else ""
-            factors = {"times its motion": camera.strength, "scene units a metre": camera.scale}
-            scaled = "".join(f", {factor:g} {of_what}" for of_what, factor in factors.items() if factor != 1)
-            return f"target cameras {self.text}{a_frame}{scaled}{assumed}"
-        done = describe_fit(self.views[TARGET_VIEW], kept, camera)
-        if all(path.intrinsics is not None for path in self.views.values()) and camera.source is None:
-            return f"cameras of {self.text}{done}"
-        return f"target cameras {self.text}{done}{assumed}"
+            stretched = f", {camera.strength:g} times its motion" if camera.strength != 1 else ""
+            return f"target cameras {self.text}{a_frame}{stretched}{scaled}{assumed}"
+        fit = describe_fit(self.views[TARGET_VIEW], kept, camera)
+        # Nothing is assumed where the file says all of both views.
+        if camera.source is None and None not in [path.intrinsics for path in self.views.values()]:
+            return f"cameras of {self.text}{fit}"
+        return f"target cameras {self.text}{fit}{assumed}"
 
 
 RELATIONS = {
@@ -224,10 +240,11 @@ RELATIONS = {
 def _check_registered(path: Trajectory, kept: KeptFrames, file: str) -> None:
     """Refuse a path of which a frame kept has no pose."""
     missing = ~path.world_from_cam.isfinite().all(dim=-1).all(dim=-1)
-    if bool(missing.any()):
-        numbers = [number for number, is_missing in zip(kept.numbers, missing.tolist(), strict=True) if is_missing]
-        told = f"{', '.join(map(str, numbers[:5]))}{' and more' if len(numbers) > 5 else ''}"
-        raise InputError(f"{file}: got no pose of frames {told} of {kept.place}, want one of every frame kept")
+    numbers = np.asarray(kept.numbers)[missing.numpy()].tolist()
+    if numbers:
+        first = ", ".join(map(str, numbers[:_NAMED]))
+        more = " and more" if len(numbers) > _NAMED else ""
+        raise InputError(f"{file}: got no pose of frames {first}{more} of {kept.place}, want one of every frame kept")
 
 
 def _from_source_start(target: Trajectory, source: Trajectory) -> Trajectory:
@@ -263,13 +280,15 @@ def fit_path(path: Trajectory, kept: KeptFrames, camera: CameraAssumption, what:
         InputError: If the path is of another length and ``camera.resample`` is null, or a frame is shown before or
             after all poses.
     """
-    count, wanted = len(path.world_from_cam), len(kept.numbers)
+    count = len(path.world_from_cam)
+    wanted = len(kept.numbers)
     if count == 1:
         return pick_frames(path, [0] * wanted)
     if path.times_s is not None:
         return _at_places(path, _places_in_time(path.times_s, kept, what), camera.centres)
     if count == wanted:
         return path
+    # A selection may repeat or leave out frames: then a pose for each frame of the source tells which is whose.
     if count in kept.lengths and max(kept.numbers) < count:
         return pick_frames(path, kept.numbers)
     if camera.resample is None:
@@ -281,9 +300,10 @@ def fit_path(path: Trajectory, kept: KeptFrames, camera: CameraAssumption, what:
 def _places_in_time(times_s: Sequence[float], kept: KeptFrames, what: str) -> Float[Tensor, " t"]:
     """Return the (fractional) pose number of every frame kept; a pose stands for half a step before and after it."""
     reach = 0.5 * (times_s[-1] - times_s[0]) / (len(times_s) - 1)
-    shown = min(kept.times_s), max(kept.times_s)
-    if shown[0] < times_s[0] - reach or shown[1] > times_s[-1] + reach:
-        want = f"from {shown[0]:.3f} to {shown[1]:.3f} s as the frames kept of {kept.place}"
+    first = min(kept.times_s)
+    last = max(kept.times_s)
+    if first < times_s[0] - reach or last > times_s[-1] + reach:
+        want = f"from {first:.3f} to {last:.3f} s as the frames kept of {kept.place}"
         raise InputError(f"{what}: times_s: got poses from {times_s[0]:.3f} to {times_s[-1]:.3f} s, want them {want}")
     return torch.from_numpy(np.interp(kept.times_s, times_s, np.arange(len(times_s))))
 
@@ -299,7 +319,8 @@ def _at_places(path: Trajectory, places: Float[Tensor, " t"], centres: str) -> T
 
 def describe_fit(path: Trajectory, kept: KeptFrames, camera: CameraAssumption) -> str:
     """Say in words what ``fit_path`` does; empty where it takes the path as it is."""
-    count, wanted = len(path.world_from_cam), len(kept.numbers)
+    count = len(path.world_from_cam)
+    wanted = len(kept.numbers)
     if count == 1:
         return ", standing still"
     if path.times_s is not None:
@@ -336,10 +357,12 @@ def framed_cameras(
     Raises:
         InputError: If a file's K are for pictures of another size.
     """
-    world_from_cam = torch.stack([path.world_from_cam for path in paths])
-    intrinsics = [
-        framed_intrinsics(path, framing, camera.fov_deg, what) for path, framing in zip(paths, framings, strict=True)
-    ]
+    poses = []
+    intrinsics = []
+    for path, framing in zip(paths, framings, strict=True):
+        poses.append(path.world_from_cam)
+        intrinsics.append(framed_intrinsics(path, framing, camera.fov_deg, what))
+    world_from_cam = torch.stack(poses)
     origin = paths[0].world_from_cam[0].expand(len(paths), 4, 4)
     return Cameras(invert_pose(relative_to(world_from_cam, origin)), torch.stack(intrinsics))
 

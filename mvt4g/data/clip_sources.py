@@ -77,7 +77,8 @@ class SourceSpec:
         Raises:
             InputError: If a name cannot be part of a key, a weight is not over 0, or both path and scene are given.
         """
-        where, called = "sampling.sources", self.called
+        where = "sampling.sources"
+        called = self.called
         if not _NAME.fullmatch(called):
             want = "letters, digits, '_', '-' and '.' (give the source a name)"
             raise InputError(f"{where}.name: got {called!r}, want {want}")
@@ -125,11 +126,11 @@ def check_sources(specs: Iterable[SourceSpec]) -> None:
     Raises:
         InputError: If two have the same.
     """
-    seen: set[tuple[Split, str]] = set()
+    names: set[tuple[Split, str]] = set()
     for spec in specs:
-        if (spec.split, spec.called) in seen:
+        if (spec.split, spec.called) in names:
             raise InputError(f"sampling.sources.name: got {spec.called!r} twice for {spec.split}, want two names")
-        seen.add((spec.split, spec.called))
+        names.add((spec.split, spec.called))
 
 
 def open_path(

@@ -53,11 +53,12 @@ class JitterSpec:
             return clip
         views, frames = clip.video.shape[:2]
         draws = {"clip": (1, 1), "view": (views, 1), "frame": (views, frames)}[self.alike]
-        brightness, contrast, saturation = (
-            torch.from_numpy(rng.uniform(1 - reach, 1 + reach, draws)).to(clip.video.dtype)
-            for reach in (self.brightness, self.contrast, self.saturation)
-        )
+        # The order of the draws is part of what a seed stands for.
+        factors = []
+        for reach in (self.brightness, self.contrast, self.saturation):
+            factors.append(torch.from_numpy(rng.uniform(1 - reach, 1 + reach, draws)).to(clip.video.dtype))
         hue = torch.from_numpy(np.deg2rad(rng.uniform(-self.hue_deg, self.hue_deg, draws))).to(clip.video.dtype)
+        brightness, contrast, saturation = factors
         return replace(clip, video=jitter(clip.video, brightness, contrast, saturation, hue))
 
 
@@ -99,7 +100,8 @@ def _hue_turn(angle: Float[Tensor, "v t"]) -> Float[Tensor, "v t 3 3"]:
     axis = angle.new_full((3,), 3**-0.5)
     cross = torch.linalg.cross(axis.expand(3, 3), torch.eye(3, dtype=angle.dtype), dim=-1).mT
     outer = axis[:, None] * axis
-    cosine, sine = angle.cos()[..., None, None], angle.sin()[..., None, None]
+    cosine = angle.cos()[..., None, None]
+    sine = angle.sin()[..., None, None]
     turn = cosine * torch.eye(3, dtype=angle.dtype) + sine * cross + (1 - cosine) * outer
     # A turn about grey moves luma a little; what it moves is given back alike in all channels.
     luma = angle.new_tensor(LUMA)

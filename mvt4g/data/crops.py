@@ -94,21 +94,21 @@ def crop_clip(clip: MultiViewClip, windows: Sequence[Window], size: tuple[int, i
     """
     assert len(windows) == len(clip.video), "one window a view"
     source = (clip.video.shape[-2], clip.video.shape[-1])
-    framings = [show_window(source, window, size) for window in windows]
-    moved: dict[str, Any] = {}
-    for name in ("depth", "instances", "dynamic"):
-        maps = getattr(clip, name)
-        if maps is not None:
-            moved[name] = torch.stack([framing.nearest(maps[view]) for view, framing in enumerate(framings)])
-    if clip.tracks is not None:
-        framed = [framing.points(clip.tracks[view]) for view, framing in enumerate(framings)]
-        moved["tracks"] = torch.stack([xy for xy, _ in framed])
-        if clip.visible is not None:
-            moved["visible"] = clip.visible & torch.stack([inside for _, inside in framed])
-    videos = []
     intrinsics = []
-    for view, framing in enumerate(framings):
-        videos.append(framing.video(clip.video[view]))
+    framed: dict[str, list[Any]] = {}
+    for view, window in enumerate(windows):
+        framing = show_window(source, window, size)
         intrinsics.append(framing.intrinsics(clip.cameras.intrinsics[view]))
+        framed.setdefault("video", []).append(framing.video(clip.video[view]))
+        for name in ("depth", "instances", "dynamic"):
+            maps = getattr(clip, name)
+            if maps is not None:
+                framed.setdefault(name, []).append(framing.nearest(maps[view]))
+        if clip.tracks is not None:
+            xy, inside = framing.points(clip.tracks[view])
+            framed.setdefault("tracks", []).append(xy)
+            if clip.visible is not None:
+                framed.setdefault("visible", []).append(clip.visible[view] & inside)
     cameras = Cameras(clip.cameras.cam_from_world, torch.stack(intrinsics))
-    return replace(clip, video=torch.stack(videos), cameras=cameras, **moved)
+    fields: dict[str, Any] = {name: torch.stack(values) for name, values in framed.items()}
+    return replace(clip, cameras=cameras, **fields)

@@ -54,8 +54,14 @@ class DAVISDataModule(AsksForViews[ViewRequest], LightningDataModule):
             sequences: Of ``root``: names, or sets of ImageSets ("val"); empty = all.
         """
         super().__init__()
-        self.root, self.video, self.sequences = root, video, sequences
-        self.trajectory, self.queries, self.size, self.camera, self.loader = trajectory, queries, size, camera, loader
+        self.root = root
+        self.video = video
+        self.sequences = sequences
+        self.trajectory = trajectory
+        self.queries = queries
+        self.size = size
+        self.camera = camera
+        self.loader = loader
 
     def setup(self, stage: str) -> None:
         """Find the videos and check all that needs no frame.
@@ -70,11 +76,13 @@ class DAVISDataModule(AsksForViews[ViewRequest], LightningDataModule):
         if self.clips is None:
             sources = _find_sources(self.root, self.video, self.sequences, self.size.frames.folder_fps)
             check_source(self.camera.source, len(sources))
-            cameras, settings = target_cameras(self.trajectory), ViewSettings(self.size, self.queries, self.camera)
-            several = len(cameras) > 1
-            self.clips = GivenVideos(
-                [ViewRequest(source, target, settings, several) for source in sources for target in cameras]
-            )
+            cameras = target_cameras(self.trajectory)
+            settings = ViewSettings(self.size, self.queries, self.camera)
+            requests = []
+            for source in sources:
+                for target in cameras:
+                    requests.append(ViewRequest(source, target, settings, several=len(cameras) > 1))
+            self.clips = GivenVideos(requests)
 
     def test_dataloader(self) -> DataLoader[RealClip | InputError]:
         """Return the videos in order, each to one rank."""

@@ -59,7 +59,8 @@ class EraserSpec:
 
     def draw(self, clip: MultiViewClip, rng: np.random.Generator) -> MultiViewClip:
         """Return a copy of one clip (no batch axis) with boxes; a point under one is no longer visible."""
-        video, visible = clip.video.clone(), None if clip.visible is None else clip.visible.clone()
+        video = clip.video.clone()
+        visible = None if clip.visible is None else clip.visible.clone()
         for view in self.views:
             for frame in range(1, video.shape[1]):
                 for box in self._draw_boxes(rng, *video.shape[-2:]):

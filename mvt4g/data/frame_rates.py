@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from mvt4g.ranges import Count, Frames, Share, check_ranges
 from mvt4g.types import Cameras, InputError, MultiViewClip
+
+OF_EVERY_VIEW = ("video", "tracks", "visible", "depth", "instances", "dynamic")
+"""Fields of a clip that begin with the axes of views and frames, cameras aside."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +83,18 @@ class FrameSpec:
 def select_frames(clip: MultiViewClip, frames: Sequence[int]) -> MultiViewClip:
     """Return one clip (no batch axis) with only these frames, in this order; its rate stays as it is."""
     index = torch.as_tensor(list(frames))
-    by_view = {
-        name: value.index_select(1, index)
-        for name in ("video", "tracks", "visible", "depth", "instances", "dynamic")
-        if (value := getattr(clip, name)) is not None
-    }
-    points = None if clip.points_world is None else clip.points_world.index_select(0, index)
+    taken: dict[str, Any] = {}
+    for name in OF_EVERY_VIEW:
+        value = getattr(clip, name)
+        if value is not None:
+            taken[name] = value.index_select(1, index)
+    if clip.points_world is not None:  # the same in all views
+        taken["points_world"] = clip.points_world.index_select(0, index)
     cameras = Cameras(clip.cameras.cam_from_world[:, index], clip.cameras.intrinsics[:, index])
-    return replace(clip, cameras=cameras, points_world=points, **by_view)
+    return replace(clip, cameras=cameras, **taken)
 
 
-def played_backwards(clip: MultiViewClip) -> MultiViewClip:
+def play_backwards(clip: MultiViewClip) -> MultiViewClip:
     """Return one clip (no batch axis) whose last frame comes first."""
     return select_frames(clip, range(clip.video.shape[1] - 1, -1, -1))
 

@@ -68,7 +68,8 @@ class FrameSelection:
             InputError: If none is left, or ``fps`` is over the video's rate.
         """
         times = np.asarray(times_s, dtype=np.float64)
-        low, high = max(span[0], self.start_s or 0.0), span[1]
+        low = max(span[0], self.start_s or 0.0)
+        high = span[1]
         inside = (times >= low - _ROUNDING_S) & (times <= high + _ROUNDING_S)
         if self.end_s is not None:
             inside &= times < self.end_s - _ROUNDING_S
@@ -104,6 +105,7 @@ class FrameSelection:
             want = f"at most {own:.4g}, the video's own rate: frames are not made up"
             raise InputError(f"{name}: frames.fps: got {fps:g}, want {want}")
         last = span + (0.5 / own if span > 0 else 0.0)  # a frame stands for half its time before and after
+        # Moments by multiplication: a sum of steps of 1 / fps would drift.
         moments = times[0] + np.arange(int(last * fps + _ROUNDING_S) + 1) / fps
         return nearest_in_time(times, moments)
 
@@ -117,7 +119,8 @@ def nearest_in_time(
         times: Increasing, at least one.
         moments: Any.
     """
-    known, wanted = np.asarray(times, dtype=np.float64), np.asarray(moments, dtype=np.float64)
+    known = np.asarray(times, dtype=np.float64)
+    wanted = np.asarray(moments, dtype=np.float64)
     after = np.searchsorted(known, wanted).clip(0, len(known) - 1)
     before = (after - 1).clip(0)
     return np.where(wanted - known[before] <= known[after] - wanted + _ROUNDING_S, before, after)

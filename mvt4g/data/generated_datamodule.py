@@ -51,7 +51,8 @@ class GeneratedVideosDataModule(LightningDataModule):
             loader: Few; the batch size is 1 whatever it says.
         """
         super().__init__()
-        self.root, self.loader = root, loader
+        self.root = root
+        self.loader = loader
         self.videos: GeneratedFolders | None = None
 
     def setup(self, stage: str) -> None:

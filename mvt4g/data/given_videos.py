@@ -81,7 +81,8 @@ class ViewRequest:
         Raises:
             InputError: As ``RealClips``.
         """
-        source, settings = self.source, self.settings
+        settings = self.settings
+        source = self.source
         if not isinstance(source, FrameSource):
             source = open_video(source, settings.size.frames.folder_fps)
         return RealClips((source,), settings.size, self.target.text, settings.queries, settings.camera)
@@ -99,18 +100,22 @@ class ViewRequest:
 
     def inputs(self) -> dict[str, Any]:
         """Return all of the data that the result depends on."""
-        settings, queries = self.settings, QueryChoice.parse(self.settings.queries).path
+        settings = self.settings
+        queries = QueryChoice.parse(self.settings.queries).path
         assumed = asdict(settings.camera)
-        own, layout = assumed.pop("source"), assumed.pop("source_layout")
-        files = [] if own is None else source_camera_files(source_camera_file(own, self.clip), layout)
-        return {
+        own = assumed.pop("source")
+        layout = assumed.pop("source_layout")
+        inputs = {
             "source": {"sha256": sha256_of_all(self._files()), "name": self.clip},
             "camera": {"trajectory": self.target.name, "sha256": digest_or_none(self.target.file)},
             "queries": {"choice": "file" if queries else settings.queries, "sha256": digest_or_none(queries)},
             "size": asdict(settings.size),
             "assumed": assumed,
-            **({"source_cameras": {"layout": layout, "sha256": sha256_of_all(files)}} if files else {}),
         }
+        files = [] if own is None else source_camera_files(source_camera_file(own, self.clip), layout)
+        if files:
+            inputs["source_cameras"] = {"layout": layout, "sha256": sha256_of_all(files)}
+        return inputs
 
     def _files(self) -> Sequence[Path]:
         if isinstance(self.source, FrameSource):
@@ -137,10 +142,21 @@ class GivenVideos(AskedViews[ViewRequest]):
 
     @staticmethod
     def _check(requests: Sequence[ViewRequest]) -> None:
-        for target, settings in dict.fromkeys((request.target, request.settings) for request in requests):
-            RealClips((), settings.size, target.text, settings.queries, settings.camera)
-        opened = [request for request in requests if isinstance(request.source, FrameSource) or len(requests) == 1]
-        faults = [fault for request in opened if (fault := _fault(request))]
+        checked = set()
+        faults = []
+        for request in requests:
+            settings = request.settings
+            # Trajectory and queries are many videos' own: without a video they are checked once.
+            if (request.target, settings) not in checked:
+                RealClips((), settings.size, request.target.text, settings.queries, settings.camera)
+                checked.add((request.target, settings))
+        for request in requests:
+            # A video that is not open yet is not opened for this, unless it is the only one.
+            if isinstance(request.source, FrameSource) or len(requests) == 1:
+                try:
+                    request.clips()
+                except InputError as error:
+                    faults.append(error)
         if faults and len(faults) == len(requests):
             raise faults[0]
 
@@ -148,11 +164,3 @@ class GivenVideos(AskedViews[ViewRequest]):
 def digest_or_none(path: Path | None) -> str | None:
     """Return the SHA-256 of a file, None for none."""
     return None if path is None else sha256_of_all([path])
-
-
-def _fault(request: ViewRequest) -> InputError | None:
-    try:
-        request.clips()
-    except InputError as error:
-        return error
-    return None

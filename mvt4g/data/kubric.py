@@ -45,7 +45,10 @@ class SyntheticClips:
             raise InputError(f"scene.num_views: got {scene.num_views}, want a reference and a target at least")
         if not 1 <= num_clips <= MAX_CLIPS or seed < 0:
             raise InputError(f"num_{split}, seed: got {num_clips}, {seed}, want 1 to {MAX_CLIPS} clips and a seed >= 0")
-        self.scene, self.split, self.num_clips, self.seed = scene, split, num_clips, seed
+        self.scene = scene
+        self.split = split
+        self.num_clips = num_clips
+        self.seed = seed
         self.folder = None if cache_dir is None else Path(cache_dir) / recipe_hash(scene, seed) / split
 
     def __len__(self) -> int:
@@ -69,7 +72,8 @@ class SyntheticClips:
             InputError: As ``clip``.
         """
         clip = self.clip(number)
-        clip = clip if selection.views is None else clip.select_views(selection.views)
+        if selection.views is not None:
+            clip = clip.select_views(selection.views)
         return clip if selection.frames is None else select_frames(clip, selection.frames)
 
     def clip(self, number: int) -> MultiViewClip:
@@ -94,12 +98,12 @@ class SyntheticClips:
         """Leave the recipe beside its clips, for people."""
         if not path.exists():
             with appearing(path) as temporary:
-                temporary.write_text(json.dumps(_described(self.scene, self.seed), indent=2) + "\n")
+                temporary.write_text(json.dumps(_describe_recipe(self.scene, self.seed), indent=2) + "\n")
 
 
 def recipe_hash(scene: SceneSpec, seed: int) -> str:
     """Return the name of a recipe's folder: 16 hexadecimal digits that change with any value of it."""
-    return hashlib.sha256(json.dumps(_described(scene, seed), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(_describe_recipe(scene, seed), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _generate(scene: SceneSpec, seed: int, index: int, path: Path | None) -> MultiViewClip:
@@ -114,7 +118,7 @@ def _generate(scene: SceneSpec, seed: int, index: int, path: Path | None) -> Mul
     return generate_clip(scene, seed, index)
 
 
-def _described(scene: SceneSpec, seed: int) -> dict[str, Any]:
+def _describe_recipe(scene: SceneSpec, seed: int) -> dict[str, Any]:
     """Return all that a clip depends on, but its index, as JSON; 42 and 42.0 are the same."""
     return {"version": RECIPE_VERSION, "seed": seed, "scene": _plain(dataclasses.asdict(scene))}
 
@@ -123,7 +127,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return list(map(_plain, value))
     if isinstance(value, Path):
         return str(value)
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

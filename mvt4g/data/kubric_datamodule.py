@@ -47,7 +47,11 @@ class KubricDataModule(StepDataModule):
             sampling: Other sources, and what is taken of each clip.
         """
         super().__init__()
-        self.scene, self.loader, self.cache_dir, self.seed, self.sampling = scene, loader, cache_dir, seed, sampling
+        self.scene = scene
+        self.loader = loader
+        self.cache_dir = cache_dir
+        self.seed = seed
+        self.sampling = sampling
         self.num_clips: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
         self._samples: dict[Split, Samples] = {}
 
@@ -68,13 +72,13 @@ class KubricDataModule(StepDataModule):
             InputError: As ``setup``.
         """
         if split not in self._samples:
-            specs = [spec for spec in self.sampling.sources if spec.split == split]
-            sources = [self._open(spec) for spec in specs] or [OpenSource("", self._generated(split, self.scene))]
-            self._samples[split] = (
-                TrainingSamples(sources, self.sampling, self.seed)
-                if split == "train"
-                else HeldOutClips(sources, self.sampling, self.seed, self.num_clips[split])
-            )
+            sources = [self._open(spec) for spec in self.sampling.sources if spec.split == split]
+            if not sources:
+                sources = [OpenSource("", self._generated(split, self.scene))]
+            if split == "train":
+                self._samples[split] = TrainingSamples(sources, self.sampling, self.seed)
+            else:
+                self._samples[split] = HeldOutClips(sources, self.sampling, self.seed, self.num_clips[split])
         return self._samples[split]
 
     def _open(self, spec: SourceSpec) -> OpenSource:

@@ -48,7 +48,10 @@ class CachedClips:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        files = [file for manifest in sorted(root.rglob(MANIFEST)) for file in manifest.parent.rglob(latent_file.FILE)]
+        files: list[Path] = []
+        # A file without a manifest above it is of a cache that is not ours, or was never begun.
+        for manifest in sorted(root.rglob(MANIFEST)):
+            files += manifest.parent.rglob(latent_file.FILE)
         self.files = sorted(files, key=lambda file: natural_key(str(file)))
 
     def __len__(self) -> int:
@@ -78,7 +81,8 @@ class ReCamMasterCache:
     """Scenes of MultiCamVideo with ReCamMaster's ``.tensors.pth`` beside their videos."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.scenes = root, recammaster_cache.list_clips(root)
+        self.root = root
+        self.scenes = recammaster_cache.list_clips(root)
 
     def __len__(self) -> int:
         """Return the number of scenes."""
@@ -116,7 +120,9 @@ class LatentSamples(Dataset[LatentClip | InputError]):
     """Endless training samples by number: the order of clips and the pair of views follow (seed, number) alone."""
 
     def __init__(self, clips: LatentClips, views: ViewSpec, seed: int) -> None:
-        self.clips, self.views, self.seed = clips, views, seed
+        self.clips = clips
+        self.views = views
+        self.seed = seed
 
     def __getitem__(self, sample: int) -> LatentClip | InputError:
         """Return a sample, or what is wrong with it."""
@@ -134,7 +140,9 @@ class HeldOutLatents(Dataset[LatentClip | InputError]):
     """Every clip once, the first pair of views."""
 
     def __init__(self, clips: LatentClips, views: ViewSpec, most: int) -> None:
-        self.clips, self.views, self.count = clips, views, min(most, len(clips))
+        self.clips = clips
+        self.views = views
+        self.count = min(most, len(clips))
 
     def __len__(self) -> int:
         """Return the number of clips."""

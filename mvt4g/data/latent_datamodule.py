@@ -45,7 +45,10 @@ class LatentDataModule(StepDataModule):
         """
         super().__init__()
         self.paths: dict[Split, Path | None] = {"train": train, "val": val, "test": test}
-        self.loader, self.views, self.num_held_out, self.seed = loader, views, num_held_out, seed
+        self.loader = loader
+        self.views = views
+        self.num_held_out = num_held_out
+        self.seed = seed
         self._samples: dict[Split, Dataset[LatentClip | InputError]] = {}
 
     def setup(self, stage: str) -> None:
@@ -58,8 +61,9 @@ class LatentDataModule(StepDataModule):
         for split in needed.get(stage, ()):
             if self.paths[split] is None:
                 raise InputError(f"data.{split}: got null, want a folder of cached latents")
-        for split in (*needed.get(stage, ()), *(("val",) if stage == "fit" else ())):
             self._open(split)
+        if stage == "fit":  # validates if there is something to validate on
+            self._open("val")
 
     def samples(self, split: Split) -> Dataset[LatentClip | InputError]:
         """Return the samples of a split that ``setup`` opened."""
@@ -74,8 +78,7 @@ class LatentDataModule(StepDataModule):
         if path is None or split in self._samples:
             return
         clips = open_latents(path)
-        self._samples[split] = (
-            LatentSamples(clips, self.views, self.seed)
-            if split == "train"
-            else HeldOutLatents(clips, self.views, self.num_held_out)
-        )
+        if split == "train":
+            self._samples[split] = LatentSamples(clips, self.views, self.seed)
+        else:
+            self._samples[split] = HeldOutLatents(clips, self.views, self.num_held_out)

@@ -33,7 +33,8 @@ class Turns:
         Raises:
             InputError: If a weight is less than half a thousandth of the sum of all.
         """
-        self.shares, self.seed = _shares(tuple(map(float, weights))), seed
+        self.shares = _shares(tuple(map(float, weights)))
+        self.seed = seed
 
     def __call__(self, sample: int) -> tuple[int, int]:
         """Return the source of a sample, and how many samples of that source come before it."""
@@ -45,7 +46,7 @@ class Turns:
         return source, block * self.shares[source] + int((order[:place] == source).sum())
 
 
-def alike(clip: MultiViewClip) -> MultiViewClip:
+def keep_common(clip: MultiViewClip) -> MultiViewClip:
     """Return a clip of a mixture with what every clip of it has, so that any of them make a batch.
 
     Video, cameras, name, points of a fixed number (see ``take_points``) and a caption, "" where there is none. What
@@ -63,7 +64,7 @@ def alike(clip: MultiViewClip) -> MultiViewClip:
     )
 
 
-def named_after(source: str, clip: MultiViewClip) -> MultiViewClip:
+def name_after(source: str, clip: MultiViewClip) -> MultiViewClip:
     """Return the clip under the name ``<source>/<its name>``; without a source's name, under its own."""
     return replace(clip, name=f"{source}/{clip.name}") if source else clip
 
@@ -75,6 +76,7 @@ def source_of(name: str) -> str:
 
 def _shares(weights: tuple[float, ...]) -> tuple[int, ...]:
     """Share out a block: what rounding down leaves goes to the largest remainders."""
+    # Whole numbers that add up to the block: those with the largest remainders get what is left over.
     exact = np.array(weights) / sum(weights) * BLOCK
     shares = np.floor(exact).astype(int)
     shares[np.argsort(shares - exact, kind="stable")[: BLOCK - shares.sum()]] += 1

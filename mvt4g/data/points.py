@@ -27,14 +27,15 @@ def take_points(clip: MultiViewClip, count: int, rng: np.random.Generator) -> Mu
             points_world=None,
             point_instance=None,
         )
-    seen = clip.visible.any(dim=1).any(dim=0)
-    seen = seen if clip.point_valid is None else seen & clip.point_valid
-    candidates = seen.nonzero()[:, 0].numpy()
+    ever_visible = clip.visible.any(dim=1).any(dim=0)
+    if clip.point_valid is not None:
+        ever_visible &= clip.point_valid
+    candidates = ever_visible.nonzero()[:, 0].numpy()
     if len(candidates) > count:
         candidates = np.sort(rng.choice(candidates, count, replace=False))
     kept = torch.from_numpy(candidates)
 
-    def filled(values: Shaped[Tensor, "..."] | None, axis: int) -> Shaped[Tensor, "..."] | None:
+    def fill(values: Shaped[Tensor, "..."] | None, axis: int) -> Shaped[Tensor, "..."] | None:
         if values is None:
             return None
         shape = list(values.shape)
@@ -43,9 +44,9 @@ def take_points(clip: MultiViewClip, count: int, rng: np.random.Generator) -> Mu
 
     return replace(
         clip,
-        tracks=filled(clip.tracks, 2),
-        visible=filled(clip.visible, 2),
-        points_world=filled(clip.points_world, 1),
-        point_instance=filled(clip.point_instance, 0),
+        tracks=fill(clip.tracks, 2),
+        visible=fill(clip.visible, 2),
+        points_world=fill(clip.points_world, 1),
+        point_instance=fill(clip.point_instance, 0),
         point_valid=torch.arange(count) < len(kept),
     )

@@ -113,7 +113,8 @@ def file_queries(path: Path, views: Sequence[QueriedView]) -> tuple[Float[Tensor
     """
     queries = read_queries(path)
     _check_views(queries, len(views), path)
-    xy, inside = queries[:, 2:].clone(), torch.zeros(len(queries), dtype=torch.bool)
+    xy = queries[:, 2:].clone()
+    inside = torch.zeros(len(queries), dtype=torch.bool)
     places = torch.full((len(queries),), -1)
     for number, view in enumerate(views):
         here = queries[:, 0] == number
@@ -121,9 +122,10 @@ def file_queries(path: Path, views: Sequence[QueriedView]) -> tuple[Float[Tensor
         own = torch.where(here[:, None], queries, 0)
         check_queries(own, number + 1, view.num_frames, *view.framing.source, str(path))
         xy[here], inside[here] = view.framing.points(queries[here, 2:])
-        frames = queries[here, 1].tolist()
-        kept = list(view.kept)
-        places[here] = torch.tensor([kept.index(int(frame)) if int(frame) in kept else -1 for frame in frames]).long()
+        # Of a frame that is kept several times the first: the reversed order lets it win.
+        place_of = {frame: place for place, frame in reversed(list(enumerate(view.kept)))}
+        frames = map(int, queries[here, 1].tolist())
+        places[here] = torch.tensor([place_of.get(frame, -1) for frame in frames]).long()
     rows = torch.nonzero(inside & (places >= 0))[:, 0]
     if not len(rows):
         raise InputError(f"{path}: got {len(queries)} queries, all outside what is kept of the video, want one inside")
@@ -150,7 +152,9 @@ def _at_frame(frame: int, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 4"]:
 
 def _spread_over(pixels: Float[Tensor, "p 2"], count: int) -> Float[Tensor, "q 2"]:
     first = torch.linalg.vector_norm(pixels - pixels.mean(0), dim=1).argmin()
-    chosen, distance = [int(first)], torch.linalg.vector_norm(pixels - pixels[first], dim=1)
+    # Each next start is the pixel farthest from all before: clusters begin apart.
+    chosen = [int(first)]
+    distance = torch.linalg.vector_norm(pixels - pixels[first], dim=1)
     while len(chosen) < count:
         chosen.append(int(distance.argmax()))
         distance = torch.minimum(distance, torch.linalg.vector_norm(pixels - pixels[chosen[-1]], dim=1))
@@ -158,6 +162,7 @@ def _spread_over(pixels: Float[Tensor, "p 2"], count: int) -> Float[Tensor, "q 2
     for _ in range(_LLOYD_ROUNDS):
         owner = torch.cdist(pixels, centres).argmin(1)
         owned = owner.bincount(minlength=count)[:, None]
+        # A cluster that lost all of its pixels stays where it is.
         means = torch.zeros_like(centres).index_add_(0, owner, pixels) / owned.clamp(min=1)
         centres = torch.where(owned > 0, means, centres)
     return pixels[torch.cdist(centres, pixels).argmin(1).unique()]

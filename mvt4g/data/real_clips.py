@@ -60,8 +60,8 @@ class RealClip(TensorFields):
         (item,) = items
         if isinstance(item, InputError):
             return item
-        clip, queries, rows = MultiViewClip.stack([item.clip]), item.queries[None], item.query_rows[None]
-        return replace(item, clip=clip, queries=queries, query_rows=rows)
+        clip = MultiViewClip.stack([item.clip])
+        return replace(item, clip=clip, queries=item.queries[None], query_rows=item.query_rows[None])
 
 
 class RealClips(Dataset[RealClip | InputError]):
@@ -94,15 +94,21 @@ class RealClips(Dataset[RealClip | InputError]):
         Raises:
             InputError: If the trajectory or the queries are bad, or a video is too short.
         """
-        self.sources, self.size, self.camera = tuple(sources), size, camera
+        self.sources = tuple(sources)
+        self.size = size
+        self.camera = camera
         self.query_choice = QueryChoice.parse(queries)
         if self.query_choice.path is not None:
             read_queries(self.query_choice.path)
-        self._kept = tuple(size.choose_frames(source.times_s, str(source.place)) for source in self.sources)
+        self._kept: list[tuple[int, ...]] = []
+        self._own: list[SourceCameras | None] = []
+        for source in self.sources:
+            self._kept.append(size.choose_frames(source.times_s, str(source.place)))
         self.target = CameraChoice.parse(trajectory)
-        self._own = tuple(self._own_cameras(source) for source in self.sources)
-        for source, kept, own in zip(self.sources, self._kept, self._own, strict=True):
-            self.target.paths(_kept_frames(source, kept), camera, own)
+        for source, kept in zip(self.sources, self._kept, strict=True):
+            own = self._own_cameras(source)
+            self._own.append(own)
+            self.target.paths(KeptFrames.of(source, kept), camera, own)  # raises what is wrong with them
 
     def __len__(self) -> int:
         """Return the number of videos."""
@@ -131,7 +137,7 @@ class RealClips(Dataset[RealClip | InputError]):
         framing = source.read_into(video[0], kept, self.size)
         instances = source.read_masks(kept, framing)
         queries, rows, query_rule = self._queries(source, kept, framing, instances)
-        frames = _kept_frames(source, kept)
+        frames = KeptFrames.of(source, kept)
         paths = self.target.paths(frames, self.camera, own)
         clip = MultiViewClip(
             video=video,
@@ -142,8 +148,10 @@ class RealClips(Dataset[RealClip | InputError]):
             fps=source.rate(kept),
         )
         parts = [self.size.describe_frames(kept, source.num_frames), source.note, framing.sentence()]
-        parts += [self.target.sentence(frames, self.camera), *(() if own is None else own.notes), query_rule]
-        rule = "; ".join(part for part in parts if part)
+        parts.append(self.target.sentence(frames, self.camera))
+        if own is not None:
+            parts += own.notes
+        rule = "; ".join(filter(None, [*parts, query_rule]))
         return RealClip(clip, queries, rows, (source.record(kept, framing),), f"{source.name}: {rule}")
 
     def _queries(
@@ -156,14 +164,10 @@ class RealClips(Dataset[RealClip | InputError]):
         if choice.kind == "grid":
             queries = grid_queries(choice.count, framing)
             return queries, torch.arange(len(queries)), f"{len(queries)} query points on a grid over frame 0"
+        # A video whose first frame alone is annotated has no instances, but points on its mask.
         masks = instances if instances is not None else source.read_masks(kept[:1], framing)
         if masks is None:
             raise InputError(f"{source.place}: queries: got 'mask' without masks, want 'grid:N' or a file")
         queries = mask_queries(masks > 0, choice.count, source.name)
         described = f"{len(queries)} query points on the mask of frame {int(queries[0, 1])}"
         return queries, torch.arange(len(queries)), described
-
-
-def _kept_frames(source: FrameSource, kept: Sequence[int]) -> KeptFrames:
-    times = [source.times_s[frame] for frame in kept]
-    return KeptFrames(kept, times, (source.num_frames,), source.place)

@@ -19,16 +19,22 @@ from mvt4g.data.augment import AugmentSpec
 from mvt4g.data.clip_sources import OpenSource, SourceSpec, check_sources
 from mvt4g.data.colours import recolour
 from mvt4g.data.crops import CropSpec, Window, crop_clip
-from mvt4g.data.frame_rates import FrameSpec, at_stride, played_backwards
-from mvt4g.data.mixture import Turns, alike, named_after
+from mvt4g.data.frame_rates import OF_EVERY_VIEW, FrameSpec, at_stride, play_backwards
+from mvt4g.data.mixture import Turns, keep_common, name_after
 from mvt4g.data.points import take_points
 from mvt4g.data.views import ViewSpec
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.ranges import Points, check_ranges
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
-ORDER_STREAM, PAIR_STREAM = 1, 2
-FRAME_STREAM, CROP_STREAM, POINT_STREAM, JITTER_STREAM, ERASER_STREAM, DIRECTION_STREAM = 4, 5, 6, 7, 8, 9
+ORDER_STREAM = 1
+PAIR_STREAM = 2
+FRAME_STREAM = 4
+CROP_STREAM = 5
+POINT_STREAM = 6
+JITTER_STREAM = 7
+ERASER_STREAM = 8
+DIRECTION_STREAM = 9
 """Third parts of the random seeds that choose clips and what is taken of them (3 is ``mixture.TURN_STREAM``)."""
 
 
@@ -64,13 +70,15 @@ class SamplingSpec:
         if self.num_points is not None and self.num_points < 1:
             raise InputError(f"sampling.num_points: got {self.num_points}, want at least 1, or null for all")
         check_sources(self.sources)
+        by_split: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+        for source in self.sources:
+            by_split[source.split].append(source.called)
         needed = {"frames.count": self.frames.count, "crop.size": self.crop.size, "num_points": self.num_points}
-        for split in ("train", "val", "test"):
-            several = [source.called for source in self.sources if source.split == split]
-            missing = [name for name, value in needed.items() if value is None]
-            if len(several) > 1 and missing:
-                want = "a value, so that clips of several sources make one batch"
-                raise InputError(f"sampling.{missing[0]}: got null for {split} from {', '.join(several)}, want {want}")
+        for split, names in by_split.items():
+            for option, value in needed.items():
+                if len(names) > 1 and value is None:
+                    want = "a value, so that clips of several sources make one batch"
+                    raise InputError(f"sampling.{option}: got null for {split} from {', '.join(names)}, want {want}")
 
 
 class TrainingSamples(Dataset[MultiViewClip | InputError]):
@@ -89,7 +97,9 @@ class TrainingSamples(Dataset[MultiViewClip | InputError]):
     """
 
     def __init__(self, sources: Sequence[OpenSource], spec: SamplingSpec, seed: int) -> None:
-        self.sources, self.spec, self.seed = tuple(sources), spec, seed
+        self.sources = tuple(sources)
+        self.spec = spec
+        self.seed = seed
         self.turns = Turns([source.weight for source in sources], seed)
 
     def __getitem__(self, sample: int) -> MultiViewClip | InputError:
@@ -101,19 +111,21 @@ class TrainingSamples(Dataset[MultiViewClip | InputError]):
 
     def _sample(self, sample: int) -> MultiViewClip:
         number, visit = self.turns(sample)
-        source, spec = self.sources[number], self.spec
+        source = self.sources[number]
+        spec = self.spec
         done, position = divmod(visit, len(source.clips))
         index = int(_order(self.seed, done, number, len(source.clips))[position])
         what = source.where(index)
         num_views, num_frames = source.clips.count(index)
+        # ``recolour`` goes on in the stream of the pair: another one would change what a seed stands for.
         look = self._rng(PAIR_STREAM, sample)
         views = spec.views.draw(num_views, look, what)
         frames = spec.frames.draw(num_frames, self._rng(FRAME_STREAM, sample), what)
         clip = _read(source, index, views, frames)
         if self._rng(DIRECTION_STREAM, sample).random() < spec.frames.reversed:
-            clip = played_backwards(clip)
+            clip = play_backwards(clip)
         windows = [] if spec.crop.off else spec.crop.draw(clip, self._rng(CROP_STREAM, sample))
-        clip = _fitted(clip, spec, windows, self._rng(POINT_STREAM, sample), len(self.sources) > 1)
+        clip = _fit(clip, spec, windows, self._rng(POINT_STREAM, sample), len(self.sources) > 1)
         return self._with_another_look(clip, look, sample)
 
     def _with_another_look(self, clip: MultiViewClip, look: np.random.Generator, sample: int) -> MultiViewClip:
@@ -144,8 +156,14 @@ class HeldOutClips(Dataset[MultiViewClip | InputError]):
     def __init__(
         self, sources: Sequence[OpenSource], spec: SamplingSpec, seed: int, most: int, all_views: bool = False
     ) -> None:
-        self.sources, self.spec, self.seed, self.all_views = tuple(sources), spec, seed, all_views
-        self.items = [(source, index) for source in sources for index in range(min(most, len(source.clips)))]
+        self.sources = tuple(sources)
+        self.spec = spec
+        self.seed = seed
+        self.all_views = all_views
+        self.items: list[tuple[OpenSource, int]] = []
+        for source in sources:
+            for index in range(min(most, len(source.clips))):
+                self.items.append((source, index))
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -167,12 +185,12 @@ class HeldOutClips(Dataset[MultiViewClip | InputError]):
         num_views, num_frames = source.clips.count(index)
         frames = self.spec.frames.first(num_frames, what)
         if self.all_views and source.root is not None:  # ten views of 1280x1280 at once would take 16 GB
-            clip = _joined([self._cut(source, index, [view], frames) for view in range(num_views)])
+            clip = _join([self._cut(source, index, [view], frames) for view in range(num_views)])
         else:
             views = range(num_views) if self.all_views else self.spec.views.pairs(num_views, what)[0]
             clip = self._cut(source, index, views, frames)
         rng = np.random.default_rng((self.seed, POINT_STREAM, index))
-        return _fitted(clip, self.spec, [], rng, len(self.sources) > 1)
+        return _fit(clip, self.spec, [], rng, len(self.sources) > 1)
 
     def _cut(self, source: OpenSource, index: int, views: Sequence[int], frames: range | None) -> MultiViewClip:
         clip = _read(source, index, views, frames)
@@ -188,29 +206,29 @@ def _read(source: OpenSource, index: int, views: Sequence[int], frames: range | 
             raise InputError(f"{source.where(index)}: {name}: got NaN or infinity, want cameras that are known")
     if not bool(clip.video.sum().isfinite()):  # a sum of values in [0, 1] overflows nowhere, and makes no mask as large
         raise InputError(f"{source.where(index)}: video: got NaN or infinity, want values in [0, 1]")
-    return named_after(source.name, clip if frames is None else at_stride(clip, frames.step))
+    return name_after(source.name, clip if frames is None else at_stride(clip, frames.step))
 
 
-def _joined(views: Sequence[MultiViewClip]) -> MultiViewClip:
+def _join(views: Sequence[MultiViewClip]) -> MultiViewClip:
     """Return the clip of several, one view each."""
-    together: dict[str, Any] = {
-        name: torch.cat([getattr(view, name) for view in views])
-        for name in ("video", "tracks", "visible", "depth", "instances", "dynamic")
-        if getattr(views[0], name) is not None
-    }
-    pose, intrinsics = (
-        torch.cat([getattr(view.cameras, name) for view in views]) for name in ("cam_from_world", "intrinsics")
-    )
-    return replace(views[0], cameras=Cameras(pose, intrinsics), **together)
+    joined: dict[str, Any] = {}
+    for name in OF_EVERY_VIEW:
+        if getattr(views[0], name) is not None:
+            joined[name] = torch.cat([getattr(view, name) for view in views])
+    cam_from_world = torch.cat([view.cameras.cam_from_world for view in views])
+    intrinsics = torch.cat([view.cameras.intrinsics for view in views])
+    return replace(views[0], cameras=Cameras(cam_from_world, intrinsics), **joined)
 
 
-def _fitted(
+def _fit(
     clip: MultiViewClip, spec: SamplingSpec, windows: Sequence[Window], rng: np.random.Generator, mixed: bool
 ) -> MultiViewClip:
     """Cut, choose points and, among several sources, keep what all clips have."""
-    clip = crop_clip(clip, windows, spec.crop.size_of(clip)) if windows else clip
-    clip = clip if spec.num_points is None else take_points(clip, spec.num_points, rng)
-    return alike(clip) if mixed else clip
+    if windows:
+        clip = crop_clip(clip, windows, spec.crop.size_of(clip))
+    if spec.num_points is not None:  # after the crop: points that it hides are not taken
+        clip = take_points(clip, spec.num_points, rng)
+    return keep_common(clip) if mixed else clip
 
 
 @lru_cache(maxsize=16)

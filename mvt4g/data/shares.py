@@ -26,7 +26,9 @@ class ShareSampler(DistributedSampler[int]):
 
     def __init__(self, items: Sized, batch_size: int, rank: int, world: int) -> None:
         self.own = range(rank, len(items), world)
-        self.batch_size, self.rank, self.num_replicas = batch_size, rank, world
+        self.batch_size = batch_size
+        self.rank = rank
+        self.num_replicas = world
         most = -(-len(items) // world)
         self.repeats = -(-most // batch_size) > -(-len(self.own) // batch_size)
 

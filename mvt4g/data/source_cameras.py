@@ -1,6 +1,5 @@
 """Cameras of a real video, from a file that another program or ``predict`` left."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,14 +45,16 @@ def source_camera_files(path: Path, layout: str) -> list[Path]:
         path: As ``source_camera_file``.
         layout: As the option gives it.
     """
-    beside: Sequence[Path] = ()
+    if path.is_dir():
+        # COLMAP's in either form, and Depth Anything 3's.
+        names = ("images.bin", "cameras.bin", "images.txt", "cameras.txt", "camera_poses.txt", "intrinsic.txt")
+        return list(filter(Path.is_file, map(path.joinpath, names)))
+    files = [path]
     if layout == "vipe":
         lenses = path.parent.parent / "intrinsics"
-        beside = [lenses / f"{path.stem}.npz", lenses / f"{path.stem}_camera.txt"]
-    if path.is_dir():
-        names = ("images.bin", "cameras.bin", "images.txt", "cameras.txt", "camera_poses.txt", "intrinsic.txt")
-        return [path / name for name in names if (path / name).is_file()]
-    return [path, *(file for file in beside if file.is_file())]
+        beside = (lenses / f"{path.stem}.npz", lenses / f"{path.stem}_camera.txt")
+        files += filter(Path.is_file, beside)
+    return files
 
 
 def read_source_cameras(path: Path, layout: str = "json", source: FrameSource | None = None) -> SourceCameras:
@@ -79,7 +80,8 @@ def read_source_cameras(path: Path, layout: str = "json", source: FrameSource | 
     notes = found.notes
     if found.scale == "unknown":
         notes = (*notes, f"{path}: the scale is not known, so that a metre of a motion is one unit of the program")
-    lenses, size = found.intrinsics, found.image_size
+    lenses = found.intrinsics
+    size = found.image_size
     if lenses is None or size is None:
         return SourceCameras(Trajectory(found.world_from_cam), str(path), (*notes, _no_lens(path)))
     shares = scale_intrinsics(lenses, 1 / size[1], 1 / size[0])

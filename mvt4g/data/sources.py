@@ -31,7 +31,11 @@ class FrameSource(ABC):
     """
 
     def __init__(self, name: str, place: Path, times_s: Sequence[float], fps: float, note: str = "") -> None:
-        self.name, self.place, self.times_s, self.fps, self.note = name, place, tuple(times_s), fps, note
+        self.name = name
+        self.place = place
+        self.times_s = tuple(times_s)
+        self.fps = fps
+        self.note = note
 
     @property
     def num_frames(self) -> int:
@@ -74,14 +78,14 @@ class FrameSource(ABC):
         Raises:
             InputError: As ``frames``, and if the size's part of the picture reaches out of it.
         """
-        unique = sorted(set(numbers))
+        places: dict[int, list[int]] = {}
+        for place, number in enumerate(numbers):
+            places.setdefault(number, []).append(place)
         framing: Framing | None = None
-        for number, frame in zip(unique, self.frames(unique), strict=True):
+        for frame, its_places in zip(self.frames(list(places)), places.values(), strict=True):
             if framing is None:
                 framing = size.framing((frame.shape[-2], frame.shape[-1]), str(self.place))
-            framed = framing.video(frame[None])[0]
-            for place in (place for place, wanted in enumerate(numbers) if wanted == number):
-                video[place] = framed
+            video[its_places] = framing.video(frame[None])
         assert framing is not None, "a frame comes for each number, or an error"
         return framing
 
@@ -110,12 +114,13 @@ class FolderSource(FrameSource):
         missing = missing_numbers(self._places)
         note = f"{missing} of {self._places[-1] + 1} frame numbers are not there" if missing else ""
         super().__init__(name, frames[0].parent, [place / fps for place in self._places], fps, note)
-        self._frames, self._masks = tuple(frames), tuple(masks) or (None,) * len(frames)
+        self._frames = tuple(frames)
+        self._masks = tuple(masks) or (None,) * len(frames)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Its frames and masks."""
-        return self._frames + tuple(path for path in self._masks if path is not None)
+        return (*self._frames, *filter(None, self._masks))
 
     def frames(self, numbers: Sequence[int]) -> Iterator[Float[Tensor, "3 h w"]]:
         """Read images."""
@@ -125,7 +130,8 @@ class FolderSource(FrameSource):
             if first is not None and image.shape != first.shape:
                 want = f"{_size(first)} as {self._frames[numbers[0]].name} before it"
                 raise InputError(f"{self._frames[number]}: got a frame of {_size(image)}, want {want}")
-            first = image if first is None else first
+            if first is None:
+                first = image
             yield image
 
     def rate(self, numbers: Sequence[int]) -> float:

@@ -25,7 +25,11 @@ class StepSampler(DistributedSampler[int]):
             rank: This process among ``world``.
             world: Processes.
         """
-        self.step, self.batch_size, self.accumulate, self.rank, self.world = step, batch_size, accumulate, rank, world
+        self.step = step
+        self.batch_size = batch_size
+        self.accumulate = accumulate
+        self.rank = rank
+        self.world = world
 
     def __iter__(self) -> Iterator[int]:
         """Yield sample numbers without end."""

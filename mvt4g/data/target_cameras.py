@@ -39,11 +39,12 @@ def target_cameras(texts: list[str] | str) -> tuple[TargetCamera, ...]:
     Raises:
         InputError: If there is none, or two have one name, under which their results would lie.
     """
-    choices = tuple(TargetCamera.parse(text) for text in ([texts] if isinstance(texts, str) else texts))
-    if not choices:
+    by_name: dict[str, TargetCamera] = {}
+    for text in [texts] if isinstance(texts, str) else texts:
+        choice = TargetCamera.parse(text)
+        if choice.name in by_name:
+            raise InputError(f"trajectory: got two of one name {choice.name!r}, want names that tell results apart")
+        by_name[choice.name] = choice
+    if not by_name:
         raise InputError("trajectory: got an empty list, want at least one preset or file")
-    names = [choice.name for choice in choices]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise InputError(f"trajectory: got two of one name {name!r}, want names that tell results apart")
-    return choices
+    return tuple(by_name.values())

@@ -49,13 +49,14 @@ class PairRequest:
 
     def inputs(self) -> dict[str, Any]:
         """Return all of the data that the result depends on."""
-        reference, target = (sha256_of_all(video.files) for video in self.pair.videos)
-        queries, cameras = QueryChoice.parse(self.queries).path, self.pair.cameras_file
+        reference, target = self.pair.videos
+        queries = QueryChoice.parse(self.queries).path
+        cameras = self.pair.cameras_file
         assumed = asdict(self.pair.camera)
         del assumed["source"], assumed["source_layout"]  # of a single video alone
         return {
-            "source": {"sha256": reference, "name": self.clip},
-            "target": {"sha256": target, "start_s": self.target_start_s},
+            "source": {"sha256": sha256_of_all(reference.files), "name": self.clip},
+            "target": {"sha256": sha256_of_all(target.files), "start_s": self.target_start_s},
             "camera": {"file": None if cameras is None else str(cameras), "sha256": digest_or_none(cameras)},
             "queries": {"choice": "file" if queries else self.queries, "sha256": digest_or_none(queries)},
             "size": asdict(self.pair.size),
@@ -91,8 +92,14 @@ class VideoPairDataModule(LightningDataModule):
             target_start_s: When the target's first frame was taken, in seconds of the reference.
         """
         super().__init__()
-        self.reference, self.target, self.cameras, self.queries = reference, target, cameras, queries
-        self.size, self.camera, self.loader, self.target_start_s = size, camera, loader, target_start_s
+        self.reference = reference
+        self.target = target
+        self.cameras = cameras
+        self.queries = queries
+        self.size = size
+        self.camera = camera
+        self.loader = loader
+        self.target_start_s = target_start_s
         self.pair: VideoPair | None = None
         self._wanted = True
 
@@ -115,7 +122,7 @@ class VideoPairDataModule(LightningDataModule):
             raise InputError(f"data: got VideoPairDataModule for {stage}, want it for predict alone: it has no tracks")
         if self.camera.source is not None:
             raise InputError(f"camera.source: got {self.camera.source} for a pair of videos, want data.cameras")
-        videos = _opened_pair(self.reference, self.target, self.size.frames.folder_fps)
+        videos = _open_pair(self.reference, self.target, self.size.frames.folder_fps)
         self.pair = VideoPair(videos, self.size, self.cameras, self.queries, self.camera, self.target_start_s)
 
     def predict_dataloader(self) -> DataLoader[RealClip | InputError]:
@@ -134,20 +141,21 @@ class VideoPairDataModule(LightningDataModule):
         return batch if goes_on(self.trainer) else raise_if_error(batch)
 
 
-def _opened_pair(reference: Path, target: Path, folder_fps: float | None) -> tuple[FrameSource, FrameSource]:
+def _open_pair(reference: Path, target: Path, folder_fps: float | None) -> tuple[FrameSource, FrameSource]:
     """Open two videos; a folder of frames, which states no rate, has that of a video of as many frames beside it.
 
     Raises:
         InputError: If one is not there, or a folder's rate is neither told nor plain.
     """
-    places = (reference, target)
-    first, second = (open_video(place, folder_fps) for place in places)
-    folders = [place for place in places if place.is_dir()]
-    if folder_fps is not None or len(folders) != 1:
+    first = open_video(reference, folder_fps)
+    second = open_video(target, folder_fps)
+    if folder_fps is not None or reference.is_dir() == target.is_dir():
         return first, second
-    fps = second.fps if reference.is_dir() else first.fps
+    folder = reference if reference.is_dir() else target
     if first.num_frames != second.num_frames:
         got = f"{first.num_frames} and {second.num_frames} frames of {reference} and {target}"
-        raise InputError(f"{folders[0]}: got {got}, want the folder's rate: --data.init_args.size.frames.folder_fps")
-    timed = open_video(folders[0], fps)
-    return (timed, second) if reference.is_dir() else (first, timed)
+        raise InputError(f"{folder}: got {got}, want the folder's rate: --data.init_args.size.frames.folder_fps")
+    # Opened anew: the times of a folder's frames follow from its rate.
+    if folder == reference:
+        return open_video(folder, second.fps), second
+    return first, open_video(folder, first.fps)

@@ -59,7 +59,10 @@ class VideoPair(Dataset[RealClip | InputError]):
         Raises:
             InputError: If cameras or queries are bad, or the videos have too little time in common.
         """
-        self.videos, self.size, self.cameras_file, self.camera = videos, size, cameras, camera
+        self.videos = videos
+        self.size = size
+        self.cameras_file = cameras
+        self.camera = camera
         self.query_choice = QueryChoice.parse(queries)
         if self.query_choice.kind == "mask":
             raise InputError("queries: got 'mask' for a pair of videos, want 'grid:N' or a file")
@@ -67,7 +70,7 @@ class VideoPair(Dataset[RealClip | InputError]):
             read_queries(self.query_choice.path)
         self._target_start_s = target_start_s
         times = [np.asarray(videos[0].times_s), np.asarray(videos[1].times_s) + target_start_s]
-        self.kept, self._slower = _matched(videos, times, size)
+        self.kept, self._slower = _match_frames(videos, times, size)
         self._apart_s = float(np.abs(times[0][list(self.kept[0])] - times[1][list(self.kept[1])]).max())
         self.paths = self._read_paths()
 
@@ -86,10 +89,12 @@ class VideoPair(Dataset[RealClip | InputError]):
 
     def _clip(self) -> RealClip:
         video = torch.empty(2, len(self.kept[0]), 3, self.size.height, self.size.width)
-        framings = [
-            source.read_into(view, kept, self.size)
-            for source, view, kept in zip(self.videos, video, self.kept, strict=True)
-        ]
+        framings = []
+        records = []
+        for source, view, kept in zip(self.videos, video, self.kept, strict=True):
+            framing = source.read_into(view, kept, self.size)
+            framings.append(framing)
+            records.append(source.record(kept, framing))
         queries, rows, query_rule = self._queries(framings)
         slower = self.videos[self._slower]
         clip = MultiViewClip(
@@ -98,26 +103,24 @@ class VideoPair(Dataset[RealClip | InputError]):
             name=self.videos[0].name,
             fps=slower.rate(self.kept[self._slower]),
         )
-        records = tuple(
-            source.record(kept, framing)
-            for source, kept, framing in zip(self.videos, self.kept, framings, strict=True)
-        )  # fmt: skip
         parts = [*self._frame_rules(), f"reference {framings[0].sentence()}", f"target {framings[1].sentence()}"]
         rule = "; ".join([*parts, self._camera_rule(), query_rule])
-        return RealClip(clip, queries, rows, records, f"{self.videos[0].name}: {rule}")
+        return RealClip(clip, queries, rows, tuple(records), f"{self.videos[0].name}: {rule}")
 
     def _frame_rules(self) -> list[str]:
         """Say which frames of either video are kept, and how they were matched."""
         names = ("reference", "target")
-        said = [
-            f"{name} {self.size.describe_frames(kept, video.num_frames)}"
-            for name, kept, video in zip(names, self.kept, self.videos, strict=True)
-        ]
-        said += [f"{name}: {video.note}" for name, video in zip(names, self.videos, strict=True) if video.note]
+        rules = []
+        notes = []
+        for name, kept, video in zip(names, self.kept, self.videos, strict=True):
+            rules.append(f"{name} {self.size.describe_frames(kept, video.num_frames)}")
+            if video.note:
+                notes.append(f"{name}: {video.note}")
+        rules += notes
         if self._target_start_s:
-            said.append(f"the target begins at {self._target_start_s:g} s of the reference")
-        other = names[1 - self._slower]
-        return [*said, f"{other} frames nearest in time, at most {1000 * self._apart_s:.1f} ms off"]
+            rules.append(f"the target begins at {self._target_start_s:g} s of the reference")
+        faster = names[1 - self._slower]
+        return [*rules, f"{faster} frames nearest in time, at most {1000 * self._apart_s:.1f} ms off"]
 
     def _queries(self, framings: Sequence[Framing]) -> tuple[Float[Tensor, "q 4"], Int[Tensor, " q"], str]:
         path = self.query_choice.path
@@ -125,10 +128,9 @@ class VideoPair(Dataset[RealClip | InputError]):
             queries = grid_queries(self.query_choice.count, framings[0])
             described = f"{len(queries)} query points on a grid over frame 0 of the reference"
             return queries, torch.arange(len(queries)), described
-        views = [
-            QueriedView(video.num_frames, kept, framing)
-            for video, kept, framing in zip(self.videos, self.kept, framings, strict=True)
-        ]
+        views = []
+        for video, kept, framing in zip(self.videos, self.kept, framings, strict=True):
+            views.append(QueriedView(video.num_frames, kept, framing))
         queries, rows = file_queries(path, views)
         return queries, rows, describe_file_queries(path, len(rows))
 
@@ -140,10 +142,10 @@ class VideoPair(Dataset[RealClip | InputError]):
         views = read_views(self.cameras_file, same_length=False)
         if REFERENCE_VIEW not in views:
             raise InputError(f"{self.cameras_file}: got the views {list(views)}, want the reference's cameras too")
-        reference, target = (
-            fit_path(views[name], frames, for_a_video(self.camera), str(self.cameras_file))
-            for name, frames in zip((REFERENCE_VIEW, TARGET_VIEW), self._kept_frames(), strict=True)
-        )
+        of_reference, of_target = self._kept_frames()
+        camera = for_a_video(self.camera)
+        reference = fit_path(views[REFERENCE_VIEW], of_reference, camera, str(self.cameras_file))
+        target = fit_path(views[TARGET_VIEW], of_target, camera, str(self.cameras_file))
         return reference, target
 
     def _camera_rule(self) -> str:
@@ -153,18 +155,16 @@ class VideoPair(Dataset[RealClip | InputError]):
         return f"cameras of {self.cameras_file}{describe_fit(target, self._kept_frames()[1], for_a_video(self.camera))}"
 
     def _kept_frames(self) -> list[KeptFrames]:
-        rates = sorted(video.fps for video in self.videos)
+        reference, target = self.videos
+        rates = sorted((reference.fps, target.fps))
         shared: tuple[int, ...] = ()
         if rates[1] <= rates[0] * _SAME_RATE and not self._target_start_s:
             # else frame k of the shorter video is another moment than frame k of the longer one
-            shared = (min(video.num_frames for video in self.videos),)
-        return [
-            KeptFrames(kept, [video.times_s[frame] for frame in kept], (video.num_frames, *shared), video.place)
-            for video, kept in zip(self.videos, self.kept, strict=True)
-        ]
+            shared = (min(reference.num_frames, target.num_frames),)
+        return [KeptFrames.of(reference, self.kept[0], shared), KeptFrames.of(target, self.kept[1], shared)]
 
 
-def _matched(
+def _match_frames(
     videos: Sequence[FrameSource], times: Sequence[Float[np.ndarray, " _"]], size: VideoSize
 ) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], int]:
     """Return the frames kept of both videos, and which is the slower one.

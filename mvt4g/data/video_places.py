@@ -1,7 +1,7 @@
 """Where given videos lie: one file, a folder of frames, or many of them by a folder, a pattern or a list file."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mvt4g.formats.frame_numbers import natural_key
@@ -29,9 +29,8 @@ def find_videos(place: Path) -> tuple[Path, ...]:
         InputError: If the list cannot be read, nothing is found, a folder holds images and videos, or two videos have
             one name, by which results are called and drawn.
     """
-    found = _meant(place)
     by_name: dict[str, Path] = {}
-    for path in found:
+    for path in _resolve(place):
         other = by_name.setdefault(video_name(path), path)
         if other != path:
             raise InputError(f"{place}: got {other} and {path}, two videos of one name, want names that differ")
@@ -43,23 +42,24 @@ def video_name(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def _meant(place: Path) -> Sequence[Path]:
+def _resolve(place: Path) -> Sequence[Path]:
+    """Return the videos that one option means, two of which may have one name."""
     if place.is_dir():
-        return [place] if _holds_frames(place) else _in_folder(place)
+        return [place] if _holds_frames(place) else _find_in_folder(place)
     if place.suffix.lower() == LIST_SUFFIX:
-        return _listed(place)
-    if not place.exists() and any(sign in str(place) for sign in "*?["):
+        return _read_list(place)
+    if not place.exists() and not set("*?[").isdisjoint(str(place)):
         # Path.glob takes no absolute pattern.
         root = Path("/") if place.is_absolute() else Path()
-        pattern = str(place).removeprefix("/")
-        return _some(place, [path for path in root.glob(pattern) if path.is_dir() or path.suffix])
+        paths = root.glob(str(place).removeprefix("/"))
+        return _sort_some(place, filter(lambda path: path.is_dir() or path.suffix, paths))
     return [place]
 
 
-def _in_folder(folder: Path) -> Sequence[Path]:
+def _find_in_folder(folder: Path) -> Sequence[Path]:
     meant = []
     others = []
-    for path in _shown(folder):
+    for path in _list_folder(folder):
         if path.is_dir():
             if _holds_frames(path):
                 meant.append(path)
@@ -67,7 +67,7 @@ def _in_folder(folder: Path) -> Sequence[Path]:
             meant.append(path)
         elif path.is_file():
             others.append(path.name)
-    found = _some(folder, meant)
+    found = _sort_some(folder, meant)
     if others:
         named = ", ".join(others[:_NAMED])
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
@@ -75,7 +75,7 @@ def _in_folder(folder: Path) -> Sequence[Path]:
     return found
 
 
-def _shown(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     """Return what lies in a folder by name, without what is hidden."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
@@ -84,10 +84,16 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def _some(place: Path, found: Sequence[Path]) -> Sequence[Path]:
-    if not found:
+def _sort_some(place: Path, paths: Iterable[Path]) -> Sequence[Path]:
+    """Return paths in the order of their numbers.
+
+    Raises:
+        InputError: If there are none.
+    """
+    ordered = sorted(paths, key=lambda path: natural_key(str(path)))
+    if not ordered:
         raise InputError(f"{place}: got no image and no video, want frames or videos")
-    return sorted(found, key=lambda path: natural_key(str(path)))
+    return ordered
 
 
 def _holds_frames(folder: Path) -> bool:
@@ -96,9 +102,13 @@ def _holds_frames(folder: Path) -> bool:
     Raises:
         InputError: If there are videos beside the images.
     """
-    shown = _shown(folder)
-    images = [path for path in shown if path.suffix.lower() in SUFFIXES]
-    videos = [path for path in shown if path.is_file() and _is_video(path)]
+    images = []
+    videos = []
+    for path in _list_folder(folder):
+        if path.suffix.lower() in SUFFIXES:
+            images.append(path)
+        elif path.is_file() and _is_video(path):
+            videos.append(path)
     if images and videos:
         got = f"images ({images[0].name}) and videos ({videos[0].name})"
         want = f'one kind, or a pattern: "{folder}/*{videos[0].suffix}"'
@@ -106,9 +116,12 @@ def _holds_frames(folder: Path) -> bool:
     return bool(images)
 
 
-def _listed(path: Path) -> Sequence[Path]:
-    lines = [line.text.strip() for line in read_lines(path, "a list of videos, one a line")]
-    names = [line for line in lines if line and not line.startswith("#")]
-    if not names:
+def _read_list(path: Path) -> Sequence[Path]:
+    videos = []
+    for line in read_lines(path, "a list of videos, one a line"):
+        name = line.text.strip()
+        if name and not name.startswith("#"):
+            videos.append(path.parent / name)
+    if not videos:
         raise InputError(f"{path}: got no video, want one a line")
-    return [path.parent / name for name in names]
+    return videos

@@ -73,7 +73,7 @@ class VideoSize:
         if self.time == "first":
             return meant[:count]
         places = torch.linspace(0, len(meant) - 1, count, dtype=torch.float64).round().long()
-        return tuple(meant[place] for place in places.tolist())
+        return tuple(map(meant.__getitem__, places.tolist()))
 
     def framing(self, source: tuple[int, int], name: str) -> Framing:
         """Return what is done to pictures of (height, width) ``source``.
@@ -88,14 +88,15 @@ class VideoSize:
         parts = [self.frames.sentence()]
         if self.time == "spread" and len(kept) < available:
             parts.append("evenly spread")
-        rule = ", ".join(part for part in parts if part)
-        said = _numbers(kept, available)
+        rule = ", ".join(filter(None, parts))
+        sentence = _describe_numbers(kept, available)
         twice = len(kept) - len(set(kept))
-        repeated = f", {twice} of them once more" if twice else ""
-        return f"{said}{repeated} ({rule})" if rule else f"{said}{repeated}"
+        if twice:
+            sentence += f", {twice} of them once more"
+        return f"{sentence} ({rule})" if rule else sentence
 
 
-def _numbers(kept: Sequence[int], available: int) -> str:
+def _describe_numbers(kept: Sequence[int], available: int) -> str:
     """Say frame numbers, a run of even steps by its ends."""
     if len(kept) == available == len(set(kept)):
         return f"all {available} frames"

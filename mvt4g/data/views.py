@@ -1,5 +1,6 @@
 """Which two views of a clip a sample is: the reference and the target."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,9 +48,10 @@ class ViewSpec:
             InputError: If the clip has no allowed pair.
         """
         if self.same:
-            pairs = self._some(self._allowed(num_views), num_views, what)
+            pairs = self._require(self._allowed(num_views), num_views, what)
             return pairs[int(rng.integers(len(pairs)))]
         pairs = self.pairs(num_views, what)
+        # The same pairs as below, drawn otherwise: one draw for both would change what a seed stands for.
         if self.reference is None and self.target is None:
             first, second = rng.choice(num_views, 2, replace=False).tolist()
             return first, second
@@ -65,18 +67,16 @@ class ViewSpec:
         pairs = [(reference, target) for reference, target in allowed if reference != target]
         if not pairs and self.same:
             pairs = allowed
-        return self._some(pairs, num_views, what)
+        return self._require(pairs, num_views, what)
 
     def _allowed(self, num_views: int) -> list[tuple[int, int]]:
         """Return every (reference, target) that the lists allow, pairs of one view with itself among them."""
-        every = range(num_views)
-        references, targets = (
-            every if allowed is None else [view for view in allowed if view < num_views]
-            for allowed in (self.reference, self.target)
-        )
-        return [(reference, target) for reference in references for target in targets]
+        references = self.reference or range(num_views)
+        targets = self.target or range(num_views)
+        pairs = itertools.product(references, targets)
+        return [pair for pair in pairs if max(pair) < num_views]
 
-    def _some(self, pairs: list[tuple[int, int]], num_views: int, what: str) -> list[tuple[int, int]]:
+    def _require(self, pairs: list[tuple[int, int]], num_views: int, what: str) -> list[tuple[int, int]]:
         """Return the pairs if there are any."""
         if not pairs:
             raise InputError(f"{what}: got {num_views} view{'s' * (num_views != 1)}, want {self._wanted()}")
@@ -85,5 +85,6 @@ class ViewSpec:
     def _wanted(self) -> str:
         if self.reference is None and self.target is None:
             return "a reference and a target at least"
-        either = ("any" if views is None else f"one of {list(views)}" for views in (self.reference, self.target))
-        return "for reference and target {} and {} (sampling.views)".format(*either)
+        reference = "any" if self.reference is None else f"one of {list(self.reference)}"
+        target = "any" if self.target is None else f"one of {list(self.target)}"
+        return f"for reference and target {reference} and {target} (sampling.views)"

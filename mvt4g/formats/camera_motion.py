@@ -50,7 +50,9 @@ from mvt4g.types import InputError
 MOVES_KEY = "moves"
 """The field by which a motion is told from a trajectory with a pose a frame."""
 VERSION = 1
-MOST_MOVES, MOST_POSES, MOST_POSITIONS = 1000, 10_000, 1_000_000
+MOST_MOVES = 1000
+MOST_POSES = 10_000
+MOST_POSITIONS = 1_000_000
 WHOLE_CLIP = (0.0, 1.0)
 
 _MATRIX = ListField(ListField(COORDINATE, 4, 4), 4, 4)
@@ -200,7 +202,8 @@ def _preset(fields: Mapping[str, Any], context: _Context) -> Move:
 
 
 def _key_poses(fields: Mapping[str, Any], context: _Context) -> Move:
-    poses, where = fields["poses"], f"{context.where}.poses"
+    poses = fields["poses"]
+    where = f"{context.where}.poses"
     told = [pose["at"] for pose in poses]
     if any(at is None for at in told) and any(at is not None for at in told):
         raise InputError(f"{where}: got 'at' in some of them, want it in all or in none")
@@ -245,7 +248,8 @@ def _pose(where: str, fields: Mapping[str, Any], up: tuple[float, float, float])
         check_poses(matrix, f"{where}.matrix")
         return matrix
     position = torch.tensor(fields["position"], dtype=torch.float64)
-    upwards, zero = torch.tensor(up, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    upwards = torch.tensor(up, dtype=torch.float64)
+    zero = torch.zeros(3, dtype=torch.float64)
     aimed = torch.eye(4, dtype=torch.float64)
     if fields["look_at"] is not None:
         if fields["look_at"] == fields["position"]:
@@ -264,7 +268,8 @@ def _pose(where: str, fields: Mapping[str, Any], up: tuple[float, float, float])
 
 
 def _subject(where: str, fields: Mapping[str, Any]) -> Subject:
-    track, times = fields["track"], fields["times_s"]
+    track = fields["track"]
+    times = fields["times_s"]
     if times is not None:
         if track is None or len(times) != len(track):
             got = f"{len(times)} times of {0 if track is None else len(track)} positions"

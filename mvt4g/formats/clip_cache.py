@@ -110,7 +110,8 @@ def _unpacked(name: str, array: Shaped[np.ndarray, " *s"]) -> Shaped[Tensor, " *
 
 
 def _read_header(path: Path, header: Shaped[np.ndarray, "..."] | None) -> dict[str, Any]:
-    where, want = f"{path}: {_HEADER}", "a clip file from write_clip"
+    where = f"{path}: {_HEADER}"
+    want = "a clip file from write_clip"
     content = {} if header is None else parse_json(header.tobytes(), where, want)
     if not isinstance(content, dict) or content.get("version") != _VERSION:
         got = content.get("version") if isinstance(content, dict) else type(content).__name__
@@ -129,7 +130,8 @@ def _read_header(path: Path, header: Shaped[np.ndarray, "..."] | None) -> dict[s
 
 
 def _check_layout(path: Path, arrays: Mapping[str, ArrayHeader]) -> None:
-    missing, unknown = set(_REQUIRED) - set(arrays), set(arrays) - {*_LAYOUT, _HEADER}
+    missing = set(_REQUIRED) - set(arrays)
+    unknown = set(arrays) - {*_LAYOUT, _HEADER}
     if missing or unknown:
         got = sorted(set(arrays) - {_HEADER})
         raise InputError(f"{path}: got fields {got}, want {list(_REQUIRED)} and no others than {[*_LAYOUT]}")

@@ -306,7 +306,8 @@ def _placed(clip: MultiViewClip) -> Callable[[Float[Tensor, "... n d"]], Bool[Te
 
 def _tracked(clip: MultiViewClip) -> Callable[[Float[Tensor, "v t n 2"]], Bool[Tensor, "v t n"]]:
     """As ``_placed``, but where a tracker, which knows no scene, has lost a point it has no position."""
-    placed, visible = _placed(clip), clip.visible
+    placed = _placed(clip)
+    visible = clip.visible
     if visible is None or clip.points_world is not None:
         return placed
     return lambda tracks: placed(tracks) | ~visible
@@ -337,7 +338,8 @@ def _share(
 ) -> list[Fault]:
     """Return a fault if more than a share of the visible points are wrong; one of them always may be."""
     assert clip.visible is not None
-    count, of = int(wrong.sum()), int(clip.visible.sum())
+    count = int(wrong.sum())
+    of = int(clip.visible.sum())
     if count <= max(1, allowed * of):
         return []
     place = tuple(wrong.nonzero()[0].tolist())

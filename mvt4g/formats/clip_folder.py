@@ -28,7 +28,10 @@ from mvt4g.formats.quantised import (
 from mvt4g.formats.video import ArchiveQuality, read_video, write_archive_video
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
-CAMERAS, TRACKS, SCENE, VIEW = "cameras.npz", "tracks.npz", "scene.npz", "view_{:02d}.npz"
+CAMERAS = "cameras.npz"
+TRACKS = "tracks.npz"
+SCENE = "scene.npz"
+VIEW = "view_{:02d}.npz"
 _FALLBACK_FPS = 24.0
 
 LAYOUT = {
@@ -51,7 +54,8 @@ LAYOUT = {
 There may be more cameras than views. Quantised depth is of kind "u".
 """
 _KINDS = {"u": "unsigned integers", "f": "float32", "b": "bool", "i": "int16"}
-_CAMERA_FIELDS, _EXTRA_FIELDS = ("cam_from_world", "intrinsics"), ("normals", "world_from_object", "collisions")
+_CAMERA_FIELDS = ("cam_from_world", "intrinsics")
+_EXTRA_FIELDS = ("normals", "world_from_object", "collisions")
 CLIP_FIELDS = tuple(name for name in LAYOUT if name not in (*_CAMERA_FIELDS, *_EXTRA_FIELDS))
 """Fields of a clip that may be missing or left out of reading."""
 
@@ -280,13 +284,15 @@ def _read_videos(
     moments = _chosen(path, "frames", frames, header)
     taken = sorted(set(moments))
     order = [taken.index(frame) for frame in moments]
-    height, width = header.sizes["height"], header.sizes["width"]
+    height = header.sizes["height"]
+    width = header.sizes["width"]
     videos = []
     for file in map(_video, views):
         _check_file(path, file, header)
         video, _ = read_video(path / file, frames=None if frames is None else taken)
         if video.shape != (len(taken), 3, height, width):
-            got, want = tuple(video.shape), (len(taken), 3, height, width)
+            got = tuple(video.shape)
+            want = (len(taken), 3, height, width)
             raise InputError(f"{path / file}: video: got shape {got}, want {want} as {HEADER} says")
         videos.append(video if frames is None else video[order])
     return torch.stack(videos)

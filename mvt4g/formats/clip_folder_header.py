@@ -10,7 +10,8 @@ from mvt4g.formats.parsing.json_files import read_json
 from mvt4g.types import InputError
 
 HEADER = "clip.json"
-FORMAT, VERSION = "mvt4g clip folder", 1
+FORMAT = "mvt4g clip folder"
+VERSION = 1
 SIZES = ("views", "cameras", "frames", "height", "width", "points")
 CONVENTIONS = {
     "camera_axes": "OpenCV: x right, y down, z forward; right-handed; scene units",
@@ -100,14 +101,18 @@ def safe_name(where: str, name: Any) -> str:
 
 
 def _check_kinds(path: Path, content: dict[str, Any]) -> None:
-    whole, number = _is_whole, lambda value: _is_number(value) and value > 0
-    sizes, near_far, files = content.get("sizes"), content.get("depth_range"), content.get("files")
+    sizes = content.get("sizes")
+    near_far = content.get("depth_range")
+    files = content.get("files")
     checks = {
         "name": ("name" in content, "a text"),
         "caption": (isinstance(content.get("caption", 0), str | None), "a text or null"),
-        "fps": ("fps" in content and (content["fps"] is None or number(content["fps"])), "a rate over 0 or null"),
+        "fps": (
+            "fps" in content and (content["fps"] is None or (_is_number(content["fps"]) and content["fps"] > 0)),
+            "a rate over 0 or null",
+        ),
         "sizes": (
-            isinstance(sizes, dict) and all(whole(sizes.get(axis)) for axis in SIZES),
+            isinstance(sizes, dict) and all(_is_whole(sizes.get(axis)) for axis in SIZES),
             f"whole numbers {', '.join(SIZES)}",
         ),
         "fields": (

@@ -63,7 +63,8 @@ def read_images(paths: Sequence[Path]) -> Float[Tensor, "t 3 h w"]:
         raise InputError("images: got an empty list of files, want at least one")
     first = np.asarray(_upright_rgb(paths[0]))
     height, width, _ = first.shape
-    limits, total = file_limits(), len(paths) * height * width * _BYTES_A_PIXEL
+    limits = file_limits()
+    total = len(paths) * height * width * _BYTES_A_PIXEL
     if total > limits.memory:
         got = f"{len(paths)} frames of {width}x{height}, {size_text(total)}"
         raise too_large(str(paths[0].parent), got, size_text(limits.memory))
@@ -134,7 +135,8 @@ def load_image(source: Path | bytes, where: str = "") -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of a size that our limit may allow, and of odd metadata
-            pillows, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours stands in for Pillow's own limit
+            pillows = Image.MAX_IMAGE_PIXELS
+            Image.MAX_IMAGE_PIXELS = None  # ours stands in for Pillow's own limit
             try:
                 image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
             finally:

@@ -26,7 +26,8 @@ from mvt4g.types import Cameras, InputError, LatentClip
 
 FILE = "latents.safetensors"
 PROMPTS = "prompts"
-_HEADER, _VERSION = "mvt4g", 1
+_HEADER = "mvt4g"
+_VERSION = 1
 _LAYOUT = {
     "latents": "v d f lh lw",
     "cam_from_world": "v t 4 4",
@@ -175,7 +176,8 @@ def _check_layout(path: Path, tensors: dict[str, Shaped[Tensor, "..."]]) -> None
     for name, axes in _LAYOUT.items():
         if name not in tensors:
             continue
-        tensor, wanted = tensors[name], axes.split()
+        tensor = tensors[name]
+        wanted = axes.split()
         fits = tensor.ndim == len(wanted) and all(
             size == (int(axis) if axis.isdigit() else sizes.setdefault(axis, size))
             for axis, size in zip(wanted, tensor.shape, strict=True)

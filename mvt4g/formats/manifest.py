@@ -12,7 +12,8 @@ from mvt4g.formats.parsing.json_files import read_json
 from mvt4g.types import InputError
 
 MANIFEST = "manifest.json"
-FORMAT, VERSION = "mvt4g clips", 1
+FORMAT = "mvt4g clips"
+VERSION = 1
 
 FileRecords = dict[str, dict[str, int | str]]
 """``{"bytes": ..., "sha256": ...}`` of every file of a clip, by its path from the clip's folder."""

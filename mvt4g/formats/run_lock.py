@@ -138,7 +138,8 @@ def _falls_silent(path: Path) -> bool:
     """Wait for a sign of life of a holder elsewhere, by its file's time alone: clocks of hosts differ."""
     told = f"another host holds its lock; waiting {SILENT_S:.0f} s for a sign of life"
     sys.stderr.write(f"mvt4g: {path.parent}: {told}\n")
-    before, end = _changed(path), time.monotonic() + SILENT_S
+    before = _changed(path)
+    end = time.monotonic() + SILENT_S
     while time.monotonic() < end:
         time.sleep(min(1.0, SILENT_S))
         if _changed(path) != before:

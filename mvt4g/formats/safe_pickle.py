@@ -61,7 +61,8 @@ def read_npy(path: Path) -> Any:
 
 
 def _opened(path: Path, want: str) -> BinaryIO:
-    length, most = check_regular(path, want), file_limits().stored
+    length = check_regular(path, want)
+    most = file_limits().stored
     if length > most:
         raise too_large(str(path), f"a file of {size_text(length)}", size_text(most))
     try:
@@ -98,7 +99,8 @@ def _check_steps(path: Path, file: BinaryIO) -> None:
     The unpickler makes a table as long as the largest number under which something is to be remembered: ten bytes of a
     pickle could ask for gigabytes. Honest picklers count these numbers up from 0.
     """
-    most, steps = file_limits().stored // _STEP_BYTES, 0
+    most = file_limits().stored // _STEP_BYTES
+    steps = 0
     for steps, (step, argument, _) in enumerate(pickletools.genops(file)):
         if step.name in _MEMO_WRITES and int(argument or 0) > steps:
             raise ValueError(f"remembers something as number {argument} at step {steps}")

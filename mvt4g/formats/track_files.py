@@ -33,7 +33,8 @@ CONVENTIONS = {
 }
 """What the fields mean, kept in every file."""
 _JSON_TYPES = {"visible": np.bool_, "image_size": np.int64}
-_PIXEL_DIGITS, _SHARE_DIGITS = 4, 6
+_PIXEL_DIGITS = 4
+_SHARE_DIGITS = 6
 """Decimals of positions and of confidences in JSON."""
 
 

@@ -33,7 +33,8 @@ from mvt4g.geometry.pose import check_poses, invert_pose, relative_to
 from mvt4g.types import Cameras, InputError
 
 CONVENTION = "opencv world_from_cam"
-TARGET_VIEW, REFERENCE_VIEW = "target", "reference"
+TARGET_VIEW = "target"
+REFERENCE_VIEW = "reference"
 SHARES = (1, 1)
 """Image size of intrinsics in shares of an image's width and height."""
 _CENTIMETRES_PER_METRE = 100

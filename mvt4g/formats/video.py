@@ -179,7 +179,9 @@ def _painters(
     path: Path, timeline: _Timeline, frames: Sequence[int]
 ) -> Iterator[tuple[int, Callable[[Float[Tensor, "3 h w"]], None]]]:
     """Yield the number of each frame wanted (increasing ones), and what writes it to a tensor (3 h w)."""
-    info, wanted, last = timeline.info, frozenset(frames), max(frames, default=-1)
+    info = timeline.info
+    wanted = frozenset(frames)
+    last = max(frames, default=-1)
     if any(after <= before for before, after in itertools.pairwise([-1, *frames])):
         raise InputError(f"{path}: got frame numbers {list(frames)}, want increasing ones from 0")
     if last >= info.num_frames:
@@ -229,7 +231,8 @@ def _read_timeline(path: Path, state: tuple[int, int, int]) -> _Timeline:
         image_size = painter.size(first)
         if stamps is None:
             stamps = [first.pts, *(frame.pts for frame in decoded)]
-        rate, tick = stated_rate(stream), stream.time_base or Fraction(1, 1000)
+        rate = stated_rate(stream)
+        tick = stream.time_base or Fraction(1, 1000)
     shown = slots if slots is not None and len(slots) == len(stamps) else stamps
     info = VideoInfo(shown_times(shown, tick, rate), image_size, float(rate), float(tick))
     return _Timeline(info, tuple(stamps))
@@ -297,7 +300,9 @@ def _encode(
         stream = container.add_stream(encoding.codec, rate=Fraction(fps).limit_denominator(10_000))
         assert isinstance(stream, VideoStream)
         height, width = pixels.shape[1:3]
-        stream.height, stream.width, stream.pix_fmt = height, width, encoding.pixel_format
+        stream.height = height
+        stream.width = width
+        stream.pix_fmt = encoding.pixel_format
         stream.options = {**encoding.options}
         if encoding.codec == "ffv1":  # its encoder wants at least 4 slices of what is larger
             stream.options["slices"] = "1" if height <= 288 and width <= 352 else "4"
@@ -305,11 +310,14 @@ def _encode(
         is_rgb = encoding.pixel_format == "bgr0"
         matrix = RGB if is_rgb else BT601  # what programs that read no tags take, at any size
         context = stream.codec_context
-        context.colorspace, context.color_range = matrix, 2 if is_rgb else 1
-        context.color_primaries, context.color_trc = BT709, SRGB
+        context.colorspace = matrix
+        context.color_range = 2 if is_rgb else 1
+        context.color_primaries = BT709
+        context.color_trc = SRGB
         for rgb in pixels:
             frame = _frame(rgb, encoding.pixel_format, matrix)
-            frame.colorspace, frame.color_range = context.colorspace, context.color_range
+            frame.colorspace = context.colorspace
+            frame.color_range = context.color_range
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 

@@ -23,7 +23,11 @@ from torch.nn import functional as F
 
 from mvt4g.types import InputError
 
-RGB, BT709, UNKNOWN, BT601, SRGB = 0, 1, 2, 6, 13
+RGB = 0
+BT709 = 1
+UNKNOWN = 2
+BT601 = 6
+SRGB = 13
 _YCGCO = 8
 _OPEN = (0, UNKNOWN, 3)
 """Numbers that say nothing (0 and 3 are reserved; as a matrix 0 is the identity)."""

@@ -157,7 +157,8 @@ class FramePainter:
     """
 
     def __init__(self, path: Path, stream: VideoStream) -> None:
-        self._path, self._context = path, stream.codec_context
+        self._path = path
+        self._context = stream.codec_context
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         if not 1 / _MAX_ASPECT <= self._aspect <= _MAX_ASPECT:
             raise InputError(f"{path}: got pixels of aspect {self._aspect}, want one between 1:8 and 8:1")
@@ -188,7 +189,8 @@ class FramePainter:
             InputError: If the colours are none of a screen (HDR), or the frame is turned by other than quarters.
         """
         transposed, mirrored_x, mirrored_y = self._turn(frame)
-        stored, size = (frame.height, frame.width), self._stretched(frame)
+        stored = (frame.height, frame.width)
+        size = self._stretched(frame)
         if stored == size and not (transposed or mirrored_x or mirrored_y):
             self._colours(frame, out)
             return
@@ -252,7 +254,8 @@ def _planar(frame: VideoFrame, deep: bool) -> VideoFrame:
         return frame
     if len(components) < 3:
         return frame.reformat(format="gray16le" if deep else "gray")
-    across, down = components[1].width, components[1].height
+    across = components[1].width
+    down = components[1].height
     kind = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (4, 1): "411", (1, 2): "440"}[
         (round(components[0].width / across), round(components[0].height / down))
     ]

@@ -35,7 +35,8 @@ def shown_times(stamps: Sequence[int | None], tick: Fraction, stated_fps: Fracti
     first = stamps[good[0]]
     times = np.array([float((stamps[frame] - first) * tick) for frame in good])  # type: ignore[operator]
     filled = np.interp(frames, good, times)
-    before, after = frames < good[0], frames > good[-1]
+    before = frames < good[0]
+    after = frames > good[-1]
     filled[before] = times[0] + (frames[before] - good[0]) * step
     filled[after] = times[-1] + (frames[after] - good[-1]) * step
     return tuple((filled - filled[0]).tolist())
@@ -54,10 +55,12 @@ def rate_of(times_s: Sequence[float], frames: Sequence[int], tick_s: float, stat
         tick_s: What the container rounds stamps to.
         stated_fps: The rate of a single frame, too.
     """
-    first, last = frames[0], frames[-1]
+    first = frames[0]
+    last = frames[-1]
     if last == first:
         return stated_fps
-    intervals, seconds = len(frames) - 1, times_s[last] - times_s[first]
+    intervals = len(frames) - 1
+    seconds = times_s[last] - times_s[first]
     stated = stated_fps * intervals / (last - first)
     rounding = min(tick_s * 1.001, 0.5 / stated_fps) + 1e-9  # half a tick at either end
     if abs(intervals / stated - seconds) <= rounding:

@@ -47,7 +47,9 @@ def check_whole(path: Path, format_names: str) -> None:
 
 
 def _mp4_fault(file: BinaryIO, size: int) -> str | None:
-    end, fragmented, indexed_to = 0, False, 0
+    end = 0
+    fragmented = False
+    indexed_to = 0
     kinds = set()
     for position, length, kind in _boxes(file, size):
         end = position + length
@@ -91,7 +93,8 @@ def _indexed_bytes(sidx: bytes) -> int:
     Raises:
         ValueError: If it is shorter than its own count of entries says.
     """
-    version, at = sidx[8], 20
+    version = sidx[8]
+    at = 20
     offset = (
         int.from_bytes(sidx[at + 4 : at + 8], "big") if version == 0 else int.from_bytes(sidx[at + 8 : at + 16], "big")
     )
@@ -105,7 +108,8 @@ def _indexed_bytes(sidx: bytes) -> int:
 
 def _matroska_fault(file: BinaryIO, size: int) -> str | None:
     """Look at the segment, or if it states no size (a live stream) at its clusters."""
-    position, end = 0, size
+    position = 0
+    end = size
     while position < end:
         file.seek(position)
         head = file.read(12)
@@ -155,7 +159,9 @@ def _flv_fault(file: BinaryIO, size: int) -> str | None:
     head = file.read(9)
     if len(head) < 9:
         return f"{size} bytes of a head of 9"
-    position, last_ms, script = int.from_bytes(head[5:9], "big") + 4, 0, b""
+    position = int.from_bytes(head[5:9], "big") + 4
+    last_ms = 0
+    script = b""
     while position < size:
         file.seek(position)
         tag = file.read(11)
@@ -166,7 +172,8 @@ def _flv_fault(file: BinaryIO, size: int) -> str | None:
             script = file.read(end - position - 15)
         last_ms = max(last_ms, int.from_bytes(tag[7:8] + tag[4:7], "big"))
         position = end
-    stated_size, stated_s = _flv_number(script, b"filesize"), _flv_number(script, b"duration")
+    stated_size = _flv_number(script, b"filesize")
+    stated_s = _flv_number(script, b"duration")
     if stated_size > size:
         return f"{size} bytes of a video of {stated_size:.0f}"
     if stated_s - last_ms / 1000 > 1:
@@ -217,7 +224,8 @@ def _png_fault(file: BinaryIO, size: int) -> str | None:
 
 def _ogg_fault(file: BinaryIO, size: int) -> str | None:
     """Every stream of an Ogg file ends in a page that says so."""
-    position, unfinished = 0, set()
+    position = 0
+    unfinished = set()
     while position < size:
         file.seek(position)
         head = file.read(27)
@@ -238,7 +246,9 @@ def _ogg_fault(file: BinaryIO, size: int) -> str | None:
 def _ivf_fault(file: BinaryIO, size: int) -> str | None:
     file.seek(0)
     head = file.read(32)
-    stated, count, position = int.from_bytes(head[24:28], "little"), 0, 32
+    stated = int.from_bytes(head[24:28], "little")
+    count = 0
+    position = 32
     while position + 12 <= size:
         file.seek(position)
         position += 12 + int.from_bytes(file.read(4), "little")
@@ -271,11 +281,14 @@ def _y4m_fault(file: BinaryIO, size: int) -> str | None:
     """All frames of a YUV4MPEG2 file have the same length: a line, then the planes."""
     file.seek(0)
     words = file.readline(1000).split()
-    start, stated = file.tell(), {word[:1]: word[1:].decode("latin1") for word in words[1:]}
+    start = file.tell()
+    stated = {word[:1]: word[1:].decode("latin1") for word in words[1:]}
     line = file.readline(1000)
     kind = stated.get(b"C", "420")
-    width, height = int(stated[b"W"]), int(stated[b"H"])
-    half_width, half_height = -(-width // 2), -(-height // 2)
+    width = int(stated[b"W"])
+    height = int(stated[b"H"])
+    half_width = -(-width // 2)
+    half_height = -(-height // 2)
     chroma = {"420": half_width * half_height, "422": half_width * height, "411": -(-width // 4) * height}
     samples = width * height + 2 * chroma.get(kind[:3], 0 if kind.startswith("mono") else width * height)
     samples += width * height if "alpha" in kind else 0

@@ -149,7 +149,8 @@ def _check_size(paths: Sequence[Path]) -> None:
     Raises:
         InputError: If one is missing or no regular file, or all together are too large.
     """
-    size, most = sum(check_regular(path, "a file of weights") for path in paths), file_limits().weights
+    size = sum(check_regular(path, "a file of weights") for path in paths)
+    most = file_limits().weights
     if size > most:
         raise too_large(str(paths[0]), f"weights of {size_text(size)}", size_text(most))
 
@@ -166,7 +167,8 @@ def _check_archive(path: Path) -> None:
         for part in archive.infolist():
             if part.compress_type != zipfile.ZIP_STORED:
                 raise RuntimeError(f"the compressed part {part.filename!r:.60}")
-        together, there = sum(part.file_size for part in archive.infolist()), path.stat().st_size
+        together = sum(part.file_size for part in archive.infolist())
+        there = path.stat().st_size
         if together > there:
             raise RuntimeError(f"parts of {size_text(together)} in a file of {size_text(there)}")
 
@@ -177,7 +179,8 @@ def _check_storage(content: Any) -> None:
     Raises:
         RuntimeError: Saying how large.
     """
-    waiting, seen = [content], set()
+    waiting = [content]
+    seen = set()
     while waiting:
         part = waiting.pop()
         if id(part) in seen:

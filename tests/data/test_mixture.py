@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from mvt4g.data.mixture import BLOCK, Turns, alike, named_after, source_of
+from mvt4g.data.mixture import BLOCK, Turns, keep_common, name_after, source_of
 from mvt4g.types import InputError, MultiViewClip
 from tests.data.made_up_clips import moving_clip, video_and_cameras
 
@@ -57,7 +57,7 @@ def test_clips_made_alike_make_a_batch():
     with_tracks, without = moving_clip(), video_and_cameras()
     with pytest.raises(InputError, match="missing in clip"):
         MultiViewClip.stack([with_tracks, without])
-    one, other = alike(with_tracks), alike(without)
+    one, other = keep_common(with_tracks), keep_common(without)
     assert one.depth is one.instances is one.points_world is None
     assert (one.tracks is None, other.tracks is None) == (False, True), "points are the sampling's affair"
     assert one.caption == other.caption == ""
@@ -67,6 +67,6 @@ def test_clips_made_alike_make_a_batch():
     ("source", "name"), [*itertools.product(["", "mvtracker", "a.b-c_1"], ["0003", "train/scene 1/0003"])]
 )
 def test_a_name_tells_its_source(source, name):
-    clip = named_after(source, moving_clip(name=name))
+    clip = name_after(source, moving_clip(name=name))
     assert clip.name == (f"{source}/{name}" if source else name)
     assert source_of(clip.name) == (source or ("train" if "/" in name else ""))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mvt4g.data.mixture import alike, named_after
+from mvt4g.data.mixture import keep_common, name_after
 from mvt4g.data.points import take_points
 from mvt4g.losses.correspondence import CorrespondenceObjective
 from mvt4g.losses.noise_gate import NoiseGate
@@ -31,22 +31,22 @@ BOTH = 1.0
 
 
 def tracked(number):
-    return sample(named_after("tracked", wall_clip(number)))
+    return sample(name_after("tracked", wall_clip(number)))
 
 
 def video_only(number):
     clip = wall_clip(number)
-    return sample(named_after("videos", MultiViewClip(clip.video, clip.cameras, clip.name)))
+    return sample(name_after("videos", MultiViewClip(clip.video, clip.cameras, clip.name)))
 
 
 def bare(number):
     """Without even a place for points: all clips of a rank may be so while another rank's have tracks."""
     clip = wall_clip(number)
-    return named_after("videos", MultiViewClip(clip.video, clip.cameras, clip.name))
+    return name_after("videos", MultiViewClip(clip.video, clip.cameras, clip.name))
 
 
 def sample(clip):
-    return alike(take_points(clip, 8, np.random.default_rng(0)))
+    return keep_common(take_points(clip, 8, np.random.default_rng(0)))
 
 
 class Gradients(lightning.Callback):

@@ -155,7 +155,8 @@ def _write_tracks(folder: Path, clip: MultiViewClip, view: int, keep: Bool[Tenso
 def _standpoints(cameras: Cameras) -> dict[str, Float[np.ndarray, "v 3"]]:
     """Return where each camera stands in frame 0, and the point of its axis nearest the world's origin."""
     world_from_cam = invert_pose(cameras.cam_from_world[:, 0].double())
-    position, forward = world_from_cam[:, :3, 3], world_from_cam[:, :3, 2]
+    position = world_from_cam[:, :3, 3]
+    forward = world_from_cam[:, :3, 2]
     ahead = (-(position * forward).sum(dim=-1, keepdim=True)).clamp(min=1.0)
     return {"camera_positions": position.numpy(), "lookat_positions": (position + ahead * forward).numpy()}
 

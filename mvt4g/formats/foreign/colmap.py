@@ -136,7 +136,8 @@ def _read(path: Path, binary: Callable[[bytes], list[Any]], text: Callable[[Sequ
 
 def _images_binary(content: bytes) -> list[_Image]:
     (count,) = struct.unpack_from("<Q", content)
-    images, place = [], 8
+    images = []
+    place = 8
     for _ in range(count):
         _, *pose, camera = struct.unpack_from("<i7di", content, place)
         end = content.index(b"\0", place + 64)
@@ -157,7 +158,8 @@ def _check_end(content: bytes, place: int) -> None:
 
 def _cameras_binary(content: bytes) -> list[tuple[int, _Camera]]:
     (count,) = struct.unpack_from("<Q", content)
-    cameras, place = [], 8
+    cameras = []
+    place = 8
     for _ in range(count):
         number, model, width, height = struct.unpack_from("<iiQQ", content, place)
         if not 0 <= model < len(NUM_PARAMETERS):

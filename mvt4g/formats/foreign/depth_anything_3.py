@@ -33,7 +33,9 @@ from mvt4g.formats.parsing.rows import finite_number, read_lines
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.types import InputError
 
-POSES_FILE, LENS_FILE, FRAMES_FOLDER = "camera_poses.txt", "intrinsic.txt", "results_output"
+POSES_FILE = "camera_poses.txt"
+LENS_FILE = "intrinsic.txt"
+FRAMES_FOLDER = "results_output"
 SCALE_NOTE = "Depth Anything 3 gives metres for its nested models alone; the file does not say which model it was"
 
 
@@ -66,7 +68,8 @@ def _read_results(path: Path, num_frames: int | None, maps: bool) -> Reconstruct
             raise InputError(f"{path}: intrinsics: got shape {matrices.shape}, want ({count}, 3, 3)")
         intrinsics = torch.from_numpy(matrices)
     found = reconstruction_of(f"{path}: extrinsics", invert_pose(cam_from_world), intrinsics, f"{path}: intrinsics")
-    depth, size = None, None
+    depth = None
+    size = None
     if "depth" in headers:
         shape = headers["depth"].shape
         if len(shape) != 3 or shape[0] != count or 0 in shape:
@@ -93,7 +96,8 @@ def _read_streaming(folder: Path, num_frames: int | None, maps: bool) -> Reconst
         intrinsics = pinhole_matrices(str(folder / LENS_FILE), lens).expand(len(rows), 3, 3)
     found = reconstruction_of(str(folder / POSES_FILE), rows.reshape(-1, 4, 4), intrinsics, str(folder / LENS_FILE))
     files = _frame_files(folder / FRAMES_FOLDER, len(rows))
-    depth, size = None, None
+    depth = None
+    size = None
     if files:
         first = next(iter(files.values()))
         size = _map_size(first)

@@ -24,7 +24,8 @@ _VERSION = 2
 _COMPRESSIONS = ("NONE", "RLE", "ZIPS", "ZIP", "PIZ", "PXR24", "B44", "B44A", "DWAA", "DWAB")
 _ROWS_A_BLOCK = {"NONE": 1, "ZIPS": 1, "ZIP": 16}
 _TYPES = (("uint", "<u4"), ("half", "<f2"), ("float", "<f4"))
-_MOST_ATTRIBUTES, _MOST_CHANNELS = 256, 64
+_MOST_ATTRIBUTES = 256
+_MOST_CHANNELS = 64
 
 
 class _Channel(NamedTuple):

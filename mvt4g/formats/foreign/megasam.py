@@ -26,7 +26,9 @@ from mvt4g.formats.foreign.reconstruction import (
 from mvt4g.formats.npz import read_array_headers, read_arrays
 from mvt4g.types import InputError
 
-POSES, LENS, DEPTH = "cam_c2w", "intrinsic", "depths"
+POSES = "cam_c2w"
+LENS = "intrinsic"
+DEPTH = "depths"
 
 
 def read_megasam(path: Path, num_frames: int | None = None, maps: bool = False) -> Reconstruction:
@@ -54,7 +56,8 @@ def read_megasam(path: Path, num_frames: int | None = None, maps: bool = False) 
             raise InputError(f"{path}: {LENS}: got shape {matrices.shape}, want (3, 3) or ({count}, 3, 3)")
         intrinsics = torch.from_numpy(matrices).expand(count, 3, 3)
     found = reconstruction_of(f"{path}: {POSES}", poses, intrinsics, f"{path}: {LENS}")
-    size, depth = None, None
+    size = None
+    depth = None
     if DEPTH in headers:
         shape = headers[DEPTH].shape
         if len(shape) != 3 or shape[0] != count or 0 in shape:

@@ -18,7 +18,8 @@ from mvt4g.geometry.framing import Framing, Window
 from mvt4g.geometry.pose import check_poses, relative_to
 from mvt4g.types import InputError
 
-LEAST_FOV_DEG, MOST_FOV_DEG = 20.0, 120.0
+LEAST_FOV_DEG = 20.0
+MOST_FOV_DEG = 120.0
 """Horizontal fields of view that cameras have; estimates beyond are told of."""
 Scale = Literal["metres", "unknown"]
 
@@ -125,7 +126,8 @@ def with_fov_note(found: Reconstruction, where: str) -> Reconstruction:
         return found
     focal = found.intrinsics[found.registered, 0, 0].double()
     fov = torch.rad2deg(2 * torch.atan(found.image_size[1] / (2 * focal)))
-    narrow, wide = float(fov.min()), float(fov.max())
+    narrow = float(fov.min())
+    wide = float(fov.max())
     if narrow >= LEAST_FOV_DEG and wide <= MOST_FOV_DEG:
         return found
     seen = f"{narrow:.1f}" if math.isclose(narrow, wide, rel_tol=1e-3) else f"{narrow:.1f} to {wide:.1f}"
@@ -203,7 +205,8 @@ def check_memory(where: str, num_maps: int, image_size: Sequence[int], bytes_a_p
     Raises:
         InputError: If they would.
     """
-    total, most = num_maps * image_size[0] * image_size[1] * bytes_a_pixel, file_limits().memory
+    total = num_maps * image_size[0] * image_size[1] * bytes_a_pixel
+    most = file_limits().memory
     if total > most:
         got = f"{num_maps} maps of {image_size[1]}x{image_size[0]}, {size_text(total)}"
         raise too_large(where, got, size_text(most))

@@ -63,7 +63,8 @@ def read_vipe(path: Path, num_frames: int | None = None, maps: bool = False) -> 
         InputError: Naming file and array, line or frame, if one is missing, damaged, of another shape or beyond
             ``num_frames``, or a pose is no rotation.
     """
-    root, name = path.parent.parent, path.stem
+    root = path.parent.parent
+    name = path.stem
     poses, frames = _indexed(path, (4, 4))
     count = int(frames.max()) + 1 if num_frames is None else num_frames
     if not 0 < count <= _MOST_FRAMES:
@@ -88,7 +89,8 @@ def read_vipe(path: Path, num_frames: int | None = None, maps: bool = False) -> 
 
 def _read_lenses(folder: Path, name: str, count: int) -> tuple[Float[Tensor, "t 3 3"] | None, tuple[str, ...]]:
     """Return K of every frame, NaN where there is none; None of cameras that bend rays, and a note that says so."""
-    path, kinds = folder / f"{name}.npz", folder / f"{name}_camera.txt"
+    path = folder / f"{name}.npz"
+    kinds = folder / f"{name}_camera.txt"
     if not path.exists():
         return None, ()
     if kinds.exists():
@@ -207,7 +209,8 @@ def _indexed(path: Path, shape: tuple[int, ...]) -> tuple[Float[ndarray, "k ..."
     for name in ("data", "inds"):
         if name not in arrays:
             raise InputError(f"{path}: {name}: missing, got arrays {sorted(arrays)}")
-    data, frames = numbers(f"{path}: data", arrays["data"]), arrays["inds"]
+    data = numbers(f"{path}: data", arrays["data"])
+    frames = arrays["inds"]
     if data.shape[1:] != shape or not len(data):
         raise InputError(f"{path}: data: got shape {data.shape}, want (k, {', '.join(map(str, shape))}), k >= 1")
     if frames.shape != (len(data),) or not np.issubdtype(frames.dtype, np.integer):

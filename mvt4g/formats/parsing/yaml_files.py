@@ -12,7 +12,8 @@ from mvt4g.types import InputError
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Of plain values alone; libyaml's is 20 times as fast, where PyYAML was built with it."""
-_MERGE, _WHOLE = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:int"
+_MERGE = "tag:yaml.org,2002:merge"
+_WHOLE = "tag:yaml.org,2002:int"
 _MOST_DIGITS = 300
 """Of a whole number: float64 holds it in any case."""
 _FAULTS = (
@@ -99,7 +100,8 @@ def parse_yaml_nodes(text: str, where: str, want: str) -> tuple[yaml.Node | None
 
 def _check_events(text: str, where: str) -> None:
     """Check depth and number of values as they come: neither needs recursion, and the first fault ends the parsing."""
-    limits, counted = file_limits(), _Counted()
+    limits = file_limits()
+    counted = _Counted()
     for event in yaml.parse(text, Loader=_Loader):
         counted.add(event)
         if len(counted.open_parts) > limits.depth:
@@ -143,7 +145,8 @@ class _Counted:
 
 def _nodes(node: yaml.Node) -> Iterator[yaml.Node]:
     """Yield every value and key once, wherever its aliases stand."""
-    waiting, seen = [node], set()
+    waiting = [node]
+    seen = set()
     while waiting:
         part = waiting.pop()
         if id(part) in seen:

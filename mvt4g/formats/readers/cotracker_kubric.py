@@ -59,7 +59,8 @@ def read(sequence: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     Raises:
         InputError: Naming file and field, if one is missing, broken, of a wrong shape or type, or contradicts another.
     """
-    path, pictures = sequence / f"{sequence.name}.npy", frame_paths(sequence / "frames")
+    path = sequence / f"{sequence.name}.npy"
+    pictures = frame_paths(sequence / "frames")
     sizes = {"t": len(pictures)}
     _, frames = selection.of(sequence, 1, sizes["t"])
     content = read_npy(path)

@@ -148,7 +148,9 @@ def _intrinsics(what: str, camera: Any, num_frames: int, image_size: tuple[int, 
     height, width = image_size
     matrices = torch.zeros(num_frames, 3, 3, dtype=torch.float64)
     matrices[:, 0, 0] = matrices[:, 1, 1] = torch.from_numpy(focal / sensor) * width
-    matrices[:, 0, 2], matrices[:, 1, 2], matrices[:, 2, 2] = width / 2, height / 2, 1.0
+    matrices[:, 0, 2] = width / 2
+    matrices[:, 1, 2] = height / 2
+    matrices[:, 2, 2] = 1.0
     return matrices
 
 
@@ -162,7 +164,8 @@ def _per_frame(what: str, value: Any, num_frames: int) -> Float[ndarray, " t"]:
 
 def _read_distance(path: Path, image_size: tuple[int, int]) -> Float[Tensor, "h w"]:
     image = load_image(path)
-    mode, values = image.mode, np.array(image)
+    mode = image.mode
+    values = np.array(image)
     if mode != "F" or values.shape != image_size:
         got = f"mode {mode} and shape {values.shape}"
         raise InputError(f"{path}: got an image of {got}, want one float32 channel of {_size(image_size)}")

@@ -52,7 +52,8 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     Raises:
         InputError: Naming file and field, if one is missing, broken, or videos and cameras do not fit each other.
     """
-    videos, path = _videos(scene), scene / "cameras" / "camera_extrinsics.json"
+    videos = _videos(scene)
+    path = scene / "cameras" / "camera_extrinsics.json"
     poses = read_recammaster_world(path)
     num_frames = len(next(iter(poses.values())))
     chosen, frames = selection.of(scene, len(videos), num_frames)

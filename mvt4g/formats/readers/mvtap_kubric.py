@@ -118,6 +118,8 @@ def _cameras(path: Path, content: Any, sizes: dict[str, int]) -> Cameras:
 def _opencv(rotation: Float[ndarray, "v t 3 3"], translation: Float[ndarray, "v t 3"]) -> Float[Tensor, "v t 4 4"]:
     """Turn the camera's axes from y up, -z forward to y down, z forward."""
     poses = np.zeros((*rotation.shape[:2], 4, 4))
-    poses[..., :3, :3], poses[..., :3, 3], poses[..., 3, 3] = rotation, translation, 1.0
+    poses[..., :3, :3] = rotation
+    poses[..., :3, 3] = translation
+    poses[..., 3, 3] = 1.0
     poses[..., 1:3, :] *= -1.0
     return torch.from_numpy(poses)

@@ -136,7 +136,8 @@ def _read_view(
     sizes: dict[str, int],
     assets: _Assets | None,
 ) -> _View:
-    metadata_path, path = folder / "metadata.json", folder / "tracks_2d.npz"
+    metadata_path = folder / "metadata.json"
+    path = folder / "tracks_2d.npz"
     seen = read_view(folder, metadata_path, read_json_object(metadata_path), frames, sizes["t"])
     arrays = read_arrays(path)
     tracks = member(path, arrays, "tracks_2d", "t n 2", sizes)[frames]
@@ -152,7 +153,8 @@ def _tracked_assets(scene: Path) -> _Assets | None:
     content = read_json_object(path)
     if "names" not in content or "ids" not in content:
         return None
-    names, numbers = content["names"], member(path, content, "ids", "k", {}, "whole").tolist()
+    names = content["names"]
+    numbers = member(path, content, "ids", "k", {}, "whole").tolist()
     if not isinstance(names, list) or len(names) != len(numbers) or len(set(numbers)) != len(numbers):
         raise InputError(f"{path}: names: got {names} for ids {numbers}, want a name for each id")
     objects = sorted(number for number, name in zip(numbers, names, strict=True) if name != BACKGROUND)

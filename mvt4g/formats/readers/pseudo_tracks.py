@@ -21,7 +21,8 @@ from mvt4g.formats.video import probe_video, read_video
 from mvt4g.geometry.pose import check_poses
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
-TRACKS, CAMERAS = "pseudo_tracks.npz", "cameras.npz"
+TRACKS = "pseudo_tracks.npz"
+CAMERAS = "cameras.npz"
 
 
 class PseudoTrackClip(NamedTuple):

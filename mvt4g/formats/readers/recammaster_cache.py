@@ -59,7 +59,8 @@ def read(scene: Path, views: Sequence[int]) -> LatentClip:
             no folder's name says the focal length.
     """
     path = scene / "cameras" / "camera_extrinsics.json"
-    files, poses = _files(scene), read_recammaster_world(path)
+    files = _files(scene)
+    poses = read_recammaster_world(path)
     chosen = [files[view] for view in views]
     contents = [_content(file) for file in chosen]
     latents = [content["latents"].float() for content in contents]
@@ -120,6 +121,7 @@ def _intrinsics(scene: Path, rows: int, columns: int) -> Float[Tensor, "3 3"]:
     focal = focal_in_widths(scene)
     if focal is None:
         raise InputError(f"{scene}: got no focal length in a folder's name, want one as f24_aperture5")
-    height, width = rows * STRIDE, columns * STRIDE
+    height = rows * STRIDE
+    width = columns * STRIDE
     pixels = focal * max(height, width)  # square frames were resized to cover, then cut
     return torch.tensor([[pixels, 0.0, width / 2], [0.0, pixels, height / 2], [0.0, 0.0, 1.0]])

@@ -73,7 +73,8 @@ def read(clip: TapVidClip, selection: Selection = EVERYTHING) -> MultiViewClip:
     Raises:
         InputError: Naming file, clip and field, if one is missing, broken or of a wrong shape or type.
     """
-    what, content = _what(clip), _clips(clip.path)[clip.key]
+    what = _what(clip)
+    content = _clips(clip.path)[clip.key]
     pictures = _pictures(what, content)
     sizes = {"t": len(pictures)}
     _, frames = selection.of(what, 1, sizes["t"])
@@ -126,7 +127,8 @@ def read_truth(
         raise InputError(
             f"query_mode, query_stride: got {query_mode!r}, {query_stride}, want first or strided, at least 1"
         )
-    what, content = _what(clip), _clips(clip.path)[clip.key]
+    what = _what(clip)
+    content = _clips(clip.path)[clip.key]
     pictures = _pictures(what, content)
     sizes = {"t": len(pictures)}
     height, width = _video(f"{what}: video", pictures, [0]).shape[-2:]
