@@ -40,7 +40,7 @@ def draw_paths(paths: Mapping[str, Float[Tensor, "t 4 4"]]) -> str:
             groups.append(_group(name, path.double(), plane, COLOURS[number % len(COLOURS)]))
         middle = SIZE / 2
         axes = f'<path class="axis" d="M{MARGIN} {middle}H{SIZE - MARGIN}M{middle} {MARGIN}V{SIZE - MARGIN}"/>'
-        words = f'<text x="{MARGIN}" y="{MARGIN / 2}">{title}; to the edge {reach:.2f} m</text>'
+        words = f'<text x="{MARGIN}" y="{MARGIN / 2}">{title}; to the edge {reach:.2f} scene units</text>'
         drawings.append(f'<svg viewBox="0 0 {SIZE:g} {SIZE:g}" role="img">{axes}{words}{"".join(groups)}</svg>')
     return "\n".join(drawings)
 

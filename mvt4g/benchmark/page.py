@@ -17,9 +17,12 @@ from typing import Any
 from mvt4g.benchmark.attention_looks import Look, probe_looks
 from mvt4g.benchmark.camera_plan import draw_paths
 from mvt4g.benchmark.comparison import Comparison, compare
+from mvt4g.benchmark.found_videos import find_methods
+from mvt4g.benchmark.known_clips import Sources
+from mvt4g.benchmark.layout_choice import AUTO, LayoutChoice
 from mvt4g.benchmark.previews import FPS, Preview, embedded_or_linked
 from mvt4g.benchmark.results import Results, read_results
-from mvt4g.benchmark.scenes import Places, Scene, reference_places, scenes_of
+from mvt4g.benchmark.scenes import Material, Scene, scenes_of
 from mvt4g.benchmark.table import add_comparison_options, named_backbones
 from mvt4g.benchmark.table_forms import html_body
 from mvt4g.benchmark.table_words import number
@@ -31,7 +34,7 @@ from mvt4g.types import InputError
 
 EMBED_MB = 20.0
 """Videos of a page that come to this or less lie within it."""
-NO_REFERENCE = "the source is not given (--references)"
+NO_REFERENCE = "the source is not given (--sources)"
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 _PARTS = Path(__file__).with_name("page_parts")
 
@@ -50,7 +53,7 @@ def parser() -> VerbParser:
     options = VerbParser("benchmark page")
     options.add_argument("out", type=Path)
     options.add_argument("--videos", type=Path)
-    options.add_argument("--references", type=Path)
+    options.add_argument("--sources", type=Path)
     options.add_argument("--clips", type=_names, default=())
     options.add_argument("--probes", action="append", default=[], metavar="LABEL=RUN")
     options.add_argument("--embed", type=_megabytes, default=EMBED_MB, metavar="MB")
@@ -116,9 +119,7 @@ def _page(options: argparse.Namespace) -> int:
         faults.append(line)
         sys.stderr.write(f"{one_line(line)}\n")
 
-    references = reference_places(options.references or _path_in(results, "sources"))
-    places = Places(out, _videos_folder(options.videos, results), references, "total")
-    scenes = list(scenes_of(results, places, options.clips, told))
+    scenes = list(scenes_of(results, _material(options, results), options.clips, told))
     copies = [copy.path for scene in scenes for copy in _copies(scene)]
     page = out / "page.html"
     sources = embedded_or_linked(copies, page, options.embed)
@@ -133,6 +134,20 @@ def _page(options: argparse.Namespace) -> int:
 def _copies(scene: Scene) -> list[Preview]:
     reference = [] if scene.reference is None else [scene.reference]
     return [*reference, *scene.videos.values()]
+
+
+def _material(options: argparse.Namespace, results: Results) -> Material:
+    """Find the videos as they were found when they were scored, and their sources.
+
+    Raises:
+        InputError: If a folder is not there.
+    """
+    choice = LayoutChoice.parse(str(results.settings.get("layout", AUTO)))
+    found = find_methods(_videos_folder(options.videos, results), choice)
+    sources = Sources.find(options.sources or _path_in(results, "sources"))
+    most = results.settings.get("frames")
+    methods = {method.name: method for method in found}
+    return Material(options.out, methods, sources, most if isinstance(most, int) else None)
 
 
 def _videos_folder(given: Path | None, results: Results) -> Path:

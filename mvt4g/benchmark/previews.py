@@ -43,19 +43,27 @@ class Preview:
     num_frames: int
 
 
-def preview_path(out: Path, *names: str) -> Path:
+def preview_path(out: Path, folder: str, name: str, made_by: object = None) -> Path:
     """Return where the copy of a video lies: a folder a method, a file a clip and camera.
 
-    Names come from folders of others: what could lead out of the page's folder or clash is replaced, and a few digits
-    of the name's hash keep two such names apart.
+    Args:
+        out: Folder of the page.
+        folder: Name of the method.
+        name: Of the video. Both come from folders of others: what could lead out of the page's folder or clash is
+            replaced, and a few digits of the name's hash keep two such names apart.
+        made_by: What else the copy depends on, such as which frames it shows; another one has another name.
     """
-    parts = [FOLDER]
-    for name in names:
-        plain = _ODD.sub("-", name).strip(".-")
-        if plain != name:
-            plain = f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        parts.append(plain)
-    return out.joinpath(*parts).with_name(f"{parts[-1]}.mp4")
+    rule = "" if made_by is None else f"-{_digest(repr(made_by))}"
+    return out / FOLDER / _plain(folder) / f"{_plain(name)}{rule}.mp4"
+
+
+def _plain(name: str) -> str:
+    plain = _ODD.sub("-", name).strip(".-")
+    return plain if plain == name else f"{plain}-{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def is_fresh(copy: Path, source: Path) -> bool:
@@ -71,14 +79,13 @@ def write_preview(path: Path, video: Float[Tensor, "t 3 h w"]) -> None:
     write_video(path, video, FPS, crf=_QUALITY)
 
 
-def shrunk(frame: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 H W"]:
+def shrunk(frame: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 H W"]:
     """Return a frame at most ``HEIGHT`` high."""
     height, width = frame.shape[-2:]
     if height <= HEIGHT:
         return frame.clone()  # a source may paint the next frame into the same tensor
     size = (HEIGHT, max(2, round(width * HEIGHT / height)))
-    small = F.interpolate(frame[None], size=size, mode="bilinear", antialias=True)
-    return small[0].clamp(0, 1)
+    return F.interpolate(frame, size=size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def embedded_or_linked(paths: list[Path], page: Path, limit_mb: float) -> dict[Path, str]:

@@ -62,7 +62,7 @@ def score_method(method: Method, sources: Sources, scorer: VideoScorer, tell: Te
         if not video.status:
             shape = shapes[video.file]
             try:
-                clip = _known_clip(video, sources)
+                clip = known_clip(video, sources)
                 frames = _first(scored_frames(method.layout, video, shape, clip), scorer.spec.frames)
                 done.append(scorer.add(method, video, shape, clip, frames))
                 lengths.append(len(frames.output))
@@ -80,7 +80,7 @@ def score_method(method: Method, sources: Sources, scorer: VideoScorer, tell: Te
     return MethodScores(tuple(rows), tuple(scores), _facts(method, finished, lengths, sizes, sources))
 
 
-def _known_clip(video: FoundVideo, sources: Sources) -> KnownClip | None:
+def known_clip(video: FoundVideo, sources: Sources) -> KnownClip | None:
     """Return what is known of a clip; where no sources are given, a manifest may say where the source is."""
     clip = sources.clip(video.clip, video.camera)
     made = (video.made or {}).get("source")
@@ -235,7 +235,7 @@ def _facts(
     counts = Counter(video.status or SCORED for video in videos)
     expected = sum(video.status != "unnamed" for video in videos)
     notes = list(method.notes)
-    unknown = sorted({video.clip for video in videos if not video.status and _known_clip(video, sources) is None})
+    unknown = sorted({video.clip for video in videos if not video.status and known_clip(video, sources) is None})
     if unknown and sources.place is not None:
         notes.append(f"not among the sources: {', '.join(unknown[:5])}{' and more' if len(unknown) > 5 else ''}")
     made = [video for video in videos if video.made is not None and "rule" in video.made]

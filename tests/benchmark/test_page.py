@@ -15,13 +15,15 @@ from mvt4g.benchmark.attention_looks import probe_looks
 from mvt4g.benchmark.camera_plan import draw_paths
 from mvt4g.benchmark.page import main
 from mvt4g.benchmark.previews import HEIGHT, embedded_or_linked, preview_path, shrunk
+from mvt4g.benchmark.scenes import source_axis
+from mvt4g.formats.foreign.frame_maps import AlignedFrames
 from mvt4g.formats.video import read_video, write_video
 from mvt4g.geometry.trajectories import benchmark_trajectory
 from mvt4g.types import InputError
 from tests.benchmark.made_up_scores import write_out
 from tests.commands.test_compare_probes import MAPS, MATCHES, written
 
-HOSTILE = "</script><b>&{{table}}"
+HOSTILE = "<!--<script>&{{table}}"
 CLIPS = {"dog": 4, "bear": 3}
 SCORES = {
     "ours": {"met3r": {("dog", "cam01"): 0.25, ("dog", "cam09"): 0.3, ("bear", "cam01"): 0.2}},
@@ -48,7 +50,7 @@ def scored(tmp_path_factory) -> Path:
 
 
 def run(scored: Path, *more: str) -> int:
-    places = ["--videos", str(scored / "videos"), "--references", str(scored / "sources")]
+    places = ["--videos", str(scored / "videos"), "--sources", str(scored / "sources")]
     return main([str(scored / "out"), *places, *more])
 
 
@@ -79,8 +81,8 @@ def test_the_page_holds_every_video_once_and_asks_for_nothing(scored):
 def test_a_hostile_name_neither_ends_the_script_nor_fills_a_slot(scored):
     assert run(scored) == 0
     page = (scored / "out" / "page.html").read_text()
-    assert page.count("</script>") == 2
-    assert page.count("<b>&{{table}}") == 0
+    assert page.count("</script>") == page.count("<script") == 2
+    assert "<!--" not in page
     assert page.count('class="scores"') == 1
 
 
@@ -123,7 +125,7 @@ def test_a_video_that_is_gone_leaves_a_page_and_says_so(scored, tmp_path, capfd)
 
 def test_copies_are_kept_until_their_source_changes(scored):
     assert run(scored) == 0
-    copy = scored / "out" / "page" / "ours" / "dog_cam01.mp4"
+    (copy,) = (scored / "out" / "page" / "ours").glob("dog_cam01*.mp4")
     before = copy.stat().st_mtime_ns
     assert run(scored) == 0
     assert copy.stat().st_mtime_ns == before
@@ -153,13 +155,55 @@ def test_names_of_copies_stay_inside_and_apart(tmp_path):
     found = {preview_path(tmp_path, name, "clip") for name in names}
     assert len(found) == len(names)
     assert all(path.resolve().is_relative_to(tmp_path / "page") for path in found)
-    assert preview_path(tmp_path, "ours", "dog_cam01") == tmp_path / "page" / "ours" / "dog_cam01.mp4"
+    plain = preview_path(tmp_path, "ours", "dog_cam01")
+    assert plain == tmp_path / "page" / "ours" / "dog_cam01.mp4"
+    assert preview_path(tmp_path, "ours", "dog_cam01", [0, 1]) not in (
+        plain,
+        preview_path(tmp_path, "ours", "dog_cam01", [1]),
+    )
 
 
 def test_large_frames_become_small_and_small_ones_stay():
-    assert shrunk(torch.rand(3, 480, 832)).shape == (3, HEIGHT, 416)
-    small = torch.rand(3, 64, 64)
+    assert shrunk(torch.rand(1, 3, 480, 832)).shape == (1, 3, HEIGHT, 416)
+    small = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(shrunk(small), small)
+
+
+@pytest.mark.parametrize(
+    ("source", "ticks"),
+    [
+        ((0, 1, 2), [10, 11, 12]),
+        ((0, 2, 4), [10, 10, 11, 11, 12]),  # every second frame: each stays until the next
+        ((2, 3, 4), [10, 10, 10, 11, 12]),  # from frame 2 on
+        ((5, 5, 5), [10, 11, 12]),  # time stands still
+    ],
+)
+def test_what_is_shown_at_each_frame_of_the_source(source, ticks):
+    assert source_axis(AlignedFrames((10, 11, 12), source)) == ticks
+
+
+def test_methods_of_other_strides_are_in_step(tmp_path):
+    """One method shows every second frame of the source, the other all of them; frame k has brightness k / 10."""
+    ramp = torch.linspace(0, 0.8, 9)[:, None, None, None].expand(9, 3, 16, 16)
+    write_video(tmp_path / "sources" / "dog.mp4", ramp, fps=24)
+    write_video(tmp_path / "videos" / "all" / "dog_cam01.mp4", ramp, fps=30)
+    write_video(tmp_path / "videos" / "second" / "dog_cam01.mp4", ramp[::2], fps=10)
+    write_out(tmp_path / "out", {name: {"met3r": {("dog", "cam01"): 0.1}} for name in ("all", "second")})
+    layouts = tmp_path / "layouts.yaml"
+    layouts.write_text("layouts: {sparse: {base: plain, frames: {stride: 2}}}\nmethods: {second: sparse, all: plain}\n")
+    facts = json.loads((tmp_path / "out" / "methods.json").read_text())
+    facts["settings"] = {
+        "dir": str(tmp_path / "videos"), "sources": str(tmp_path / "sources"), "layout": str(layouts), "frames": None
+    }  # fmt: skip
+    (tmp_path / "out" / "methods.json").write_text(json.dumps(facts))
+    assert main([str(tmp_path / "out")]) == 0
+    shown = {}
+    for name in ("all", "second", "reference"):
+        (copy,) = (tmp_path / "out" / "page" / name).glob("dog*.mp4")
+        shown[name] = read_video(copy)[0].mean(dim=(1, 2, 3))
+    assert [len(levels) for levels in shown.values()] == [9, 9, 9]
+    torch.testing.assert_close(shown["all"], shown["reference"], atol=0.02, rtol=0)
+    torch.testing.assert_close(shown["second"], shown["all"][[0, 0, 2, 2, 4, 4, 6, 6, 8]], atol=0.02, rtol=0)
 
 
 def test_a_path_is_drawn_at_its_places():
