@@ -338,7 +338,7 @@ def _with_best(rows: Sequence[TableRow], columns: Sequence[Column]) -> list[Tabl
         found = [cell for row in rows if (cell := row.cells.get(metric)) is not None]
         most = max((cell.num_videos or 0 for cell in found), default=0)
         fullest = [cell.value for cell in found if (cell.num_videos or 0) == most]
-        if len(fullest) < 2:
+        if len(set(fullest)) < 2:
             continue
         best = max(fullest) if column.higher_is_better else min(fullest)
         for place, row in enumerate(marked):

@@ -36,6 +36,8 @@ EMBED_MB = 20.0
 """Videos of a page that come to this or less lie within it."""
 NO_REFERENCE = "the source is not given (--sources)"
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
+_MOST_TOLD = 8
+"""Scores that stand beside a video."""
 _PARTS = Path(__file__).with_name("page_parts")
 
 
@@ -192,10 +194,10 @@ def _video_data(copy: Preview, sources: Mapping[Path, str], note: str) -> dict[s
 def _scores_of(results: Results, comparison: Comparison, method: str, case: tuple[str, str]) -> str:
     """Return the scores of one video, those of the paper's columns if it has any."""
     for columns in (comparison.columns, comparison.further):
-        told = []
+        told: list[str] = []
         for column in columns:
             value = results.of(method, column.metric).values.get(case)
-            if value is not None:
+            if value is not None and len(told) < _MOST_TOLD:
                 told.append(f"{column.title} {number(value)}")
         if told:
             return ", ".join(told)

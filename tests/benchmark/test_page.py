@@ -259,11 +259,14 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed here")
 @pytest.mark.parametrize("embed", ["20", "0"])
 def test_a_browser_shows_it_from_disk_without_an_error(scored, tmp_path, embed):
-    """All videos of the chosen scene and camera are decoded, none fails, and nothing is told on the console."""
+    """All videos of the chosen scene and camera are decoded, none fails, and nothing is told on the console.
+
+    The DOM is dumped at the page's load event, which waits for the first frame of every video.
+    """
     probe = written(tmp_path / "probe")
     assert run(scored, "--embed", embed, "--probes", f"ours={probe}") == 0
     page = scored / "out" / "page.html"
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=8000"]
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
     flags += [f"--user-data-dir={tmp_path / 'profile'}", "--proxy-server=127.0.0.1:9", "--dump-dom"]
     told = subprocess.run(
         [str(CHROMIUM), *flags, f"{page.as_uri()}#dog/cam09/2"], capture_output=True, text=True, timeout=300, check=True
@@ -272,7 +275,7 @@ def test_a_browser_shows_it_from_disk_without_an_error(scored, tmp_path, embed):
     (body,) = re.findall(r"<body[^>]*>", told.stdout)
     shown = dict(re.findall(r'data-(\w+)="(\d+)"', body))
     # Side by side: reference, ours; of all cameras: reference, ours twice.
-    assert shown == {"videos": "5", "ready": "5", "failed": "0"}
+    assert shown == {"videos": "5", "loaded": "5", "failed": "0"}
     assert "frame 3 of 4" in told.stdout
     assert told.stdout.count('<div class="nothing">') == 1
     assert "px off" in told.stdout

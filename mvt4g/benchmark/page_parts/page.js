@@ -37,13 +37,17 @@
     }
     const video = make("video", { muted: true, playsInline: true, preload: "auto", src: entry.src });
     video.addEventListener("loadedmetadata", () => video.style.setProperty("--shape", `${video.videoWidth} / ${video.videoHeight}`));
-    const one = { video, frames: entry.frames, fps: entry.fps, failed: false };
+    const one = { video, frames: entry.frames, fps: entry.fps, loaded: false, failed: false };
     video.addEventListener("error", () => {
       one.failed = true;
       video.replaceWith(make("div", { className: "nothing", textContent: "this browser cannot play it" }));
       report();
     });
-    video.addEventListener("loadeddata", () => { seek(one); report(); });
+    video.addEventListener("loadeddata", () => {
+      one.loaded = true;
+      seek(one);
+      report();
+    });
     shown.push(one);
     holder.append(video, caption);
     return holder;
@@ -56,7 +60,7 @@
 
   function report() {
     body.dataset.videos = shown.length;
-    body.dataset.ready = shown.filter((one) => !one.failed && one.video.readyState >= 2).length;
+    body.dataset.loaded = shown.filter((one) => one.loaded).length;
     body.dataset.failed = shown.filter((one) => one.failed).length;
   }
 
