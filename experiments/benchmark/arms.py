@@ -1,13 +1,13 @@
 """Methods of the synthetic benchmark: truth, what needs no model, and trained ones.
 
-All are handed the reference, its true depth where they lift it, and the true cameras, and write H.264 as any program does.
+All are handed the reference, its true depth where they lift it, and the true cameras, and write H.264 as programs do.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.geometry.rendering import render_mesh
