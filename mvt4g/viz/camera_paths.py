@@ -1,5 +1,6 @@
 """Camera paths from above and from the side, a frustum every few frames, start and end marked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,11 @@ _FRUSTA = 7
 _FRUSTUM_SHARE = 0.14
 """Depth of a frustum, as a share of how far cameras and subject are spread."""
 _ROOM = 1.08
-START, END, BETWEEN, REFERENCE, SUBJECT = "#009e73", "#d55e00", "#56b4e9", "#828282", "#e69f00"
+START = "#009e73"
+END = "#d55e00"
+BETWEEN = "#56b4e9"
+REFERENCE = "#828282"
+SUBJECT = "#e69f00"
 
 
 @dataclass(frozen=True)
@@ -57,35 +62,53 @@ def draw_camera_paths(scene: CameraScene, caption: str) -> Figure:
     frusta = {"target": _frusta(scene.target, scene.image_size, depth)}
     if scene.reference is not None:
         frusta["reference"] = _frusta(scene.reference, scene.image_size, depth)
-    points = torch.cat([*(shapes.reshape(-1, 3) for shapes in frusta.values()), _places(scene)])
-    low, high = points.amin(dim=0), points.amax(dim=0)
+    corners = torch.cat(list(frusta.values())).reshape(-1, 3)
+    points = torch.cat([corners, _places(scene)])
+    low = points.amin(dim=0)
+    high = points.amax(dim=0)
     centre = ((low + high) / 2).tolist()
     panels = []
     for title, plane in (("from above", _Plane(0, 2)), ("from the side", _Plane(2, 1))):
-        lines = []
-        if scene.reference is not None:
-            lines += _path_lines(scene.reference, frusta["reference"], plane, REFERENCE, "source")
-        if scene.subject is not None:
-            points_of_it = plane.flat(scene.subject.float())
-            lines.append(PlanLine(points_of_it, SUBJECT))
-            lines.append(PlanLine([points_of_it[0], points_of_it[-1]], SUBJECT, 0, "subject", "x"))
-        lines += _path_lines(scene.target, frusta["target"], plane, BETWEEN, "")
-        for number, colour, name in ((-1, END, "end"), (0, START, "start")):
-            shape = frusta["target"][number]
-            lines.append(PlanLine(plane.flat(_outline(shape)), colour, 1.6))
-            lines.append(PlanLine(plane.flat(shape[:1]), colour, 0, name, "o"))
-        axes = tuple(f"{'xyz'[axis]} (scene units)" for axis in (plane.across, plane.along))
+        axes = (_axis_name(plane.across), _axis_name(plane.along))
         middle = (centre[plane.across], centre[plane.along])
-        panels.append(PlanPanel(title, (axes[0], axes[1]), lines, middle, upside_down=plane.along == 1))
-    return draw_plans(panels, max(float((high - low).max()) / 2 * _ROOM, 1e-6), caption)
+        lines = _plan_lines(scene, frusta, plane)
+        # OpenCV's y points down, and a plan that shows it keeps that.
+        upside_down = plane.along == 1
+        panels.append(PlanPanel(title, axes, lines, middle, upside_down))
+    reach = float((high - low).max()) / 2 * _ROOM
+    return draw_plans(panels, max(reach, 1e-6), caption)
+
+
+def _axis_name(axis: int) -> str:
+    return f"{'xyz'[axis]} (scene units)"
+
+
+def _plan_lines(scene: CameraScene, frusta: Mapping[str, Float[Tensor, "_ 5 3"]], plane: _Plane) -> list[PlanLine]:
+    """Return the lines of one plan; later ones lie over earlier ones, so that start and end stay in sight."""
+    lines = []
+    if scene.reference is not None:
+        lines += _path_lines(scene.reference, frusta["reference"], plane, REFERENCE, "source")
+    if scene.subject is not None:
+        subject = plane.flat(scene.subject.float())
+        ends = [subject[0], subject[-1]]
+        lines.append(PlanLine(subject, SUBJECT))
+        lines.append(PlanLine(ends, SUBJECT, 0, "subject", "x"))
+    lines += _path_lines(scene.target, frusta["target"], plane, BETWEEN, "")
+    for number, colour, name in ((-1, END, "end"), (0, START, "start")):
+        shape = frusta["target"][number]
+        lines.append(PlanLine(plane.flat(_outline(shape)), colour, 1.6))
+        lines.append(PlanLine(plane.flat(shape[:1]), colour, 0, name, "o"))
+    return lines
 
 
 def _path_lines(
     cameras: Cameras, frusta: Float[Tensor, "k 5 3"], plane: _Plane, colour: str, name: str
 ) -> list[PlanLine]:
     centres = invert_pose(cameras.cam_from_world)[:, :3, 3]
-    shapes = [PlanLine(plane.flat(_outline(shape)), colour, 0.6) for shape in frusta]
-    return [PlanLine(plane.flat(centres), colour, 1.6, name), *shapes]
+    lines = [PlanLine(plane.flat(centres), colour, 1.6, name)]
+    for shape in frusta:
+        lines.append(PlanLine(plane.flat(_outline(shape)), colour, 0.6))
+    return lines
 
 
 def _outline(shape: Float[Tensor, "5 3"]) -> Float[Tensor, "p 3"]:
@@ -96,13 +119,15 @@ def _outline(shape: Float[Tensor, "5 3"]) -> Float[Tensor, "p 3"]:
 def _frusta(cameras: Cameras, image_size: tuple[int, int], depth: float) -> Float[Tensor, "k 5 3"]:
     """Return the centre and the four far corners of some of the cameras, first and last among them."""
     count = len(cameras.cam_from_world)
-    shown = torch.linspace(0, count - 1, min(count, _FRUSTA)).round().long()
+    # Rounded, so that first and last are among them whatever the count.
+    chosen = torch.linspace(0, count - 1, min(count, _FRUSTA)).round().long()
+    some = cameras[chosen]
     height, width = image_size
     corners = torch.tensor([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
-    some = cameras[shown]
-    far_depth = torch.full((len(shown), 4), depth)
-    far = unproject_pixels(corners, far_depth, some.cam_from_world[:, None], some.intrinsics[:, None])
-    return torch.cat([invert_pose(some.cam_from_world)[:, None, :3, 3], far], dim=1)
+    far_depth = torch.full((len(chosen), 4), depth)
+    poses = some.cam_from_world[:, None]
+    far = unproject_pixels(corners, far_depth, poses, some.intrinsics[:, None])
+    return torch.cat([invert_pose(poses)[..., :3, 3], far], dim=1)
 
 
 def _frustum_depth(scene: CameraScene) -> float:
@@ -114,6 +139,9 @@ def _frustum_depth(scene: CameraScene) -> float:
 
 def _places(scene: CameraScene) -> Float[Tensor, "p 3"]:
     """Return every place that cameras and subject come to."""
-    paths = [scene.target] if scene.reference is None else [scene.target, scene.reference]
-    centres = [invert_pose(path.cam_from_world)[:, :3, 3] for path in paths]
-    return torch.cat(centres if scene.subject is None else [*centres, scene.subject.float()])
+    places = [invert_pose(scene.target.cam_from_world)[:, :3, 3]]
+    if scene.reference is not None:
+        places.append(invert_pose(scene.reference.cam_from_world)[:, :3, 3])
+    if scene.subject is not None:
+        places.append(scene.subject.float())
+    return torch.cat(places)

@@ -48,15 +48,20 @@ class Pen:
 
     def __init__(self, sheet: Image.Image, scale: float, line_width: float) -> None:
         self._draw = ImageDraw.Draw(sheet)
-        self._scale, self._line_width = scale, line_width
+        self._scale = scale
+        self._line_width = line_width
 
     def line(self, start: tuple[float, float], end: tuple[float, float], colour: Colour, width: float = 1.0) -> None:
         """Draw a line, ``width`` in units of the usual one."""
-        self._draw.line([self._at(start), self._at(end)], fill=colour, width=max(1, round(width * self._line_width)))
+        ends = [self._at(start), self._at(end)]
+        fine_width = max(1, round(width * self._line_width))
+        self._draw.line(ends, fill=colour, width=fine_width)
 
     def dot(self, centre: tuple[float, float], colour: Colour, size: float = 1.0, filled: bool = True) -> None:
         """Draw a disc with a dark rim, or a ring between two dark rims."""
-        radius, rim = 2.1 * size * self._line_width, max(1, round(0.45 * self._line_width))
+        radius = 2.1 * size * self._line_width
+        rim = max(1, round(0.45 * self._line_width))
+        # The rim fades with the dot, yet never hides all of what lies below.
         dark = (0, 0, 0, min(colour[3], 190))
         self._circle(centre, radius + rim, dark, None if filled else 2 * rim + self._line_width)
         self._circle(centre, radius, colour, None if filled else self._line_width)
@@ -78,6 +83,7 @@ class Pen:
             self._draw.ellipse(box, outline=colour, width=max(1, round(width)))
 
     def _at(self, point: tuple[float, float]) -> tuple[float, float]:
+        # PIL counts from the centre of the first pixel, this project from its corner.
         return point[0] * self._scale - 0.5, point[1] * self._scale - 0.5
 
 
@@ -88,7 +94,9 @@ def draw_over(frame: Float[Tensor, "3 h w"], factor: int, marks: Callable[[Pen],
     sheet = Image.new("RGBA", fine, (0, 0, 0, 0))
     line_width = max(1.6, 0.0068 * min(image.size)) * _SUPERSAMPLING
     marks(Pen(sheet, float(factor * _SUPERSAMPLING), line_width))
-    return to_frame(Image.alpha_composite(image, sheet.resize(image.size, Image.Resampling.BOX)))
+    # Each pixel becomes the mean of its fine ones: this is the anti-aliasing.
+    drawn = sheet.resize(image.size, Image.Resampling.BOX)
+    return to_frame(Image.alpha_composite(image, drawn))
 
 
 def rgba(colour: Float[Tensor, "3"], alpha: float = 1.0) -> Colour:

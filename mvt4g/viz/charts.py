@@ -5,6 +5,7 @@ Each function returns a matplotlib figure. A figure has white paper of its own, 
 """
 
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,14 +53,17 @@ _STYLE: Any = {  # the names of matplotlib's settings are a type of its own
 }
 _DPI = 150
 _BAND_OPACITY = 0.18
-_UNKNOWN, _FRAME = "#c8c8c8", "#00b060"
+_UNKNOWN = "#c8c8c8"
+_FRAME = "#00b060"
 _MAP_SIZE = (3.4, 2.6)
 """Inches that the cells of a heat map share, before the size of a cell is clamped."""
-_CELL_WIDTHS, _CELL_HEIGHTS = (0.12, 0.46), (0.12, 0.26)
+_CELL_WIDTHS = (0.12, 0.46)
+_CELL_HEIGHTS = (0.12, 0.26)
 """Least and greatest size of a cell, in inches."""
 _LEGIBLE_CELL = (0.3, 0.15)
 """Inches that a cell needs to have its value written in it."""
-_NAME_WIDTH, _NAME_HEIGHT = 0.3, 0.14
+_NAME_WIDTH = 0.3
+_NAME_HEIGHT = 0.14
 """Inches that a name beside the cells takes."""
 
 
@@ -165,11 +169,14 @@ def draw_plans(panels: Sequence[PlanPanel], reach: float, caption: str) -> Figur
         for line in panel.lines:
             x, y = zip(*line.points, strict=True)
             label = line.name or "_"  # matplotlib leaves names with a leading _ out of the legend
-            axes.plot(x, y, color=line.colour, linewidth=line.width, marker=line.marker or None, label=label)
+            marker = line.marker or None
+            axes.plot(x, y, color=line.colour, linewidth=line.width, marker=marker, label=label)
         axes.set_aspect("equal")
-        axes.set_xlim(panel.centre[0] - reach, panel.centre[0] + reach)
-        bottom, top = panel.centre[1] - reach, panel.centre[1] + reach
-        axes.set_ylim(*((top, bottom) if panel.upside_down else (bottom, top)))
+        across, along = panel.centre
+        axes.set_xlim(across - reach, across + reach)
+        axes.set_ylim(along - reach, along + reach)
+        if panel.upside_down:
+            axes.invert_yaxis()
         axes.set(title=panel.title, xlabel=panel.axes[0], ylabel=panel.axes[1])
     figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
     figure.supxlabel(caption, fontsize=8)
@@ -182,19 +189,25 @@ def draw_dots(panels: Sequence[DotPanel], columns: int = 4) -> Figure:
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     arms = list(panels[0].values)
-    figure, grid = _new_figure((2.3 * columns + 0.8, (0.22 * len(arms) + 0.75) * rows), rows, columns)
+    size = (2.3 * columns + 0.8, (0.22 * len(arms) + 0.75) * rows)
+    figure, grid = _new_figure(size, rows, columns)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     for index, (panel, axes) in enumerate(zip(panels, grid.flat, strict=False)):
         for place, (arm, values) in enumerate(panel.values.items()):
-            known = [value for value in values if math.isfinite(value)]
+            known = np.asarray(values, dtype=float)
+            known = known[np.isfinite(known)]
             colour = COLOURS[place % len(COLOURS)]
-            axes.plot(known, [place] * len(known), "o", color=colour, markersize=5, alpha=0.75, label=arm)
-            if known:
-                axes.plot([np.mean(known)], [place], "|", color=colour, markersize=13, markeredgewidth=2)
+            heights = [place] * len(known)
+            axes.plot(known, heights, "o", color=colour, markersize=5, alpha=0.75, label=arm)
+            if len(known):
+                mean = [known.mean()]
+                axes.plot(mean, [place], "|", color=colour, markersize=13, markeredgewidth=2)
         axes.set_title(panel.label)
         axes.set_ylim(len(arms) - 0.5, -0.5)
-        axes.set_yticks(range(len(arms)), arms if index % columns == 0 else [""] * len(arms))
+        # Arms are named beside the first panel of a row alone: the rows of all panels are the same.
+        names = arms if index % columns == 0 else [""] * len(arms)
+        axes.set_yticks(range(len(arms)), names)
         axes.xaxis.set_major_locator(MaxNLocator(4))
     return figure
 
@@ -203,8 +216,12 @@ def draw_dots(panels: Sequence[DotPanel], columns: int = 4) -> Figure:
 def draw_curves(panels: Sequence[Sequence[CurvePanel]]) -> Figure:
     """Draw panels in rows, with one legend for all: a name has one colour in every panel."""
     columns = max(map(len, panels))
-    figure, grid = _new_figure((3.1 * columns + 1.4, 2.2 * len(panels)), len(panels), columns)
-    names = list(dict.fromkeys(name for row in panels for panel in row for name in panel.curves))
+    size = (3.1 * columns + 1.4, 2.2 * len(panels))
+    figure, grid = _new_figure(size, len(panels), columns)
+    every_name: list[str] = []
+    for panel in itertools.chain.from_iterable(panels):
+        every_name.extend(panel.curves)
+    names = list(dict.fromkeys(every_name))  # once each, in the order of their first panel
     handles: dict[str, Line2D] = {}
     for row, row_axes in zip(panels, grid, strict=True):
         for axes in row_axes[len(row) :]:
@@ -218,10 +235,12 @@ def draw_curves(panels: Sequence[Sequence[CurvePanel]]) -> Figure:
             if panel.falling:
                 axes.invert_xaxis()
             axes.set(xlabel=panel.axes[0], ylabel=panel.axes[1], title=panel.title)
-            handles |= {str(line.get_label()): line for line in axes.get_lines()}
-    shown = [name for name in names if name in handles]
-    if shown:
-        figure.legend([handles[name] for name in shown], shown, loc="outside right upper")
+            for line in axes.get_lines():
+                handles[str(line.get_label())] = line
+    drawn = sorted(handles, key=names.index)
+    if drawn:
+        lines = [handles[name] for name in drawn]
+        figure.legend(lines, drawn, loc="outside right upper")
     return figure
 
 
@@ -243,11 +262,14 @@ def draw_heat_maps(
     width = _clamped(_MAP_SIZE[0] / max(len(column_names), 1), _CELL_WIDTHS)
     height = _clamped(_MAP_SIZE[1] / max(len(row_names), 1), _CELL_HEIGHTS)
     legible = width >= _LEGIBLE_CELL[0] and height >= _LEGIBLE_CELL[1]
-    size = ((width * len(column_names) + 0.6) * columns + 0.9, (height * len(row_names) + 0.8) * len(rows))
+    map_width = width * len(column_names) + 0.6
+    map_height = height * len(row_names) + 0.8
+    size = (map_width * columns + 0.9, map_height * len(rows))
     figure, grid = _new_figure(size, len(rows), columns)
     for row, row_axes in zip(rows, grid, strict=True):
         for (title, values), axes in zip(row.maps.items(), row_axes, strict=True):
-            image = _draw_map(axes, values.detach().double().cpu().numpy(), row, legible)
+            cells = values.detach().double().cpu().numpy()
+            image = _draw_map(axes, cells, row, legible)
             axes.set(title=title, xlabel=axes_names[1], ylabel=axes_names[0])
             _name_cells(axes.xaxis, column_names, math.ceil(_NAME_WIDTH / width))
             _name_cells(axes.yaxis, row_names, math.ceil(_NAME_HEIGHT / height))
@@ -259,12 +281,17 @@ def common_limits(maps: Sequence[Float[Tensor, "_ _"]]) -> tuple[float, float]:
     """Return the least and the largest finite value of all maps; (0, 1) where there is none."""
     known = torch.cat([values.detach().double().flatten().cpu() for values in maps])
     known = known[known.isfinite()]
-    return (float(known.min()), float(known.max())) if known.numel() else (0.0, 1.0)
+    if not known.numel():
+        return 0.0, 1.0
+    return float(known.min()), float(known.max())
 
 
 def mean_curve(runs: Sequence[Curve]) -> list[tuple[int | float, float]]:
     """Return the mean of curves at the x that all of them have."""
-    return [(x, float(np.mean(values))) for x, values in _common_values(runs)]
+    means = []
+    for x, values in _common_values(runs).items():
+        means.append((x, float(np.mean(values))))
+    return means
 
 
 def save_chart(figure: Figure, path: Path) -> None:
@@ -310,27 +337,39 @@ def _draw_runs(axes: Axes, name: str, runs: Sequence[Curve], colour: str) -> Non
     common = _common_values(runs)
     if not common:
         return
-    x = [position for position, _ in common]
-    values = np.array([at_x for _, at_x in common], dtype=float)
+    x = list(common)
+    values = np.array(list(common.values()), dtype=float)
     values[~np.isfinite(values)] = np.nan
-    few = len(x) <= 12  # more dots would hide the line
-    axes.plot(x, values.mean(axis=1), "o-" if few else "-", color=colour, markersize=3.5, linewidth=1.6, label=name)
+    style = "o-" if len(x) <= 12 else "-"  # more dots would hide the line
+    axes.plot(x, values.mean(axis=1), style, color=colour, markersize=3.5, linewidth=1.6, label=name)
     if len(runs) > 1:
-        axes.fill_between(x, values.min(axis=1), values.max(axis=1), color=colour, alpha=_BAND_OPACITY, linewidth=0)
+        low = values.min(axis=1)
+        high = values.max(axis=1)
+        axes.fill_between(x, low, high, color=colour, alpha=_BAND_OPACITY, linewidth=0)
 
 
-def _common_values(runs: Sequence[Curve]) -> list[tuple[int | float, list[int | float]]]:
-    """Return (x, the value of every run) of the x that all runs have, in the order of the first run."""
-    if not runs:
-        return []
+def _common_values(runs: Sequence[Curve]) -> dict[int | float, list[int | float]]:
+    """Return the value of every run at each x that all runs have, in the order of the first run."""
     by_x = [dict(run) for run in runs]
-    return [(x, [run[x] for run in by_x]) for x in by_x[0] if all(x in run for run in by_x)]
+    common = {}
+    for x in by_x[0] if by_x else ():
+        values = [run[x] for run in by_x if x in run]
+        if len(values) == len(by_x):
+            common[x] = values
+    return common
 
 
-def _draw_map(axes: Axes, values: Float[np.ndarray, "rows columns"], row: HeatRow, legible: bool) -> AxesImage:
+def _draw_map(
+    axes: Axes,
+    values: Float[np.ndarray, "rows columns"],
+    row: HeatRow,
+    legible: bool,
+) -> AxesImage:
     """Draw the cells of one map, their values if there is room for them, and the frame of the largest."""
-    colours = mpl.colormaps["PuOr_r" if row.signed else "inferno"].with_extremes(bad=_UNKNOWN)
-    image = axes.imshow(values, cmap=colours, vmin=row.limits[0], vmax=row.limits[1], aspect="auto")
+    colour_map = mpl.colormaps["PuOr_r" if row.signed else "inferno"]
+    colours = colour_map.with_extremes(bad=_UNKNOWN)
+    low, high = row.limits
+    image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
     axes.grid(visible=False)
     axes.tick_params(length=0)
     if np.isfinite(values).any():
@@ -341,6 +380,7 @@ def _draw_map(axes: Axes, values: Float[np.ndarray, "rows columns"], row: HeatRo
         decimals = _decimals(row.limits)
         for (cell_row, cell_column), value in np.ndenumerate(values):
             red, green, blue, _ = image.to_rgba(value)
+            # Luma of ITU-R BT.601: dark letters on bright cells.
             bright = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
             text = f"{value:.{decimals}f}" if math.isfinite(value) else "n/a"
             ink = "#141414" if bright else "white"

@@ -42,9 +42,11 @@ def draw_matches(
         true_xy: Pixels of the target, or None.
         heat: At least 0, of any resolution: its cells cover the target evenly. Shown relative to its largest value.
     """
-    error = "" if true_xy is None else f", {math.dist(_point(match_xy), _point(true_xy)):.1f} px off"
+    caption = "attention peak"
+    if true_xy is not None:
+        caption += _words_of_error(match_xy, true_xy, ", ")
     pair = [draw_query(reference, query_xy), draw_attention(target, match_xy, true_xy, heat)]
-    return tile_images([pair], [["query", f"attention peak{error}"]])
+    return tile_images([pair], [["query", caption]])
 
 
 def match_sheet(matches: ProbeMatches, heats: Mapping[str, Float[Tensor, "n rows columns"]]) -> Float[Tensor, "3 H W"]:
@@ -54,18 +56,27 @@ def match_sheet(matches: ProbeMatches, heats: Mapping[str, Float[Tensor, "n rows
         matches: The points.
         heats: Attention over the target's frame, by what it is called.
     """
-    cells, captions = [], []
+    cells = []
+    captions = []
     for point, name in enumerate(matches.names):
-        query, truth = matches.queries[point], matches.true_xy[point]
-        reference, target = (frames[point].float() / 255 for frames in (matches.reference, matches.target))
+        query = matches.queries[point]
+        truth = matches.true_xy[point]
+        reference = matches.reference[point].float() / 255
+        target = matches.target[point].float() / 255
         cells.append(draw_query(reference, query[2:]))
         captions.append(f"{name}, frame {int(query[1])}")
         for title, heat in heats.items():
             peak = attention_peak(heat[point], target)
             cells.append(draw_attention(target, peak, truth, heat[point]))
-            captions.append(f"{title}: {math.dist(_point(peak), _point(truth)):.1f} px off")
+            captions.append(title + _words_of_error(peak, truth, ": "))
     rows = _rows_of_cells(len(cells), group=1 + len(heats))
-    return tile_images([cells[row] for row in rows], [captions[row] for row in rows])
+    images = [cells[row] for row in rows]
+    return tile_images(images, [captions[row] for row in rows])
+
+
+def _words_of_error(match_xy: Float[Tensor, " 2"], true_xy: Float[Tensor, " 2"], before: str) -> str:
+    distance_px = math.dist(_point(match_xy), _point(true_xy))
+    return f"{before}{distance_px:.1f} px off"
 
 
 def _rows_of_cells(count: int, group: int) -> list[slice]:
@@ -98,7 +109,8 @@ def draw_attention(
     heat: Float[Tensor, "rows columns"],
 ) -> Float[Tensor, "3 H W"]:
     """Show a frame under the attention of a query, the right of ``draw_matches``."""
-    match, truth = _point(match_xy), None if true_xy is None else _point(true_xy)
+    match = _point(match_xy)
+    truth = None if true_xy is None else _point(true_xy)
     lit = _lit(frame.detach().float().cpu(), heat.detach().float().cpu())
 
     def marks(pen: Pen) -> None:
@@ -114,7 +126,8 @@ def attention_peak(heat: Float[Tensor, "r c"], frame: Float[Tensor, "3 h w"]) ->
     """Return the centre of the hottest cell, in pixels of the frame."""
     rows, columns = heat.shape
     best = int(heat.argmax())
-    x, y = (best % columns + 0.5) * frame.shape[-1] / columns, (best // columns + 0.5) * frame.shape[-2] / rows
+    x = (best % columns + 0.5) * frame.shape[-1] / columns
+    y = (best // columns + 0.5) * frame.shape[-2] / rows
     return torch.tensor([x, y])
 
 
@@ -122,9 +135,12 @@ def _lit(frame: Float[Tensor, "3 h w"], heat: Float[Tensor, "r c"]) -> Float[Ten
     """Grey a frame and lay the heat's colours over it, the more opaque the hotter."""
     share = heat.nan_to_num().clamp(min=0)
     share = share / share.max().clamp(min=1e-12)
-    share = F.interpolate(rearrange(share, "r c -> 1 1 r c"), size=frame.shape[-2:], mode="nearest-exact")[0]
+    # Cells stay squares with hard edges, as the attention has no values between them.
+    cells = rearrange(share, "r c -> 1 1 r c")
+    share = F.interpolate(cells, size=frame.shape[-2:], mode="nearest-exact")[0]
     grey = 0.8 * torch.einsum("c,chw->hw", torch.tensor(_LUMA), frame).expand_as(frame)
-    return torch.lerp(grey, rearrange(heat_colours(share[0]), "h w c -> c h w"), _HEAT_OPACITY * share)
+    colours = rearrange(heat_colours(share[0]), "h w c -> c h w")
+    return torch.lerp(grey, colours, _HEAT_OPACITY * share)
 
 
 def _point(xy: Float[Tensor, " 2"]) -> tuple[float, float]:

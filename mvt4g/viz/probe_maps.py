@@ -32,7 +32,7 @@ def draw_noise_levels(
         sigmas: Columns of the maps.
         same_place: By panel, the accuracy of answering with the query's own place; it stands beside the accuracies.
     """
-    rows = [_heat_row(maps, score, same_place) for score in SCORES]
+    rows = _heat_rows(maps, SCORES, same_place)
     return draw_heat_maps(rows, _texts(layers), _levels(sigmas), ("layer", "noise level"))
 
 
@@ -40,47 +40,57 @@ def draw_heads(head_maps: Maps, layers: Sequence[int], same_place: Mapping[str, 
     """Draw scores as layer x head, averaged over noise levels, otherwise as ``draw_noise_levels``."""
     means = {key: values.nanmean(dim=-1) for key, values in head_maps.items()}
     num_heads = next(iter(means.values())).shape[1]
-    rows = [_heat_row(means, score, same_place) for score in SCORES]
+    rows = _heat_rows(means, SCORES, same_place)
     return draw_heat_maps(rows, _texts(layers), _texts(range(num_heads)), ("layer", "head"))
 
 
 def draw_changes(changes: Maps, layers: Sequence[int], sigmas: Sequence[float]) -> Figure:
     """Draw by how much each raw score rose (orange) or fell (purple), layer x noise level."""
-    rows = [_heat_row(changes, score, signed=True) for score in RAW_SCORES]
+    rows = _heat_rows(changes, RAW_SCORES, signed=True)
     return draw_heat_maps(rows, _texts(layers), _levels(sigmas), ("layer", "noise level"))
 
 
 def draw_layers(maps: Maps, layers: Sequence[int], sigmas: Sequence[float], chosen: Sequence[int]) -> Figure:
     """Draw the scores of the chosen layers over noise levels, the highest level on the left."""
-    order = sorted(range(len(sigmas)), key=lambda column: sigmas[column])
+    levels = sorted(sigmas)
+    order = sorted(range(len(sigmas)), key=sigmas.__getitem__)
+    chosen_rows = [layers.index(layer) for layer in chosen]
     rows = []
     for score in SCORES:
-        rows_of_chosen = [layers.index(layer) for layer in chosen]
-        limits = _limits(score, {key: values[rows_of_chosen] for key, values in maps.items()})
+        chosen_maps = {}
+        for panel in PANEL_TITLES:
+            chosen_maps[f"{panel}/{score}"] = maps[f"{panel}/{score}"][chosen_rows]
+        limits = _limits(score, chosen_maps)
         row = []
         for panel, title in PANEL_TITLES.items():
             curves = {}
-            for layer in chosen:
-                values = maps[f"{panel}/{score}"][layers.index(layer)].tolist()
-                curves[f"layer {layer}"] = [[(sigmas[column], values[column]) for column in order]]
-            row.append(CurvePanel(("noise level", _words(score)), curves, title, limits, falling=True))
+            for layer, values in zip(chosen, chosen_maps[f"{panel}/{score}"], strict=True):
+                run = zip(levels, values[order].tolist(), strict=True)
+                curves[f"layer {layer}"] = [list(run)]
+            names = ("noise level", _words(score))
+            row.append(CurvePanel(names, curves, title, limits, falling=True))
         rows.append(row)
     return draw_curves(rows)
 
 
-def _heat_row(
-    maps: Maps, score: str, same_place: Mapping[str, float] = MappingProxyType({}), signed: bool = False
-) -> HeatRow:
-    """Return the panels of one score, which share their colours."""
-    limits = _limits(score, maps)
-    if signed:
-        widest = max(map(abs, limits))
-        limits = (-widest, widest)
-    by_title = {}
-    for panel, title in PANEL_TITLES.items():
-        note = f" (same place: {same_place[panel]:.2f})" if "accuracy" in score and panel in same_place else ""
-        by_title[title + note] = maps[f"{panel}/{score}"]
-    return HeatRow(_words(score), by_title, limits, signed)
+def _heat_rows(
+    maps: Maps, scores: Sequence[str], same_place: Mapping[str, float] = MappingProxyType({}), signed: bool = False
+) -> list[HeatRow]:
+    """Return the panels of each score, which share their colours."""
+    rows = []
+    for score in scores:
+        limits = _limits(score, maps)
+        if signed:
+            # White must stand for no change, so the two ends are equally far from 0.
+            widest = max(map(abs, limits))
+            limits = (-widest, widest)
+        by_title = {}
+        for panel, title in PANEL_TITLES.items():
+            if "accuracy" in score and panel in same_place:
+                title = f"{title} (same place: {same_place[panel]:.2f})"
+            by_title[title] = maps[f"{panel}/{score}"]
+        rows.append(HeatRow(_words(score), by_title, limits, signed))
+    return rows
 
 
 def _limits(score: str, maps: Maps) -> tuple[float, float]:

@@ -14,9 +14,12 @@ from mvt4g.viz.tiles import tile_videos
 _HIDDEN_OPACITY = 0.35
 _LEGEND = (("seen", True), ("hidden", False))
 """Word of each mark, and whether the mark is filled."""
-_LEGEND_HEIGHT, _LEGEND_FONT_SIZE, _LEGEND_STEP = 24, 13, 74
+_LEGEND_HEIGHT = 24
+_LEGEND_FONT_SIZE = 13
+_LEGEND_STEP = 74
 """In pixels; the step is from one mark to the next."""
-_PAPER, _INK = 22 / 255, (232, 232, 232)
+_PAPER = 22 / 255
+_INK = (232, 232, 232)
 
 
 def draw_tracks(
@@ -39,7 +42,9 @@ def draw_tracks(
     """
     factor = magnify or magnification(video.shape[-2], video.shape[-1])
     colours = rainbow_by_row(tracks) if colours is None else colours
-    frames = [draw_tracks_at(frame, now, tracks, visible, trail, colours, factor) for now, frame in enumerate(video)]
+    frames = []
+    for now, frame in enumerate(video):
+        frames.append(draw_tracks_at(frame, now, tracks, visible, trail, colours, factor))
     return torch.stack(frames)
 
 
@@ -64,8 +69,10 @@ def draw_tracks_at(
         magnify: As for ``draw_tracks``.
     """
     factor = magnify or magnification(image.shape[-2], image.shape[-1])
-    colours = (rainbow_by_row(tracks) if colours is None else colours).cpu()
-    tracks, visible = tracks.detach().float().cpu(), visible.cpu()
+    colours = rainbow_by_row(tracks) if colours is None else colours
+    colours = colours.cpu()
+    tracks = tracks.detach().float().cpu()
+    visible = visible.cpu()
     return draw_over(image, factor, lambda pen: _draw_frame(pen, now, tracks, visible, colours, trail))
 
 
@@ -86,7 +93,9 @@ def draw_track_views(
         trail: Past frames whose path is shown.
     """
     colours = rainbow_by_row(tracks[0])
-    drawn = [draw_tracks(*view, trail=trail, colours=colours) for view in zip(videos, tracks, visible, strict=True)]
+    drawn = []
+    for view in zip(videos, tracks, visible, strict=True):
+        drawn.append(draw_tracks(*view, trail=trail, colours=colours))
     return with_track_legend(tile_videos([drawn], [captions]))
 
 
@@ -104,7 +113,7 @@ def track_legend(width: int) -> Float[Tensor, "3 h {width}"]:
     """Return the strip of ``with_track_legend``: each mark of ``draw_tracks`` beside its word."""
     paper = torch.full((3, _LEGEND_HEIGHT, width), _PAPER)
     middle = _LEGEND_HEIGHT / 2
-    places = [_LEGEND_HEIGHT / 2 + index * _LEGEND_STEP for index in range(len(_LEGEND))]
+    places = [middle + index * _LEGEND_STEP for index in range(len(_LEGEND))]
 
     def marks(pen: Pen) -> None:
         for x, (_, filled) in zip(places, _LEGEND, strict=True):
@@ -114,7 +123,8 @@ def track_legend(width: int) -> Float[Tensor, "3 h {width}"]:
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(_LEGEND_FONT_SIZE)
     for x, (word, _) in zip(places, _LEGEND, strict=True):
-        draw.text((x + _LEGEND_HEIGHT / 2, middle), word, fill=_INK, font=font, anchor="lm")
+        beside = (x + _LEGEND_HEIGHT / 2, middle)
+        draw.text(beside, word, fill=_INK, font=font, anchor="lm")
     return to_frame(image)
 
 
@@ -129,13 +139,17 @@ def _draw_frame(
     finite = tracks.isfinite().all(dim=-1)
     for then in range(max(1, now - trail + 1), now + 1):
         fade = 1 - (now - then) / (trail + 1)
-        for point in torch.nonzero(finite[then - 1] & finite[then])[:, 0].tolist():
+        drawable = finite[then - 1] & finite[then]
+        for point in torch.nonzero(drawable)[:, 0].tolist():
             seen = bool(visible[then - 1, point] & visible[then, point])
-            colour = rgba(colours[point], fade * (0.9 if seen else _HIDDEN_OPACITY))
-            pen.line(_xy(tracks, then - 1, point), _xy(tracks, then, point), colour)
+            opacity = fade * (0.9 if seen else _HIDDEN_OPACITY)
+            start = _xy(tracks, then - 1, point)
+            pen.line(start, _xy(tracks, then, point), rgba(colours[point], opacity))
+    # Discs come last: no trail may cross them.
     for point in torch.nonzero(finite[now])[:, 0].tolist():
         seen = bool(visible[now, point])
-        pen.dot(_xy(tracks, now, point), rgba(colours[point]), size=1.0 if seen else 1.2, filled=seen)
+        size = 1.0 if seen else 1.2  # a ring looks smaller than a disc of its size
+        pen.dot(_xy(tracks, now, point), rgba(colours[point]), size=size, filled=seen)
 
 
 def _xy(tracks: Float[Tensor, "t n 2"], frame: int, point: int) -> tuple[float, float]:
