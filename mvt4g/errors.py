@@ -1,6 +1,7 @@
 """How a command ends that cannot go on: bad input, a run that stopped, a signal. Names of ``mvt4g.types`` too."""
 
-LONGEST, CUT = 380, " ... "
+LONGEST = 380
+CUT = " ... "
 """Characters of an error's line beside the program's name, and what stands for those left out."""
 LONGEST_WORD = 48
 """Characters that stay of a word of a line that would be longer: a name at the end of a path fits."""
@@ -35,7 +36,8 @@ class Interrupted(BaseException):
 
     def __init__(self, signum: int, note: str = "") -> None:
         super().__init__(signum, note)
-        self.signum, self.note = signum, note
+        self.signum = signum
+        self.note = note
 
 
 def one_line(message: str) -> str:

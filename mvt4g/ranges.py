@@ -40,7 +40,10 @@ class Range:
     def __init__(
         self, low: float | int = -LARGEST, high: float | int = LARGEST, above: bool = False, below: bool = False
     ) -> None:
-        self.low, self.high, self.above, self.below = low, high, above, below
+        self.low = low
+        self.high = high
+        self.above = above
+        self.below = below
 
     def __contains__(self, value: float | int) -> bool:
         is_high_enough = value > self.low if self.above else value >= self.low
@@ -52,7 +55,9 @@ class Range:
             return f"a finite number, at most {LARGEST:g} in size"
         if self.high > WIDE:
             return f"more than {self.low:g}" if self.above else f"at least {self.low:g}"
-        return f"in {'(' if self.above else '['}{self.low:g}, {self.high:g}{')' if self.below else ']'}"
+        opening = "(" if self.above else "["
+        closing = ")" if self.below else "]"
+        return f"in {opening}{self.low:g}, {self.high:g}{closing}"
 
     def wanted_of(self, value: float | int) -> str:
         """Return what to say to a value that is out of it."""
@@ -120,6 +125,7 @@ def check_value(name: str, value: Any, hint: Any) -> None:
     Raises:
         InputError: Naming value, got and wanted.
     """
+    # True is an int to Python, yet no number here.
     if isinstance(value, int | float) and not isinstance(value, bool):
         check_number(name, value, _range_in(hint))
     elif isinstance(value, list | tuple):
@@ -127,6 +133,7 @@ def check_value(name: str, value: Any, hint: Any) -> None:
             try:
                 check_value(name, entry, entry_hint)
             except InputError as error:
+                # The entry's message names the entry alone; the list is what was given.
                 wanted = str(error).rpartition(", want ")[2].removeprefix("each ")
                 raise InputError(f"{name}: got {_short(value)}, want each {wanted}") from error
 

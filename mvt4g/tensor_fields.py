@@ -14,7 +14,8 @@ class TensorFields:
 
     def _map(self: _Fields, move: Any) -> _Fields:
         moved: dict[str, Any] = {}
-        for field in fields(self):  # type: ignore[arg-type]  # mixed into dataclasses only
+        own = fields(self)  # type: ignore[arg-type]  # mixed into dataclasses only
+        for field in own:
             value = getattr(self, field.name)
             if isinstance(value, Tensor):
                 moved[field.name] = move(value)

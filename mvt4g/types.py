@@ -17,7 +17,8 @@ from mvt4g.errors import Interrupted as Interrupted
 from mvt4g.errors import RunStopped as RunStopped
 from mvt4g.tensor_fields import TensorFields
 
-REFERENCE, TARGET = 0, 1
+REFERENCE = 0
+TARGET = 1
 """Positions on the view axis."""
 
 
@@ -79,21 +80,21 @@ class MultiViewClip(TensorFields):
         Raises:
             InputError: If ``clips`` is empty, or a field is there (or has a shape) in one clip and not in another.
         """
-        if not clips:
-            raise InputError("clips: got an empty list, want at least one clip")
-        return MultiViewClip(**{field.name: _stack_field(field.name, clips) for field in fields(MultiViewClip)})
+        return MultiViewClip(**_stack_fields(clips))
 
     def select_views(self, views: Sequence[int]) -> "MultiViewClip":
         """Return the clip with only these views, in this order (works on a batch too)."""
         index = torch.as_tensor(views, device=self.video.device)
-        axis_from_right = {"video": 5, "tracks": 4, "visible": 3, "depth": 4, "instances": 4, "dynamic": 4}
-        taken = {
-            name: value.index_select(value.ndim - axis, index)
-            for name, axis in axis_from_right.items()
-            if (value := getattr(self, name)) is not None
-        }
-        pose, intrinsics = self.cameras.cam_from_world, self.cameras.intrinsics
-        cameras = Cameras(pose.index_select(pose.ndim - 4, index), intrinsics.index_select(intrinsics.ndim - 4, index))
+        taken: dict[str, Any] = {}
+        # Counted from the right, since a batch has any number of axes on the left.
+        for name, axis in {"video": 5, "tracks": 4, "visible": 3, "depth": 4, "instances": 4, "dynamic": 4}.items():
+            value = getattr(self, name)
+            if value is not None:
+                taken[name] = value.index_select(value.ndim - axis, index)
+        poses = self.cameras.cam_from_world
+        intrinsics = self.cameras.intrinsics
+        poses = poses.index_select(poses.ndim - 4, index)
+        cameras = Cameras(poses, intrinsics.index_select(intrinsics.ndim - 4, index))
         return replace(self, cameras=cameras, **taken)
 
 
@@ -132,41 +133,59 @@ class LatentClip(TensorFields):
         Raises:
             InputError: If ``clips`` is empty, or a field is there (or has a shape) in one clip and not in another.
         """
-        if not clips:
-            raise InputError("clips: got an empty list, want at least one clip")
-        longest = max((len(clip.text) for clip in clips if clip.text is not None), default=0)
-        clips = [
-            clip if clip.text is None else replace(clip, text=F.pad(clip.text, (0, 0, 0, longest - len(clip.text))))
-            for clip in clips
-        ]
-        return LatentClip(**{field.name: _stack_field(field.name, clips) for field in fields(LatentClip)})
+        longest = 0
+        for clip in clips:
+            longest = max(longest, 0 if clip.text is None else len(clip.text))
+        padded = []
+        for clip in clips:
+            if clip.text is not None:
+                text = F.pad(clip.text, (0, 0, 0, longest - len(clip.text)))
+                clip = replace(clip, text=text)
+            padded.append(clip)
+        return LatentClip(**_stack_fields(padded))
 
     def select_views(self, views: Sequence[int]) -> "LatentClip":
         """Return one clip (no batch axis) with only these views, in this order."""
         index = torch.as_tensor(views, device=self.latents.device)
-        taken = {
-            name: value.index_select(0, index)
-            for name in ("latents", "tracks", "visible", "image")
-            if (value := getattr(self, name)) is not None
-        }
+        taken: dict[str, Any] = {}
+        for name in ("latents", "tracks", "visible", "image"):
+            value = getattr(self, name)
+            if value is not None:
+                taken[name] = value.index_select(0, index)
         return replace(self, cameras=self.cameras[index], **taken)
+
+
+def _stack_fields(clips: Sequence[Any]) -> dict[str, Any]:
+    if not clips:
+        raise InputError("clips: got an empty list, want at least one clip")
+    return {field.name: _stack_field(field.name, clips) for field in fields(clips[0])}
 
 
 def _stack_field(name: str, clips: Sequence[Any]) -> Any:
     values = [getattr(clip, name) for clip in clips]
-    missing = [clip.name for clip, value in zip(clips, values, strict=True) if value is None]
+    missing = [clip.name for clip in clips if getattr(clip, name) is None]
     if len(missing) == len(clips):
         return None
     if missing:
         raise InputError(f"{name}: missing in clip {missing[0]!r} but present in others of its batch; want all or none")
     if isinstance(values[0], Cameras):
-        poses = _stack_tensors(f"{name}.cam_from_world", clips, [value.cam_from_world for value in values])
-        return Cameras(poses, _stack_tensors(f"{name}.intrinsics", clips, [value.intrinsics for value in values]))
+        matrices: list[Tensor] = []
+        for part in ("cam_from_world", "intrinsics"):
+            # Cameras are told apart in messages by the matrix that does not fit.
+            parts = [getattr(value, part) for value in values]
+            matrices.append(_stack_tensors(f"{name}.{part}", clips, parts))
+        return Cameras(*matrices)
     return _stack_tensors(name, clips, values) if isinstance(values[0], Tensor) else tuple(values)
 
 
-def _stack_tensors(name: str, clips: Sequence[Any], values: Sequence[Shaped[Tensor, "..."]]) -> Shaped[Tensor, "b ..."]:
-    shapes = {tuple(value.shape): clip.name for clip, value in zip(clips, values, strict=True)}
+def _stack_tensors(
+    name: str,
+    clips: Sequence[Any],
+    values: Sequence[Shaped[Tensor, "..."]],
+) -> Shaped[Tensor, "b ..."]:
+    shapes: dict[tuple[int, ...], str] = {}
+    for clip, value in zip(clips, values, strict=True):
+        shapes[tuple(value.shape)] = clip.name
     if len(shapes) > 1:
         raise InputError(f"{name}: clips of one batch have different shapes, got {shapes}, want one shape")
     # One clip is not copied: 81 frames of 480x832 would stand in memory twice.
@@ -193,7 +212,7 @@ class ViewRecord(TensorFields):
 
     def named(self, view: str) -> dict[str, Shaped[Tensor, "..."] | None]:
         """Return every tensor or None, by name, as ``target_depth`` for a view that is called target."""
-        return {f"{view}_{field.name}": getattr(self, field.name) for field in fields(self)}
+        return {f"{view}_{name}": value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -235,15 +254,18 @@ class GeneratedVideos(TensorFields):
 
     def known(self) -> dict[str, Shaped[Tensor, "..."]]:
         """Return the tensors that are there, by name; those of a view as ``target_depth``."""
-        every = {field.name: getattr(self, field.name) for field in fields(self)}
-        every |= self.target.named("target") | self.reference.named("reference")
-        return {name: value for name, value in every.items() if isinstance(value, Tensor)}
+        every = vars(self) | self.target.named("target") | self.reference.named("reference")
+        known = {}
+        for name, value in every.items():
+            if isinstance(value, Tensor):
+                known[name] = value
+        return known
 
     @staticmethod
     def offered() -> set[str]:
         """Return every name that ``known`` may have, and those of the records."""
-        sides = {f"{side}_{field.name}" for side in ("target", "reference") for field in fields(ViewRecord)}
-        return sides | {field.name for field in fields(GeneratedVideos)}
+        of_views = ViewRecord().named("target") | ViewRecord().named("reference")
+        return {*of_views, *GeneratedVideos.__dataclass_fields__}
 
 
 @dataclass(frozen=True)
@@ -267,7 +289,9 @@ class LatentGrid:
         """
         if num_frames < 1 or (num_frames - 1) % self.temporal_stride:
             told = f"num_frames: got {num_frames}, want {self.temporal_stride}*m + 1"
-            raise InputError(f"{told}, such as the first {self.usable_frames(num_frames)}" if num_frames > 0 else told)
+            if num_frames > 0:
+                told += f", such as the first {self.usable_frames(num_frames)}"
+            raise InputError(told)
         return (num_frames - 1) // self.temporal_stride + 1
 
     def usable_frames(self, num_frames: int) -> int:

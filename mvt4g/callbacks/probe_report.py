@@ -47,7 +47,7 @@ class ProbeReport(Callback):
             maps=pl_module.maps(),
             heads=pl_module.head_maps(),
             same_place={panel: float(value) for panel, value in pl_module.same_place_accuracy().items()},
-            recipe=pl_module.recipe(),
+            recipe=pl_module.settings(),
             clips=pl_module.clip_names(),
         )
         best = pl_module.best_layers("cross")

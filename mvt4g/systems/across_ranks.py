@@ -4,7 +4,8 @@ from typing import Any
 
 import torch.distributed
 from torch import nn
-from torchmetrics import Metric
+
+from mvt4g.systems.metric_shares import metrics_of
 
 
 def gathered(value: Any) -> list[Any]:
@@ -24,7 +25,8 @@ def agree_on_updates(module: nn.Module) -> None:
     Args:
         module: Whose metrics, at any depth.
     """
-    metrics = [metric for metric in module.modules() if isinstance(metric, Metric)]
+    metrics = list(metrics_of(module).values())
+    # One exchange for all metrics: a rank's answers in the order of the modules, which is the same on every rank.
     by_rank = gathered([metric.update_called for metric in metrics])
     for metric, updated in zip(metrics, zip(*by_rank, strict=True), strict=True):
         if any(updated):

@@ -89,5 +89,8 @@ def _is_repeat(trainer: Any, batch_idx: int) -> bool:
 
 def _item_name(batch: Any) -> str:
     """Return what a batch's items are called, as far as it knows."""
-    item = getattr(batch, "item", "") or getattr(getattr(batch, "clip", batch), "name", getattr(batch, "names", ""))
+    # Batches of folders have an item, those of real videos a clip, those of generated ones names.
+    clip = getattr(batch, "clip", batch)
+    name = getattr(clip, "name", getattr(batch, "names", ""))
+    item = getattr(batch, "item", "") or name
     return ", ".join(map(str, item)) if isinstance(item, tuple | list) else str(item)

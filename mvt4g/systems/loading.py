@@ -1,4 +1,4 @@
-"""Is a checkpoint one of this model?"""
+"""Check that a checkpoint is one of this model."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,10 @@ from mvt4g.formats.weights import name_faults
 from mvt4g.types import InputError
 
 
-def check_weights(found: Mapping[str, Shaped[Tensor, "..."]], wanted: Mapping[str, Shaped[Tensor, "..."]]) -> None:
+def check_weights(
+    found: Mapping[str, Shaped[Tensor, "..."]],
+    wanted: Mapping[str, Shaped[Tensor, "..."]],
+) -> None:
     """Check that a checkpoint's weights are those of a model.
 
     Raises:

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Shaped
 from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat, dim_zero_max, dim_zero_min, dim_zero_sum
 
 from mvt4g.types import InputError
 
-MERGED = (dim_zero_sum, dim_zero_cat, dim_zero_max, dim_zero_min)
+MERGED = frozenset((dim_zero_sum, dim_zero_cat, dim_zero_max, dim_zero_min))
 """Reductions whose result does not depend on how batches are grouped, but for rounding."""
 
 
@@ -45,28 +44,28 @@ class MetricShare:
     @staticmethod
     def take(module: nn.Module) -> "MetricShare":
         """Return what was added so far, and reset the metrics."""
-        states, updates = {}, {}
+        states = {}
+        updates = {}
         for path, metric in metrics_of(module).items():
-            # reset() empties lists in place, and makes sums anew
-            states[path] = {
-                name: list(value) if isinstance(value, list) else value for name, value in metric.metric_state.items()
-            }
+            states[path] = _copy_state(metric)
             updates[path] = metric._update_count
             metric.reset()
-        notes = {path: part.take_notes() for path, part in module.named_modules() if isinstance(part, LeavesNotes)}
+        notes = {path: part.take_notes() for path, part in _note_keepers(module).items()}
         return MetricShare(states, updates, notes)
 
     def add_to(self, module: nn.Module) -> None:
         """Add this to what a module holds, as that of later batches."""
         for path, metric in metrics_of(module).items():
-            before, count = metric.metric_state, metric._update_count
+            before = metric.metric_state
+            count = metric._update_count
             for name, value in self.states[path].items():
                 setattr(metric, name, _to(value, metric.device))
+            # torchmetrics adds the states it is given in front of its own: the order of batches decides the last digit.
             metric._reduce_states(before)
-            metric._update_count, metric._computed = count + self.updates[path], None
-        for path, part in module.named_modules():
-            if isinstance(part, LeavesNotes):
-                part.add_notes(self.notes[path])
+            metric._update_count = count + self.updates[path]
+            metric._computed = None
+        for path, part in _note_keepers(module).items():
+            part.add_notes(self.notes[path])
 
     def fits(self, module: nn.Module) -> bool:
         """Say whether this is of a module with these metrics: what is read from a file may be anything."""
@@ -74,17 +73,13 @@ class MetricShare:
         if not (self.states.keys() == self.updates.keys() == metrics.keys()):
             return False
         for path, metric in metrics.items():
-            defaults, states = metric._defaults, self.states[path]
-            if defaults.keys() != states.keys():
+            if not _are_states_of(metric, self.states[path]):
                 return False
-            if not all(_alike(states[name], default) for name, default in defaults.items()):
-                return False
-        noted = {path for path, part in module.named_modules() if isinstance(part, LeavesNotes)}
-        return self.notes.keys() == noted
+        return self.notes.keys() == _note_keepers(module).keys()
 
     def as_content(self) -> dict[str, Any]:
         """Return this as plain values and tensors of their own on the CPU, as ``torch.save`` takes them."""
-        return {field.name: _to(getattr(self, field.name), "cpu", own=True) for field in fields(self)}
+        return _to(vars(self), "cpu", own=True)
 
 
 def metrics_of(module: nn.Module) -> dict[str, Metric]:
@@ -92,12 +87,16 @@ def metrics_of(module: nn.Module) -> dict[str, Metric]:
     return {path: part for path, part in module.named_modules() if isinstance(part, Metric)}
 
 
+def _note_keepers(module: nn.Module) -> dict[str, LeavesNotes]:
+    return {path: part for path, part in module.named_modules() if isinstance(part, LeavesNotes)}
+
+
 def are_mergeable(module: nn.Module) -> bool:
     """Say whether what batches add to the metrics of a module may be added up: some need to see all that was before."""
-    return all(
-        metric.full_state_update is False and all(reduction in MERGED for reduction in metric._reductions.values())
-        for metric in metrics_of(module).values()
-    )
+    for metric in metrics_of(module).values():
+        if metric.full_state_update is not False or not MERGED.issuperset(metric._reductions.values()):
+            return False
+    return True
 
 
 def added_alone(module: nn.Module, step: Callable[[], Any]) -> tuple[Any, MetricShare]:
@@ -131,7 +130,9 @@ def undone(module: nn.Module, only_if_it_fails: bool = False) -> Iterator[None]:
         module: Whose metrics, at any depth.
         only_if_it_fails: Only when the block raises an ``InputError``.
     """
-    kept = [(metric, _state(metric), metric._update_count) for metric in metrics_of(module).values()]
+    kept = []
+    for metric in metrics_of(module).values():
+        kept.append((metric, _copy_state(metric), metric._update_count))
     failed = False
     try:
         yield
@@ -141,23 +142,33 @@ def undone(module: nn.Module, only_if_it_fails: bool = False) -> Iterator[None]:
     finally:
         if failed or not only_if_it_fails:
             for metric, state, count in kept:
-                metric._update_count, metric._computed = count, None
+                metric._update_count = count
+                metric._computed = None
                 for name, value in state.items():
                     setattr(metric, name, value)
 
 
-def _state(metric: Metric) -> dict[str, Any]:
+def _copy_state(metric: Metric) -> dict[str, Any]:
     """Return a copy of a metric's sums and lists; the entries of lists are never written into."""
-    return {
-        name: value.clone() if isinstance(value, Tensor) else list(value) for name, value in metric.metric_state.items()
-    }
+    copies: dict[str, Any] = {}
+    for name, value in metric.metric_state.items():
+        copies[name] = value.clone() if isinstance(value, Tensor) else list(value)
+    return copies
 
 
-def _alike(state: Any, default: Shaped[Tensor, "..."] | list[Any]) -> bool:
-    """Say whether a state is one of a metric's: a sum as it starts, or a list of tensors."""
-    if isinstance(default, list):
-        return isinstance(state, list) and all(isinstance(entry, Tensor) for entry in state)
-    return isinstance(state, Tensor) and state.shape == default.shape and state.dtype == default.dtype
+def _are_states_of(metric: Metric, states: dict[str, Any]) -> bool:
+    """Say whether states are those of a metric: sums as they start, and lists of tensors."""
+    if metric._defaults.keys() != states.keys():
+        return False
+    for name, default in metric._defaults.items():
+        state = states[name]
+        if isinstance(default, list):
+            fits = isinstance(state, list) and all(isinstance(entry, Tensor) for entry in state)
+        else:
+            fits = isinstance(state, Tensor) and (state.shape, state.dtype) == (default.shape, default.dtype)
+        if not fits:
+            return False
+    return True
 
 
 def _to(tree: Any, device: torch.device | str, own: bool = False) -> Any:

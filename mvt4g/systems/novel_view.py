@@ -61,14 +61,16 @@ class NovelViewSystem(TrainedSystem):
     ) -> None:
         super().__init__(backbone, codec, flow, tracking_head, training)
         self.supervise(objectives)
-        self.diffusion_loss, self.evaluation = DiffusionLoss(), evaluation
-        head = self.model.tracking_head
-        looked_at = [layer for objective in self.objectives for layer in objective.layers]
-        headline = head.layer if head is not None else next(iter(looked_at), None)
+        self.diffusion_loss = DiffusionLoss()
+        self.evaluation = evaluation
+        headline = self._headline_layer()
         layers = self._scored_layers(headline)
         self.score = BatchScorer(self.model, evaluation, layers, headline)
-        self.real_pass, self.real_metrics = RealVideoPass(self.model, evaluation, headline), real_video_metrics()
-        self.scores = nn.ModuleDict({split: NovelViewScores(evaluation, layers, headline) for split in ("val", "test")})
+        self.real_pass = RealVideoPass(self.model, evaluation, headline)
+        self.real_metrics = real_video_metrics()
+        self.scores = nn.ModuleDict()
+        for split in ("val", "test"):
+            self.scores[split] = NovelViewScores(evaluation, layers, headline)
 
     @property
     def video_metrics(self) -> NovelViewMetrics:
@@ -83,15 +85,18 @@ class NovelViewSystem(TrainedSystem):
     def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Float[Tensor, ""]:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
         given = self.step_input(batch, batch_idx)
-        latents, flow, layers = given.latents, self.model.flow, self.supervised_layers()
+        latents = given.latents
+        flow = self.model.flow
+        asked = TapRequest(self.supervised_layers())
+        # Drawn on the CPU, so that every device trains on the same numbers.
         sigma = flow.draw_sigmas(len(latents), given.generator).to(latents.device)
         noise = torch.randn(latents[:, TARGET].shape, generator=given.generator).to(latents.device)
-        passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, given.conditions, TapRequest(layers))
+        passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, given.conditions, asked)
         per_clip = self.diffusion_loss(passed.velocity, passed.target, flow.weight(sigma))
         total = per_clip.mean()
         self.log("train/loss_diff", total, batch_size=len(sigma))
         self.log_means(source_logs("diff", per_clip, clip_names(batch)))
-        if layers:
+        if asked.layers:
             total = total + self.supervision(passed.taps, batch, passed.sigma, given.generator)
         self.log("train/loss", total, prog_bar=True, batch_size=len(sigma))
         return total
@@ -130,23 +135,34 @@ class NovelViewSystem(TrainedSystem):
         """Log the split's scores."""
         self._log_scores("test")
         if self.real_metrics.update_called:
-            self.log_dict({f"test/{key}": value.float() for key, value in self.real_metrics.compute().items()})
+            self.log_scores("test", self.real_metrics.compute())
 
     @going_on
     def predict_step(self, batch: RealClip, batch_idx: int) -> NovelView:
         """Generate the target view of one real video and track its query points in both."""
         return self.real_pass(batch)
 
+    def _headline_layer(self) -> int | None:
+        """Return the layer whose attention is shown first: the head's, or else the first that an objective is of."""
+        if self.model.tracking_head is not None:
+            return self.model.tracking_head.layer
+        for objective in self.objectives:
+            if objective.layers:
+                return objective.layers[0]
+        return None
+
     def _scored_layers(self, headline: int | None) -> tuple[int, ...]:
         chosen = self.evaluation.attention_layers
         if chosen is None:
             return tuple(range(self.model.backbone.num_layers))
         self.model.check_layers("evaluation.attention_layers", chosen)
-        return tuple(sorted({*chosen, *([] if headline is None else [headline])}))
+        scored = set(chosen)
+        if headline is not None:
+            scored.add(headline)
+        return tuple(sorted(scored))
 
     def _log_scores(self, split: str) -> None:
-        scores = self._scores(split).scores()
-        self.log_dict({f"{split}/{key}": value.float() for key, value in scores.items()})
+        self.log_scores(split, self._scores(split).scores())
 
     def _scores(self, split: str) -> NovelViewScores:
         scores = self.scores[split]

@@ -34,23 +34,28 @@ def objective_logs(
         clip_names: ``<source>/<clip>``, or names without a source.
     """
     total = terms.total.detach()
-    there = {part: count > 0 for part, count in terms.counts.items()}
     values = dict(terms.parts)
+    counted = {}
+    for part, count in terms.counts.items():
+        counted[part] = count > 0
     for low, high in pairwise(NOISE_BINS):
         of_bin = f"sigma_{low:.2f}_{high:.2f}"
         values[of_bin] = total
-        there[of_bin] = (sigma > low) & (sigma <= high) & ~terms.empty
+        counted[of_bin] = (sigma > low) & (sigma <= high) & ~terms.empty
     logs = {
         f"train/loss_{name}": Logged(total.mean(), len(sigma)),
         f"train/empty_{name}": Logged(terms.empty.float().mean(), len(sigma)),
     }
-    for part, mean in _means(values, there).items():
+    for part, mean in _means(values, counted).items():
         logs[f"train/loss_{name}/{part}"] = mean
     return logs | source_logs(name, total, clip_names, ~terms.empty)
 
 
 def source_logs(
-    name: str, per_clip: Float[Tensor, " b"], clip_names: Sequence[str], counted: Bool[Tensor, " b"] | None = None
+    name: str,
+    per_clip: Float[Tensor, " b"],
+    clip_names: Sequence[str],
+    counted: Bool[Tensor, " b"] | None = None,
 ) -> dict[str, Logged]:
     """Return a loss's means by source, over the clips that have it, under their log keys."""
     values = per_clip.detach()
@@ -60,12 +65,16 @@ def source_logs(
     return logs
 
 
-def _means(per_clip: Mapping[str, Float[Tensor, " b"]], there: Mapping[str, Bool[Tensor, " b"]]) -> dict[str, Logged]:
+def _means(
+    per_clip: Mapping[str, Float[Tensor, " b"]],
+    counted: Mapping[str, Bool[Tensor, " b"]],
+) -> dict[str, Logged]:
     """Return the mean of each entry over the clips that have it, for the entries that any clip has."""
-    clips = torch.stack([there[name].sum() for name in per_clip]).tolist()  # one wait for the device
+    clips = torch.stack([counted[name].sum() for name in per_clip]).tolist()  # one wait for the device
     means = {}
     for (name, value), count in zip(per_clip.items(), clips, strict=True):
         if count:
-            # By where, not by a product: what is not there may be NaN.
-            means[name] = Logged(torch.where(there[name], value, 0).sum() / there[name].sum(), count)
+            # By where, not by a product: what does not count may be NaN.
+            total = torch.where(counted[name], value, 0).sum()
+            means[name] = Logged(total / counted[name].sum(), count)
     return means

@@ -30,13 +30,19 @@ from mvt4g.ranges import Depth, Natural, Points, Positive, PositiveShare, Seed, 
 from mvt4g.systems.bad_items import going_on
 from mvt4g.systems.loading import check_weights
 from mvt4g.systems.shares import check_shares
+from mvt4g.systems.trained import clip_names
 from mvt4g.types import REFERENCE, AttentionTap, InputError, LatentClip, MultiViewClip, PointTruth, TapRequest
 
 SHOWN_PANELS = ("ref", "tgt", "cross")
 """Panels that ``metrics.json`` tells of; the maps on disk have the two directions of ``cross`` too."""
 SHOWN_SCORES = (
-    "matching_accuracy", "accuracy_of_all", "attention_score", "confidence", "harmonic_mean", "reliable_share"
-)  # fmt: skip
+    "matching_accuracy",
+    "accuracy_of_all",
+    "attention_score",
+    "confidence",
+    "harmonic_mean",
+    "reliable_share",
+)
 
 
 @dataclass(frozen=True)
@@ -85,28 +91,31 @@ class ProbeSpec:
             values = getattr(self, name)
             if values is not None and (not values or len(set(values)) < len(values)):
                 raise InputError(f"probe.{name}: got {values}, want at least one, and none twice")
-        if self.steps is not None and not all(0 <= step < self.sample_steps for step in self.steps):
+        if self.steps is not None and max(self.steps) >= self.sample_steps:
             raise InputError(f"probe.steps: got {self.steps}, want 0 to {self.sample_steps - 1}")
 
     def sigmas(self, flow: FlowMatching) -> tuple[float, ...]:
         """Return the noise levels that are read, in order."""
         if self.trajectory == "noised":
             return self.noise_levels
-        levels = self.sampler(self.sample_steps).sigmas(flow).tolist()
-        return tuple(levels[step] for step in self.read_steps())
+        levels = self.sampler(self.sample_steps).sigmas(flow)
+        return tuple(levels[list(self.read_steps())].tolist())
 
     def read_steps(self) -> tuple[int, ...]:
         """Return the sampling steps that are read."""
         return tuple(range(self.sample_steps)) if self.steps is None else self.steps
 
-    def recipe(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Return what two probes must share if their scores are to be compared, but for layers and sigmas."""
         named = ["trajectory", "num_queries", "cross_frames", "cycle_cells", "seed"]
         if self.trajectory == "sampled":
             named.append("sample_steps")
-        recipe = {name: str(getattr(self, name)) for name in named}
-        kind = type(self.sampler(self.sample_steps)).__name__
-        return recipe if self.trajectory == "noised" or kind == "EulerSampler" else {**recipe, "sampler": kind}
+        settings = {name: str(getattr(self, name)) for name in named}
+        if self.trajectory == "sampled":
+            kind = type(self.sampler(self.sample_steps)).__name__
+            if kind != "EulerSampler":  # probes of before there were others say nothing of it
+                settings["sampler"] = kind
+        return settings
 
 
 class CorrespondenceProbe(LightningModule):
@@ -142,19 +151,22 @@ class CorrespondenceProbe(LightningModule):
     ) -> None:
         super().__init__()
         check_members(backbone)
-        self.model, self.spec = NovelViewModel(backbone, codec, flow), probe
+        self.model = NovelViewModel(backbone, codec, flow)
+        self.spec = probe
         self.layers = tuple(range(backbone.num_layers)) if probe.layers is None else probe.layers
         self.model.check_layers("probe.layers", self.layers)
         self.sigmas = probe.sigmas(flow)
         self.num_heads = backbone.tap_shape.num_heads
         self.shown: ShownMatches | None = None
-        self.shown_step = min(range(len(self.sigmas)), key=lambda step: abs(self.sigmas[step] - 0.5))
-        threshold = backbone.tap_shape.stride / 2 if probe.threshold_px is None else probe.threshold_px
-        rows = tuple(range(len(self.layers) * self.num_heads))
-        self.scores, self.head_scores, self.same_place = (
-            AttentionCorrespondence(names, num_steps, threshold, probe.cross_frames)
-            for names, num_steps in ((self.layers, len(self.sigmas)), (rows, len(self.sigmas)), ((0,), 1))
-        )
+        self.shown_step = min(range(len(self.sigmas)), key=self._distance_from_half)
+        threshold = probe.threshold_px
+        if threshold is None:
+            threshold = backbone.tap_shape.stride / 2
+        build = partial(AttentionCorrespondence, threshold_px=threshold, cross_frames=probe.cross_frames)
+        every_head = tuple(range(len(self.layers) * self.num_heads))
+        self.scores = build(self.layers, len(self.sigmas))
+        self.head_scores = build(every_head, len(self.sigmas))
+        self.same_place = build((0,), 1)
         self.clips = VideoNames()
 
     def on_test_epoch_start(self) -> None:
@@ -177,7 +189,7 @@ class CorrespondenceProbe(LightningModule):
             InputError: If the clips have no tracks.
         """
         latents, conditions = encoded(self.model.codec, batch)
-        names = (batch.name,) if isinstance(batch.name, str) else batch.name
+        names = clip_names(batch)
         if batch.tracks is None or batch.visible is None:
             raise InputError(f"{names[0]}: got a clip without tracks, want true ones or pseudo-tracks to probe against")
         self.clips.update(names)
@@ -189,23 +201,28 @@ class CorrespondenceProbe(LightningModule):
             first = seen(self.model.codec, batch, self.spec.shown_clips)
             shown = ShownMatches.choose(first, truth, self.spec.shown_clips, self.spec.shown_points)
             self.shown = shown
-        readers = [partial(self._read, step, truth, shown) for step in range(len(self.sigmas))]
+        requests = []
+        for step in range(len(self.sigmas)):
+            reader = partial(self._read, step, truth, shown)
+            requests.append(TapRequest(self.layers, reader))
         if self.spec.trajectory == "noised":
-            for sigma, reader in zip(self.sigmas, readers, strict=True):
+            for sigma, asked in zip(self.sigmas, requests, strict=True):
                 level = torch.full((len(latents),), sigma, device=latents.device)
-                asked = TapRequest(self.layers, reader)
                 self.model.noisy_pass(latents, batch.cameras, level, noise, conditions, asked)
             return
-        steps = zip(self.spec.read_steps(), readers, strict=True)
-        taps = {step: TapRequest(self.layers, reader) for step, reader in steps}
+        taps = dict(zip(self.spec.read_steps(), requests, strict=True))
         sampler = self.spec.sampler(self.spec.sample_steps)
-        generation = self.model.generate(latents[:, REFERENCE], batch.cameras, noise, sampler, conditions, taps=taps)
+        # The model samples step by step, so that each level is read on what it has made so far.
+        reference = latents[:, REFERENCE]
+        generation = self.model.generate(reference, batch.cameras, noise, sampler, conditions, taps=taps)
         if shown is not None:
-            self.shown = shown.with_target(self.model.codec.decode(generation.latents[: self.spec.shown_clips]))
+            chosen = generation.latents[: self.spec.shown_clips]
+            self.shown = shown.with_target(self.model.codec.decode(chosen))
 
     def take_notes(self) -> dict[str, Any]:
         """Return the points that pictures show, and forget them: see ``metric_shares.LeavesNotes``."""
-        shown, self.shown = self.shown, None
+        shown = self.shown
+        self.shown = None
         return {} if shown is None else vars(shown)
 
     def add_notes(self, notes: dict[str, Any]) -> None:
@@ -219,48 +236,49 @@ class CorrespondenceProbe(LightningModule):
         Raises:
             InputError: If there was no query point to score.
         """
-        if all(bool(accuracy.isnan()) for accuracy in self.same_place_accuracy().values()):
+        accuracies = torch.stack(list(self.same_place_accuracy().values()))
+        if bool(accuracies.isnan().all()):
             raise InputError("data: got no clip with a query point that is seen in another frame, want some")
         self.log_dict({f"test/probe/{key}": value.float() for key, value in self.summary().items()})
 
     def maps(self) -> dict[str, Float[Tensor, "layers levels"]]:
         """Return the maps (layer x noise level), under ``<panel>/<score>``."""
-        shape = len(self.layers), len(self.sigmas)  # torchmetrics makes scalars of maps of one entry
-        return {key: value.reshape(shape) for key, value in self.scores.compute().items()}
+        return self._reshape(self.scores, (len(self.layers), len(self.sigmas)))
 
     def head_maps(self) -> dict[str, Float[Tensor, "layers heads levels"]]:
         """Return the maps (layer x head x noise level), under ``<panel>/<score>``."""
-        shape = len(self.layers), self.num_heads, len(self.sigmas)
-        return {key: value.reshape(shape) for key, value in self.head_scores.compute().items()}
+        return self._reshape(self.head_scores, (len(self.layers), self.num_heads, len(self.sigmas)))
 
     def same_place_accuracy(self) -> dict[str, Float[Tensor, ""]]:
         """Return, by panel, the accuracy of matching every query to its own place, which knows no correspondence."""
-        found = self.same_place.compute()
-        return {panel: found[f"{panel}/accuracy_of_all"].reshape(()) for panel in PANELS}
+        scores = self.same_place.compute()
+        return {panel: scores[f"{panel}/accuracy_of_all"].reshape(()) for panel in PANELS}
 
     def summary(self) -> dict[str, Float[Tensor, ""]]:
         """Return the layers' scores as means over noise levels, the best layers, and the accuracy of the same place."""
-        found: dict[str, Tensor] = {}
+        scores: dict[str, Tensor] = {}
         maps = self.maps()
         for panel in SHOWN_PANELS:
             for score in SHOWN_SCORES:
                 means = maps[f"{panel}/{score}"].nanmean(dim=1)
-                found |= {f"layer{layer}/{panel}/{score}": mean for layer, mean in zip(self.layers, means, strict=True)}
-            found[f"same_place/{panel}/matching_accuracy"] = self.same_place_accuracy()[panel]
-            known = not bool(
-                maps[f"{panel}/harmonic_mean"].isnan().all()
-            )  # one entry alone has nothing to stand out of
-            found[f"best_layer/{panel}"] = torch.tensor(float(self.best_layers(panel)[0]) if known else math.nan)
-        return found
+                for layer, mean in zip(self.layers, means, strict=True):
+                    scores[f"layer{layer}/{panel}/{score}"] = mean
+            scores[f"same_place/{panel}/matching_accuracy"] = self.same_place_accuracy()[panel]
+            best = math.nan
+            if not maps[f"{panel}/harmonic_mean"].isnan().all():  # one entry alone has nothing to stand out of
+                best = float(self.best_layers(panel)[0])
+            scores[f"best_layer/{panel}"] = torch.tensor(best)
+        return scores
 
     def best_layers(self, panel: str) -> list[int]:
         """Return the layers from the best down, by the mean over noise levels of a panel's harmonic mean; NaN last."""
         means = self.maps()[f"{panel}/harmonic_mean"].nanmean(dim=1).nan_to_num(nan=-1.0)
-        return [self.layers[index] for index in means.argsort(descending=True, stable=True).tolist()]
+        order = means.argsort(descending=True, stable=True)
+        return [self.layers[index] for index in order.tolist()]
 
-    def recipe(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Return what the scores depend on beside the model, the clips, and the layers and sigmas of the maps."""
-        return self.spec.recipe() | {"threshold_px": f"{self.scores.threshold_px:g}"}
+        return self.spec.settings() | {"threshold_px": f"{self.scores.threshold_px:g}"}
 
     def clip_names(self) -> tuple[str, ...]:
         """Return the names of the clips that were read, by all ranks, sorted; all ranks must call it."""
@@ -277,16 +295,28 @@ class CorrespondenceProbe(LightningModule):
             return  # ModelParallelStrategy has loaded it already, strictly
         average = checkpoint.get("callbacks", {}).pop("EMA", {}).get("average", {})
         state = merge_lora(checkpoint["state_dict"] | average)
-        head = "model.tracking_head."
-        checkpoint["state_dict"] = {name: value for name, value in state.items() if not name.startswith(head)}
-        check_weights(checkpoint["state_dict"], self.state_dict())
+        for name in list(state):
+            if name.startswith("model.tracking_head."):
+                del state[name]
+        checkpoint["state_dict"] = state
+        check_weights(state, self.state_dict())
+
+    def _distance_from_half(self, step: int) -> float:
+        return abs(self.sigmas[step] - 0.5)
+
+    @staticmethod
+    def _reshape(metric: AttentionCorrespondence, shape: tuple[int, ...]) -> dict[str, Float[Tensor, "..."]]:
+        """Compute a metric; torchmetrics makes scalars of maps of one entry, so that their shape is given back."""
+        return {key: value.reshape(shape) for key, value in metric.compute().items()}
 
     def _score_same_place(self, truth: PointTruth) -> None:
+        """Score the answer that every point stays at its query's own place, with attention of no weight."""
         visible = truth.latent_visible()
-        own = cell_of_pixels(truth.queries[..., 2:], self.model.backbone.tap_shape.stride)
+        stride = self.model.backbone.tap_shape.stride
+        own = cell_of_pixels(truth.queries[..., 2:], stride)
         cells = own[:, None, None].expand(*visible.shape, 2)
         nothing = torch.zeros(visible.shape, device=cells.device)
-        self.same_place.update(0, 0, cells, nothing, nothing, truth, self.model.backbone.tap_shape.stride)
+        self.same_place.update(0, 0, cells, nothing, nothing, truth, stride)
 
     def _wanted(self, truth: PointTruth) -> Bool[Tensor, "b v f q"]:
         """Return where a match is counted."""
@@ -296,8 +326,10 @@ class CorrespondenceProbe(LightningModule):
     def _read(self, step: int, truth: PointTruth, shown: ShownMatches | None, tap: AttentionTap) -> None:
         if shown is not None and step == self.shown_step:
             shown.read(tap)
+        # A row of the heads' maps is one head of one layer, layer by layer.
         first = self.layers.index(tap.layer) * self.num_heads
         rows = tuple(range(first, first + self.num_heads))
-        mean, heads = read_attention(tap, truth.queries, self.spec.cycle_cells, wanted=self._wanted(truth))
-        for metric, row, found in ((self.scores, tap.layer, mean), (self.head_scores, rows, heads)):
-            metric.update(row, step, found.cells, found.mass, found.peak, truth, tap.stride, found.home)
+        wanted = self._wanted(truth)
+        mean, heads = read_attention(tap, truth.queries, self.spec.cycle_cells, wanted=wanted)
+        for metric, row, read in ((self.scores, tap.layer, mean), (self.head_scores, rows, heads)):
+            metric.update(row, step, read.cells, read.mass, read.peak, truth, tap.stride, read.home)

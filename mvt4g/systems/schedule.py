@@ -32,6 +32,7 @@ def warmup_cosine(warmup_steps: int, decay_steps: int | None) -> Callable[[int],
 
     def factor(step: int) -> float:
         rise = min(1.0, (step + 1) / max(1, warmup_steps))
+        # The last decay step is the first at 0, as in torch's CosineAnnealingLR.
         if decay_steps is None or step < warmup_steps:
             return rise
         progress = min(1.0, (step - warmup_steps) / (decay_steps - warmup_steps))

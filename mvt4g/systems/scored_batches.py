@@ -76,7 +76,8 @@ class ScoredBatches:
         """
         if self._held is None:
             return
-        (place, share), self._held = self._held, None
+        place, share = self._held
+        self._held = None
         with appearing(place) as temporary, temporary.open("wb") as file:
             torch.save(share.as_content(), file)
 
@@ -87,8 +88,11 @@ class ScoredBatches:
 
 def scored_batches(trainer: Any) -> ScoredBatches | None:
     """Return what a callback of the trainer keeps as its ``scored_batches``; None if none does."""
-    found = (getattr(callback, "scored_batches", None) for callback in getattr(trainer, "callbacks", ()))
-    return next((batches for batches in found if isinstance(batches, ScoredBatches)), None)
+    for callback in getattr(trainer, "callbacks", ()):
+        batches = getattr(callback, "scored_batches", None)
+        if isinstance(batches, ScoredBatches):
+            return batches
+    return None
 
 
 def scored_once(

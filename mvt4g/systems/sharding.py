@@ -38,6 +38,9 @@ def renumbered(optimizer_state: dict[str, Any], numbers: Sequence[int]) -> dict[
     Lightning's FSDP2 counts all parameters of a system, torch those that an optimizer got, and reads any numbers in
     their order. With FSDP2's numbers, the checkpoint of one process serves many ranks.
     """
-    groups = [{**group, "params": [numbers[i] for i in group["params"]]} for group in optimizer_state["param_groups"]]
-    state = {numbers[i]: value for i, value in optimizer_state["state"].items()}
-    return {**optimizer_state, "state": state, "param_groups": groups}
+    groups = []
+    for group in optimizer_state["param_groups"]:
+        renamed = [numbers[i] for i in group["params"]]
+        groups.append({**group, "params": renamed})
+    by_number = {numbers[i]: value for i, value in optimizer_state["state"].items()}
+    return {**optimizer_state, "state": by_number, "param_groups": groups}

@@ -23,8 +23,8 @@ def check_shares(loaders: Any) -> None:
         sampler = getattr(loader, "sampler", None)
         if not isinstance(sampler, DistributedSampler) or isinstance(sampler, ShareSampler):
             continue  # our own datamodules' repeats nothing that counts
-        got, ranks = len(sampler.dataset), sampler.num_replicas  # type: ignore[arg-type]  # what is sampled has a length
+        got = len(sampler.dataset)  # type: ignore[arg-type]  # what is sampled has a length
+        ranks = sampler.num_replicas
         if got % ranks:
-            raise InputError(
-                f"data: got {got} clips on {ranks} ranks, want a multiple of {ranks}: some would count twice"
-            )
+            told = f"data: got {got} clips on {ranks} ranks, want a multiple of {ranks}"
+            raise InputError(f"{told}: some would count twice")

@@ -32,8 +32,10 @@ def shown(
     if dropout == ConditionDropout():
         return Shown(latents, None)
     hidden = dropout.draw(len(latents), generator)
+    # Only the reference is hidden: the target is noised by the diffusion itself.
     reference = latents[:, REFERENCE]
     noise = torch.randn(reference.shape, generator=generator).to(reference)
+    sigma = hidden.reference_sigma.to(reference.device)
     noised = latents.clone()
-    noised[:, REFERENCE] = flow.add_noise(reference, noise, hidden.reference_sigma.to(reference.device))
+    noised[:, REFERENCE] = flow.add_noise(reference, noise, sigma)
     return Shown(noised, hidden.drop_text.to(latents.device))

@@ -10,7 +10,9 @@ from mvt4g.data.mixture import source_of
 
 
 def source_means(
-    per_clip: Float[Tensor, " b"], names: Sequence[str], counted: Bool[Tensor, " b"] | None = None
+    per_clip: Float[Tensor, " b"],
+    names: Sequence[str],
+    counted: Bool[Tensor, " b"] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """Return the mean over the clips of each source that have the term; no source, or none that has it, no entry.
 
@@ -19,8 +21,10 @@ def source_means(
         names: Of the clips, ``<source>/<clip>``; a name without a source counts nowhere.
         counted: True where a clip has the term; None = all have.
     """
-    chosen = source_masks(names, counted, per_clip.device)
-    return {source: per_clip[mask].mean() for source, mask in chosen.items()}
+    means = {}
+    for source, mask in source_masks(names, counted, per_clip.device).items():
+        means[source] = per_clip[mask].mean()
+    return means
 
 
 def source_masks(

@@ -79,21 +79,33 @@ class MultiViewTracking(TrainedSystem):
         super().__init__(backbone, codec, flow, tracking_head, tracker_training)
         self.tracker = Tracker(self.model, tracker)
         self.supervise(objectives, self.tracker.layer)
-        self.spec, self.evaluation = tracker, tracker.evaluation
-        threshold = tracker.evaluation.pck_threshold_px
-        metrics = {split: build_metrics(TRACKS, threshold_px=threshold)[0] for split in ("val", "test")}
-        self.scores = nn.ModuleDict({split: Scores(members, row="view") for split, members in metrics.items()})
-        weighed = [objective for objective in self.objectives if objective.weight]
-        if weighed:
-            last = max(layer for objective in weighed for layer in objective.layers)
-            backbone.freeze_beyond(last, any(last in of.layers and of.rotated for of in weighed))
+        self.spec = tracker
+        self.evaluation = tracker.evaluation
+        self.scores = nn.ModuleDict()
+        for split in ("val", "test"):
+            members, _ = build_metrics(TRACKS, threshold_px=self.evaluation.pck_threshold_px)
+            self.scores[split] = Scores(members, row="view")
+        self._freeze_unused(backbone)
+
+    def _freeze_unused(self, backbone: NovelViewBackbone) -> None:
+        """Freeze what no objective reaches: nothing runs beyond the last layer that one looks at."""
+        rotated: dict[int, bool] = {}
+        for objective in self.objectives:
+            if objective.weight:
+                for layer in objective.layers:
+                    rotated[layer] = rotated.get(layer, False) or objective.rotated
+        if rotated:
+            last = max(rotated)
+            backbone.freeze_beyond(last, rotated[last])
 
     def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Float[Tensor, ""]:
         """Return the sum of the objectives; every draw follows (seed, global step, micro-batch, rank)."""
         check_tracks(batch)
         given = self.step_input(batch, batch_idx)
-        latents, (low, high) = given.latents, self.training_spec.sigmas
-        sigma = (low + (high - low) * torch.rand(len(latents), generator=given.generator)).to(latents.device)
+        latents = given.latents
+        low, high = self.training_spec.sigmas
+        shares = torch.rand(len(latents), generator=given.generator)
+        sigma = (low + (high - low) * shares).to(latents.device)
         noise = torch.randn(latents[:, TARGET].shape, generator=given.generator).to(latents.device)
         asked = TapRequest(self.supervised_layers(), stop_after=True)
         passed = self.model.noisy_pass(latents, batch.cameras, sigma, noise, given.conditions, asked)
@@ -165,16 +177,20 @@ class MultiViewTracking(TrainedSystem):
 
     def _score(self, batch: MultiViewClip | LatentClip, split: str) -> None:
         check_tracks(batch)
-        spec, grid = self.evaluation, self.model.codec.grid
-        truth = draw_queries_by_name(batch, clip_names(batch), grid, spec.num_queries, spec.seed)
+        spec = self.evaluation
+        names = clip_names(batch)
+        truth = draw_queries_by_name(batch, names, self.model.codec.grid, spec.num_queries, spec.seed)
         found = self.tracker(batch, truth.queries)
-        known = {"tracks": found.tracks, "visible": found.visible, "confidence": found.confidence, "truth": truth}
-        self._scores(split).take(known, view_names(clip_names(batch), len(truth.queries)))
+        given = {
+            "tracks": found.tracks,
+            "visible": found.visible,
+            "confidence": found.confidence,
+            "truth": truth,
+        }
+        self._scores(split).take(given, view_names(names, len(truth.queries)))
 
     def _log_scores(self, split: str) -> None:
-        level = level_name(self.spec.sigma)
-        scores = self._scores(split).compute()
-        self.log_dict({f"{split}/{key}@{level}": value.float() for key, value in scores.items()})
+        self.log_scores(split, self._scores(split).compute(), f"@{level_name(self.spec.sigma)}")
 
     def _scores(self, split: str) -> Scores:
         scores = self.scores[split]

@@ -123,14 +123,16 @@ class TrainedSystem(LightningModule):
         optimizer = build_optimizer(spec.optimizer, self.parameters())
         if not spec.warmup_steps and spec.decay_steps is None:
             return optimizer
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(spec.warmup_steps, spec.decay_steps))
+        factor = warmup_cosine(spec.warmup_steps, spec.decay_steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Number the optimizer's parameters as FSDP2 would, so that its ranks can go on from here."""
         if self.device_mesh is None and "optimizer_states" in checkpoint:
             numbers = [number for number, value in enumerate(self.parameters()) if value.requires_grad]
-            checkpoint["optimizer_states"] = [renumbered(state, numbers) for state in checkpoint["optimizer_states"]]
+            states = checkpoint["optimizer_states"]
+            checkpoint["optimizer_states"] = [renumbered(state, numbers) for state in states]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that a checkpoint's weights are those of this model.
@@ -148,9 +150,11 @@ class TrainedSystem(LightningModule):
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
         key = (spec.seed, self.global_step, micro_batch, self.data_rank)
         clean = encoded(self.model.codec, batch)
+        # A stream of its own: what is hidden changes no other draw of the step.
         dropout = generator_for(*key, DROPOUT_STREAM)
         latents, drop_text = shown(clean.latents, spec.condition_dropout, self.model.flow, dropout)
-        return StepInput(latents, replace(clean.conditions, drop_text=drop_text), generator_for(*key))
+        conditions = replace(clean.conditions, drop_text=drop_text)
+        return StepInput(latents, conditions, generator_for(*key))
 
     def active_objectives(self) -> list[TapObjective]:
         """Return the objectives that count at this step."""
@@ -158,7 +162,10 @@ class TrainedSystem(LightningModule):
 
     def supervised_layers(self) -> tuple[int, ...]:
         """Return the layers that this step's objectives look at."""
-        return tuple(sorted({layer for objective in self.active_objectives() for layer in objective.layers}))
+        layers: set[int] = set()
+        for objective in self.active_objectives():
+            layers.update(objective.layers)
+        return tuple(sorted(layers))
 
     def supervision(
         self,
@@ -177,8 +184,18 @@ class TrainedSystem(LightningModule):
             terms = objective.at(self.global_step)(taps, truth, batch.cameras)
             terms.check(objective.name, len(sigma))
             self.log_means(objective_logs(objective.name, terms, sigma, clip_names(batch)))
-            total = total + objective.weight_at(self.global_step) * (objective.gate(sigma) * terms.total).mean()
+            gated = objective.gate(sigma) * terms.total
+            total = total + objective.weight_at(self.global_step) * gated.mean()
         return total
+
+    def log_scores(
+        self,
+        split: str,
+        scores: Mapping[str, Float[Tensor, ""]],
+        suffix: str = "",
+    ) -> None:
+        """Log the scores of a split under ``<split>/<key><suffix>``; loggers want fp32."""
+        self.log_dict({f"{split}/{key}{suffix}": value.float() for key, value in scores.items()})
 
     def log_means(self, means: Mapping[str, Logged]) -> None:
         """Log means with the number of clips that each is of."""

@@ -74,7 +74,11 @@ def match_sheet(matches: ProbeMatches, heats: Mapping[str, Float[Tensor, "n rows
     return tile_images(images, [captions[row] for row in rows])
 
 
-def _words_of_error(match_xy: Float[Tensor, " 2"], true_xy: Float[Tensor, " 2"], before: str) -> str:
+def _words_of_error(
+    match_xy: Float[Tensor, " 2"],
+    true_xy: Float[Tensor, " 2"],
+    before: str,
+) -> str:
     distance_px = math.dist(_point(match_xy), _point(true_xy))
     return f"{before}{distance_px:.1f} px off"
 
