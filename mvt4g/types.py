@@ -4,7 +4,7 @@ Axes: b v t n c h w = batch, view, frame, point, channel, height, width; f = lat
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from mvt4g.errors import InputError as InputError
 from mvt4g.errors import Interrupted as Interrupted
 from mvt4g.errors import RunStopped as RunStopped
-from mvt4g.tensor_fields import TensorFields
+from mvt4g.tensor_fields import TensorFields, stack_fields
 
 REFERENCE = 0
 TARGET = 1
@@ -80,7 +80,7 @@ class MultiViewClip(TensorFields):
         Raises:
             InputError: If ``clips`` is empty, or a field is there (or has a shape) in one clip and not in another.
         """
-        return MultiViewClip(**_stack_fields(clips))
+        return MultiViewClip(**stack_fields(clips))
 
     def select_views(self, views: Sequence[int]) -> "MultiViewClip":
         """Return the clip with only these views, in this order (works on a batch too)."""
@@ -142,7 +142,7 @@ class LatentClip(TensorFields):
                 text = F.pad(clip.text, (0, 0, 0, longest - len(clip.text)))
                 clip = replace(clip, text=text)
             padded.append(clip)
-        return LatentClip(**_stack_fields(padded))
+        return LatentClip(**stack_fields(padded))
 
     def select_views(self, views: Sequence[int]) -> "LatentClip":
         """Return one clip (no batch axis) with only these views, in this order."""
@@ -153,43 +153,6 @@ class LatentClip(TensorFields):
             if value is not None:
                 taken[name] = value.index_select(0, index)
         return replace(self, cameras=self.cameras[index], **taken)
-
-
-def _stack_fields(clips: Sequence[Any]) -> dict[str, Any]:
-    if not clips:
-        raise InputError("clips: got an empty list, want at least one clip")
-    return {field.name: _stack_field(field.name, clips) for field in fields(clips[0])}
-
-
-def _stack_field(name: str, clips: Sequence[Any]) -> Any:
-    values = [getattr(clip, name) for clip in clips]
-    missing = [clip.name for clip in clips if getattr(clip, name) is None]
-    if len(missing) == len(clips):
-        return None
-    if missing:
-        raise InputError(f"{name}: missing in clip {missing[0]!r} but present in others of its batch; want all or none")
-    if isinstance(values[0], Cameras):
-        matrices: list[Tensor] = []
-        for part in ("cam_from_world", "intrinsics"):
-            # Cameras are told apart in messages by the matrix that does not fit.
-            parts = [getattr(value, part) for value in values]
-            matrices.append(_stack_tensors(f"{name}.{part}", clips, parts))
-        return Cameras(*matrices)
-    return _stack_tensors(name, clips, values) if isinstance(values[0], Tensor) else tuple(values)
-
-
-def _stack_tensors(
-    name: str,
-    clips: Sequence[Any],
-    values: Sequence[Shaped[Tensor, "..."]],
-) -> Shaped[Tensor, "b ..."]:
-    shapes: dict[tuple[int, ...], str] = {}
-    for clip, value in zip(clips, values, strict=True):
-        shapes[tuple(value.shape)] = clip.name
-    if len(shapes) > 1:
-        raise InputError(f"{name}: clips of one batch have different shapes, got {shapes}, want one shape")
-    # One clip is not copied: 81 frames of 480x832 would stand in memory twice.
-    return torch.stack(list(values)) if len(values) > 1 else values[0][None]
 
 
 @dataclass(frozen=True)

@@ -259,8 +259,8 @@ def draw_heat_maps(
         axes_names: What the cells' rows are, and what their columns are.
     """
     columns = len(rows[0].maps)
-    width = _clamped(_MAP_SIZE[0] / max(len(column_names), 1), _CELL_WIDTHS)
-    height = _clamped(_MAP_SIZE[1] / max(len(row_names), 1), _CELL_HEIGHTS)
+    width = float(np.clip(_MAP_SIZE[0] / max(len(column_names), 1), *_CELL_WIDTHS))
+    height = float(np.clip(_MAP_SIZE[1] / max(len(row_names), 1), *_CELL_HEIGHTS))
     legible = width >= _LEGIBLE_CELL[0] and height >= _LEGIBLE_CELL[1]
     map_width = width * len(column_names) + 0.6
     map_height = height * len(row_names) + 0.8
@@ -295,23 +295,13 @@ def mean_curve(runs: Sequence[Curve]) -> list[tuple[int | float, float]]:
 
 
 def save_chart(figure: Figure, path: Path) -> None:
-    """Write a figure, the same bytes for the same figure.
-
-    Args:
-        figure: The figure.
-        path: Its suffix is ``.svg`` or ``.png``.
-    """
+    """Write a figure to a file ``.svg`` or ``.png``, the same bytes for the same figure."""
     path.write_bytes(chart_bytes(figure, path.suffix.removeprefix(".")))
 
 
 @mpl.rc_context(_STYLE)
 def chart_bytes(figure: Figure, kind: str) -> bytes:
-    """Return a figure as a file.
-
-    Args:
-        figure: The figure.
-        kind: ``svg`` or ``png``.
-    """
+    """Return a figure as a file of a kind, ``svg`` or ``png``."""
     buffer = io.BytesIO()
     unchanging = {"Date": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, dpi=_DPI, metadata=unchanging)
@@ -405,7 +395,3 @@ def _with_room(low: float, high: float) -> tuple[float, float]:
     """Return a range a little wider, so that a line at its end is not cut."""
     room = 0.05 * (high - low) if high > low else 0.5 * (abs(high) or 1.0)
     return low - room, high + room
-
-
-def _clamped(value: float, limits: tuple[float, float]) -> float:
-    return min(max(value, limits[0]), limits[1])
