@@ -64,19 +64,24 @@ class ScoreTable:
         if not failed:
             return self
         missing = torch.full((len(failed),), torch.nan, dtype=torch.float64)
-        scores = {key: torch.cat([values.double(), missing]) for key, values in self.scores.items()}
-        return replace(self, names=(*self.names, *failed), scores=scores, notes=(*self.notes, *failed.values()))
+        scores = {}
+        for key, values in self.scores.items():
+            scores[key] = torch.cat([values.double(), missing])
+        names = (*self.names, *failed)
+        return replace(self, names=names, scores=scores, notes=(*self.notes, *failed.values()))
 
     def summary(self) -> dict[str, ScoreSummary]:
         """Return mean and spread of every score, by key; what only counts is left out."""
-        found = {}
+        summaries = {}
         for key, values in self.scores.items():
-            if not is_count(key):
-                low, high = bootstrap_interval(values)
-                known = int((~values.isnan()).sum())
-                mean = float(values.nanmean())
-                found[key] = ScoreSummary(mean, float(low), float(high), known, len(values) - known)
-        return found
+            if is_count(key):
+                continue
+            low, high = bootstrap_interval(values)
+            num_videos = int((~values.isnan()).sum())
+            num_missing = len(values) - num_videos
+            mean = float(values.nanmean())
+            summaries[key] = ScoreSummary(mean, float(low), float(high), num_videos, num_missing)
+        return summaries
 
 
 class Scores(MetricCollection):
@@ -92,11 +97,13 @@ class Scores(MetricCollection):
     """
 
     def __init__(self, members: Mapping[str, Metric], row: str = "video") -> None:
-        modules = {name.replace(".", "_"): name for name in (*members, NAMES)}  # a module's name has no dot
-        assert len(modules) == len(members) + 1, "names that differ by more than a dot"
         every = {**members, NAMES: VideoNames()}
+        modules = {name.replace(".", "_"): name for name in every}  # a module's name has no dot
+        assert len(modules) == len(members) + 1, "names that differ by more than a dot"
+        # Compute groups would let one member stand for others whose first batch came out alike.
         super().__init__({module: every[name] for module, name in modules.items()}, compute_groups=False)
-        self.names, self.row = modules, row
+        self.names = modules
+        self.row = row
         self.lacking: dict[str, set[str]] = {}
 
     @property
@@ -106,11 +113,14 @@ class Scores(MetricCollection):
 
     def members(self) -> dict[str, Metric]:
         """Return the metrics by name, in the order given, and that of the names."""
-        found = dict(self.items(keep_base=True, copy_state=False))
-        return {name: found[module] for module, name in self.names.items()}
+        by_module = dict(self.items(keep_base=True, copy_state=False))
+        return {name: by_module[module] for module, name in self.names.items()}
 
     def take(
-        self, known: Mapping[str, Any], names: Sequence[str] | None = None, notes: Sequence[str] | None = None
+        self,
+        known: Mapping[str, Any],
+        names: Sequence[str] | None = None,
+        notes: Sequence[str] | None = None,
     ) -> None:
         """Hand what is known of a batch to every member that it is enough for.
 
@@ -133,8 +143,10 @@ class Scores(MetricCollection):
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return by key the scores of the members that anything was added to."""
-        found = self._computed({name: metric for name, metric in self.members().items() if metric.update_called})
-        return {key: score for key, score in found.items() if key != NAMES}  # which a table shows
+        updated = {name: metric for name, metric in self.members().items() if metric.update_called}
+        scores = self._compute_members(updated)
+        scores.pop(NAMES, None)  # a table has a row a name
+        return scores
 
     def table(self) -> ScoreTable:
         """Return the scores of every row of all ranks; all ranks must call it."""
@@ -144,27 +156,29 @@ class Scores(MetricCollection):
         for member, metric in self.members().items():
             if self._has_rows(metric):
                 with metric.sync_context(dist_sync_fn=metric.dist_sync_fn), metric.only_rows(rows):
-                    columns |= {score_key(member, name): value.cpu() for name, value in metric.table().items()}
+                    for name, value in metric.table().items():
+                        columns[score_key(member, name)] = value.cpu()
             elif not isinstance(metric, VideoNames):
-                of_the_set |= {key: float(value) for key, value in _by_key(member, metric.compute()).items()}
+                for key, value in _by_key(member, metric.compute()).items():
+                    if not is_count(key):
+                        of_the_set[key] = float(value)
         kept = rows.tolist()
-        return ScoreTable(
-            tuple(names[row] for row in kept),
-            columns,
-            tuple(notes[row] for row in kept),
-            {key: value for key, value in of_the_set.items() if not is_count(key)},
-        )
+        kept_names = tuple(names[row] for row in kept)
+        kept_notes = tuple(notes[row] for row in kept)
+        return ScoreTable(kept_names, columns, kept_notes, of_the_set)
 
     def remarks(self) -> dict[str, str]:
         """Return why members have no value, or not of every row (of this rank), by member."""
-        return {
-            name: f"needs {', '.join(FOUND_BY.get(argument, argument) for argument in sorted(unknown))}"
-            for name, unknown in self.lacking.items()
-        }
+        remarks = {}
+        for name, unknown in self.lacking.items():
+            wanted = [FOUND_BY.get(argument, argument) for argument in sorted(unknown)]
+            remarks[name] = f"needs {', '.join(wanted)}"
+        return remarks
 
     def take_notes(self) -> dict[str, Any]:
         """Return what the batches so far did not know, and forget it: see ``systems.metric_shares.LeavesNotes``."""
-        lacking, self.lacking = self.lacking, {}
+        lacking = self.lacking
+        self.lacking = {}
         return {name: sorted(unknown) for name, unknown in lacking.items()}
 
     def add_notes(self, notes: dict[str, Any]) -> None:
@@ -177,13 +191,14 @@ class Scores(MetricCollection):
         super().reset()
         self.lacking.clear()
 
-    def _computed(self, members: Mapping[str, Metric]) -> dict[str, Shaped[Tensor, ""]]:
-        found: dict[str, Tensor] = {}
-        *_, rows = self._rows() if NAMES in members else (None,)
+    def _compute_members(self, members: Mapping[str, Metric]) -> dict[str, Shaped[Tensor, ""]]:
+        """Return the scores of members by key; a video that several ranks saw counts once where names are known."""
+        scores: dict[str, Tensor] = {}
+        rows = self._rows()[2] if NAMES in members else None
         for name, metric in members.items():
             with metric.only_rows(rows) if rows is not None and self._has_rows(metric) else nullcontext():
-                found |= _by_key(name, metric.compute())
-        return found
+                scores |= _by_key(name, metric.compute())
+        return scores
 
     def _has_rows(self, metric: Metric) -> TypeGuard[PerVideoMetric]:
         return isinstance(metric, PerVideoMetric) and metric.row == self.row
@@ -194,7 +209,8 @@ class Scores(MetricCollection):
         assert isinstance(metric, VideoNames)
         with metric.sync_context(dist_sync_fn=metric.dist_sync_fn):
             names = metric.names()
-            rows = sorted(metric.first_rows(), key=lambda row: names[row])
+            # By name, so that the table does not depend on how videos were shared out among ranks.
+            rows = sorted(metric.first_rows(), key=names.__getitem__)
             return names, metric.notes(), torch.tensor(rows, dtype=torch.int64)
 
 
@@ -216,14 +232,18 @@ class NovelViewMetrics(Scores):
     """
 
     def __init__(
-        self, members: Mapping[str, Metric], absent: Mapping[str, str] | None = None, only_known: bool = False
+        self,
+        members: Mapping[str, Metric],
+        absent: Mapping[str, str] | None = None,
+        only_known: bool = False,
     ) -> None:
         offered = GeneratedVideos.offered() | {ASKED}
         for name, metric in members.items():
             if strange := required_inputs(metric) - offered:
                 raise InputError(f"{name}: its update wants {min(strange)}, want only fields of GeneratedVideos")
         super().__init__(dict(sorted(members.items())))
-        self.absent, self.only_known = dict(absent or {}), only_known
+        self.absent = dict(absent or {})
+        self.only_known = only_known
 
     def update(  # type: ignore[override]  # ModuleDict's own means another thing
         self, videos: GeneratedVideos, asked_world_from_cam: Float[Tensor, "b t 4 4"] | None = None
@@ -244,20 +264,28 @@ class NovelViewMetrics(Scores):
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return every member's scores by key."""
-        found = self._computed(self.members())
-        return {key: score for key, score in found.items() if not (self.only_known and bool(score.isnan()))}
+        scores = self._compute_members(self.members())
+        if self.only_known:
+            return {key: score for key, score in scores.items() if not bool(score.isnan())}
+        return scores
 
     def remarks(self) -> dict[str, str]:
         """Return why members have no value, or not of every video (of this rank), by member."""
-        return super().remarks() | {name: f"not run: {reason}" for name, reason in self.absent.items()}
+        remarks = super().remarks()
+        for name, reason in self.absent.items():
+            remarks[name] = f"not run: {reason}"
+        return remarks
 
 
 def required_inputs(metric: Metric) -> set[str]:
     """Return the arguments that a metric's ``update`` cannot do without; some metrics say so themselves."""
     if stated := getattr(metric, "required_inputs", None):
         return set(stated)
-    parameters = metric._update_signature.parameters.values()
-    return {parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty}
+    required = set()
+    for parameter in metric._update_signature.parameters.values():
+        if parameter.default is inspect.Parameter.empty:
+            required.add(parameter.name)
+    return required
 
 
 def is_count(key: str) -> bool:
@@ -266,10 +294,16 @@ def is_count(key: str) -> bool:
 
 
 def score_key(member: str, part: str) -> str:
-    """Return the key of a member's score; the only score, and one that is called as its member, have the member's."""
+    """Return the key of a member's score: ``member/part``, or ``member`` where the part says no more.
+
+    A part says no more if the metric returns one value, or a value of the member's own name.
+    """
     return member if part in ("", "score", member.rpartition("/")[2]) else f"{member}/{part}"
 
 
-def _by_key(member: str, value: Shaped[Tensor, ""] | dict[str, Shaped[Tensor, ""]]) -> dict[str, Shaped[Tensor, ""]]:
+def _by_key(
+    member: str,
+    value: Shaped[Tensor, ""] | dict[str, Shaped[Tensor, ""]],
+) -> dict[str, Shaped[Tensor, ""]]:
     parts = value if isinstance(value, dict) else {"": value}
     return {score_key(member, part): score for part, score in parts.items()}

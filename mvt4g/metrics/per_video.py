@@ -1,6 +1,6 @@
 """What most metrics of video share: one value a video, a mean over videos, and nothing dropped unseen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,12 +45,19 @@ class PerVideoMetric(Metric):
         """Append one entry to every column for each of b videos."""
         assert values.keys() == set(self.columns), f"want {self.columns}"
         for name, entries in values.items():
+            # float64 whatever the values came in: a mean over many videos keeps its digits.
             getattr(self, name).append(entries.to(self.device, torch.float64))
+
+    def add_video(self, values: Mapping[str, Float[Tensor, ""]]) -> None:
+        """Append one entry to every column for one video."""
+        self.add_videos(**{name: value[None] for name, value in values.items()})
 
     def add_missing(self, count: int) -> None:
         """Append ``count`` videos that have no value at all, so that columns of several metrics stay in step."""
         missing = torch.full((count,), torch.nan, dtype=torch.float64, device=self.device)
-        self._update_count, self._computed = self._update_count + 1, None  # as torchmetrics' own update does
+        # As torchmetrics' own update does: what was computed before is out of date.
+        self._update_count += 1
+        self._computed = None
         self.add_videos(**dict.fromkeys(self.columns, missing))
 
     def per_video(self, name: str) -> Float[Tensor, " videos"]:
@@ -63,17 +70,22 @@ class PerVideoMetric(Metric):
     @contextmanager
     def only_rows(self, rows: Int[Tensor, " kept"]) -> Iterator[None]:
         """Let columns hold these videos alone for the length of a block, so that nobody counts one twice."""
-        self._rows, self._computed = rows.to(self.device), None
+        self._rows = rows.to(self.device)
+        self._computed = None
         try:
             yield
         finally:
-            self._rows, self._computed = None, None
+            self._rows = None
+            self._computed = None
 
     def _reduce_states(self, incoming_state: dict[str, Any]) -> None:
         """Add states up, without the graph of a batch that ``forward`` gave a gradient: it would never be freed."""
         for name in self.columns:
             state = getattr(self, name)
-            setattr(self, name, state.detach() if isinstance(state, Tensor) else [part.detach() for part in state])
+            if isinstance(state, Tensor):
+                setattr(self, name, state.detach())
+            else:
+                setattr(self, name, [part.detach() for part in state])
         super()._reduce_states(incoming_state)
 
     def table(self) -> dict[str, Float[Tensor, " videos"]]:
@@ -83,6 +95,10 @@ class PerVideoMetric(Metric):
     def mean(self, name: str) -> Float[Tensor, ""]:
         """Return a column's mean over the videos that have the value; NaN if none has."""
         return self.per_video(name).nanmean()
+
+    def means(self, names: Sequence[str]) -> dict[str, Float[Tensor, ""]]:
+        """Return the means of several columns, by name."""
+        return {name: self.mean(name) for name in names}
 
     def total(self, name: str) -> Float[Tensor, ""]:
         """Return a column's sum over the videos that have the value."""

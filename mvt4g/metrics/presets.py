@@ -48,7 +48,8 @@ class NamedMetric:
 
     def missing(self, files: MetricWeights) -> list[str]:
         """Return the files that the metric needs and that are not given."""
-        return [name for name in getattr(self.metric, "weights", ()) if getattr(files, name) is None]
+        needed = getattr(self.metric, "weights", ())
+        return [name for name in needed if getattr(files, name) is None]
 
     def build(self, files: MetricWeights, given: Mapping[str, Any]) -> Metric:
         """Build the metric.
@@ -58,7 +59,11 @@ class NamedMetric:
             given: Arguments that a run decides, by name; those that the constructor has no parameter for are left.
         """
         own = inspect.signature(self.metric.__init__).parameters
-        options = {**self.options, **{name: value for name, value in given.items() if name in own}}
+        options = dict(self.options)
+        for name, value in given.items():
+            # One set of arguments serves every metric of a run; each takes those that it has.
+            if name in own:
+                options[name] = value
         if getattr(self.metric, "weights", ()):
             built: Metric = self.metric.from_weights(files, **options)  # type: ignore[attr-defined]  # as it has weights
             return built

@@ -65,10 +65,14 @@ class VideoNames(Metric):
         return list(first.values())
 
     def _codes(self, texts: Sequence[str]) -> Int[Tensor, " codes"]:
-        codes = [code for text in texts for code in (*map(ord, text.replace(chr(END), "")), END)]
+        codes: list[int] = []
+        for text in texts:
+            # An END within a text would cut it in two.
+            codes += [*map(ord, text.replace(chr(END), "")), END]
         return torch.tensor(codes, dtype=torch.int64, device=self.device)
 
 
 def _texts(state: Int[Tensor, " codes"] | list[Int[Tensor, " _"]]) -> list[str]:
-    codes = state.tolist() if isinstance(state, Tensor) else [code for part in state for code in part.tolist()]
+    # After a synchronisation the list of a rank's parts is one tensor of all ranks.
+    codes = (state if isinstance(state, Tensor) else torch.cat([*state, torch.zeros(0, dtype=torch.int64)])).tolist()
     return "".join(map(chr, codes)).split(chr(END))[:-1]

@@ -121,7 +121,10 @@ def check_members(backbone: NovelViewBackbone, *more: str) -> None:
 
 
 def check_output(
-    backbone: nn.Module, output: BackboneOutput, noisy: Float[Tensor, "b c f h w"], taps: TapRequest
+    backbone: nn.Module,
+    output: BackboneOutput,
+    noisy: Float[Tensor, "b c f h w"],
+    taps: TapRequest,
 ) -> None:
     """Check that a backbone gave what it was asked for.
 
@@ -138,6 +141,7 @@ def check_output(
     if not taps.stop_after and output.velocity.shape != noisy.shape:
         got = tuple(output.velocity.shape)
         raise InputError(f"backbone: got a velocity of shape {got} from {name}, want {tuple(noisy.shape)}")
+    # Taps that a reader took are not kept, so that there is nothing to look for.
     lacking = set() if taps.reader is not None else set(taps.layers) - output.taps.keys()
     if lacking:
         raise InputError(f"backbone: got no tap of layer {min(lacking)} from {name}, want one of each layer asked for")

@@ -79,7 +79,8 @@ def load_weights(
     lacking = set(may_lack)
     if files[0].kind == "base":
         lacking |= {NULL_TEXT, *base_may_lack}
-    lacking -= {part for name in found for part in name.split(".")}
+    for name in found:
+        lacking.difference_update(name.split("."))
     places = backbone.state_dict()
     if PATCH_EMBEDDING in found and more_channels:
         found[PATCH_EMBEDDING] = _widened(found[PATCH_EMBEDDING], places[PATCH_EMBEDDING], more_channels)
@@ -87,8 +88,11 @@ def load_weights(
     if faults := name_faults(found, wanted):
         told = ", ".join(f"{file.path}: got {file.told}" for file in files)
         raise InputError(f"{told}; want weights of this {type(backbone).__name__}: {faults}")
+    overlaid = list(filter(overlays, places))
     for file in files[1:]:
-        if left := [name for name in places if overlays(name) and name not in file.weights]:
+        # The base has these weights too: a name left out would keep the base's value unnoticed.
+        left = [name for name in overlaid if name not in file.weights]
+        if left:
             raise InputError(f"{file.path}: got an overlay without {first_names(left)}, want all of the self-attention")
     with torch.no_grad():
         for name, place in wanted.items():
@@ -97,12 +101,15 @@ def load_weights(
 
 
 def _widened(
-    weight: Shaped[Tensor, "..."], place: Shaped[Tensor, "d c *patch"], more_channels: int
+    weight: Shaped[Tensor, "..."],
+    place: Shaped[Tensor, "d c *patch"],
+    more_channels: int,
 ) -> Shaped[Tensor, "..."]:
     """Give a patch embedding that lacks the last ``more_channels`` channels zeros for them, else leave it alone."""
     if weight.ndim != place.ndim or weight.shape[1] != place.shape[1] - more_channels:
         return weight
-    return torch.cat([weight, weight.new_zeros(len(weight), more_channels, *weight.shape[2:])], dim=1)
+    zeros = weight.new_zeros(len(weight), more_channels, *weight.shape[2:])
+    return torch.cat([weight, zeros], dim=1)
 
 
 def laid_over(files: Sequence[WeightFile]) -> dict[str, Shaped[Tensor, "..."]]:
@@ -114,22 +121,21 @@ def laid_over(files: Sequence[WeightFile]) -> dict[str, Shaped[Tensor, "..."]]:
     if not files:
         raise InputError("weights: got an empty list, want a file or several")
     if files[0].kind == "overlay":
-        raise InputError(
-            f"{files[0].path}: got an overlay (self-attention alone), want it after its base: [base, overlay]"
-        )
+        want = "it after its base: [base, overlay]"
+        raise InputError(f"{files[0].path}: got an overlay (self-attention alone), want {want}")
     weights = dict(files[0].weights)
     for file in files[1:]:
         if file.kind != "overlay":
-            raise InputError(
-                f"{file.path}: got {file.told}, want an overlay (self-attention alone) after the first file"
-            )
+            want = "an overlay (self-attention alone) after the first file"
+            raise InputError(f"{file.path}: got {file.told}, want {want}")
         weights |= file.weights
     return weights
 
 
 def read_weight_files(weights: Path | Sequence[Path]) -> list[WeightFile]:
     """Read one file or several, as ``read_weight_file`` does."""
-    return [read_weight_file(path) for path in ([weights] if isinstance(weights, Path) else weights)]
+    paths = [weights] if isinstance(weights, Path) else weights
+    return [read_weight_file(path) for path in paths]
 
 
 def read_weight_file(path: Path) -> WeightFile:
@@ -144,14 +150,18 @@ def read_weight_file(path: Path) -> WeightFile:
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     state = tensors_of(content, path) | average
-    own = {name.removeprefix(OWN_PREFIX): value for name, value in state.items() if name.startswith(OWN_PREFIX)}
+    own = {}
+    for name, value in state.items():
+        if name.startswith(OWN_PREFIX):
+            own[name.removeprefix(OWN_PREFIX)] = value
     own = merge_lora(own)
     kind: Literal["fit", "base"] = "fit" if NULL_TEXT in own else "base"  # a base exported under our names
     if own:
         file = WeightFile(path, kind, own, f"a {kind} of {looks_like(own)}", read_metadata(path))
     else:
         file = _foreign(state, path)
-    if broken := [name for name, value in file.weights.items() if not value.isfinite().all()]:
+    broken = [name for name, value in file.weights.items() if not value.isfinite().all()]
+    if broken:
         raise InputError(f"{path}: got values that are not finite in {first_names(broken)}, want numbers")
     return file
 
@@ -164,10 +174,12 @@ def overlays(name: str) -> bool:
 def _foreign(state: dict[str, Shaped[Tensor, "..."]], path: Path) -> WeightFile:
     state = {name.removeprefix(_FOREIGN_PREFIX): value for name, value in state.items()}
     told = looks_like(state)
-    if any(name.startswith("condition_embedder.") for name in state):
-        state = {from_diffusers(name) or name: value for name, value in state.items()}
-    weights = {f"{DIT_PREFIX}{name}": value for name, value in state.items()}
-    if all(overlays(name) for name in weights):
+    from_diffusers_file = any(name.startswith("condition_embedder.") for name in state)
+    weights = {}
+    for name, value in state.items():
+        own = from_diffusers(name) if from_diffusers_file else None
+        weights[f"{DIT_PREFIX}{own or name}"] = value
+    if all(map(overlays, weights)):
         return WeightFile(path, "overlay", weights, f"an overlay of {len(weights)} tensors of self-attention")
     if PATCH_EMBEDDING not in weights:
         raise InputError(f"{path}: got {told}; want a Wan2.1 DiT, ReCamMaster, ReDirector or the checkpoint of a fit")
@@ -176,5 +188,8 @@ def _foreign(state: dict[str, Shaped[Tensor, "..."]], path: Path) -> WeightFile:
 
 def _average(content: Any) -> dict[str, Shaped[Tensor, "..."]]:
     """Return what the EMA callback of a fit left in its checkpoint: trainable parameters alone, fp32."""
+    # A file that is no checkpoint of ours may hold anything under these names.
     callbacks = content.get("callbacks", {}) if isinstance(content, Mapping) else {}
-    return dict(callbacks.get("EMA", {}).get("average", {})) if isinstance(callbacks, Mapping) else {}
+    if not isinstance(callbacks, Mapping):
+        return {}
+    return dict(callbacks.get("EMA", {}).get("average", {}))

@@ -80,9 +80,11 @@ class PatchCodec(Codec):
         if block != 4 and scale == "whitened":
             raise InputError(f"block: got {block}, want 4, the one whose deviations are known, to whiten")
         self.grid = LatentGrid(temporal_stride=1, spatial_stride=block, channels=keep)
-        self.keep_order, self.scale = coefficient_order(block)[:keep], scale
+        self.keep_order = coefficient_order(block)[:keep]
+        self.scale = scale
         transform, inverse = _transforms(block)
         deviation = self._deviation(block, scale)
+        # Deviations go with the encoder's rows and the decoder's columns: latents of variance 1, the same video.
         encoder = transform[self.keep_order] / deviation[:, None]
         decoder = inverse[:, self.keep_order] * deviation
         self.register_buffer("encoder", encoder.float(), persistent=False)
@@ -133,7 +135,9 @@ class PatchCodec(Codec):
         known = torch.tensor(DEVIATIONS, dtype=torch.float64).flatten()
         if scale == "whitened":
             return known[self.keep_order]
-        kept = known[coefficient_order(4)[: max(1, round(len(self.keep_order) * 16 / block**2))]]
+        # Of a block of another size as large a share of the frequencies is kept: those say how the energy is spread.
+        share = max(1, round(len(self.keep_order) * 16 / block**2))
+        kept = known[coefficient_order(4)[:share]]
         return kept.square().mean().sqrt().expand(len(self.keep_order))
 
 
@@ -144,14 +148,18 @@ def coefficient_order(block: int) -> list[int]:
     """
 
     def key(index: int) -> tuple[int, int, int, int]:
-        channel, row, column = index // block**2, index // block % block, index % block
-        return row + column + 2 * (channel > 0), channel, max(row, column), row
+        channel = index // block**2
+        row = index // block % block
+        column = index % block
+        diagonal = row + column + 2 * (channel > 0)
+        return diagonal, channel, max(row, column), row
 
     return sorted(range(3 * block**2), key=key)
 
 
 def cosine_transform(size: int) -> Float[Tensor, "n n"]:
     """Return the orthonormal discrete cosine transform (DCT-II), a row a frequency, float64."""
+    # Row k is cos(pi k (n + 1/2) / size); the first, a constant, is shorter by the root of 2.
     place = torch.arange(size, dtype=torch.float64)
     cosine = torch.cos(math.pi * place[:, None] * (place + 0.5) / size) * math.sqrt(2 / size)
     cosine[0] /= math.sqrt(2)
@@ -163,4 +171,6 @@ def _transforms(block: int) -> tuple[Float[Tensor, "n n"], Float[Tensor, "n n"]]
     cosine = cosine_transform(block)
     block_cosine = torch.kron(cosine, cosine)
     colour = torch.tensor(YCBCR_FROM_RGB, dtype=torch.float64)
-    return torch.kron(colour, block_cosine), torch.kron(torch.linalg.inv(colour), block_cosine.T)
+    # Kronecker products: colours mix whole blocks, the cosines are of one colour alone.
+    forward = torch.kron(colour, block_cosine)
+    return forward, torch.kron(torch.linalg.inv(colour), block_cosine.T)

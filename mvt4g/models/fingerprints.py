@@ -36,19 +36,28 @@ _PARTS = {
 
 def fingerprint(state: Mapping[str, Shaped[Tensor, "..."]]) -> str:
     """Return md5 of the sorted ``key:shape`` and bare keys, by which DiffSynth knows files."""
-    shaped = [f"{name}:{'_'.join(map(str, value.shape))}" for name, value in state.items()]
-    return hashlib.md5(",".join(sorted([*shaped, *state])).encode()).hexdigest()
+    entries = list(state)
+    for name, value in state.items():
+        entries.append(f"{name}:{'_'.join(map(str, value.shape))}")
+    return hashlib.md5(",".join(sorted(entries)).encode()).hexdigest()
 
 
 def looks_like(state: Mapping[str, Shaped[Tensor, "..."]]) -> str:
     """Say which model's weights these are, or else what can be seen of them."""
     if known := KNOWN.get(fingerprint(state)):
         return known
-    layers = {int(found[1]) for name in state if (found := re.search(r"(?:^|\.)blocks\.(\d+)\.", name))}
-    patches = next((value for name, value in state.items() if name.endswith("patch_embedding.weight")), None)
-    parts = [told for part, told in _PARTS.items() if any(part in name.split(".") for name in state)]
-    if patches is None or not layers:
+    layers = set()
+    width = None
+    words: set[str] = set()
+    for name, value in state.items():
+        words.update(name.split("."))
+        if match := re.search(r"(?:^|\.)blocks\.(\d+)\.", name):
+            layers.add(int(match[1]))
+        if width is None and name.endswith("patch_embedding.weight"):
+            width = value.shape
+    if width is None or not layers:
         what = f"{len(state)} tensors, the first {next(iter(state))!r}"
     else:
-        what = f"a DiT of {len(layers)} blocks x {patches.shape[0]}, {patches.shape[1]} channels in"
-    return " with ".join([what, *([", ".join(parts)] if parts else [])])
+        what = f"a DiT of {len(layers)} blocks x {width[0]}, {width[1]} channels in"
+    parts = [told for part, told in _PARTS.items() if part in words]
+    return f"{what} with {', '.join(parts)}" if parts else what

@@ -71,9 +71,11 @@ class ImageEncoder(nn.Module):
         is smoothed before it is made smaller.
         """
         weight = next(self.tower.parameters())
-        square = F.interpolate(images.to(weight.device, torch.float32), (self.size, self.size), mode="bicubic")
+        device_images = images.to(weight.device, torch.float32)
+        square = F.interpolate(device_images, (self.size, self.size), mode="bicubic")
+        normalised = (square - self.mean) / self.std
         with torch.autocast(weight.device.type, enabled=False):
-            tokens: Tensor = self.tower(((square - self.mean) / self.std).to(weight.dtype))
+            tokens: Tensor = self.tower(normalised.to(weight.dtype))
         return tokens.float()
 
 
@@ -91,7 +93,8 @@ class VisionTower(nn.Module):
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b i d"]:
         """Return the tokens after the last block there is."""
         patches = rearrange(self.patch_embedding(images), "b d h w -> b (h w) d")
-        tokens = torch.cat([self.cls_embedding.expand(len(images), -1, -1), patches], dim=1) + self.pos_embedding
+        class_token = self.cls_embedding.expand(len(images), -1, -1)
+        tokens = torch.cat([class_token, patches], dim=1) + self.pos_embedding
         out: Tensor = self.transformer(self.pre_norm(tokens))
         return out
 
@@ -101,18 +104,23 @@ class VisionBlock(nn.Module):
 
     def __init__(self, sizes: VisionSizes) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(sizes.dim, EPS), nn.LayerNorm(sizes.dim, EPS)
-        self.attn = nn.ModuleDict(
-            {"to_qkv": nn.Linear(sizes.dim, 3 * sizes.dim), "proj": nn.Linear(sizes.dim, sizes.dim)}
+        self.norm1 = nn.LayerNorm(sizes.dim, EPS)
+        self.norm2 = nn.LayerNorm(sizes.dim, EPS)
+        self.attn = nn.ModuleDict()
+        self.attn["to_qkv"] = nn.Linear(sizes.dim, 3 * sizes.dim)
+        self.attn["proj"] = nn.Linear(sizes.dim, sizes.dim)
+        self.mlp = nn.Sequential(
+            nn.Linear(sizes.dim, sizes.mlp_dim),
+            nn.GELU(),
+            nn.Linear(sizes.mlp_dim, sizes.dim),
         )
-        self.mlp = nn.Sequential(nn.Linear(sizes.dim, sizes.mlp_dim), nn.GELU(), nn.Linear(sizes.mlp_dim, sizes.dim))
 
     def forward(self, tokens: Float[Tensor, "b i d"]) -> Float[Tensor, "b i d"]:
         """Return the next tokens."""
-        query, key, value = rearrange(
-            self.attn["to_qkv"](self.norm1(tokens)), "b i (three k d) -> three b k i d", three=3, d=HEAD_DIM
-        )
-        attended = rearrange(F.scaled_dot_product_attention(query, key, value), "b k i d -> b i (k d)")
+        joint = self.attn["to_qkv"](self.norm1(tokens))
+        query, key, value = rearrange(joint, "b i (three k d) -> three b k i d", three=3, d=HEAD_DIM)
+        attended = F.scaled_dot_product_attention(query, key, value)
+        attended = rearrange(attended, "b k i d -> b i (k d)")
         tokens = tokens + self.attn["proj"](attended)
         out: Tensor = tokens + self.mlp(self.norm2(tokens))
         return out
@@ -120,16 +128,20 @@ class VisionBlock(nn.Module):
 
 def _visual(found: Mapping[str, Shaped[Tensor, "..."]]) -> tuple[dict[str, Shaped[Tensor, "..."]], VisionSizes]:
     """Return the weights that tokens need, and the sizes they have; ViT-H's where they cannot be told."""
-    visual = {name.removeprefix(_PREFIX): value for name, value in found.items() if name.startswith(_PREFIX)}
-    visual = {name: value for name, value in visual.items() if not _AFTER_TOKENS.match(name)}
-    layers = [int(match[1]) for name in visual if (match := re.match(r"transformer\.(\d+)\.", name))]
+    visual = {}
+    layers = set()
+    for name, value in found.items():
+        own = name.removeprefix(_PREFIX)
+        if own != name and not _AFTER_TOKENS.match(own):
+            visual[own] = value
+            if match := re.match(r"transformer\.(\d+)\.", own):
+                layers.add(int(match[1]))
+    # The output of the last block is not looked at.
     last = max(layers, default=0)
     kept = {name: value for name, value in visual.items() if not (last and name.startswith(f"transformer.{last}."))}
     try:
-        (dim, _, patch, _), (mlp_dim, _) = (
-            visual["patch_embedding.weight"].shape,
-            visual["transformer.0.mlp.0.weight"].shape,
-        )
+        dim, _, patch, _ = visual["patch_embedding.weight"].shape
+        mlp_dim, _ = visual["transformer.0.mlp.0.weight"].shape
         side = round((visual["pos_embedding"].shape[1] - 1) ** 0.5)
     except (KeyError, ValueError):
         return kept, VisionSizes()

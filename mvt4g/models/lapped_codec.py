@@ -73,14 +73,17 @@ def border_filters(block: int) -> tuple[Float[Tensor, "n n"], Float[Tensor, "n n
     differences into ``rotation``'s, and all back.
     """
     half = block // 2
-    one, mirror = torch.eye(half, dtype=torch.float64), torch.eye(half, dtype=torch.float64).flip(0)
-    mirrored = torch.cat([torch.cat([one, mirror], 1), torch.cat([mirror, -one], 1)])  # twice its own inverse
+    one = torch.eye(half, dtype=torch.float64)
+    mirror = one.flip(0)
+    sums = torch.cat([one, mirror], 1)
+    differences = torch.cat([mirror, -one], 1)
+    mirrored = torch.cat([sums, differences])  # twice its own inverse
     gain = torch.ones(half, dtype=torch.float64)
     gain[0] = BORDER_GAIN
+    # V = J C_II^T diag(sqrt 2, 1, ...) C_IV J: the paper's closed form of the differences' rotation.
     rotation = mirror @ cosine_transform(half).T @ torch.diag(gain) @ _cosine_transform_4(half) @ mirror
-    before, after = (
-        mirrored @ torch.block_diag(one, part) @ mirrored / 2 for part in (rotation, torch.linalg.inv(rotation))
-    )
+    before = mirrored @ torch.block_diag(one, rotation) @ mirrored / 2
+    after = mirrored @ torch.block_diag(one, torch.linalg.inv(rotation)) @ mirrored / 2
     return before, after
 
 
@@ -95,7 +98,8 @@ def _over_borders_of_last(video: Float[Tensor, "*b h w"], border: Float[Tensor, 
     half = len(border) // 2
     first, inner, last = video.tensor_split((half, video.shape[-1] - half), dim=-1)
     windows = rearrange(inner, "... (window n) -> ... window n", n=len(border))
-    return torch.cat([first, (windows @ border.T).flatten(-2), last], dim=-1)
+    replaced = (windows @ border.T).flatten(-2)
+    return torch.cat([first, replaced, last], dim=-1)
 
 
 def _cosine_transform_4(size: int) -> Float[Tensor, "n n"]:

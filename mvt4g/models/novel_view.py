@@ -74,7 +74,8 @@ class TextGuidance:
 
     def acts(self, sigma: Float[Tensor, " b"]) -> bool:
         """Return whether it changes anything at a noise level, the same for all clips."""
-        everywhere = (self.low, self.high) == (0, 1)  # without a wait for the device
+        # Settled without a look at sigma, which would wait for the device.
+        everywhere = (self.low, self.high) == (0, 1)
         return self.scale != 1 and (everywhere or self.low <= float(sigma[0]) <= self.high)
 
 
@@ -87,7 +88,11 @@ class NovelViewModel(nn.Module):
     """
 
     def __init__(
-        self, backbone: NovelViewBackbone, codec: Codec, flow: FlowMatching, tracking_head: TrackingHead | None = None
+        self,
+        backbone: NovelViewBackbone,
+        codec: Codec,
+        flow: FlowMatching,
+        tracking_head: TrackingHead | None = None,
     ) -> None:
         super().__init__()
         if codec.grid != backbone.grid:
@@ -95,7 +100,10 @@ class NovelViewModel(nn.Module):
         if "codec" in backbone.made_with:
             here = {"codec": codec.identity, "prediction": flow.prediction}
             check_made_with(backbone.made_with, here, "backbone.weights")
-        self.backbone, self.codec, self.flow, self.tracking_head = backbone, codec, flow, tracking_head
+        self.backbone = backbone
+        self.codec = codec
+        self.flow = flow
+        self.tracking_head = tracking_head
         self.codec.requires_grad_(False)
         if tracking_head is not None:
             self.check_layers("tracking_head.layer", [tracking_head.layer])
@@ -129,7 +137,8 @@ class NovelViewModel(nn.Module):
             conditions: What else the network is told.
             taps: Which taps to give; with ``stop_after`` the velocity has no frame.
         """
-        clean, reference = latents[:, TARGET], latents[:, REFERENCE]
+        clean = latents[:, TARGET]
+        reference = latents[:, REFERENCE]
         noisy = self.flow.add_noise(clean, noise, sigma)
         output = self._run(noisy, reference, sigma, cameras, conditions, taps)
         return NoisyPass(output.velocity, velocity_target(clean, noise), sigma, output.taps)
@@ -171,13 +180,18 @@ class NovelViewModel(nn.Module):
         away = replace(conditions, text=guidance.negative)
 
         def velocity(
-            noisy: Float[Tensor, "b c f h w"], sigma: Float[Tensor, " b"], step: int
+            noisy: Float[Tensor, "b c f h w"],
+            sigma: Float[Tensor, " b"],
+            step: int,
         ) -> Float[Tensor, "b c f h w"]:
-            output = self._run(noisy, reference_latents, sigma, encoded, conditions, waiting.pop(step, TapRequest()))
+            # A step's request is taken by its first evaluation: later ones of the step find none.
+            asked = waiting.pop(step, TapRequest())
+            output = self._run(noisy, reference_latents, sigma, encoded, conditions, asked)
             found.update(output.taps)
             if conditions.text is None or not guidance.acts(sigma):
                 return output.velocity
             unguided = self._run(noisy, reference_latents, sigma, encoded, away, TapRequest()).velocity
+            # lerp beyond 1 extrapolates: unguided + scale * (guided - unguided).
             return torch.lerp(unguided, output.velocity, guidance.scale)
 
         sample = sampler.run(velocity, noise, sigmas)
@@ -187,7 +201,10 @@ class NovelViewModel(nn.Module):
         return Generation(sample, found)
 
     def track(
-        self, taps: Mapping[int, AttentionTap], queries: Float[Tensor, "b q 4"], cameras: Cameras
+        self,
+        taps: Mapping[int, AttentionTap],
+        queries: Float[Tensor, "b q 4"],
+        cameras: Cameras,
     ) -> TrackPrediction:
         """Track query points (view, frame, x, y) in pixels on the tap of the head's layer.
 

@@ -28,10 +28,11 @@ def read_pretrained(path: Path) -> dict[str, Shaped[Tensor, "..."]]:
         InputError: If there is none, or it is broken, or no state dict.
     """
     if path.is_dir():
-        indices, files = sorted(path.glob(f"*{INDEX_SUFFIX}")), sorted(path.glob("*.safetensors"))
-        if len(found := indices or files) != 1:
-            raise InputError(f"{path}: got {len(found)} .safetensors there, want one, or the index of several")
-        path = found[0]
+        # An index names several files: where there is one, they are read through it.
+        candidates = sorted(path.glob(f"*{INDEX_SUFFIX}")) or sorted(path.glob("*.safetensors"))
+        if len(candidates) != 1:
+            raise InputError(f"{path}: got {len(candidates)} .safetensors there, want one, or the index of several")
+        path = candidates[0]
     return tensors_of(read_weights(path), path)
 
 
@@ -59,11 +60,17 @@ def fill_frozen(
     with torch.device("meta"):
         net = make()
     wanted = {name: value for name, value in net.state_dict().items() if name not in tied}
-    own = {original_name(name): name for name in wanted}
-    weights = {own.get(name, name): value for name, value in found.items() if name not in tied}
+    own_names = {original_name(name): name for name in wanted}
+    weights = {}
+    for name, value in found.items():
+        if name not in tied:
+            weights[own_names.get(name, name)] = value
     if faults := name_faults(weights, wanted):
         raise InputError(f"{path}: got weights of another network than {type(net).__name__}: {faults}")
-    if broken := [name for name, value in weights.items() if not value.isfinite().all()]:
-        raise InputError(f"{path}: got values that are not finite in {broken[0]}, want numbers")
-    net.load_state_dict({name: value.to(dtype) for name, value in weights.items()}, strict=False, assign=True)
+    for name, value in weights.items():
+        if not value.isfinite().all():
+            raise InputError(f"{path}: got values that are not finite in {name}, want numbers")
+        weights[name] = value.to(dtype)
+    # assign: the network's own tensors are on the meta device and have no memory to copy to.
+    net.load_state_dict(weights, strict=False, assign=True)
     return net.requires_grad_(False).eval()

@@ -22,7 +22,8 @@ def place_of(weights: Path) -> Path:
     names = sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
     name = written.removeprefix(PREFIX)
     if name not in names:
-        raise InputError(f"weights: got {written}, want {' or '.join(PREFIX + known for known in names)}, or a file")
+        known = " or ".join(f"{PREFIX}{known}" for known in names)
+        raise InputError(f"weights: got {written}, want {known}, or a file")
     return FOLDER / f"{name}{SUFFIX}"
 
 

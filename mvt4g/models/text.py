@@ -125,6 +125,7 @@ def clean_prompt(prompt: str) -> str:
         import ftfy
     except ImportError as error:
         raise InputError(f"text: cleaning prompts needs ftfy ({error}), want `pip install mvt4g[wan]`") from error
+    # Twice, as Wan2.1 does: captions of the web are often escaped once more than they should be.
     mended = html.unescape(html.unescape(ftfy.fix_text(prompt)))
     return re.sub(r"\s+", " ", mended).strip()
 
@@ -162,6 +163,7 @@ def load_umt5(path: Path, dtype: torch.dtype) -> nn.Module:
     found = read_pretrained(path)
     sizes = _sizes(found)
     net: Any = fill_frozen(lambda: build_umt5(sizes), found, path, dtype, original_name, tied=(TIED,))
+    # Input embeddings are the shared ones; files hold them once.
     net.encoder.set_input_embeddings(net.shared)
     encoder: nn.Module = net
     return encoder
@@ -205,7 +207,8 @@ def _sizes(found: Mapping[str, Shaped[Tensor, "..."]]) -> UMT5Sizes:
     """Read the sizes off the weights; where they cannot be, those of the released ones let messages name what lacks."""
     named = {original_name(name): value.shape for name, value in found.items()}
     try:
-        (vocab, width), (inner, _) = named["token_embedding.weight"], named["blocks.0.attn.q.weight"]
+        vocab, width = named["token_embedding.weight"]
+        inner, _ = named["blocks.0.attn.q.weight"]
         buckets, heads = named["blocks.0.pos_embedding.embedding.weight"]
         hidden, _ = named["blocks.0.ffn.fc1.weight"]
     except (KeyError, ValueError):

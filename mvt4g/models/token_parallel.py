@@ -26,7 +26,8 @@ class TokenSlices:
 
     def __init__(self, group: dist.ProcessGroup) -> None:
         self.group = group
-        self.rank, self.ranks = dist.get_rank(group), dist.get_world_size(group)
+        self.rank = dist.get_rank(group)
+        self.ranks = dist.get_world_size(group)
 
     def own(self, values: Float[Tensor, " b #f #h #w *rest"], grid: torch.Size) -> Float[Tensor, "b n 1 1 *rest"]:
         """Return this rank's slice.
@@ -39,11 +40,11 @@ class TokenSlices:
             InputError: If the tokens cannot be shared out evenly.
         """
         if (count := grid.numel()) % self.ranks:
-            raise InputError(
-                f"tokens: got {count} ({' x '.join(map(str, grid))}), want a multiple of {self.ranks} ranks"
-            )
+            sides = " x ".join(map(str, grid))
+            raise InputError(f"tokens: got {count} ({sides}), want a multiple of {self.ranks} ranks")
         flat = values.expand(-1, *grid, *values.shape[4:]).flatten(1, 3)
-        return rearrange(flat.chunk(self.ranks, dim=1)[self.rank], "b n ... -> b n 1 1 ...")
+        own = flat.chunk(self.ranks, dim=1)[self.rank]
+        return rearrange(own, "b n ... -> b n 1 1 ...")
 
     def whole(self, part: Float[Tensor, "b n 1 1 *rest"]) -> Float[Tensor, "b _ 1 1 *rest"]:
         """Return the tokens of all ranks."""

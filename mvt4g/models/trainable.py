@@ -45,12 +45,15 @@ def freeze_others(module: nn.Module, patterns: Sequence[str], option: str) -> No
     if not patterns:
         raise InputError(f"{option}: got an empty list, want null (all train) or parts of parameters' names")
     candidates = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    trained: set[str] = set()
     for pattern in patterns:
-        if not any(matches(name, pattern) for name in candidates):
+        matched = {name for name in candidates if matches(name, pattern)}
+        if not matched:
             groups = ", ".join(dict.fromkeys(map(group_of, candidates)))
             raise InputError(f"{option}: got {pattern!r}, which is part of no parameter's name, want part of {groups}")
+        trained |= matched
     for name, value in candidates.items():
-        value.requires_grad_(any(matches(name, pattern) for pattern in patterns))
+        value.requires_grad_(name in trained)
 
 
 def group_of(name: str) -> str:
@@ -66,19 +69,28 @@ def count_groups(module: nn.Module) -> dict[str, GroupCount]:
     """Count what trains and what is frozen, by group in the order of the modules."""
     counts: dict[str, GroupCount] = {}
     for name, value in module.named_parameters():
-        trainable, frozen = counts.get(group_of(name), GroupCount(Count(0, 0), Count(0, 0)))
+        group = group_of(name)
+        trainable, frozen = counts.get(group, GroupCount(Count(0, 0), Count(0, 0)))
         if value.requires_grad:
-            trainable = Count(trainable.tensors + 1, trainable.numbers + value.numel())
+            trainable = _add(trainable, Count(1, value.numel()))
         else:
-            frozen = Count(frozen.tensors + 1, frozen.numbers + value.numel())
-        counts[group_of(name)] = GroupCount(trainable, frozen)
+            frozen = _add(frozen, Count(1, value.numel()))
+        counts[group] = GroupCount(trainable, frozen)
     return counts
 
 
 def total_count(counts: dict[str, GroupCount]) -> GroupCount:
     """Add the groups up."""
-    trainable, frozen = (Count(*map(sum, zip(*column, strict=True))) for column in zip(*counts.values(), strict=True))
+    trainable = Count(0, 0)
+    frozen = Count(0, 0)
+    for group in counts.values():
+        trainable = _add(trainable, group.trainable)
+        frozen = _add(frozen, group.frozen)
     return GroupCount(trainable, frozen)
+
+
+def _add(one: Count, other: Count) -> Count:
+    return Count(one.tensors + other.tensors, one.numbers + other.numbers)
 
 
 def trainable_table(counts: dict[str, GroupCount]) -> str:
@@ -88,7 +100,12 @@ def trainable_table(counts: dict[str, GroupCount]) -> str:
         ("---", "---:", "---:", "---:", "---:"),
     ]
     for name, count in {**counts, "all": total_count(counts)}.items():
-        rows.append((name, *(f"{value:,}" if value else "" for part in count for value in part)))
+        # Nothing stands for 0, so that what trains is seen at once.
+        numbers = (*count.trainable, *count.frozen)
+        rows.append((name, *(f"{number:,}" if number else "" for number in numbers)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows)
-    return "\n".join(f"| {' | '.join(row)} |" for row in aligned)
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

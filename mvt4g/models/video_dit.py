@@ -254,11 +254,9 @@ class VideoDiT(nn.Module):
         self.time_embedding = two_layer(config.freq_dim, config.dim, config.dim, nn.SiLU())
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(config.dim, 6 * config.dim))
         self.img_emb = None if config.image_dim is None else image_mlp(config.image_dim, config.dim)
-        self.control_adapter = (
-            None
-            if config.control_channels is None
-            else ControlAdapter(config.control_channels, config.dim, config.patch_size[1])
-        )
+        self.control_adapter = None
+        if config.control_channels is not None:
+            self.control_adapter = ControlAdapter(config.control_channels, config.dim, config.patch_size[1])
         self.blocks = nn.ModuleList(DiTBlock(config) for _ in range(config.num_layers))
         self.head = Head(config.dim, config.out_channels, config.patch_size, config.eps)
         self._initialise()
@@ -350,7 +348,8 @@ class VideoDiT(nn.Module):
         Raises:
             InputError: If there are more than ``text_len`` tokens or they have another width than ``text_dim``.
         """
-        limit, width = self.config.text_len, self.config.text_dim
+        limit = self.config.text_len
+        width = self.config.text_dim
         if text.shape[1] > limit or text.shape[2] != width:
             raise InputError(f"text: got shape {tuple(text.shape)}, want at most {limit} tokens of width {width}")
         padded = F.pad(text, (0, 0, 0, limit - text.shape[1]))
@@ -364,9 +363,8 @@ class VideoDiT(nn.Module):
         """
         width = self.config.image_dim
         if image is not None and image.shape[2] != width:
-            raise InputError(
-                f"image: got tokens of width {image.shape[2]}, want {'no image' if width is None else width}"
-            )
+            want = "no image" if width is None else width
+            raise InputError(f"image: got tokens of width {image.shape[2]}, want {want}")
         if self.img_emb is None or width is None:
             return None
         if image is None:  # attention to many equal tokens is attention to one of them

@@ -24,19 +24,17 @@ _DIFFUSERS_BLOCK = {
     "cross_attn.k_img": "attn2.add_k_proj",
     "cross_attn.v_img": "attn2.add_v_proj",
     "cross_attn.norm_k_img": "attn2.norm_added_k",
-    **{
-        f"{ours}.{part}": f"{theirs}.{their_part}"
-        for ours, theirs in (("self_attn", "attn1"), ("cross_attn", "attn2"))
-        for part, their_part in (
-            ("q", "to_q"),
-            ("k", "to_k"),
-            ("v", "to_v"),
-            ("o", "to_out.0"),
-            ("norm_q", "norm_q"),
-            ("norm_k", "norm_k"),
-        )
-    },
 }
+for _ours, _theirs in (("self_attn", "attn1"), ("cross_attn", "attn2")):
+    for _part, _their_part in (
+        ("q", "to_q"),
+        ("k", "to_k"),
+        ("v", "to_v"),
+        ("o", "to_out.0"),
+        ("norm_q", "norm_q"),
+        ("norm_k", "norm_k"),
+    ):
+        _DIFFUSERS_BLOCK[f"{_ours}.{_part}"] = f"{_theirs}.{_their_part}"
 _FROM_DIFFUSERS = {theirs: ours for ours, theirs in _DIFFUSERS.items()}
 _FROM_DIFFUSERS_BLOCK = {theirs: ours for ours, theirs in _DIFFUSERS_BLOCK.items()}
 _NAME = re.compile(r"(blocks\.\d+\.)?(.*?)(\.weight|\.bias)?")
@@ -60,8 +58,10 @@ def is_original(name: str) -> bool:
 
 
 def _mapped(name: str, outside: dict[str, str], in_block: dict[str, str]) -> str | None:
-    found = _NAME.fullmatch(name)
-    assert found is not None, "the pattern takes any name"
-    block, stem, kind = found[1] or "", found[2], found[3] or ""
+    parts = _NAME.fullmatch(name)
+    assert parts is not None, "the pattern takes any name"
+    block = parts[1] or ""
+    stem = parts[2]
+    kind = parts[3] or ""
     mapped = (in_block if block else outside).get(stem)
     return None if mapped is None else f"{block}{mapped}{kind}"

@@ -131,7 +131,9 @@ class AttentionCorrespondence(Metric):
         counts = correspondence_counts(
             match_cells, mass, peak, truth, stride, self.threshold_px, cycle_consistent, self.cross_frames
         )
-        if counts.hits.shape != (len(layer), NUM_PAIRS) if isinstance(layer, tuple) else counts.hits.ndim != 1:
+        # Counts of one layer have no axis of rows; those of a tuple, even of one, do.
+        wanted = (len(layer), NUM_PAIRS) if isinstance(layer, tuple) else (NUM_PAIRS,)
+        if counts.hits.shape != wanted:
             raise InputError(f"match_cells: got shape {tuple(match_cells.shape)}, want what {layer} found")
         rows = torch.tensor([self.layers.index(one) for one in several], device=counts.hits.device)
         for name, value in counts._asdict().items():
@@ -142,19 +144,16 @@ class AttentionCorrespondence(Metric):
         maps: dict[str, Tensor] = {}
         for panel, pairs in PANELS.items():
             rows = [VIEW_PAIRS.index(pair) for pair in pairs]
-            total = CorrespondenceCounts(
-                *(getattr(self, name)[rows].sum(dim=0) for name in CorrespondenceCounts._fields)
-            )
-            scores = {
-                "matching_accuracy": total.hits / total.matches,
-                "attention_score": total.mass / total.mass_queries,
-                "confidence": total.peak / total.peak_queries,
-            }
-            scores |= {
-                "harmonic_mean": harmonic_mean(*scores.values()),
-                "reliable_share": total.matches / total.candidates,
-                "accuracy_of_all": total.candidate_hits / total.candidates,
-                "num_matches": total.matches,
-            }
-            maps |= {f"{panel}/{name}": value for name, value in scores.items()}
+            sums = [getattr(self, name)[rows].sum(dim=0) for name in CorrespondenceCounts._fields]
+            total = CorrespondenceCounts(*sums)
+            accuracy = total.hits / total.matches
+            attention = total.mass / total.mass_queries
+            confidence = total.peak / total.peak_queries
+            maps[f"{panel}/matching_accuracy"] = accuracy
+            maps[f"{panel}/attention_score"] = attention
+            maps[f"{panel}/confidence"] = confidence
+            maps[f"{panel}/harmonic_mean"] = harmonic_mean(accuracy, attention, confidence)
+            maps[f"{panel}/reliable_share"] = total.matches / total.candidates
+            maps[f"{panel}/accuracy_of_all"] = total.candidate_hits / total.candidates
+            maps[f"{panel}/num_matches"] = total.matches
         return maps

@@ -58,9 +58,11 @@ class AttentionPCK(Metric):
         super().__init__()
         if not layers:
             raise InputError("layers: got none, want at least one layer")
-        self.layers, self.headline_layer = tuple(layers), headline_layer
+        self.layers = tuple(layers)
+        self.headline_layer = headline_layer
         for name in ("moved_hits", "moved_total", "all_hits", "all_total"):
-            self.add_state(name, torch.zeros(len(layers), len(KINDS), dtype=torch.int64), dist_reduce_fx="sum")
+            zeros = torch.zeros(len(layers), len(KINDS), dtype=torch.int64)
+            self.add_state(name, zeros, dist_reduce_fx="sum")
 
     def update(self, layer: int, match_cells: Int[Tensor, "b v f q 2"], truth: PointTruth, stride: int) -> None:
         """Add one layer's matches; arguments as in ``functional.attention.attention_terms``.
@@ -92,8 +94,10 @@ class AttentionPCK(Metric):
             for column, kind in enumerate(KINDS):
                 scores[f"layer{layer}/{kind}"] = moved[row, column]
                 scores[f"layer{layer}/{kind}_all"] = every[row, column]
+        # The same cell is right for as many terms in every layer: the first row stands for all.
         same = (self.all_total - self.moved_total).double() / self.all_total.double()
-        scores |= {f"same_cell/{kind}_all": same[0, column] for column, kind in enumerate(KINDS)}
-        if self.headline_layer in self.layers:
-            scores |= {kind: scores[f"layer{self.headline_layer}/{kind}"] for kind in KINDS}
+        for column, kind in enumerate(KINDS):
+            scores[f"same_cell/{kind}_all"] = same[0, column]
+            if self.headline_layer in self.layers:
+                scores[kind] = scores[f"layer{self.headline_layer}/{kind}"]
         return scores

@@ -83,7 +83,9 @@ class CameraPoseError(PerVideoMetric):
             errors = (*errors, POSE_ALIGNED)
         super().__init__((*errors, *COUNTED))
         self.key = f"camera/{protocol}"
-        self.protocol, self.errors, self.on_failure = chosen, errors, on_failure
+        self.protocol = chosen
+        self.errors = errors
+        self.on_failure = on_failure
         self.paths = _path_reader(convention, orthonormalize, static_threshold)
 
     def update(
@@ -98,8 +100,10 @@ class CameraPoseError(PerVideoMetric):
         failed = paths.failed
         if self.on_failure == "penalty" and bool(failed.any()):
             still = torch.eye(4, dtype=torch.float64, device=failed.device).expand_as(target_world_from_cam)
+            # Every known frame counts as registered: a camera that never moves has a pose in each of them.
             unmoved = self._columns(self.paths(still, target_world_from_cam, paths.known))
-            columns = {name: torch.where(failed, unmoved[name], column) for name, column in columns.items()}
+            for name, column in columns.items():
+                columns[name] = torch.where(failed, unmoved[name], column)
         fraction = paths.num_registered / paths.registered.shape[1]
         self.add_videos(**columns, registered_fraction=fraction, num_failed=failed.double())
 
@@ -116,13 +120,14 @@ class CameraPoseError(PerVideoMetric):
         """Return the means over videos and the counts."""
         num_failed = self.total("num_failed")
         hidden = (num_failed > 0) & (self.on_failure == "nan")
-        return {
-            **{name: torch.where(hidden, torch.nan, self.mean(name)) for name in self.errors},
-            "registered_fraction": self.mean("registered_fraction"),
-            "num_failed": num_failed,
-            "num_static": self.total("num_static"),
-            "num_videos": (~self.per_video("num_failed").isnan()).sum(),
-        }
+        means: dict[str, Tensor] = {}
+        for name in self.errors:
+            means[name] = torch.where(hidden, torch.nan, self.mean(name))
+        means["registered_fraction"] = self.mean("registered_fraction")
+        means["num_failed"] = num_failed
+        means["num_static"] = self.total("num_static")
+        means["num_videos"] = (~self.per_video("num_failed").isnan()).sum()
+        return means
 
 
 class RelativePoseAccuracy(PerVideoMetric):
@@ -170,14 +175,19 @@ class RelativePoseAccuracy(PerVideoMetric):
         static_threshold: float | int = STATIC,
     ) -> None:
         accuracy = partial(
-            relative_pose_accuracy, thresholds_deg=tuple(thresholds_deg), auc_deg=auc_deg,
+            relative_pose_accuracy,
+            thresholds_deg=tuple(thresholds_deg),
+            auc_deg=auc_deg,
             signed_direction=signed_direction,
-        )  # fmt: skip
+        )
         paths = _path_reader(convention, orthonormalize, static_threshold)
+        # The keys follow from the options; scoring two standing cameras names them.
         still = torch.eye(4).expand(1, 2, 4, 4)
         scores = tuple(accuracy(paths(still, still)))
         super().__init__((*scores, *COUNTED))
-        self.accuracy, self.paths, self.scores = accuracy, paths, scores
+        self.accuracy = accuracy
+        self.paths = paths
+        self.scores = scores
 
     def update(
         self,
@@ -188,18 +198,19 @@ class RelativePoseAccuracy(PerVideoMetric):
         """Add videos: estimated poses, true ones, and which frames the estimator found (None = all)."""
         paths = self.paths(pred_world_from_cam, target_world_from_cam, registered)
         accuracy = self.accuracy(paths)
-        self.add_videos(
-            **accuracy,
-            registered_fraction=paths.num_registered / paths.registered.shape[1],
-            num_failed=paths.failed.double(),
-            num_static=accuracy[self.scores[-1]].isnan().double(),
-        )
+        # The last score is the AUC, which a truth that stands still has none of.
+        static = accuracy[self.scores[-1]].isnan().double()
+        fraction = paths.num_registered / paths.registered.shape[1]
+        failed = paths.failed.double()
+        self.add_videos(**accuracy, registered_fraction=fraction, num_failed=failed, num_static=static)
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos and the counts."""
-        counts = {name: self.total(name) for name in ("num_failed", "num_static")}
-        counts["num_videos"] = (~self.per_video("num_failed").isnan()).sum()
-        return {name: self.mean(name) for name in (*self.scores, "registered_fraction")} | counts
+        scores = self.means((*self.scores, "registered_fraction"))
+        scores["num_failed"] = self.total("num_failed")
+        scores["num_static"] = self.total("num_static")
+        scores["num_videos"] = (~self.per_video("num_failed").isnan()).sum()
+        return scores
 
 
 def _path_reader(convention: str, orthonormalize: bool, static_threshold: float | int) -> Callable[..., CameraPaths]:

@@ -9,7 +9,7 @@ import warnings
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -74,8 +74,9 @@ def scored_pairs(truth: PointTruth, num_views: int, cross_frames: CrossFrames = 
     if cross_frames not in ("same", "all"):
         raise InputError(f"cross_frames: got {cross_frames!r}, want 'same' or 'all'")
     rule = CountRule(across="all" if cross_frames == "all" else "own_moment")
-    counts = entries_of(truth.queries, truth.frame_times, num_views).counted(rule) & truth.valid[:, None, None]
-    return view_pairs(truth.queries[..., 0], num_views).where(counts, -1)
+    counted = entries_of(truth.queries, truth.frame_times, num_views).counted(rule)
+    counted = counted & truth.valid[:, None, None]
+    return view_pairs(truth.queries[..., 0], num_views).where(counted, -1)
 
 
 def correspondence_counts(
@@ -113,17 +114,26 @@ def correspondence_counts(
     for name, value in {"mass": mass, "peak": peak, "cycle_consistent": reliable}.items():
         check_shape(name, value, f"{rows}b v f q", **sizes)
     check_truth(truth, **sizes)
-
+    # Entries that count are picked out once: of two views and many heads they are few.
     pairs = scored_pairs(truth, sizes["v"], cross_frames)
     place = (pairs >= 0).flatten().nonzero()[:, 0]
-    pair, seen, mass, peak, reliable = (
-        values.flatten(-4).index_select(-1, place) for values in (pairs, truth.latent_visible(), mass, peak, reliable)
-    )
-    cells, true_xy = (values.flatten(-5, -2).index_select(-2, place) for values in (match_cells, truth.latent_tracks()))
-    hit = (cell_centre(cells, stride).double() - true_xy.double()).norm(dim=-1) < threshold_px
+    pair = _pick(pairs, place)
+    seen = _pick(truth.latent_visible(), place)
+    cells = match_cells.flatten(-5, -2).index_select(-2, place)
+    true_xy = truth.latent_tracks().flatten(-5, -2).index_select(-2, place)
+    distance = (cell_centre(cells, stride).double() - true_xy.double()).norm(dim=-1)
+    hit = distance < threshold_px
+    # Entries lie as b v f q: the row of a query is its clip's, and its place in the last axis.
     query = place // pairs[0].numel() * sizes["q"] + place % sizes["q"]
     num_queries = sizes["b"] * sizes["q"]
-    return _counts(pair, query, num_queries, seen, hit, reliable, mass.double(), peak.double())
+    reliable = _pick(reliable, place)
+    mass = _pick(mass, place).double()
+    peak = _pick(peak, place).double()
+    return _counts(pair, query, num_queries, seen, hit, reliable, mass, peak)
+
+
+def _pick(values: Shaped[Tensor, "*rows b v f q"], place: Int[Tensor, " e"]) -> Shaped[Tensor, "*rows e"]:
+    return values.flatten(-4).index_select(-1, place)
 
 
 def _counts(
@@ -137,17 +147,23 @@ def _counts(
     peak: Float[Tensor, "*rows e"],
 ) -> CorrespondenceCounts:
     """Count entries, each of a pair of views and of a query of the batch."""
+    # A query has a place for every pair of views, so that its frames are counted pair by pair.
     asked = query * NUM_PAIRS + pair
-    frames_asked, frames_seen = (of.bincount(minlength=num_queries * NUM_PAIRS) for of in (asked, asked[seen]))
+    frames_asked = asked.bincount(minlength=num_queries * NUM_PAIRS)
+    frames_seen = asked[seen].bincount(minlength=num_queries * NUM_PAIRS)
     confidence = (peak / frames_seen[asked]).where(seen, 0.0)
     values = torch.stack([hit & reliable & seen, reliable & seen, hit & seen, seen.expand(hit.shape)]).double()
+    # A product with one-hot pairs: scattered sums of a GPU add in another order every time.
     sums = torch.stack([*values, mass, confidence]) @ one_hot(pair, NUM_PAIRS).double()
-    queries, queries_seen = (
-        (frames > 0).unflatten(0, (-1, NUM_PAIRS)).sum(dim=0).double().expand(sums.shape[1:])
-        for frames in (frames_asked, frames_seen)
-    )
     hits, matches, candidate_hits, candidates, mass, peak = sums
+    queries = _count_queries(frames_asked).expand_as(hits)
+    queries_seen = _count_queries(frames_seen).expand_as(hits)
     return CorrespondenceCounts(hits, matches, candidate_hits, candidates, mass, queries, peak, queries_seen)
+
+
+def _count_queries(frames: Int[Tensor, " query_pair"]) -> Float[Tensor, " pair"]:
+    """Return how many queries have a frame of each pair."""
+    return (frames > 0).unflatten(0, (-1, NUM_PAIRS)).sum(dim=0).double()
 
 
 def frame_mass_and_peak(
@@ -188,6 +204,7 @@ def harmonic_mean(*maps: Float[Tensor, "l s"]) -> Float[Tensor, "l s"]:
         tensor([[0.0000, 0.6000],
                 [1.0000, 0.0000]])
     """
+    # n / sum of 1 / x, x being (value - least) / range: 1 / x is infinite at the least, which makes the mean 0.
     inverse = torch.zeros_like(maps[0])
     for number, values in enumerate(maps):
         known = values[~values.isnan()]

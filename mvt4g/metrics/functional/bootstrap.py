@@ -37,6 +37,7 @@ def bootstrap_interval(
     """
     if not 0 < level < 1:
         raise InputError(f"level: got {level}, want a share in (0, 1)")
+    # Sorted, so that the draws meet the same values whatever order ranks brought them in.
     values = values[~values.isnan()].double().sort().values
     if len(values) < 2:
         return values.new_tensor(torch.nan), values.new_tensor(torch.nan)

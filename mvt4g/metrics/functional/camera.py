@@ -22,7 +22,8 @@ from mvt4g.types import InputError
 Align = Literal["self_max", "gt_max", "sim3", "scale_lsq", "none"]
 CHUNK = 2**17
 """Pairs of frames held in memory at once."""
-RELATIVE_EPS, EXTENT_EPS = 1e-9, 1e-6
+RELATIVE_EPS = 1e-9
+EXTENT_EPS = 1e-6
 """What CamI2V adds to a largest norm and ReDirector to a largest distance before dividing."""
 
 
@@ -114,12 +115,16 @@ def camera_errors(
         raise InputError(f"pred: got shape {tuple(pred.shape)}, want (t, 4, 4) or (b, t, 4, 4)")
     if target.shape != pred.shape:
         raise InputError(f"target: got shape {tuple(target.shape)}, want that of pred, {tuple(pred.shape)}")
-    paths = camera_paths(
-        rearrange(pred, "... t i j -> (...) t i j"), rearrange(target, "... t i j -> (...) t i j"),
+    by_video = camera_paths(
+        rearrange(pred, "... t i j -> (...) t i j"),
+        rearrange(target, "... t i j -> (...) t i j"),
         None if registered is None else rearrange(registered, "... t -> (...) t"),
-        convention, orthonormalize, static_threshold,
-    )  # fmt: skip
-    return {name: error.reshape(pred.shape[:-3]) for name, error in protocol_errors(paths, chosen).items()}
+        convention,
+        orthonormalize,
+        static_threshold,
+    )
+    errors = protocol_errors(by_video, chosen)
+    return {name: error.reshape(pred.shape[:-3]) for name, error in errors.items()}
 
 
 def protocol_named(name: str) -> Protocol:
@@ -180,7 +185,9 @@ def rotation_error(
         mean = _mean_over_frames(angle, paths)
         count = angle.shape[1]
     else:
-        mean, num_frames = _mean_over_pairs(paths), paths.registered.shape[1]
+        # An ordered pair of a frame with itself is none.
+        mean = _mean_over_pairs(paths)
+        num_frames = paths.registered.shape[1]
         count = num_frames * (num_frames - 1)
     return torch.rad2deg(mean) if reduction == "mean_deg" else mean * count
 
@@ -216,7 +223,9 @@ def translation_error(
 
 
 def camera_motion_consistency(
-    paths: CameraPaths, reduction: Literal["mean", "sum"] = "mean", standing_as_published: bool = False
+    paths: CameraPaths,
+    reduction: Literal["mean", "sum"] = "mean",
+    standing_as_published: bool = False,
 ) -> Float[Tensor, " b"]:
     """Return CamMC: the Frobenius norm of the difference of [R | t], each t divided by its path's largest norm.
 
@@ -243,23 +252,26 @@ def scaled_centres(paths: CameraPaths, align: Align) -> tuple[Float[Tensor, "b t
     """
     if align not in get_args(Align):
         raise InputError(f"align: got {align!r}, want one of {', '.join(get_args(Align))}")
-    pred, target = paths.pred_centre, paths.target_centre
+    pred = paths.pred_centre
+    target = paths.target_centre
     if align == "none":
         return pred, target
     if align in ("self_max", "gt_max"):
         reach = _largest_norm(paths.scored_target_centre)
-        return pred / (_largest_norm(pred) if align == "self_max" else reach), target / reach
+        own_reach = _largest_norm(pred) if align == "self_max" else reach
+        return pred / own_reach, target / reach
     weights = paths.registered.double()
     if align == "sim3":
         fit = umeyama(pred, target, weights)
         _warn_of_lines(fit, paths)
         pred = fit.apply(pred)
     else:
+        # Least squares in one unknown: <pred, target> / <pred, pred>. A scale below 0 would mirror the path.
         agreement = einsum(weights, pred, target, "b t, b t i, b t i -> b")
         length = einsum(weights, pred.square(), "b t, b t i -> b")
         pred = pred * (agreement.clamp(min=0) / torch.where(length > 0, length, 1.0))[:, None, None]
-    extent = _largest_distance(paths) + EXTENT_EPS
-    return pred / extent[:, None, None], target / extent[:, None, None]
+    extent = (_largest_distance(paths) + EXTENT_EPS)[:, None, None]
+    return pred / extent, target / extent
 
 
 def _mean_over_frames(values: Float[Tensor, "b t"], paths: CameraPaths) -> Float[Tensor, " b"]:
@@ -276,10 +288,9 @@ def _mean_over_pairs(paths: CameraPaths) -> Float[Tensor, " b"]:
     difference = quaternion_from_rotation(paths.target_rotation @ paths.pred_rotation.mT)
     weights = paths.registered.double()
     size = _chunk_of(paths)
-    sums = [
-        einsum(angles_between(some), weight, weight, "b i j, b i, b j -> b")
-        for some, weight in zip(difference.split(size), weights.split(size), strict=True)
-    ]
+    sums = []
+    for some, weight in zip(difference.split(size), weights.split(size), strict=True):
+        sums.append(einsum(angles_between(some), weight, weight, "b i j, b i, b j -> b"))
     num_pairs = paths.num_registered * (paths.num_registered - 1)
     return torch.where(paths.failed, torch.nan, torch.cat(sums) / num_pairs.clamp(min=1))
 
@@ -290,9 +301,13 @@ def angles_between(quaternions: Float[Tensor, "b t 4"]) -> Float[Tensor, "b t t"
     The vector part of q_i q_j* and its scalar part, by matrix products; float64 is not rounded by autocast or TF32.
     """
     w, x, y, z = quaternions.unbind(dim=-1)
-    parts = [torch.stack(row, dim=-1) for row in ((w, x, y, z), (x, -w, z, -y), (y, -z, -w, x), (z, y, -x, -w))]
-    scalar, *vector = (part @ quaternions.mT for part in parts)
-    squared_sine = vector[0].square_().add_(vector[1].square_()).add_(vector[2].square_())
+    # Rows of the product q_i q_j*: its scalar part, then its vector part, each linear in q_j.
+    scalar = torch.stack((w, x, y, z), dim=-1) @ quaternions.mT
+    first = torch.stack((x, -w, z, -y), dim=-1) @ quaternions.mT
+    second = torch.stack((y, -z, -w, x), dim=-1) @ quaternions.mT
+    third = torch.stack((z, y, -x, -w), dim=-1) @ quaternions.mT
+    # In place: the maps of all pairs are the largest tensors of the protocol.
+    squared_sine = first.square_().add_(second.square_()).add_(third.square_())
     return 2 * torch.atan2(squared_sine.sqrt_(), scalar.abs_())
 
 
@@ -306,10 +321,12 @@ def _largest_distance(paths: CameraPaths) -> Float[Tensor, " b"]:
     """Return the largest distance between the true centres of two registered frames."""
     farthest = []
     for centre in paths.scored_target_centre.split(_chunk_of(paths)):
+        # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b as one product of rows with five entries.
         square = centre.square().sum(dim=-1, keepdim=True)
         one = torch.ones_like(square)
-        squared_distance = torch.cat([square, one, -2 * centre], -1) @ torch.cat([one, square, centre], -1).mT
-        farthest.append(squared_distance.amax(dim=(-2, -1)))
+        rows = torch.cat([square, one, -2 * centre], -1)
+        columns = torch.cat([one, square, centre], -1)
+        farthest.append((rows @ columns.mT).amax(dim=(-2, -1)))
     return torch.cat(farthest).clamp(min=0).sqrt()
 
 

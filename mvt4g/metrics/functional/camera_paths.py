@@ -63,8 +63,10 @@ class CameraPaths:
     def split(self, size: int) -> "list[CameraPaths]":
         """Cut into groups of ``size`` paths."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        groups = zip(*(tensor.split(size) for tensor in tensors.values()), strict=True)
-        return [replace(self, **dict(zip(tensors, group, strict=True))) for group in groups]
+        groups = []
+        for group in zip(*(tensor.split(size) for tensor in tensors.values()), strict=True):
+            groups.append(replace(self, **dict(zip(tensors, group, strict=True))))
+        return groups
 
     @property
     def scored_target_centre(self) -> Float[Tensor, "b t 3"]:
@@ -97,16 +99,21 @@ def camera_paths(
         raise InputError(f"pred: got shape {tuple(pred.shape)}, want (b, t, 4, 4), at least one frame")
     if target.shape != pred.shape:
         raise InputError(f"target: got shape {tuple(target.shape)}, want that of pred, {tuple(pred.shape)}")
-    registered = torch.ones(pred.shape[:2], dtype=torch.bool, device=pred.device) if registered is None else registered
+    if registered is None:
+        registered = torch.ones(pred.shape[:2], dtype=torch.bool, device=pred.device)
     if registered.shape != pred.shape[:2] or registered.dtype != torch.bool:
         got = f"{registered.dtype} of shape {tuple(registered.shape)}"
         raise InputError(f"registered: got {got}, want bool of shape {tuple(pred.shape[:2])}")
     if not 0 <= static_threshold < math.inf:
         raise InputError(f"static_threshold: got {static_threshold}, want scene units of at least 0")
     known = registered | target.isfinite().all(dim=-1).all(dim=-1)
-    first = torch.where(registered.any(dim=-1, keepdim=True), registered, known).int().argmax(dim=-1)
-    pred_path = _relative(_checked("pred", pred, registered, convention, orthonormalize), first, registered)
-    target_path = _relative(_checked("target", target, known, convention, orthonormalize), first, known)
+    # argmax finds the first True. A path of which nothing is registered is relative to a frame whose truth is known.
+    scored = torch.where(registered.any(dim=-1, keepdim=True), registered, known)
+    first = scored.int().argmax(dim=-1)
+    pred = _checked("pred", pred, registered, convention, orthonormalize)
+    target = _checked("target", target, known, convention, orthonormalize)
+    pred_path = _relative(pred, first, registered)
+    target_path = _relative(target, first, known)
     return CameraPaths(*pred_path, *target_path, registered, known, float(static_threshold))
 
 
@@ -126,11 +133,16 @@ def opencv_world_from_cam(poses: Float[Tensor, "*b 4 4"], convention: str) -> Fl
     world_from_cam = poses if direction == "world_from_cam" else invert_pose(poses)
     if axes == "opencv":
         return world_from_cam
+    # From OpenGL's camera axes to OpenCV's: y and z turn round, which are columns 1 and 2.
     return world_from_cam * poses.new_tensor([1.0, -1.0, -1.0, 1.0])
 
 
 def _checked(
-    name: str, poses: Float[Tensor, "b t 4 4"], used: Bool[Tensor, "b t"], convention: str, orthonormalize: bool
+    name: str,
+    poses: Float[Tensor, "b t 4 4"],
+    used: Bool[Tensor, "b t"],
+    convention: str,
+    orthonormalize: bool,
 ) -> Float[Tensor, "b t 4 4"]:
     """Return world from camera in float64, with the identity where a pose is not used."""
     identity = torch.eye(4, dtype=torch.float64, device=poses.device)

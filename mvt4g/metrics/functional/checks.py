@@ -24,13 +24,16 @@ def check_shape(name: str, tensor: Shaped[Tensor, "..."], axes: str, **sizes: in
     """
     words = axes.split()
     found = dict(sizes)
-    pairs = list(zip(words, tensor.shape, strict=False))
-    wanted = [int(word) if word.isdigit() else found.setdefault(word, size) for word, size in pairs]
-    if len(words) != tensor.ndim or wanted != [size for _, size in pairs]:
+    wanted = []
+    for word, size in zip(words, tensor.shape, strict=False):
+        wanted.append(int(word) if word.isdigit() else found.setdefault(word, size))
+    if len(words) != tensor.ndim or wanted != list(tensor.shape):
+        want = f"({', '.join(words)})"
         named = [f"{word}={size}" for word, size in sizes.items() if word in words]
-        want = f"({', '.join(words)})" + (f" with {', '.join(named)}" if named else "")
+        if named:
+            want += f" with {', '.join(named)}"
         raise InputError(f"{name}: got shape {tuple(tensor.shape)}, want {want}")
-    return {word: size for word, size in pairs if not word.isdigit()}
+    return {word: found[word] for word in words if not word.isdigit()}
 
 
 def check_truth(truth: PointTruth, **sizes: int) -> None:
@@ -92,6 +95,7 @@ def unit_video(name: str, video: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*ba
         raise InputError(f"{name}: got {video.dtype}, want uint8 or floating point in [0, 1]")
     video = video.float()
     if video.numel():
+        # One pass for both ends; NaN comes through as NaN and fails the comparison below.
         least, most = (float(value) for value in torch.aminmax(video.detach()))
         if not (least >= -RANGE_TOLERANCE and most <= 1 + RANGE_TOLERANCE):
             raise InputError(f"{name}: got values from {least:g} to {most:g}, want [0, 1]")

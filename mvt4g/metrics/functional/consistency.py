@@ -106,17 +106,29 @@ def met3r_from_points(
         a_from_common: Takes the points to camera a; the identity where the common frame is camera a.
         b_from_common: Takes the points to camera b.
     """
-    to_a, to_b = (
-        [transform_points(camera.float(), points.float()) for points in (points_a, points_b)]
-        for camera in (a_from_common, b_from_common)
-    )
+    b_from_common = b_from_common.float()
     there = met3r_one_way(
-        features_a, features_b, to_b[0], to_b[1][..., 2], intrinsics_b, region_a, region_b, occlusion_tolerance
+        features_a,
+        features_b,
+        transform_points(b_from_common, points_a.float()),
+        transform_points(b_from_common, points_b.float())[..., 2],
+        intrinsics_b,
+        region_a,
+        region_b,
+        occlusion_tolerance,
     )
     if not symmetric:
         return there
+    a_from_common = a_from_common.float()
     back = met3r_one_way(
-        features_b, features_a, to_a[1], to_a[0][..., 2], intrinsics_a, region_b, region_a, occlusion_tolerance
+        features_b,
+        features_a,
+        transform_points(a_from_common, points_b.float()),
+        transform_points(a_from_common, points_a.float())[..., 2],
+        intrinsics_a,
+        region_b,
+        region_a,
+        occlusion_tolerance,
     )
     return (there[0] + back[0]) / 2, (there[1] + back[1]) / 2
 
@@ -143,10 +155,10 @@ def met3r_one_way(
     for name, region, axes in (("region_a", region_a, "ha wa"), ("region_b", region_b, "hb wb")):
         if region is not None:
             check_shape(name, region, axes, **sizes)
+    # Positions are differences of large numbers: half precision would move points by pixels.
     with torch.autocast(features_a.device.type, enabled=False):
-        index, depth = splat_nearest(
-            rearrange(points_a.float(), "h w xyz -> (h w) xyz"), intrinsics_b.float(), *depth_b.shape
-        )
+        points = rearrange(points_a.float(), "h w xyz -> (h w) xyz")
+        index, depth = splat_nearest(points, intrinsics_b.float(), *depth_b.shape)
         depth_b = depth_b.detach().float()
         hit = (depth - depth_b).abs() <= occlusion_tolerance * depth_b  # False where either is unknown
         hit &= (index >= 0) & depth_b.isfinite() & (depth_b > 0)
@@ -155,7 +167,8 @@ def met3r_one_way(
         if region_a is not None:
             hit &= region_a.flatten()[index]
         row_b = hit.flatten().nonzero()[:, 0]
-        cosines = _cosines(features_a.flatten(0, 1), features_b.flatten(0, 1), index.flatten()[row_b], row_b)
+        row_a = index.flatten()[row_b]
+        cosines = _cosines(features_a.flatten(0, 1), features_b.flatten(0, 1), row_a, row_b)
         return 1 - cosines.mean(), hit.float().mean()
 
 
@@ -197,24 +210,22 @@ def met3r_reference_compat(
     height, width = features_a.shape[:2]
     with torch.autocast(features_a.device.type, enabled=False):
         half = min(height, width) / 2
-        focal_x, focal_y = 1 + intrinsics_a[0, 0] / width, 1 + intrinsics_a[1, 1] / height
+        # The fault of the original: "1 + f / size" where "2 f / min(h, w)" were right.
         camera = torch.eye(3, device=points_a.device)
-        camera[0, 0], camera[1, 1] = focal_x * half, focal_y * half
-        camera[0, 2], camera[1, 2] = width / 2, height / 2
-        discs = [
-            splat_discs(
-                rearrange(points.float(), "h w xyz -> (h w) xyz"), camera, height, width, radius_ndc * half,
-                points_per_pixel,
-            )
-            for points in (points_a, points_b)
-        ]  # fmt: skip
-        both = ((discs[0][0][..., 0] >= 0) & (discs[1][0][..., 0] >= 0)).flatten().nonzero()[:, 0]
+        camera[0, 0] = (1 + intrinsics_a[0, 0] / width) * half
+        camera[1, 1] = (1 + intrinsics_a[1, 1] / height) * half
+        camera[0, 2] = width / 2
+        camera[1, 2] = height / 2
+        discs = []
+        for points in (points_a, points_b):
+            flat = rearrange(points.float(), "h w xyz -> (h w) xyz")
+            discs.append(splat_discs(flat, camera, height, width, radius_ndc * half, points_per_pixel))
+        (index_a, weight_a), (index_b, weight_b) = discs
+        both = ((index_a[..., 0] >= 0) & (index_b[..., 0] >= 0)).flatten().nonzero()[:, 0]
         total = features_a.new_zeros((), dtype=torch.float32)
         for rows in both.split(ROWS_AT_ONCE):
-            one, other = (
-                _blend(features, index.flatten(0, 1)[rows], weight.flatten(0, 1)[rows])
-                for features, (index, weight) in zip((features_a, features_b), discs, strict=True)
-            )
+            one = _blend(features_a, index_a.flatten(0, 1)[rows], weight_a.flatten(0, 1)[rows])
+            other = _blend(features_b, index_b.flatten(0, 1)[rows], weight_b.flatten(0, 1)[rows])
             length = torch.linalg.vector_norm(one, dim=-1) * torch.linalg.vector_norm(other, dim=-1)
             total = total + (1 - (one * other).sum(dim=-1) / (length + REFERENCE_EPS)).sum()
         return total / (len(both) + REFERENCE_EPS), total.new_tensor(len(both) / (height * width))
@@ -259,7 +270,8 @@ def _cosines(
     """Compare rows in fp32; 0 where one has no length."""
     parts = []
     for some_a, some_b in zip(rows_a.split(ROWS_AT_ONCE), rows_b.split(ROWS_AT_ONCE), strict=True):
-        a, b = features_a.index_select(0, some_a).float(), features_b.index_select(0, some_b).float()
+        a = features_a.index_select(0, some_a).float()
+        b = features_b.index_select(0, some_b).float()
         length = torch.linalg.vector_norm(a, dim=-1) * torch.linalg.vector_norm(b, dim=-1)
         parts.append((a * b).sum(dim=-1) / torch.where(length > 0, length, 1.0))
     cosines = torch.cat(parts) if parts else features_a.new_zeros(0, dtype=torch.float32)
@@ -271,5 +283,6 @@ def _cosines(
 def _blend(
     features: Float[Tensor, "h w d"], index: Int[Tensor, "n k"], weight: Float[Tensor, "n k"]
 ) -> Float[Tensor, "n d"]:
+    # An empty place of a pixel has index -1 and weight 0: whichever row stands in for it adds nothing.
     rows = features.flatten(0, 1).float()
     return functional.embedding_bag(index.clamp(min=0), rows, mode="sum", per_sample_weights=weight)

@@ -29,8 +29,10 @@ def valid_video(
     check_shape("valid_frames", valid_frames, "b t", b=sizes["b"], t=sizes["t"])
     if valid_frames.dtype != torch.bool:
         raise InputError(f"valid_frames: got {valid_frames.dtype}, want bool")
+    # Padding may hold NaN, which a product with 0 would keep.
     black = torch.zeros((), dtype=video.dtype, device=video.device)
-    return unit_video("video", torch.where(rearrange(valid_frames, "b t -> b t 1 1 1"), video, black)), valid_frames
+    shown = torch.where(rearrange(valid_frames, "b t -> b t 1 1 1"), video, black)
+    return unit_video("video", shown), valid_frames
 
 
 def video_pair(
@@ -50,8 +52,9 @@ def video_pair(
     """
     pred, there = valid_video(video, valid_frames)
     check_shape("target_video", target_video, "b t 3 h w", **check_shape("video", video, "b t 3 h w"))
-    shown = torch.where(rearrange(there, "b t -> b t 1 1 1"), target_video, target_video.new_zeros(()))
-    return pred, unit_video("target_video", shown), there
+    black = target_video.new_zeros(())
+    target = torch.where(rearrange(there, "b t -> b t 1 1 1"), target_video, black)
+    return pred, unit_video("target_video", target), there
 
 
 def score_frames(

@@ -18,7 +18,8 @@ def frechet_distance(
 
     Source: Dowson & Landau 1982; Heusel et al. 2017 (FID), Eq. 6; Unterthiner et al. 2018 (FVD).
     """
-    covariance_a, covariance_b = covariance_a.double(), covariance_b.double()
+    covariance_a = covariance_a.double()
+    covariance_b = covariance_b.double()
     values, vectors = torch.linalg.eigh(covariance_a)
     root_a = (vectors * values.clamp(min=0).sqrt()) @ vectors.mT
     root_trace = torch.linalg.eigvalsh(root_a @ covariance_b @ root_a).clamp(min=0).sqrt().sum()

@@ -86,17 +86,26 @@ def geometry_score(
     distance = scale * _distance(pixels, cameras)
     positive, jitter = _depth(pixels, pair, cameras)
     nothing = _median(distance[:0])
-    return {
+    scores = {
         "epipolar_px": _median(distance[pair]),
-        "epipolar_px_static": nothing if dynamic is None else _median(distance[pair & ~dynamic]),
-        "epipolar_px_dynamic": nothing if dynamic is None else _median(distance[pair & dynamic]),
-        "cycle_px": nothing if cycle_px is None else _median(scale * cycle_px[cycle_px.isfinite()]),
+        "epipolar_px_static": nothing,
+        "epipolar_px_dynamic": nothing,
+        "cycle_px": nothing,
         "survival": pair.sum() / shown[REFERENCE].sum().double(),
-        "confident": nothing if confidence is None else _share_over(confidence.amin(dim=0)[pair], CONFIDENT_ABOVE),
+        "confident": nothing,
         "depth_positive": positive,
         "depth_jitter": jitter,
         "num_pairs": pair.sum().double(),
     }
+    if dynamic is not None:
+        scores["epipolar_px_static"] = _median(distance[pair & ~dynamic])
+        scores["epipolar_px_dynamic"] = _median(distance[pair & dynamic])
+    if cycle_px is not None:
+        scores["cycle_px"] = _median(scale * cycle_px[cycle_px.isfinite()])
+    if confidence is not None:
+        # A pair is as sure as the less sure of its two positions.
+        scores["confident"] = _share_over(confidence.amin(dim=0)[pair], CONFIDENT_ABOVE)
+    return scores
 
 
 def _check(
@@ -123,7 +132,8 @@ def _check(
 
 def _distance(pixels: Float[Tensor, "2 t n 2"], cameras: Cameras) -> Float[Tensor, "t n"]:
     """Return Sampson's distance between the two views at each time, pixels of the videos."""
-    pose, intrinsics = cameras.cam_from_world.double(), cameras.intrinsics
+    pose = cameras.cam_from_world.double()
+    intrinsics = cameras.intrinsics
     target_from_reference = pose[TARGET] @ torch.linalg.inv(pose[REFERENCE])
     return epipolar_distance(
         pixels[REFERENCE], pixels[TARGET], intrinsics[REFERENCE], intrinsics[TARGET], target_from_reference

@@ -10,9 +10,11 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
 """Side of SSIM's Gaussian window and its standard deviation, pixels."""
-SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+SSIM_C1 = 0.01**2
+SSIM_C2 = 0.03**2
 """SSIM's constants for values in [0, 1]."""
 
 
@@ -66,12 +68,15 @@ def masked_ssim(
 
     Source: DyCheck (Gao et al. 2022), mSSIM; Liu et al. 2018, Partial Convolutions, section 3.1.
     """
-    x, y = pred.float(), target.float()
+    x = pred.float()
+    y = target.float()
+    # The five moments go through one blur together.
     moments = torch.cat([x, y, x * x, y * y, x * y], dim=1)
     blurred, seen = _partial_blur(*_partial_blur(moments, mask, dim=-1), dim=-2)
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = blurred.chunk(5, dim=1)
     variance_x = (mean_xx - mean_x.square()).clamp(min=0)
     variance_y = (mean_yy - mean_y.square()).clamp(min=0)
+    # Rounding may leave a covariance beyond what the variances allow, and a score above 1.
     product = variance_x * variance_y
     bound = torch.where(product > 0, torch.where(product > 0, product, 1.0).sqrt(), 0.0)
     covariance = (mean_xy - mean_x * mean_y).clamp(min=-bound, max=bound)
@@ -100,7 +105,9 @@ def masked_lpips(
     Source: DyCheck (Gao et al. 2022), mLPIPS. Its code gives an empty mask 0, which is a perfect score.
     """
     shown = rearrange(mask, "n h w -> n 1 h w")
-    return masked_mean(distance_map(torch.where(shown, pred, 0.0), torch.where(shown, target, 0.0)), mask)
+    black_outside = torch.where(shown, pred, 0.0)
+    distance = distance_map(black_outside, torch.where(shown, target, 0.0))
+    return masked_mean(distance, mask)
 
 
 def _partial_blur(
@@ -112,6 +119,7 @@ def _partial_blur(
     weights = weights / weights.sum()
     shown = torch.where(rearrange(mask, "n h w -> n 1 h w"), images, 0.0)
     total = _weighted_window(shown, dim, weights.tolist())
+    # A partial convolution: the sum over the mask's pixels, scaled up by the window over their number.
     number = _weighted_window(mask.float(), dim, SSIM_WINDOW * [1.0])
     scale = torch.where(number > 0, SSIM_WINDOW / number.clamp(min=1), 0.0)
     return total * rearrange(scale, "n h w -> n 1 h w"), number > 0

@@ -32,9 +32,12 @@ def temporal_flickering(
     Source:
         VBench (arXiv 2311.17982), temporal flickering: (255 - mean |x_t - x_{t+1}|) / 255 on bytes.
     """
-    changes = [(after - before).abs().mean(dtype=torch.float64) for before, after in pairwise(video)]
     counted = _all_valid(valid_frames, len(video), [0, 1])
-    return 1.0 - _mean([change for change, counts in zip(changes, counted, strict=True) if counts], video)
+    changes = []
+    for (before, after), counts in zip(pairwise(video), counted, strict=True):
+        if counts:
+            changes.append((after - before).abs().mean(dtype=torch.float64))
+    return 1.0 - _mean(changes, video)
 
 
 def motion_smoothness(
@@ -92,6 +95,7 @@ def moving_pairs_needed(num_frames: int, compat: bool = False) -> int:
         num_frames: Frames that were compared.
         compat: Round ties to even as VBench does: 10 frames need 2 pairs, and two frames or fewer need none.
     """
+    # A frame more is compared than there are pairs; VBench takes the quarter of the frames.
     quarter = 4 * num_frames / 16
     return round(quarter) if compat else max(1, math.floor(quarter + 0.5))
 
@@ -121,7 +125,8 @@ def dynamic_degree(
 def _all_valid(valid_frames: Bool[Tensor, " t"] | None, num_frames: int, offsets: list[int]) -> list[bool]:
     """Tell for every first frame whether it and those at the offsets are there and valid."""
     valid = [True] * num_frames if valid_frames is None else valid_frames.tolist()
-    return [all(valid[first + offset] for offset in offsets) for first in range(max(0, num_frames - offsets[-1]))]
+    num_starts = max(0, num_frames - offsets[-1])
+    return [all(valid[first + offset] for offset in offsets) for first in range(num_starts)]
 
 
 def _mean(values: list[Float[Tensor, ""]], like: Float[Tensor, "..."]) -> Float[Tensor, ""]:

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from mvt4g.types import InputError
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def center_crop(images: Float[Tensor, "n 3 h w"], side: int) -> Float[Tensor, "n
     height, width = images.shape[-2:]
     if min(height, width) < side:
         raise InputError(f"images: got {height}x{width}, want at least {side}x{side} to crop from")
-    top, left = round((height - side) / 2), round((width - side) / 2)
+    # Python rounds ties to even, as torchvision does.
+    top = round((height - side) / 2)
+    left = round((width - side) / 2)
     return images[..., top : top + side, left : left + side]
 
 
@@ -86,15 +90,18 @@ def crop_to_multiple(images: Float[Tensor, "n c h w"], multiple: int) -> Float[T
     Raises:
         InputError: If nothing would be left.
     """
-    height, width = (side // multiple * multiple for side in images.shape[-2:])
+    height = images.shape[-2] // multiple * multiple
+    width = images.shape[-1] // multiple * multiple
     if not height or not width:
         raise InputError(f"images: got {images.shape[-2]}x{images.shape[-1]}, want at least {multiple}x{multiple}")
     return images[..., :height, :width]
 
 
 def normalize(
-    images: Float[Tensor, "n 3 h w"], mean: tuple[float, float, float], std: tuple[float, float, float]
+    images: Float[Tensor, "n 3 h w"],
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
 ) -> Float[Tensor, "n 3 h w"]:
     """Subtract each channel's mean and divide by its standard deviation."""
-    offset, scale = (rearrange(images.new_tensor(values), "c -> c 1 1") for values in (mean, std))
-    return (images - offset) / scale
+    offset = rearrange(images.new_tensor(mean), "c -> c 1 1")
+    return (images - offset) / rearrange(images.new_tensor(std), "c -> c 1 1")

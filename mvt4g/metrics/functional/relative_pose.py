@@ -2,7 +2,7 @@
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mvt4g.geometry.pose import quaternion_from_rotation, rotate
@@ -30,22 +30,31 @@ def relative_pose_angles(
     first, second = torch.triu_indices(num_frames, num_frames, offset=1, device=paths.registered.device)
     difference = quaternion_from_rotation(paths.target_rotation @ paths.pred_rotation.mT)
     rotation = angles_between(difference)[:, first, second]
-    pred, target = (
-        rotate(rearrange(turn[:, first], "b p i j -> b p j i"), centre[:, second] - centre[:, first])
-        for turn, centre in (
-            (paths.pred_rotation, paths.pred_centre),
-            (paths.target_rotation, paths.target_centre),
-        )
-    )
+    # Into the first camera's frame: directions then compare whatever world each path is given in.
+    pred = _second_from_first(paths.pred_rotation, paths.pred_centre, first, second)
+    target = _second_from_first(paths.target_rotation, paths.target_centre, first, second)
     sine = torch.linalg.vector_norm(torch.linalg.cross(pred, target), dim=-1)
     cosine = (pred * target).sum(dim=-1)
     direction = torch.atan2(sine, cosine if signed_direction else cosine.abs())
     direction = torch.where((pred == 0).all(dim=-1), torch.inf, direction)
     moves = torch.linalg.vector_norm(target, dim=-1) > paths.static_threshold
 
-    found, known = (frames[:, first] & frames[:, second] for frames in (paths.registered, paths.known))
-    rotation, direction = (torch.where(found, torch.rad2deg(angle), torch.inf) for angle in (rotation, direction))
+    found = paths.registered[:, first] & paths.registered[:, second]
+    known = paths.known[:, first] & paths.known[:, second]
+    rotation = torch.where(found, torch.rad2deg(rotation), torch.inf)
+    direction = torch.where(found, torch.rad2deg(direction), torch.inf)
     return torch.where(known, rotation, torch.nan), torch.where(known & moves, direction, torch.nan)
+
+
+def _second_from_first(
+    rotation: Float[Tensor, "b t 3 3"],
+    centre: Float[Tensor, "b t 3"],
+    first: Int[Tensor, " p"],
+    second: Int[Tensor, " p"],
+) -> Float[Tensor, "b p 3"]:
+    """Return the centre of the second camera of each pair in the frame of the first."""
+    camera_from_origin = rearrange(rotation[:, first], "b p i j -> b p j i")
+    return rotate(camera_from_origin, centre[:, second] - centre[:, first])
 
 
 def relative_pose_accuracy(
@@ -79,10 +88,10 @@ def relative_pose_accuracy(
     """
     if auc_deg < 1 or not all(threshold > 0 for threshold in thresholds_deg):
         raise InputError(f"thresholds_deg, auc_deg: got {thresholds_deg} and {auc_deg}, want degrees over 0")
-    parts = [
-        _accuracy(*relative_pose_angles(some, signed_direction), thresholds_deg, auc_deg)
-        for some in paths.split(max(1, CHUNK // paths.registered.shape[1] ** 2))
-    ]
+    parts = []
+    for some in paths.split(max(1, CHUNK // paths.registered.shape[1] ** 2)):
+        rotation, direction = relative_pose_angles(some, signed_direction)
+        parts.append(_accuracy(rotation, direction, thresholds_deg, auc_deg))
     return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
 
@@ -94,11 +103,13 @@ def _accuracy(
 ) -> dict[str, Float[Tensor, " b"]]:
     both = torch.maximum(rotation, direction)  # NaN where either is
     share_of_curve = (auc_deg - both.floor()).clamp(min=0) / auc_deg  # how many of k = 1 ... n are over the error
-    return {
-        **{f"rra_{k:g}deg": _share(rotation < k, rotation) for k in thresholds_deg},
-        **{f"rta_{k:g}deg": _share(direction < k, direction) for k in thresholds_deg},
-        f"auc_{auc_deg}deg": share_of_curve.nanmean(dim=-1),
-    }
+    shares = {}
+    for k in thresholds_deg:
+        shares[f"rra_{k:g}deg"] = _share(rotation < k, rotation)
+    for k in thresholds_deg:
+        shares[f"rta_{k:g}deg"] = _share(direction < k, direction)
+    shares[f"auc_{auc_deg}deg"] = share_of_curve.nanmean(dim=-1)
+    return shares
 
 
 def _share(right: Bool[Tensor, "b p"], errors: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:

@@ -41,21 +41,16 @@ def mutual_matches(
         reference: Of the frame it is matched with.
         min_similarity: Least cosine of a match.
     """
-    rows, columns = (
-        functional.normalize(rearrange(value.float(), "h w d -> (h w) d"), dim=-1) for value in (features, reference)
-    )
+    rows = functional.normalize(rearrange(features.float(), "h w d -> (h w) d"), dim=-1)
+    columns = functional.normalize(rearrange(reference.float(), "h w d -> (h w) d"), dim=-1)
     with torch.autocast(rows.device.type, enabled=False):  # ties are told apart at 1e-5
         cosine = rows @ columns.mT
     similarity, nearest = cosine.max(dim=1)
     cells = torch.arange(len(rows), device=rows.device)
     mutual = cosine.argmax(dim=0)[nearest] == cells
-    height = len(features)
-    return FrameMatches(
-        *(
-            rearrange(value, "(h w) -> h w", h=height)
-            for value in (nearest, similarity, mutual & (similarity >= min_similarity))
-        )
-    )
+    matched = mutual & (similarity >= min_similarity)
+    maps = [rearrange(value, "(h w) -> h w", h=len(features)) for value in (nearest, similarity, matched)]
+    return FrameMatches(*maps)
 
 
 def best_offsets(strengths: Float[Tensor, "t o"], offsets: Sequence[int]) -> Float[Tensor, " t"]:
@@ -71,7 +66,8 @@ def best_offsets(strengths: Float[Tensor, "t o"], offsets: Sequence[int]) -> Flo
     """
     known = strengths.nan_to_num(nan=-torch.inf)
     best, index = known.max(dim=1)
-    alike = (known > best[:, None] - TIE).sum(dim=1)
-    decided = (alike == 1) & (known.isfinite().sum(dim=1) > 1)
-    found = torch.tensor(list(offsets), dtype=strengths.dtype, device=strengths.device)[index]
-    return torch.where(decided, found, torch.nan)
+    # A best that is not alone says nothing, and neither does one without a rival.
+    best_alike = (known > best[:, None] - TIE).sum(dim=1)
+    decided = (best_alike == 1) & (known.isfinite().sum(dim=1) > 1)
+    columns = torch.tensor(list(offsets), dtype=strengths.dtype, device=strengths.device)
+    return torch.where(decided, columns[index], torch.nan)

@@ -32,7 +32,8 @@ def temporal_consistency(
     norms = torch.linalg.vector_norm(features, dim=-1)
     unit = features / rearrange(torch.where(norms > 0, norms, 1), "b t -> b t 1")
     first, before = first_and_previous(valid_frames)
-    terms = (_similarity(unit, before) + _similarity(unit, repeat(first, "b -> b t", t=unit.shape[1]))) / 2
+    to_first = _similarity(unit, repeat(first, "b -> b t", t=unit.shape[1]))
+    terms = (_similarity(unit, before) + to_first) / 2
     counted = valid_frames & (before >= 0)
     num_terms = counted.sum(1)
     scores = torch.where(counted, terms, 0).sum(1) / num_terms
@@ -42,6 +43,7 @@ def temporal_consistency(
 def first_and_previous(valid_frames: Bool[Tensor, "b t"]) -> tuple[Int[Tensor, " b"], Int[Tensor, "b t"]]:
     """Return the index of the first valid frame, and of the last one before each frame (-1 = there is none)."""
     frames = torch.arange(valid_frames.shape[1], device=valid_frames.device)
+    # The largest index of a valid frame so far is that of the latest one.
     latest = torch.where(valid_frames, frames, -1).cummax(1).values
     before = torch.cat([torch.full_like(latest[:, :1], -1), latest[:, :-1]], dim=1)
     return valid_frames.int().argmax(1), before

@@ -120,9 +120,12 @@ def share_in_mask(
         queries: (view, frame, x, y), pixels of the same view.
         mask: True inside; between pixel centres it is read bilinearly, and more than a half is inside.
     """
+    # Between pixel centres a mask is a share; more than a half is inside.
     inside = rearrange(mask.float(), "t h w -> t 1 h w")
     stays = bilinear_sample(inside, tracks)[..., 0] > 0.5
-    start = bilinear_sample(inside[queries[:, 1].long()], rearrange(queries[:, 2:], "n xy -> n 1 xy"))[:, 0, 0] > 0.5
+    query_frames = inside[queries[:, 1].long()]
+    query_xy = rearrange(queries[:, 2:], "n xy -> n 1 xy")
+    start = bilinear_sample(query_frames, query_xy)[:, 0, 0] > 0.5
     return stays[visible & start].double().mean()
 
 
@@ -147,7 +150,10 @@ class TrackCounts(NamedTuple):
 
 
 def scored_frames(
-    query_frames: Float[Tensor, "*b n"], same_view: Bool[Tensor, "*b n"], num_frames: int, query_mode: QueryMode
+    query_frames: Float[Tensor, "*b n"],
+    same_view: Bool[Tensor, "*b n"],
+    num_frames: int,
+    query_mode: QueryMode,
 ) -> Bool[Tensor, "*b t n"]:
     """Return the frames that TAP-Vid scores: those after the query ("first"), or all but the query's ("strided").
 
@@ -160,7 +166,8 @@ def scored_frames(
         raise InputError(f"query_mode: got {query_mode!r}, want 'first' or 'strided'")
     frame = torch.arange(num_frames, device=query_frames.device)[:, None]
     query = query_frames.round().unsqueeze(-2)
-    return Entries(same_view.unsqueeze(-2), frame == query, frame > query).counted(COUNTED[query_mode])
+    entries = Entries(same_view.unsqueeze(-2), frame == query, frame > query)
+    return entries.counted(COUNTED[query_mode])
 
 
 def count_tracks(
@@ -181,14 +188,20 @@ def count_tracks(
     """
     seen = visible & scored
     found = seen & pred_visible
-    within = [is_within(number) for number in range(num_thresholds)]
+    within = []
+    true_positive = []
+    # One threshold at a time: all together would be five times the memory of the tracks.
+    for number in range(num_thresholds):
+        near = is_within(number)
+        within.append((near & seen).sum(dim=-2))
+        true_positive.append((near & found).sum(dim=-2))
     return TrackCounts(
         scored=scored.sum(dim=-2),
         agreed=((visible == pred_visible) & scored).sum(dim=-2),
         seen=seen.sum(dim=-2),
         called_seen=(pred_visible & scored).sum(dim=-2),
-        within=torch.stack([(near & seen).sum(dim=-2) for near in within], dim=-1),
-        true_positive=torch.stack([(near & found).sum(dim=-2) for near in within], dim=-1),
+        within=torch.stack(within, dim=-1),
+        true_positive=torch.stack(true_positive, dim=-1),
     )
 
 
@@ -216,8 +229,12 @@ def track_scores(
         "delta_avg": delta.mean(dim=-1),
         "average_jaccard": jaccard.mean(dim=-1),
     }
-    deltas = {f"delta_{name}": delta[..., number] for number, name in enumerate(names)}
-    return means | deltas | {f"jaccard_{name}": jaccard[..., number] for number, name in enumerate(names)}
+    scores = dict(means)
+    for number, name in enumerate(names):
+        scores[f"delta_{name}"] = delta[..., number]
+    for number, name in enumerate(names):
+        scores[f"jaccard_{name}"] = jaccard[..., number]
+    return scores
 
 
 def tapvid_counts(
@@ -239,6 +256,7 @@ def tapvid_counts(
     height, width = image_size
     if not (height > 0 and width > 0):
         raise InputError(f"image_size: got {image_size}, want (height, width), both positive")
+    # Distances in float64: TAP-Vid's thresholds are strict, and fp32 would move points across them.
     scale = torch.tensor([TAPVID_SIZE / width, TAPVID_SIZE / height], dtype=torch.float64, device=pred.device)
     squared = ((pred.double() - target.double()) * scale).square()
     squared = squared[..., 0] + squared[..., 1]

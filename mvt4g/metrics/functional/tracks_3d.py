@@ -67,7 +67,8 @@ def tapvid_3d(
     valid = target_visible.new_ones(sizes["n"]) if point_valid is None else point_valid
     check_shape("point_valid", valid, "n", n=sizes["n"])
     check_options(thresholds, scaling)
-    target, pred = target.double(), pred.double()
+    target = target.double()
+    pred = pred.double()
     both_seen = target_visible & pred_visible & valid
     if scaling == "median":
         pred = pred * _median_ratio(target[both_seen], pred[both_seen])
@@ -89,10 +90,13 @@ def check_options(thresholds: str, scaling: str) -> None:
 
 
 def _radii(
-    thresholds: Thresholds, depth: Float[Tensor, "t n"], intrinsics: Float[Tensor, "3 3"]
+    thresholds: Thresholds,
+    depth: Float[Tensor, "t n"],
+    intrinsics: Float[Tensor, "3 3"],
 ) -> Float[Tensor, "5 #t #n"]:
     if thresholds == "fixed":
         return rearrange(depth.new_tensor(FIXED_CM) / 100, "x -> x 1 1")
+    # TAPVid-3D's focal length is the geometric mean of both.
     focal = (intrinsics[0, 0] * intrinsics[1, 1]).sqrt()
     return rearrange(depth.new_tensor(TAPVID_PX), "x -> x 1 1") * depth / focal
 
@@ -108,9 +112,8 @@ def _depth_ratio_at_query(
     check_shape("query_frames", query_frames, "n", n=len(valid))
     check_query_frames(query_frames, len(pred), valid)
     at_query = query_frames.round().long().where(valid, 0)
-    true_depth, depth = (
-        points[..., 2].take_along_dim(at_query[None], dim=0).clamp(min=LEAST_DEPTH) for points in (target, pred)
-    )
+    true_depth = target[..., 2].take_along_dim(at_query[None], dim=0).clamp(min=LEAST_DEPTH)
+    depth = pred[..., 2].take_along_dim(at_query[None], dim=0).clamp(min=LEAST_DEPTH)
     return rearrange(true_depth / depth, "1 n -> n 1")
 
 
@@ -119,5 +122,7 @@ def _median_ratio(target: Float[Tensor, "m 3"], pred: Float[Tensor, "m 3"]) -> F
     medians = []
     for norms in (target.norm(dim=-1), pred.norm(dim=-1)):
         ordered = norms[~norms.isnan()].sort().values
-        medians.append(ordered[max(len(ordered) - 1, 0) // 2 : len(ordered) // 2 + 1].mean())
+        # The middle two of an even count, the middle one twice of an odd one, nothing of none.
+        middle = slice(max(len(ordered) - 1, 0) // 2, len(ordered) // 2 + 1)
+        medians.append(ordered[middle].mean())
     return medians[0] / medians[1]

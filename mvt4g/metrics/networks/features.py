@@ -152,10 +152,13 @@ def timm_layout(net: Any, state_dict: Mapping[str, Shaped[Tensor, "..."]]) -> di
     """
     if not any(mark in state_dict for mark in FOREIGN_MARKS):
         return dict(state_dict)
+    # OpenAI calls the patches' kernel and the positions otherwise than Meta and timm do.
     kernel = state_dict.get("visual.conv1.weight", state_dict.get("patch_embed.proj.weight"))
     positions = state_dict.get("visual.positional_embedding", state_dict.get("pos_embed"))
     fits = kernel is not None and kernel.shape == net.patch_embed.proj.weight.shape
-    fits = fits and (positions is None or positions.shape[-2] == net.patch_embed.num_patches + 1)
+    if positions is not None:
+        # One position for the class token, then one a patch.
+        fits = fits and positions.shape[-2] == net.patch_embed.num_patches + 1
     if not fits:
         return dict(state_dict)
     from timm.models import eva, vision_transformer
@@ -172,7 +175,8 @@ def checked_rule(net: Any, position_rule: PositionRule, architecture: str) -> Po
     """
     if position_rule not in ("dino", "timm"):
         raise InputError(f"position_rule: got {position_rule}, want dino or timm")
-    embedding, num_patches = getattr(net, "pos_embed", None), net.patch_embed.num_patches
+    embedding = getattr(net, "pos_embed", None)
+    num_patches = net.patch_embed.num_patches
     fits = embedding is not None and net.num_prefix_tokens == 1 and embedding.shape[1] == num_patches + 1
     if position_rule == "dino" and not fits:
         raise InputError(f"position_rule: got dino, want timm: {architecture} has no position embedding like DINO's")
@@ -186,12 +190,15 @@ def tokens(net: Any, images: Float[Tensor, "n 3 h w"], position_rule: PositionRu
     cells = net.patch_embed(images)
     embedding = dino_position_embedding(net.pos_embed, net.patch_embed.grid_size, cells.shape[1:3])
     class_token = net.cls_token.expand(len(images), -1, -1)
-    sequence = torch.cat([class_token, rearrange(cells, "n h w d -> n (h w) d")], dim=1) + embedding
+    patches = rearrange(cells, "n h w d -> n (h w) d")
+    sequence = torch.cat([class_token, patches], dim=1) + embedding
     return net.norm(net.blocks(net.norm_pre(sequence)))
 
 
 def dino_position_embedding(
-    embedding: Float[Tensor, "1 trained d"], trained: tuple[int, int], grid: tuple[int, int]
+    embedding: Float[Tensor, "1 trained d"],
+    trained: tuple[int, int],
+    grid: tuple[int, int],
 ) -> Float[Tensor, "1 l d"]:
     """Fit a position embedding (class token first, then row by row) to another grid of patches as DINO does.
 
@@ -207,4 +214,5 @@ def dino_position_embedding(
     cells = rearrange(embedding[:, 1:], "1 (h w) d -> 1 d h w", h=trained[0])
     factor = ((grid[0] + 0.1) / trained[0], (grid[1] + 0.1) / trained[1])
     cells = F.interpolate(cells, scale_factor=factor, mode="bicubic")
-    return torch.cat([embedding[:, :1], rearrange(cells, "1 d h w -> 1 (h w) d")], dim=1)
+    patches = rearrange(cells, "1 d h w -> 1 (h w) d")
+    return torch.cat([embedding[:, :1], patches], dim=1)

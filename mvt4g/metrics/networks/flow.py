@@ -47,11 +47,14 @@ class RaftFlow(nn.Module):
             InputError: If a side is so small that RAFT cannot be run.
         """
         height, width = before.shape[-2:]
-        extra_y, extra_x = -height % STRIDE, -width % STRIDE
+        extra_y = -height % STRIDE
+        extra_x = -width % STRIDE
         if min(height + extra_y, width + extra_x) < MIN_SIDE:
             raise InputError(f"video: got frames of {height}x{width}, want at least {MIN_SIDE}x{MIN_SIDE} for RAFT")
-        top, left = extra_y // 2, extra_x // 2
+        top = extra_y // 2
+        left = extra_x // 2
         border = (left, extra_x - left, top, extra_y - top)
+        # RAFT was trained on values in [-1, 1].
         padded = [F.pad(2 * frames - 1, border, mode="replicate") for frames in (before, after)]
         flow = self.net(*padded, num_flow_updates=self.num_updates)[-1]
         return flow[..., top : top + height, left : left + width]

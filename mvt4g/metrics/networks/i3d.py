@@ -37,7 +37,6 @@ class I3D(nn.Sequential):
     """
 
     def __init__(self) -> None:
-        mixed = {f"Mixed_{name}": Mixed(channels, branches) for name, (channels, branches) in MIXED.items()}
         layers: dict[str, nn.Module] = {
             "Conv3d_1a_7x7": Unit(3, 64, (7, 7, 7), (2, 2, 2)),
             "MaxPool3d_2a_3x3": MaxPool((1, 3, 3), (1, 2, 2)),
@@ -45,12 +44,15 @@ class I3D(nn.Sequential):
             "Conv3d_2c_3x3": Unit(64, 192, (3, 3, 3)),
             "MaxPool3d_3a_3x3": MaxPool((1, 3, 3), (1, 2, 2)),
         }
-        layers |= {name: layer for name, layer in mixed.items() if "_3" in name}
-        layers["MaxPool3d_4a_3x3"] = MaxPool((3, 3, 3), (2, 2, 2))
-        layers |= {name: layer for name, layer in mixed.items() if "_4" in name}
-        layers["MaxPool3d_5a_2x2"] = MaxPool((2, 2, 2), (2, 2, 2))
-        layers |= {name: layer for name, layer in mixed.items() if "_5" in name}
+        for name, (channels, branches) in MIXED.items():
+            # The pools that halve time stand before the first block of stages 4 and 5.
+            if name == "4b":
+                layers["MaxPool3d_4a_3x3"] = MaxPool((3, 3, 3), (2, 2, 2))
+            elif name == "5b":
+                layers["MaxPool3d_5a_2x2"] = MaxPool((2, 2, 2), (2, 2, 2))
+            layers[f"Mixed_{name}"] = Mixed(channels, branches)
         layers["avg_pool"] = nn.AvgPool3d((2, 7, 7), stride=1)
+        # The weights call the last convolution "logits.conv3d.weight".
         layers["logits"] = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(1024, CLASSES, 1)))
         super().__init__(OrderedDict(layers))
 
@@ -72,11 +74,13 @@ class Unit(nn.Module):
         super().__init__()
         self.conv3d = nn.Conv3d(channels_in, channels_out, kernel, stride, bias=False)
         self.bn = nn.BatchNorm3d(channels_out, eps=1e-3)
-        self.kernel, self.stride = kernel, stride
+        self.kernel = kernel
+        self.stride = stride
 
     def forward(self, video: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b C T H W"]:
         """Take (b c t h w) to (b c' t' h' w')."""
-        return self.bn(self.conv3d(pad_same(video, self.kernel, self.stride))).relu()
+        padded = pad_same(video, self.kernel, self.stride)
+        return self.bn(self.conv3d(padded)).relu()
 
 
 class MaxPool(nn.Module):
@@ -84,11 +88,13 @@ class MaxPool(nn.Module):
 
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel = kernel
+        self.stride = stride
 
     def forward(self, video: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b c T H W"]:
         """Take (b c t h w) to (b c t' h' w')."""
-        return F.max_pool3d(pad_same(video, self.kernel, self.stride), self.kernel, self.stride)
+        padded = pad_same(video, self.kernel, self.stride)
+        return F.max_pool3d(padded, self.kernel, self.stride)
 
 
 class Mixed(nn.Module):
@@ -98,23 +104,32 @@ class Mixed(nn.Module):
         super().__init__()
         only, narrow_1, wide_1, narrow_2, wide_2, pooled = branches
         self.b0 = Unit(channels, only)
-        self.b1a, self.b1b = Unit(channels, narrow_1), Unit(narrow_1, wide_1, (3, 3, 3))
-        self.b2a, self.b2b = Unit(channels, narrow_2), Unit(narrow_2, wide_2, (3, 3, 3))
-        self.b3a, self.b3b = MaxPool((3, 3, 3), (1, 1, 1)), Unit(channels, pooled)
+        self.b1a = Unit(channels, narrow_1)
+        self.b1b = Unit(narrow_1, wide_1, (3, 3, 3))
+        self.b2a = Unit(channels, narrow_2)
+        self.b2b = Unit(narrow_2, wide_2, (3, 3, 3))
+        self.b3a = MaxPool((3, 3, 3), (1, 1, 1))
+        self.b3b = Unit(channels, pooled)
 
     def forward(self, video: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b C t h w"]:
         """Take (b c t h w) to (b c' t h w)."""
-        branches = [self.b0(video), self.b1b(self.b1a(video)), self.b2b(self.b2a(video)), self.b3b(self.b3a(video))]
-        return torch.cat(branches, dim=1)
+        branch_1 = self.b1b(self.b1a(video))
+        branch_2 = self.b2b(self.b2a(video))
+        branch_3 = self.b3b(self.b3a(video))
+        return torch.cat([self.b0(video), branch_1, branch_2, branch_3], dim=1)
 
 
 def pad_same(
-    video: Float[Tensor, "b c t h w"], kernel: tuple[int, int, int], stride: tuple[int, int, int]
+    video: Float[Tensor, "b c t h w"],
+    kernel: tuple[int, int, int],
+    stride: tuple[int, int, int],
 ) -> Float[Tensor, "b c T H W"]:
     """Pad (b c t h w) with zeros as TensorFlow's SAME: to ceil(size / stride) windows, an odd zero at the end."""
     margins: list[int] = []
     for size, window, step in zip(video.shape[2:], kernel, stride, strict=True):
+        # -(-a // b) is a / b rounded up.
         total = max((-(-size // step) - 1) * step + window - size, 0)
+        # F.pad counts axes from the last.
         margins = [total // 2, total - total // 2, *margins]
     return F.pad(video, margins)
 
@@ -126,6 +141,9 @@ def load_i3d(weights: str | Path, sha256: str | None = None) -> I3D:
         InputError: Naming the file that is missing or does not fit.
     """
     net = I3D()
-    counters = {key: value for key, value in net.state_dict().items() if key.endswith("num_batches_tracked")}
-    load_strict(net, counters | read_state_dict(weights, sha256), weights)  # files older than the counters lack them
+    state = read_state_dict(weights, sha256)
+    for key, value in net.state_dict().items():
+        if key.endswith("num_batches_tracked"):
+            state.setdefault(key, value)  # files older than the counters lack them
+    load_strict(net, state, weights)
     return net.eval().requires_grad_(False)

@@ -35,7 +35,9 @@ class FlowMidpoint(nn.Module):
 
     def forward(self, before: Float[Tensor, "n 3 h w"], after: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
         """Return the frames half-way."""
-        forward, backward = self.flow(before, after), self.flow(after, before)
+        forward = self.flow(before, after)
+        backward = self.flow(after, before)
+        # Eq. 4 at t = 1/2: the flow from the middle to the frame before is (backward - forward) / 4.
         to_before = (backward - forward) / 4
         from_before, in_before = _fetch(before, to_before)
         from_after, in_after = _fetch(after, -to_before)
@@ -52,4 +54,5 @@ def _fetch(
     there = pixel_centres(height, width, device=flow.device) + rearrange(flow, "n xy h w -> n h w xy")
     inside = ((there >= 0) & (there <= there.new_tensor([width, height]))).all(dim=-1)
     read = bilinear_sample(picture, rearrange(there, "n h w xy -> n (h w) xy"))
-    return rearrange(read, "n (h w) c -> n c h w", h=height), rearrange(inside, "n h w -> n 1 h w").to(picture.dtype)
+    pixels = rearrange(read, "n (h w) c -> n c h w", h=height)
+    return pixels, rearrange(inside, "n h w -> n 1 h w").to(picture.dtype)

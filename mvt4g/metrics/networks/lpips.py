@@ -63,11 +63,13 @@ class LPIPS(nn.Module):
         super().__init__()
         if net not in BACKBONES:
             raise InputError(f"net: got {net!r}, want one of {', '.join(BACKBONES)}")
-        self.backbone, self.spatial = BACKBONES[net], spatial
+        self.backbone = BACKBONES[net]
+        self.spatial = spatial
         with torch.device("meta"):  # a classifier of 60 million weights is not drawn only to be dropped
             features = getattr(torchvision.models, self.backbone.torchvision_name)(weights=None).features
         self.features = features[: self.backbone.taps[-1] + 1].to_empty(device="cpu")
         self.heads = nn.ModuleList(nn.Conv2d(channels, 1, 1, bias=False) for channels in self.backbone.channels)
+        # Mean and deviation of ImageNet's colours, for values in [-1, 1].
         for name, per_channel in (("shift", [-0.030, -0.088, -0.188]), ("scale", [0.458, 0.448, 0.450])):
             self.register_buffer(name, rearrange(torch.tensor(per_channel), "c -> c 1 1"), persistent=False)
 
@@ -97,11 +99,14 @@ class LPIPS(nn.Module):
 
     def _layers(self, images: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         """Return the features of every tap at unit length."""
-        layers, values = [], (2 * images - 1 - self.shift) / self.scale
+        layers = []
+        values = (2 * images - 1 - self.shift) / self.scale
         for index, layer in enumerate(self.features):
             values = layer(values)
             if index in self.backbone.taps:
-                layers.append(values / (values.square().sum(dim=1, keepdim=True) + 1e-8).sqrt())
+                # 1e-8 keeps the root's gradient finite where all features are 0.
+                length = (values.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()
+                layers.append(values / length)
         return layers
 
 
@@ -127,8 +132,13 @@ def load_lpips(
     used = {key: value for key, value in state.items() if not key.startswith("classifier.")}
     load_strict(nn.ModuleDict({"features": lpips.features}), used, weights)
     heads = _torchmetrics_heads(net) if heads is None else heads
-    names = {f"lin{index}.model.1.weight": f"{index}.weight" for index in range(len(lpips.heads))}
-    load_strict(lpips.heads, {names.get(key, key): value for key, value in read_state_dict(heads).items()}, heads)
+    head_state = read_state_dict(heads)
+    for index in range(len(lpips.heads)):
+        # torchmetrics' files name each head after a Dropout that stood before it.
+        name = f"lin{index}.model.1.weight"
+        if name in head_state:
+            head_state[f"{index}.weight"] = head_state.pop(name)
+    load_strict(lpips.heads, head_state, heads)
     return lpips.eval().requires_grad_(False)
 
 

@@ -85,7 +85,8 @@ class MusiqNet(nn.Module):
         """Return the predicted opinion of images in [0, 1], on the scale of the training set: for SPAQ 0 to 100."""
         patches, places, scales = multiscale_patches(2 * images - 1, self.rule)
         tokens = self.embed(rearrange(patches, "n l c y x -> (n l) c y x"))
-        encoded = self.transformer_encoder(rearrange(tokens, "(n l) d -> n l d", n=len(images)), places, scales)
+        tokens = rearrange(tokens, "(n l) d -> n l d", n=len(images))
+        encoded = self.transformer_encoder(tokens, places, scales)
         return self.head(encoded[:, 0])[:, 0]
 
     def embed(self, patches: Float[Tensor, "n 3 p p"]) -> Float[Tensor, "n d"]:
@@ -104,7 +105,9 @@ class StandardisedConv(nn.Conv2d):
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d y x"]:
         """Return the features."""
-        std, mean = torch.std_mean(self.weight, dim=(1, 2, 3), correction=int(self.unbiased), keepdim=True)
+        # torch and JAX divide the variance by n - 1 and by n: see ``Musiq.std``.
+        correction = int(self.unbiased)
+        std, mean = torch.std_mean(self.weight, dim=(1, 2, 3), correction=correction, keepdim=True)
         padded = F.pad(images, same_padding(images, self.kernel_size[0], self.stride[0]))
         return F.conv2d(padded, (self.weight - mean) / (std + 1e-5), stride=self.stride)
 
@@ -127,7 +130,8 @@ class Bottleneck(nn.Module):
         """Return the features after the block."""
         hidden = F.relu(self.gn1(self.conv1(features)))
         hidden = F.relu(self.gn2(self.conv2(hidden)))
-        return F.relu(self.gn3(self.conv3(hidden)) + self.gn_proj(self.conv_proj(features)))
+        shortcut = self.gn_proj(self.conv_proj(features))
+        return F.relu(self.gn3(self.conv3(hidden)) + shortcut)
 
 
 class Encoder(nn.Module):
@@ -136,18 +140,24 @@ class Encoder(nn.Module):
     def __init__(self, config: Musiq) -> None:
         super().__init__()
         self.cls = nn.Parameter(torch.zeros(1, 1, config.width))
-        places, scales = config.patches.grid**2, config.patches.num_scales
+        places = config.patches.grid**2
+        scales = config.patches.num_scales
+        # Parameters lie in dictionaries, so that their names are those of pyiqa's weights.
         self.posembed_input = nn.ParameterDict({"position_emb": 0.02 * torch.randn(1, places, config.width)})
         self.scaleembed_input = nn.ParameterDict({"scale_emb": 0.02 * torch.randn(1, scales, config.width)})
-        self.transformer = nn.ModuleDict({f"encoderblock_{index}": Block(config) for index in range(config.layers)})
+        self.transformer = nn.ModuleDict()
+        for index in range(config.layers):
+            self.transformer[f"encoderblock_{index}"] = Block(config)
         self.encoder_norm = nn.LayerNorm(config.width, eps=1e-6)
 
     def forward(
         self, tokens: Float[Tensor, "n l d"], places: Int[Tensor, " l"], scales: Int[Tensor, " l"]
     ) -> Float[Tensor, "n l+1 d"]:
         """Return the class token and the tokens, encoded."""
-        tokens = tokens + self.posembed_input["position_emb"][:, places] + self.scaleembed_input["scale_emb"][:, scales]
-        tokens = torch.cat([self.cls.expand(len(tokens), -1, -1), tokens], dim=1)
+        of_place = self.posembed_input["position_emb"][:, places]
+        tokens = tokens + of_place + self.scaleembed_input["scale_emb"][:, scales]
+        class_token = self.cls.expand(len(tokens), -1, -1)
+        tokens = torch.cat([class_token, tokens], dim=1)
         for block in self.transformer.values():
             tokens = block(tokens)
         return self.encoder_norm(tokens)
@@ -158,14 +168,16 @@ class Block(nn.Module):
 
     def __init__(self, config: Musiq) -> None:
         super().__init__()
-        self.heads, self.gelu = config.heads, config.gelu
+        self.heads = config.heads
+        self.gelu = config.gelu
         self.norm1 = nn.LayerNorm(config.width, eps=1e-6)
-        names = ("query", "key", "value", "out")
-        self.attention = nn.ModuleDict({name: nn.Linear(config.width, config.width) for name in names})
+        self.attention = nn.ModuleDict()
+        for name in ("query", "key", "value", "out"):
+            self.attention[name] = nn.Linear(config.width, config.width)
         self.norm2 = nn.LayerNorm(config.width, eps=1e-6)
-        self.mlp = nn.ModuleDict(
-            {"fc1": nn.Linear(config.width, config.mlp), "fc2": nn.Linear(config.mlp, config.width)}
-        )
+        fc1 = nn.Linear(config.width, config.mlp)
+        fc2 = nn.Linear(config.mlp, config.width)
+        self.mlp = nn.ModuleDict({"fc1": fc1, "fc2": fc2})
 
     def forward(self, tokens: Float[Tensor, "n l d"]) -> Float[Tensor, "n l d"]:
         """Return the tokens after attention and MLP."""
@@ -175,20 +187,22 @@ class Block(nn.Module):
 
     def attend(self, tokens: Float[Tensor, "n l d"]) -> Float[Tensor, "n l d"]:
         """Return what each token reads from all."""
-        query, key, value = (
-            rearrange(self.attention[name](tokens), "n l (k d) -> n k l d", k=self.heads)
-            for name in ("query", "key", "value")
-        )
-        read = F.scaled_dot_product_attention(query, key, value)
+        query = self._split_heads("query", tokens)
+        key = self._split_heads("key", tokens)
+        read = F.scaled_dot_product_attention(query, key, self._split_heads("value", tokens))
         return self.attention["out"](rearrange(read, "n k l d -> n l (k d)"))
+
+    def _split_heads(self, name: str, tokens: Float[Tensor, "n l d"]) -> Float[Tensor, "n k l head_d"]:
+        return rearrange(self.attention[name](tokens), "n l (k d) -> n k l d", k=self.heads)
 
 
 def same_padding(images: Float[Tensor, "n c h w"], kernel: int, stride: int) -> tuple[int, int, int, int]:
     """Return TensorFlow's SAME padding (left, right, top, bottom): ceil(side / stride) outputs, the odd pixel after."""
-    height, width = (
-        max(0, (-(-side // stride) - 1) * stride + kernel - side) for side in (images.shape[-2], images.shape[-1])
-    )
-    return width // 2, width - width // 2, height // 2, height - height // 2
+    # -(-a // b) is a / b rounded up.
+    height, width = images.shape[-2:]
+    extra_y = max(0, (-(-height // stride) - 1) * stride + kernel - height)
+    extra_x = max(0, (-(-width // stride) - 1) * stride + kernel - width)
+    return extra_x // 2, extra_x - extra_x // 2, extra_y // 2, extra_y - extra_y // 2
 
 
 def load_musiq(path: str | Path, config: Musiq | None = None, sha256: str | None = None) -> MusiqNet:
@@ -236,9 +250,8 @@ def _read_npz(path: Path, sha256: str | None) -> dict[str, Float[Tensor, "..."]]
     check_regular(path, "an .npz of weights")
     if sha256 is not None:
         check_sha256(path, sha256)
-    found = read_arrays(path, lambda name: name.startswith(NPZ_ROOT))
     state_dict = {}
-    for name, array in found.items():
+    for name, array in read_arrays(path, lambda name: name.startswith(NPZ_ROOT)).items():
         renamed = name.removeprefix(NPZ_ROOT)
         for pattern, replacement in NPZ_NAMES:
             renamed = re.sub(pattern, replacement, renamed)
@@ -252,7 +265,9 @@ def _to_torch(name: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray,
         return array
     if not name.endswith("/kernel"):
         return array.reshape(-1)
+    # Flax keeps kernels as (..., in, out), torch as (out, in, ...).
     if array.ndim == 4:
         return np.ascontiguousarray(array.transpose(3, 2, 0, 1))
+    # Attention's kernels have an axis of heads, which belongs to the outputs but in the last layer.
     outputs = array.shape[-1] if name.endswith("/out/kernel") else array[0].size
     return np.ascontiguousarray(array.reshape(-1, outputs).T)

@@ -9,7 +9,8 @@ from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-GAUSSIAN_RADIUS, GAUSSIAN_SIGMA = 1.5, 0.5
+GAUSSIAN_RADIUS = 1.5
+GAUSSIAN_SIGMA = 0.5
 """Of TensorFlow's resizing kernel, in pixels of the source."""
 
 
@@ -55,20 +56,27 @@ def multiscale_patches(
         MUSIQ (arXiv 2108.05997), section 3.2 and 3.3.
     """
     height, width = images.shape[-2:]
-    cut, places, scales = [], [], []
+    cut = []
+    places = []
+    scales = []
     for scale, side in enumerate((*rule.longer_sides, None)):
-        seen = images if side is None else resize(images, scaled_size(height, width, side), rule.resize)
-        patches, rows, columns = cut_patches(seen, rule.patch)
+        sized = images
+        if side is not None:
+            sized = resize(images, scaled_size(height, width, side), rule.resize)
+        patches, rows, columns = cut_patches(sized, rule.patch)
         cut.append(patches)
         places.append(hashed_places(rows, columns, rule.grid))
         scales.append(torch.full((rows * columns,), scale))
-    return torch.cat(cut, dim=1), torch.cat(places).to(images.device), torch.cat(scales).to(images.device)
+    # Tables of places and scales are the same for every image of the batch.
+    device = images.device
+    return torch.cat(cut, dim=1), torch.cat(places).to(device), torch.cat(scales).to(device)
 
 
 def scaled_size(height: int, width: int, longer_side: int) -> tuple[int, int]:
     """Return the size with that longer side and the same aspect; ties round to even."""
     longest = max(height, width)
-    return max(1, round(height * longer_side / longest)), max(1, round(width * longer_side / longest))
+    scaled_height = max(1, round(height * longer_side / longest))
+    return scaled_height, max(1, round(width * longer_side / longest))
 
 
 def cut_patches(images: Float[Tensor, "n 3 h w"], patch: int) -> tuple[Float[Tensor, "n l 3 p p"], int, int]:
@@ -76,11 +84,14 @@ def cut_patches(images: Float[Tensor, "n 3 h w"], patch: int) -> tuple[Float[Ten
 
     Sides that are no multiple are padded with 0 (mid-grey), half on each side, the odd pixel after.
     """
-    extra_y, extra_x = (-side % patch for side in images.shape[-2:])
-    top, left = extra_y // 2, extra_x // 2
+    height, width = images.shape[-2:]
+    extra_y = -height % patch
+    extra_x = -width % patch
+    top = extra_y // 2
+    left = extra_x // 2
     padded = F.pad(images, (left, extra_x - left, top, extra_y - top))
-    rows, columns = (side // patch for side in padded.shape[-2:])
-    return rearrange(padded, "n c (r y) (k x) -> n (r k) c y x", y=patch, x=patch), rows, columns
+    patches = rearrange(padded, "n c (r y) (k x) -> n (r k) c y x", y=patch, x=patch)
+    return patches, (height + extra_y) // patch, (width + extra_x) // patch
 
 
 def hashed_places(rows: int, columns: int, grid: int) -> Int[Tensor, " l"]:
@@ -88,17 +99,21 @@ def hashed_places(rows: int, columns: int, grid: int) -> Int[Tensor, " l"]:
 
     Exact integers; the floats of the original differ from them at 205 patches a side and more.
     """
-    row, column = (torch.arange(count) * grid // count for count in (rows, columns))
+    row = torch.arange(rows) * grid // rows
+    column = torch.arange(columns) * grid // columns
     return rearrange(grid * row[:, None] + column, "r k -> (r k)")
 
 
 def resize(
-    images: Float[Tensor, "n c h w"], size: tuple[int, int], how: Literal["bicubic", "gaussian"]
+    images: Float[Tensor, "n c h w"],
+    size: tuple[int, int],
+    how: Literal["bicubic", "gaussian"],
 ) -> Float[Tensor, "n c height width"]:
     """Resize by one of the two rules of MUSIQ's ports; nothing is clamped."""
     if how == "bicubic":
         return F.interpolate(images, size, mode="bicubic", align_corners=False)
-    rows, columns = (_gaussian_weights(*sides).to(images) for sides in zip(images.shape[-2:], size, strict=True))
+    rows = _gaussian_weights(images.shape[-2], size[0]).to(images)
+    columns = _gaussian_weights(images.shape[-1], size[1]).to(images)
     return einsum(images, rows, columns, "n c h w, height h, width w -> n c height width")
 
 
@@ -108,7 +123,9 @@ def _gaussian_weights(source: int, target: int) -> Float[Tensor, "{target} {sour
     Source:
         TensorFlow, ``scale_and_translate`` without antialiasing: the kernel keeps its width when an image shrinks.
     """
+    # Pixel centres lie at i + 0.5 on both grids.
     centres = (torch.arange(target, dtype=torch.float64) + 0.5) * source / target
-    distance = (torch.arange(source, dtype=torch.float64) + 0.5 - centres[:, None]).abs()
+    places = torch.arange(source, dtype=torch.float64) + 0.5
+    distance = (places - centres[:, None]).abs()
     weights = torch.exp(-(distance**2) / (2 * GAUSSIAN_SIGMA**2)) * (distance < GAUSSIAN_RADIUS)
     return weights / weights.sum(dim=1, keepdim=True)

@@ -14,7 +14,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mvt4g.metrics.functional.preprocessing import center_crop
+from mvt4g.metrics.functional.preprocessing import center_crop, normalize
 from mvt4g.metrics.networks.i3d import CLASSES, load_i3d
 from mvt4g.metrics.networks.weights import check_sha256, load_strict, read_state_dict
 from mvt4g.types import InputError
@@ -80,7 +80,10 @@ class VideoFeatures(nn.Module):
         feature_dim: int,
     ) -> None:
         super().__init__()
-        self.net, self.preprocessing, self.name, self.feature_dim = net, preprocessing, name, feature_dim
+        self.net = net
+        self.preprocessing = preprocessing
+        self.name = name
+        self.feature_dim = feature_dim
 
     def forward(self, video: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b d"]:
         """Return a feature a video in [0, 1].
@@ -102,16 +105,19 @@ def preprocess_clip(video: Float[Tensor, "b t 3 h w"], how: ClipPreprocessing) -
         raise InputError(f"video: got {frames} frames, want at least {how.min_frames} for these features")
     images = rearrange(video, "b t c h w -> (b t) c h w")
     if isinstance(how.resize, int):
-        shorter, scale = min(height, width), how.resize / min(height, width)
+        shorter = min(height, width)
+        scale = how.resize / shorter
+        # The given side itself is not computed: rounding up could make it one pixel too long.
         size = [how.resize if side == shorter else math.ceil(side * scale) for side in (height, width)]
         images = F.interpolate(images, size=size, mode="bilinear", align_corners=False)
-        top, left = ((side - how.crop) // 2 for side in size)
+        top = (size[0] - how.crop) // 2
+        left = (size[1] - how.crop) // 2
         images = images[..., top : top + how.crop, left : left + how.crop]
     else:
         images = F.interpolate(images, size=how.resize, mode="bilinear", align_corners=False)
         images = center_crop(images, how.crop)
-    mean, std = (rearrange(images.new_tensor(values), "c -> c 1 1") for values in (how.mean, how.std))
-    return rearrange((images - mean) / std, "(b t) c h w -> b c t h w", b=batch)
+    images = normalize(images, how.mean, how.std)
+    return rearrange(images, "(b t) c h w -> b c t h w", b=batch)
 
 
 def i3d_features(weights: str | Path, as_videogpt: bool = False, sha256: str | None = None) -> VideoFeatures:
@@ -125,8 +131,10 @@ def i3d_features(weights: str | Path, as_videogpt: bool = False, sha256: str | N
     Raises:
         InputError: Naming the file that is missing or does not fit.
     """
-    name, preprocessing = ("fvd_i3d_videogpt", VIDEOGPT_CLIP) if as_videogpt else ("fvd_i3d", I3D_CLIP)
-    return VideoFeatures(load_i3d(weights, sha256), preprocessing, name, CLASSES)
+    net = load_i3d(weights, sha256)
+    if as_videogpt:
+        return VideoFeatures(net, VIDEOGPT_CLIP, "fvd_i3d_videogpt", CLASSES)
+    return VideoFeatures(net, I3D_CLIP, "fvd_i3d", CLASSES)
 
 
 def torchvision_features(architecture: str, weights: str | Path, sha256: str | None = None) -> VideoFeatures:

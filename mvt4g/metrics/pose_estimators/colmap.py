@@ -75,10 +75,12 @@ class ColmapPoses:
         self, pycolmap: ModuleType, folder: Path, names: list[str], intrinsics: Float[Tensor, "t 3 3"]
     ) -> Any | None:
         """Return the largest reconstruction, or None."""
-        database, frames = folder / "database.db", folder / "frames"
+        database = folder / "database.db"
+        frames = folder / "frames"
         pycolmap.set_random_seed(self.seed)
         extraction = pycolmap.FeatureExtractionOptions(num_threads=1, use_gpu=False)
         lenses = [_pinhole_parameters(matrix) for matrix in intrinsics]
+        # Frames in a row with one lens share a camera: COLMAP is given few cameras where the zoom stands still.
         for lens, group in itertools.groupby(zip(lenses, names, strict=True), key=lambda pair: pair[0]):
             pycolmap.extract_features(
                 database,
@@ -90,7 +92,8 @@ class ColmapPoses:
                 device=pycolmap.Device.cpu,
             )
         self._match(pycolmap, database)
-        models = pycolmap.global_mapping(database, frames, folder / "models", _mapping_options(pycolmap, self.seed))
+        options = _mapping_options(pycolmap, self.seed)
+        models = pycolmap.global_mapping(database, frames, folder / "models", options)
         return max(models.values(), key=lambda model: model.num_reg_images(), default=None)
 
     def _match(self, pycolmap: ModuleType, database: Path) -> None:
@@ -119,7 +122,10 @@ class ColmapPoses:
                     continue
                 cam_from_world[frame, :3] = torch.from_numpy(image.cam_from_world().matrix())
                 points[frame] = image.num_points3D
-                reasons[frame] = None if error <= self.max_reprojection_px else f"reprojection error {error:.2g} px"
+                if error > self.max_reprojection_px:
+                    reasons[frame] = f"reprojection error {error:.2g} px"
+                else:
+                    reasons[frame] = None
         return estimate_from_frames(invert_pose(cam_from_world), reasons, {"inliers": points}, scale_known=False)
 
 
@@ -147,15 +153,20 @@ def _mapping_options(pycolmap: ModuleType, seed: int) -> Any:
     options.mapper.num_threads = 1
     options.mapper.random_seed = seed
     adjustment = options.mapper.bundle_adjustment
-    adjustment.refine_focal_length = adjustment.refine_principal_point = adjustment.refine_extra_params = False
-    adjustment.ceres.use_gpu = options.mapper.global_positioning.use_gpu = False
+    # Intrinsics are given: refining them would trade focal length against depth.
+    adjustment.refine_focal_length = False
+    adjustment.refine_principal_point = False
+    adjustment.refine_extra_params = False
+    adjustment.ceres.use_gpu = False
+    options.mapper.global_positioning.use_gpu = False
     return options
 
 
 def _write_frames(folder: Path, video: Float[Tensor, "t 3 h w"]) -> list[str]:
     folder.mkdir()
     names = [f"{frame:06d}.png" for frame in range(len(video))]
-    pictures = rearrange((video.clamp(0, 1) * 255).round().byte().cpu().numpy(), "t c h w -> t h w c")
+    levels = (video.clamp(0, 1) * 255).round().byte().cpu().numpy()
+    pictures = rearrange(levels, "t c h w -> t h w c")
     for name, picture in zip(names, pictures, strict=True):
         Image.fromarray(np.ascontiguousarray(picture)).save(folder / name)
     return names

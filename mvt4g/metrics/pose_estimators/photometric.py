@@ -10,6 +10,9 @@ from mvt4g.metrics.functional.checks import unit_video
 from mvt4g.metrics.pose_estimators.poses import PoseEstimate, PoseEvidence, estimate_from_frames
 from mvt4g.ranges import Positive, Share, Side, check_ranges
 
+QUALITY = ("coverage", "detail_correlation", "rotation_deviation_deg", "position_deviation", "gain")
+"""Figures of a ``PhotometricFit`` that are told of every frame."""
+
 
 @dataclass(frozen=True)
 class PhotometricAlignment:
@@ -54,29 +57,35 @@ class PhotometricAlignment:
         intrinsics = evidence.need("intrinsics", self, "t 3 3")
         known_video = unit_video("evidence.known.video", evidence.need("known.video", self, "t 3 h w"))
         depth = evidence.need("known.depth", self, "t h w")
-        cameras, static = evidence.need("known.cameras", self), evidence.known.static if evidence.known else None
+        cameras = evidence.need("known.cameras", self)
+        static = None if evidence.known is None else evidence.known.static
         if evidence.expected_world_from_cam is None:
             starts = cameras.cam_from_world
         else:
             starts = invert_pose(evidence.need("expected_world_from_cam", self, "t 4 4"))
         fits: list[PhotometricFit | None] = []
         for frame in range(evidence.num_frames):
-            camera, usable = cameras[frame], None if static is None else static[frame]
+            camera = cameras[frame]
+            usable = None if static is None else static[frame]
             known = RgbdPicture(known_video[frame], depth[frame], camera.cam_from_world, camera.intrinsics, usable)
-            enough = int(known.with_depth().sum()) >= MIN_POINTS
-            arguments = (video[frame], intrinsics[frame], known, starts[frame], self.finest_stride)
-            fits.append(align_picture(*arguments) if enough else None)
+            fit = None
+            # With fewer points the six unknowns are not determined.
+            if int(known.with_depth().sum()) >= MIN_POINTS:
+                fit = align_picture(video[frame], intrinsics[frame], known, starts[frame], self.finest_stride)
+            fits.append(fit)
         return self._estimate(fits)
 
     def _estimate(self, fits: list[PhotometricFit | None]) -> PoseEstimate:
-        poses = torch.stack(
-            [torch.eye(4, dtype=torch.float64) if fit is None else fit.cam_from_world.cpu() for fit in fits]
-        )
-        quality = {
-            name: torch.tensor([torch.nan if fit is None else getattr(fit, name) for fit in fits])
-            for name in ("coverage", "detail_correlation", "rotation_deviation_deg", "position_deviation", "gain")
-        }
-        return estimate_from_frames(invert_pose(poses), [self._fault(fit) for fit in fits], quality)
+        poses = torch.eye(4, dtype=torch.float64).repeat(len(fits), 1, 1)
+        quality = {name: torch.full((len(fits),), torch.nan) for name in QUALITY}
+        reasons = []
+        for frame, fit in enumerate(fits):
+            reasons.append(self._fault(fit))
+            if fit is not None:
+                poses[frame] = fit.cam_from_world.cpu()
+                for name, values in quality.items():
+                    values[frame] = getattr(fit, name)
+        return estimate_from_frames(invert_pose(poses), reasons, quality)
 
     def _fault(self, fit: PhotometricFit | None) -> str | None:
         """Return why a fit is not to be believed."""
@@ -88,7 +97,9 @@ class PhotometricAlignment:
             return f"detail correlates by {fit.detail_correlation:.2f}, want {self.min_detail_correlation:g}"
         if fit.last_step_px > self.max_last_step_px:
             return f"not converged, last step {fit.last_step_px:.2g} px"
-        rotation, position = fit.rotation_deviation_deg, fit.position_deviation
-        if not (rotation <= self.max_rotation_deviation_deg and position <= self.max_position_deviation):
-            return f"the picture leaves the pose open by {rotation:.2g} deg and {position:.2g} of the depth"
+        # Not the other way round: a deviation that is NaN is refused too.
+        certain = fit.rotation_deviation_deg <= self.max_rotation_deviation_deg
+        if not (certain and fit.position_deviation <= self.max_position_deviation):
+            open_by = f"{fit.rotation_deviation_deg:.2g} deg and {fit.position_deviation:.2g} of the depth"
+            return f"the picture leaves the pose open by {open_by}"
         return None

@@ -207,8 +207,12 @@ class TrackDepthPnP:
             "rotation_deviation_deg": fit.rotation_deviation_deg,
             "position_deviation": fit.position_deviation,
         }
-        rows = zip(*(quality[name].tolist() for name in quality), strict=True)
-        reasons = [self._fault(inliers, usable, rotation, position) for inliers, usable, _, rotation, position in rows]
+        reasons = []
+        for frame in range(evidence.num_frames):
+            inliers = int(quality["inliers"][frame])
+            rotation_deg = float(fit.rotation_deviation_deg[frame])
+            position = float(fit.position_deviation[frame])
+            reasons.append(self._fault(inliers, int(quality["usable"][frame]), rotation_deg, position))
         return estimate_from_frames(invert_pose(fit.cam_from_world), reasons, quality)
 
     def _points(self, evidence: PoseEvidence) -> tuple[Float[Tensor, "t n 3"], Bool[Tensor, "t n"]]:
@@ -234,7 +238,9 @@ class TrackDepthPnP:
             return f"got {usable} usable tracks, want at least {self.min_inliers}"
         if inliers < max(self.min_inliers, self.min_inlier_share * usable):
             return f"{inliers} of {usable} tracks agree within {self.threshold_px:g} px"
-        if not (rotation_deg <= self.max_rotation_deviation_deg and position <= self.max_position_deviation):
+        # Not the other way round: a deviation that is NaN is refused too.
+        certain = rotation_deg <= self.max_rotation_deviation_deg
+        if not (certain and position <= self.max_position_deviation):
             return f"tracks leave the pose open by {rotation_deg:.2g} deg and {position:.2g} of the depth"
         return None
 
@@ -244,10 +250,13 @@ def _summary(reasons: Sequence[str | None]) -> str | None:
     for frame, reason in enumerate(reasons):
         if reason is not None:
             frames_of.setdefault(reason, []).append(frame)
-    told = [
-        f"frame {frames[0]}: {reason}" if len(frames) == 1 else f"{len(frames)} frames from {frames[0]} on: {reason}"
-        for reason, frames in list(frames_of.items())[:REASONS_TOLD]
-    ]
+    told = []
+    for reason, frames in list(frames_of.items())[:REASONS_TOLD]:
+        if len(frames) == 1:
+            told.append(f"frame {frames[0]}: {reason}")
+        else:
+            told.append(f"{len(frames)} frames from {frames[0]} on: {reason}")
     if len(frames_of) > REASONS_TOLD:
-        told.append(f"{sum(reason is not None for reason in reasons)} of {len(reasons)} frames in all")
+        num_failed = sum(map(len, frames_of.values()))
+        told.append(f"{num_failed} of {len(reasons)} frames in all")
     return "; ".join(told) or None

@@ -28,10 +28,9 @@ from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.metrics.tracks.tapvid import HEADLINES
 from mvt4g.types import REFERENCE, TARGET, InputError, PointTruth
 
-MOTIONS = ("static", "dynamic")
 VIEWS = ((REFERENCE, "reference", "ref"), (TARGET, "target", "tgt"))
 """Place, name, and kind of the scores of points queried in it, of each view."""
-GROUPS = tuple(f"{kind}{motion}" for kind in KINDS for motion in ("", *(f"_{name}" for name in MOTIONS)))
+GROUPS = tuple(f"{kind}{suffix}" for kind in KINDS for suffix in ("", "_static", "_dynamic"))
 
 
 def view_names(names: Sequence[str], num_clips: int) -> list[str]:
@@ -41,7 +40,11 @@ def view_names(names: Sequence[str], num_clips: int) -> list[str]:
         names: Of the clips of a batch; none = nameless rows.
         num_clips: How many there are.
     """
-    return [f"{clip}/{view}" if clip else "" for _, view, _ in VIEWS for clip in names or [""] * num_clips]
+    names = names or [""] * num_clips
+    rows = []
+    for _, view, _ in VIEWS:
+        rows += [f"{clip}/{view}" if clip else "" for clip in names]
+    return rows
 
 
 class PCKByPair(Metric):
@@ -99,7 +102,8 @@ class PCKByPair(Metric):
             counted = {kind: seen}
             if truth.dynamic is not None:
                 dynamic = rearrange(truth.dynamic, "b q -> b 1 1 q")
-                counted |= {f"{kind}_static": seen & ~dynamic, f"{kind}_dynamic": seen & dynamic}
+                counted[f"{kind}_static"] = seen & ~dynamic
+                counted[f"{kind}_dynamic"] = seen & dynamic
             for group, entries in counted.items():
                 hits, total = pck_counts(tracks, truth.tracks, entries, self.threshold_px)
                 self.hits[GROUPS.index(group)] += hits
@@ -149,7 +153,10 @@ class TAPVidByPair(PerVideoMetric):
     num_told_apart: Tensor
 
     def __init__(self) -> None:
-        super().__init__([f"{group}/{score}" for group in GROUPS for score in HEADLINES])
+        columns = []
+        for group in GROUPS:
+            columns += [f"{group}/{score}" for score in HEADLINES]
+        super().__init__(columns)
         self.add_state("num_told_apart", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, tracks: Float[Tensor, "b v t q 2"], visible: Bool[Tensor, "b v t q"], truth: PointTruth) -> None:
@@ -172,21 +179,23 @@ class TAPVidByPair(PerVideoMetric):
             for kind, queried in ((own, queried_here), ("cross", ~queried_here)):
                 for motion, points in motions.items():
                     found = track_scores(counts, points & queried, TAPVID_NAMES)
-                    scores |= {f"{kind}{motion}/{score}": found[score] for score in HEADLINES}
+                    for score in HEADLINES:
+                        scores[f"{kind}{motion}/{score}"] = found[score]
             self.add_videos(**scores)
         self.num_told_apart += 0 if truth.dynamic is None else num_clips
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos by pair of views, motion and score, such as ``cross_dynamic/delta_avg``."""
-        return {name: self.mean(name) for name in self._told()}
+        return self.means(self._told())
 
     def table(self) -> dict[str, Float[Tensor, " videos"]]:
         """Return the columns that ``compute`` has means of."""
         return {name: self.per_video(name) for name in self._told()}
 
     def _told(self) -> list[str]:
-        apart = bool(self.num_told_apart)
-        return [name for name in self.columns if apart or name.partition("/")[0] in KINDS]
+        if self.num_told_apart:
+            return list(self.columns)
+        return [name for name in self.columns if name.partition("/")[0] in KINDS]
 
 
 class TAPVidPooled(PerVideoMetric):
@@ -228,14 +237,17 @@ class TAPVidPooled(PerVideoMetric):
     def update(self, tracks: Float[Tensor, "b v t q 2"], visible: Bool[Tensor, "b v t q"], truth: PointTruth) -> None:
         """Add the tracks of a batch's query points; arguments as in ``TAPVidByPair``."""
         _check_tracks(tracks, visible, truth)
-        of_views = [_view_counts(tracks, visible, truth, view) for view in range(tracks.shape[1])]
+        num_views = tracks.shape[1]
+        of_views = [_view_counts(tracks, visible, truth, view) for view in range(num_views)]
+        # Behind one another on the axis of queries, as if one video had them all.
         pooled = TrackCounts(*(torch.cat(counts, dim=1) for counts in zip(*of_views, strict=True)))
-        scores = track_scores(pooled, torch.cat([truth.valid] * len(of_views), dim=1), TAPVID_NAMES)
+        chosen = torch.cat([truth.valid] * num_views, dim=1)
+        scores = track_scores(pooled, chosen, TAPVID_NAMES)
         self.add_videos(**{score: scores[score] for score in HEADLINES})
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over clips."""
-        return {score: self.mean(score) for score in HEADLINES}
+        return self.means(HEADLINES)
 
 
 def _check_tracks(tracks: Shaped[Tensor, "..."], visible: Shaped[Tensor, "..."], truth: PointTruth) -> int:
@@ -248,10 +260,14 @@ def _check_tracks(tracks: Shaped[Tensor, "..."], visible: Shaped[Tensor, "..."],
 
 
 def _view_counts(
-    tracks: Float[Tensor, "b v t q 2"], visible: Bool[Tensor, "b v t q"], truth: PointTruth, view: int
+    tracks: Float[Tensor, "b v t q 2"],
+    visible: Bool[Tensor, "b v t q"],
+    truth: PointTruth,
+    view: int,
 ) -> TrackCounts:
     """Return what TAP-Vid counts of every query in one view, in pixels of 256x256."""
     height, width = truth.image_size
+    # In fp32 at least: half precision would move points across thresholds.
     precision = torch.promote_types(truth.tracks.dtype, torch.float32)
     scale = truth.tracks.new_tensor([TAPVID_SIZE / width, TAPVID_SIZE / height], dtype=precision)
     return tapvid_counts(

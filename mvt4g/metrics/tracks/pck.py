@@ -49,7 +49,10 @@ class PCK(Metric):
         keep_apart(self)
 
     def update(
-        self, pred: Float[Tensor, "*batch 2"], target: Float[Tensor, "*batch 2"], visible: Bool[Tensor, " *batch"]
+        self,
+        pred: Float[Tensor, "*batch 2"],
+        target: Float[Tensor, "*batch 2"],
+        visible: Bool[Tensor, " *batch"],
     ) -> None:
         """Add tracks (x, y) in pixels and the ground-truth visibility."""
         hits, total = pck_counts(pred, target, visible, self.threshold_px)

@@ -1,6 +1,5 @@
 """DyCheck's percentage of correctly transferred keypoints, averaged over videos."""
 
-import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
@@ -49,15 +48,18 @@ class PCKT(PerVideoMetric):
         self.ratio = ratio
 
     def update(
-        self, pred: Float[Tensor, "b p n 2"], target: Float[Tensor, "b p n 2"], visible: Bool[Tensor, "b p n"]
+        self,
+        pred: Float[Tensor, "b p n 2"],
+        target: Float[Tensor, "b p n 2"],
+        visible: Bool[Tensor, "b p n"],
     ) -> None:
         """Add b videos of p pairs of frames; arguments as in ``functional.tracks.pck_t``."""
         sizes = check_shape("target", target, "b p n 2")
         check_shape("pred", pred, "b p n 2", **sizes)
         check_shape("visible", visible, "b p n", **sizes)
-        videos = zip(pred, target, visible, strict=True)
-        shares = [pck_t(*video, image_size=self.image_size, ratio=self.ratio) for video in videos]
-        self.add_videos(pck_t=torch.stack(shares) if shares else pred.new_zeros(0))
+        for video in zip(pred, target, visible, strict=True):
+            share = pck_t(*video, image_size=self.image_size, ratio=self.ratio)
+            self.add_video({"pck_t": share})
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the mean over videos, and how many have no common keypoints."""

@@ -78,9 +78,14 @@ class TAPVid(PerVideoMetric):
             raise InputError(f"query_mode: got {query_mode!r}, want 'first' or 'strided'")
         if pooled_views < 1:
             raise InputError(f"pooled_views: got {pooled_views}, want at least 1")
-        names = {group: (*HEADLINES, *THRESHOLDS) if group == "all" else HEADLINES for group in groups}
+        # Columns are named by how views are pooled.
         self.pooled_views = pooled_views
-        super().__init__([self._column(group, name) for group in groups for name in names[group]])
+        names = {}
+        columns = []
+        for group in groups:
+            names[group] = (*HEADLINES, *THRESHOLDS) if group == "all" else HEADLINES
+            columns += [self._column(group, name) for name in names[group]]
+        super().__init__(columns)
         self.image_size = image_size
         self.query_mode: QueryMode = query_mode
         self.names = names
@@ -120,7 +125,10 @@ class TAPVid(PerVideoMetric):
             queries, target, target_visible, pred, pred_visible, self.image_size, self.query_mode, same
         )
         if self.pooled_views > 1:
-            counts, (valid, same, moving) = self._pooled(counts, valid, same, moving)
+            counts = self._pool_counts(counts)
+            valid = self._pool(valid)
+            same = self._pool(same)
+            moving = self._pool(moving)
         known = torch.zeros_like(valid) if dynamic is None else valid
         chosen = {
             "all": valid,
@@ -132,33 +140,35 @@ class TAPVid(PerVideoMetric):
         columns: dict[str, Tensor] = {}
         for group, names in self.names.items():
             scores = track_scores(counts, chosen[group], TAPVID_NAMES)
-            columns |= {self._column(group, name): scores[name] for name in names}
+            for name in names:
+                columns[self._column(group, name)] = scores[name]
         self.add_videos(**columns)
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos, and how many videos there are and lack each score."""
-        means = {name: self.mean(name) for name in self.columns}
-        missing = {
-            f"num_missing_{self._column(group, name)}": self.num_missing(self._column(group, name))
-            for group in self.names
-            for name in HEADLINES
-        }
+        scores: dict[str, Tensor] = {**self.means(self.columns)}
+        for group in self.names:
+            for name in HEADLINES:
+                column = self._column(group, name)
+                scores[f"num_missing_{column}"] = self.num_missing(column)
         first = self.per_video(self.columns[0])
-        return means | missing | {"num_videos": torch.tensor(len(first), device=first.device)}
+        scores["num_videos"] = torch.tensor(len(first), device=first.device)
+        return scores
 
-    def _pooled(
-        self, counts: TrackCounts, *flags: Bool[Tensor, "b n"]
-    ) -> tuple[TrackCounts, list[Bool[Tensor, "c p"]]]:
+    def _pool_counts(self, counts: TrackCounts) -> TrackCounts:
         """Bring all points of a clip's views into one video.
 
         Raises:
             InputError: If the batch does not hold whole clips.
         """
-        num_videos, views = len(flags[0]), self.pooled_views
-        if num_videos % views:
-            raise InputError(f"target: got {num_videos} videos, want {views} views of every clip (pooled_views)")
-        pooled = TrackCounts(*(rearrange(count, "(b v) n ... -> b (v n) ...", v=views) for count in counts))
-        return pooled, [rearrange(flag, "(b v) n -> b (v n)", v=views) for flag in flags]
+        num_videos = len(counts.scored)
+        if num_videos % self.pooled_views:
+            want = f"{self.pooled_views} views of every clip (pooled_views)"
+            raise InputError(f"target: got {num_videos} videos, want {want}")
+        return TrackCounts(*(self._pool(count) for count in counts))
+
+    def _pool(self, of_points: Shaped[Tensor, "b n ..."]) -> Shaped[Tensor, "c p ..."]:
+        return rearrange(of_points, "(b v) n ... -> b (v n) ...", v=self.pooled_views)
 
     def _column(self, group: str, name: str) -> str:
         of_group = name if group == "all" else f"{group}_{name}"

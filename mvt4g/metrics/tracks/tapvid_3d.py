@@ -7,8 +7,7 @@ from torch import Tensor
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.tracks_3d import THRESHOLD_NAMES, Scaling, Thresholds, check_options, tapvid_3d
 from mvt4g.metrics.per_video import PerVideoMetric
-
-HEADLINES = ("occlusion_accuracy", "delta_avg", "average_jaccard")
+from mvt4g.metrics.tracks.tapvid import HEADLINES
 
 
 class TAPVid3D(PerVideoMetric):
@@ -44,8 +43,10 @@ class TAPVid3D(PerVideoMetric):
 
     def __init__(self, thresholds: Thresholds = "pixels", scaling: Scaling = "median") -> None:
         check_options(thresholds, scaling)
-        names = THRESHOLD_NAMES[thresholds]
-        super().__init__([*HEADLINES, *(f"{score}_{name}" for score in ("delta", "jaccard") for name in names)])
+        columns = list(HEADLINES)
+        for score in ("delta", "jaccard"):
+            columns += [f"{score}_{name}" for name in THRESHOLD_NAMES[thresholds]]
+        super().__init__(columns)
         self.thresholds: Thresholds = thresholds
         self.scaling: Scaling = scaling
 
@@ -74,17 +75,23 @@ class TAPVid3D(PerVideoMetric):
                 check_shape(name, value, axes, **sizes)
         for b in range(sizes["b"]):
             scores = tapvid_3d(
-                target[b], target_visible[b], pred[b], pred_visible[b], intrinsics[b],
+                target[b],
+                target_visible[b],
+                pred[b],
+                pred_visible[b],
+                intrinsics[b],
                 thresholds=self.thresholds,
                 scaling=self.scaling,
                 query_frames=None if query_frames is None else query_frames[b],
                 point_valid=None if point_valid is None else point_valid[b],
-            )  # fmt: skip
-            self.add_videos(**{name: value[None] for name, value in scores.items()})
+            )
+            self.add_video(scores)
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos, and how many videos there are and lack each score."""
-        means = {name: self.mean(name) for name in self.columns}
-        missing = {f"num_missing_{name}": self.num_missing(name) for name in HEADLINES}
+        scores: dict[str, Tensor] = {**self.means(self.columns)}
+        for name in HEADLINES:
+            scores[f"num_missing_{name}"] = self.num_missing(name)
         first = self.per_video(self.columns[0])
-        return means | missing | {"num_videos": torch.tensor(len(first), device=first.device)}
+        scores["num_videos"] = torch.tensor(len(first), device=first.device)
+        return scores

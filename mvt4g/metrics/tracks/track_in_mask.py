@@ -1,6 +1,5 @@
 """Whether tracks of an annotated object stay on it: what masks say of tracks where no true tracks are known."""
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -64,9 +63,10 @@ class TrackInMask(PerVideoMetric):
         check_shape("visible", visible, "b v t q", **sizes)
         check_shape("queries", queries, "b q 4", b=sizes["b"], q=sizes["q"])
         check_shape("reference_dynamic", reference_dynamic, "b t h w", b=sizes["b"], t=sizes["t"])
+        # Masks are known of the reference alone.
         videos = zip(tracks[:, REFERENCE], visible[:, REFERENCE], queries, reference_dynamic, strict=True)
-        shares = [share_in_mask(*video) for video in videos]
-        self.add_videos(score=torch.stack(shares) if shares else tracks.new_zeros(0))
+        for video in videos:
+            self.add_video({"score": share_in_mask(*video)})
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the mean over videos in [0, 1], or NaN."""

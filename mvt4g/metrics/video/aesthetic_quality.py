@@ -77,5 +77,6 @@ class AestheticQuality(FrameFeatureMetric):
         num_frames = valid_frames.sum(1)
         rating = torch.zeros(valid_frames.shape, dtype=torch.float64, device=features.device)
         rating[valid_frames] = ratings[:, 0].double()
+        # A rating of an embedding that has no direction means nothing; it is counted, so that a reader sees it.
         num_zero = ((torch.linalg.vector_norm(features, dim=-1) == 0) & valid_frames).sum(1)
         return rating.sum(1) / num_frames / 10, num_frames, num_zero

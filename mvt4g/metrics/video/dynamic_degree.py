@@ -106,16 +106,18 @@ class DynamicDegree(PerVideoMetric):
             raise InputError(f"fps: got {rates}, want {len(frames)} positive numbers, one a video")
         for clip, there, rate in zip(frames, valid, rates, strict=True):
             step = sampling_step(rate)
-            magnitudes = self._magnitudes(clip[::step], there[::step])
-            num_frames, shorter_side = int(there[::step].sum()), min(video.shape[-2:])
-            dynamic = dynamic_degree(magnitudes, num_frames, shorter_side, self.compat)
-            self.add_videos(dynamic_degree=dynamic[None], flow_magnitude_px=magnitudes.mean()[None])
+            sampled = there[::step]
+            magnitudes = self._magnitudes(clip[::step], sampled)
+            shorter_side = min(video.shape[-2:])
+            dynamic = dynamic_degree(magnitudes, int(sampled.sum()), shorter_side, self.compat)
+            self.add_video({"dynamic_degree": dynamic, "flow_magnitude_px": magnitudes.mean()})
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Return both means over the videos that have a value, or NaN."""
-        return {"dynamic_degree": self.mean("dynamic_degree"), "flow_magnitude_px": self.mean("flow_magnitude_px")}
+        return self.means(self.columns)
 
     def _magnitudes(self, frames: Float[Tensor, "t 3 h w"], valid: Bool[Tensor, " t"]) -> Float[Tensor, " pairs"]:
+        # A pair counts where both of its frames do.
         starts = (valid[:-1] & valid[1:]).nonzero()[:, 0]
         found = [frames.new_zeros(0, dtype=torch.float64)]
         for start in starts.split(self.pairs_at_once) if len(starts) else []:

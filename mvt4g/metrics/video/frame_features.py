@@ -58,8 +58,8 @@ class FrameFeatureMetric(PerVideoMetric):
     def update(self, video: Shaped[Tensor, "b t 3 h w"], valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
         """Add videos, uint8 or in [0, 1]; frames that are not valid are not looked at."""
         frames, there = valid_video(video, valid_frames)
-        found = [self._features(some) for some in frames[there].split(self.frames_at_once) if len(some)]
-        packed = torch.cat(found) if found else frames.new_zeros(0, 1)
+        extracted = [self._features(some) for some in frames[there].split(self.frames_at_once) if len(some)]
+        packed = torch.cat(extracted) if extracted else frames.new_zeros(0, 1)
         scores, num_terms, num_zero = self.score_videos(spread(packed, there), there)
         self.add_videos(score=scores, num_terms=num_terms, num_zero_features=num_zero)
 
@@ -79,9 +79,9 @@ class FrameFeatureMetric(PerVideoMetric):
     def _features(self, frames: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
         if self.preprocessing is not None:
             frames = preprocess(frames, self.preprocessing)
-        found = self.features(frames)
-        check_shape("features", found, "n d", n=len(frames))
-        return found
+        vectors = self.features(frames)
+        check_shape("features", vectors, "n d", n=len(frames))
+        return vectors
 
 
 def spread(packed: Float[Tensor, "n d"], valid_frames: Bool[Tensor, "b t"]) -> Float[Tensor, "b t d"]:

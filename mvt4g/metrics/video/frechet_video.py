@@ -89,7 +89,8 @@ class FrechetVideoDistance(Metric):
         Raises:
             InputError: If a frame is not valid (features of padded videos are other features), or as the extractor.
         """
-        check_shape("target_video", target_video, "n t 3 h w", t=check_shape("video", video, "b t 3 h w")["t"])
+        sizes = check_shape("video", video, "b t 3 h w")
+        check_shape("target_video", target_video, "n t 3 h w", t=sizes["t"])
         if valid_frames is not None and not bool(valid_frames.all()):
             raise InputError("valid_frames: got padded videos, want videos of one length: padding would count")
         self._add("generated", unit_video("video", video))
@@ -97,8 +98,9 @@ class FrechetVideoDistance(Metric):
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Return the distance, NaN with fewer than 2 videos on a side, and the number of videos on each."""
-        numbers = {side: getattr(self, f"{side}_number") for side in SIDES}
-        counts = {f"num_{side}_videos": number.double() for side, number in numbers.items()}
+        counts = {}
+        for side in SIDES:
+            counts[f"num_{side}_videos"] = getattr(self, f"{side}_number").double()
         fewest = int(min(counts.values()))
         if fewest < 2:
             return {self.key: self.true_sum.new_tensor(torch.nan)} | counts
@@ -108,11 +110,12 @@ class FrechetVideoDistance(Metric):
                 "and the distance biased upwards; want more videos than features",
                 stacklevel=2,
             )
-        gaussians = [
-            gaussian_from_sums(getattr(self, f"{side}_sum"), getattr(self, f"{side}_outer"), number)
-            for side, number in numbers.items()
-        ]
-        return {self.key: frechet_distance(*gaussians[0], *gaussians[1])} | counts
+        generated = self._gaussian("generated")
+        return {self.key: frechet_distance(*generated, *self._gaussian("true"))} | counts
+
+    def _gaussian(self, side: str) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+        total = getattr(self, f"{side}_sum")
+        return gaussian_from_sums(total, getattr(self, f"{side}_outer"), getattr(self, f"{side}_number"))
 
     def _add(self, side: str, video: Shaped[Tensor, "b t 3 h w"]) -> None:
         if not len(video):

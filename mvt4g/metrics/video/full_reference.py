@@ -159,7 +159,8 @@ class VideoSSIM(PerVideoMetric):
         """Add videos in [0, 1] or uint8, at least 11 pixels on each side, and their truth."""
         pred, target, valid = video_pair(video, target_video, valid_frames)
         check_window(pred)
-        self.add_videos(ssim=mean_over_frames(score_frames(self._ssim, pred, target, batch=SSIM_FRAMES_AT_ONCE), valid))
+        frames = score_frames(self._ssim, pred, target, batch=SSIM_FRAMES_AT_ONCE)
+        self.add_videos(ssim=mean_over_frames(frames, valid))
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the mean in [-1, 1], or NaN."""
@@ -245,6 +246,7 @@ class VideoLPIPS(PerVideoMetric):
 def _psnr(pred: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
     """Score frames; identical ones do not pass through the logarithm, whose gradient there is NaN."""
     differs = (pred != target).flatten(1).any(dim=1)
+    # Over whole images: torchmetrics would pool the errors of all frames otherwise.
     scores = peak_signal_noise_ratio(
         pred[differs], target[differs], data_range=1.0, reduction="none", dim=(1, 2, 3)
     )  # fmt: skip

@@ -55,10 +55,12 @@ def shrink(images: Float[Tensor, "n 3 h w"], how: ImagingFrames) -> Float[Tensor
     if limited <= how.side:
         return images
     scale = how.side / limited
-    size = max(1, int(scale * height)), max(1, int(scale * width))
+    size = (max(1, int(scale * height)), max(1, int(scale * width)))
     images = F.interpolate(images, size, mode="bilinear", align_corners=False)
     if how.center_crop:
-        top, left = (round(max(0, side - how.side) / 2) for side in size)
+        # Rounded as torchvision does, ties to even.
+        top = round(max(0, size[0] - how.side) / 2)
+        left = round(max(0, size[1] - how.side) / 2)
         images = images[..., top : top + how.side, left : left + how.side]
     return images
 
@@ -129,8 +131,8 @@ class ImagingQuality(PerVideoMetric):
         Raises:
             InputError: If shape, type or range is wrong, of the videos or of the opinions.
         """
-        pairs = zip(*valid_video(video, valid_frames), strict=True)
-        self.add_videos(score=torch.stack([self._score(frames[there]) for frames, there in pairs]))
+        for frames, there in zip(*valid_video(video, valid_frames), strict=True):
+            self.add_video({"score": self._score(frames[there])})
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the mean over videos, from 0 to about 1, or NaN."""

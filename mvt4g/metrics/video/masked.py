@@ -72,7 +72,8 @@ class MaskedPSNR(PerVideoMetric):
         shown = _shown(mask, pred, valid)
         frames = score_frames(masked_psnr, pred, target, mask, batch=PSNR_FRAMES_AT_ONCE)
         psnr, num_identical = mean_psnr(frames, shown, self.cap_db)
-        self.add_videos(masked_psnr=psnr, num_identical_frames=num_identical, num_empty_frames=_num_empty(shown, valid))
+        num_empty = _num_empty(shown, valid)
+        self.add_videos(masked_psnr=psnr, num_identical_frames=num_identical, num_empty_frames=num_empty)
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Return ``masked_psnr`` in dB, NaN if no frame has one, and the counts of frames without."""
@@ -123,6 +124,7 @@ class MaskedSSIM(PerVideoMetric):
         pred, target, valid = video_pair(video, target_video, valid_frames)
         check_window(pred)
         shown = _shown(mask, pred, valid)
+        # DyCheck's code scores a frame with an empty mask too, as perfect.
         counted = valid if self.count_empty_windows else shown
         score = partial(masked_ssim, count_empty_windows=self.count_empty_windows)
         frames = score_frames(score, pred, target, mask, batch=SSIM_FRAMES_AT_ONCE)

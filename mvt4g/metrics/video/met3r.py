@@ -49,7 +49,9 @@ class _View:
         return int(known.shape[0]), int(known.shape[1])
 
     def __getitem__(self, index: tuple[int | slice, int | slice]) -> "_View":
-        return _View(*(None if value is None else value[index] for value in vars(self).values()))
+        # Videos and frames are the first two axes of everything that is known of a view.
+        parts = [None if value is None else value[index] for value in vars(self).values()]
+        return _View(*parts)
 
 
 class MEt3R(PerVideoMetric):
@@ -126,8 +128,11 @@ class MEt3R(PerVideoMetric):
         super().__init__((self.key, "coverage", "num_pairs", "num_invalid"))
         self.features = None if features is None else FrozenNet(features)
         self.geometry = None if geometry is None else FrozenNet(geometry)
-        self.pairs, self.region, self.symmetric = pairs, region, symmetric
-        self.occlusion_tolerance, self.min_coverage = occlusion_tolerance, min_coverage
+        self.pairs = pairs
+        self.region = region
+        self.symmetric = symmetric
+        self.occlusion_tolerance = occlusion_tolerance
+        self.min_coverage = min_coverage
         self.reference_compat = reference_compat
 
     @classmethod
@@ -179,17 +184,23 @@ class MEt3R(PerVideoMetric):
         second = self._side("target", video, target_features, target)
         num_videos, num_frames = second.lead()
         if self.pairs == "consecutive":
-            first, second = second[:, :-1], second[:, 1:]
+            first = second[:, :-1]
+            second = second[:, 1:]
         else:
             first = self._side("reference", reference.video, reference_features, reference)
             if first.lead() != second.lead():
                 raise InputError(f"reference_video: got (b, t) = {first.lead()}, want {second.lead()} as the target's")
-        valid = torch.ones(num_videos, num_frames, dtype=torch.bool) if valid_frames is None else valid_frames
+        valid = valid_frames
+        if valid is None:
+            valid = torch.ones(num_videos, num_frames, dtype=torch.bool)
         check_shape("valid_frames", valid, "b t", b=num_videos, t=num_frames)
-        valid = valid[:, :-1] & valid[:, 1:] if self.pairs == "consecutive" else valid
-        for item, wanted in enumerate(valid.tolist()):
-            pairs = [pair for pair, is_wanted in enumerate(wanted) if is_wanted]
-            self._add_video([self._score_pair(first[item, pair], second[item, pair]) for pair in pairs])
+        if self.pairs == "consecutive":
+            valid = valid[:, :-1] & valid[:, 1:]
+        for item, wanted in enumerate(valid):
+            scored = []
+            for pair in wanted.nonzero()[:, 0].tolist():
+                scored.append(self._score_pair(first[item, pair], second[item, pair]))
+            self._add_video(scored)
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the score, the coverage and the counts, see the class."""
@@ -209,12 +220,13 @@ class MEt3R(PerVideoMetric):
         view: ViewRecord,
     ) -> _View:
         """Gather a view; refuse what is missing or misshapen by the names of ``GeneratedVideos.known``."""
-        depth, cam_from_world, intrinsics, dynamic = view.depth, view.cam_from_world, view.intrinsics, view.dynamic
+        cam_from_world = view.cam_from_world
+        intrinsics = view.intrinsics
         features = features if self.features is None else None
         given = {
             VIDEO_OF[name]: (video, "b t 3 h w"),
-            f"{name}_depth": (depth, "b t h w"),
-            f"{name}_dynamic": (dynamic, "b t h w"),
+            f"{name}_depth": (view.depth, "b t h w"),
+            f"{name}_dynamic": (view.dynamic, "b t h w"),
             f"{name}_cam_from_world": (cam_from_world, "b t 4 4"),
             f"{name}_intrinsics": (intrinsics, "b t 3 3"),
             f"{name}_features": (features, "b t h2 w2 d"),
@@ -226,26 +238,29 @@ class MEt3R(PerVideoMetric):
             elif argument in self.required_inputs:
                 raise InputError(f"{argument}: got nothing, want ({', '.join(axes.split())})")
         if cam_from_world is not None:
+            # A frame without a pose makes a pair without a score; it is no fault of the input.
             finite = cam_from_world.isfinite().flatten(2).all(dim=-1)[..., None, None]
             identity = torch.eye(4, device=cam_from_world.device)
             check_poses(torch.where(finite, cam_from_world, identity), f"{name}_cam_from_world")
         if intrinsics is not None and bool((intrinsics.diagonal(dim1=-2, dim2=-1) <= 0).any()):
             raise InputError(f"{name}_intrinsics: got a focal length of 0 or less, want positive ones")
         video = None if video is None else unit_video(VIDEO_OF[name], video)
-        return _View(video, features, depth, cam_from_world, intrinsics, dynamic)
+        return _View(video, features, view.depth, cam_from_world, intrinsics, view.dynamic)
 
     def _add_video(self, pairs: list[tuple[Float[Tensor, ""], Float[Tensor, ""]]]) -> None:
         """Keep the means over a video's pairs: scores, NaN where there is none, and coverages."""
-        scores, coverages = (
-            torch.stack(column) if pairs else torch.zeros(0, device=self.device)
-            for column in (list(zip(*pairs, strict=True)) or [(), ()])
-        )
+        scores = coverages = torch.zeros(0, device=self.device)
+        if pairs:
+            scores, coverages = (torch.stack(column) for column in zip(*pairs, strict=True))
         invalid = scores.isnan() | (coverages == 0)
-        values = {
-            self.key: scores.nanmean(), "coverage": coverages.mean(), "num_invalid": invalid.sum(),
-            "num_pairs": torch.tensor(len(pairs), device=self.device),
-        }  # fmt: skip
-        self.add_videos(**{name: value[None] for name, value in values.items()})
+        self.add_video(
+            {
+                self.key: scores.nanmean(),
+                "coverage": coverages.mean(),
+                "num_invalid": invalid.sum(),
+                "num_pairs": torch.tensor(len(pairs), device=self.device),
+            }
+        )
 
     def _score_pair(self, a: _View, b: _View) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         if not self._can_score(a, b):
@@ -259,9 +274,10 @@ class MEt3R(PerVideoMetric):
         """Tell whether the region is known of a view and, where they are used, the cameras of both."""
         if self.region != "all" and a.region is None and b.region is None:
             return False
+        if self.geometry is not None:
+            return True
         cameras = [a.cam_from_world, b.cam_from_world, a.intrinsics, b.intrinsics]
-        finite = [bool(camera.isfinite().all()) for camera in cameras if camera is not None]
-        return self.geometry is not None or all(finite)
+        return all(bool(camera.isfinite().all()) for camera in cameras if camera is not None)
 
     def _score_depth(self, a: _View, b: _View) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Score a pair of known depth and cameras; the poses are chained in fp64, worlds being large."""
@@ -274,10 +290,8 @@ class MEt3R(PerVideoMetric):
             points_b = transform_points(invert_pose(b_from_a), lift_depth(b.depth, b.intrinsics))
             points_a = lift_depth(a.depth, a.intrinsics)
             return met3r_reference_compat(features_a, features_b, points_a, points_b, a.intrinsics)
-        return met3r(
-            features_a, features_b, a.depth, b.depth, a.intrinsics, b.intrinsics, b_from_a, self._part(a),
-            self._part(b), self.occlusion_tolerance, self.symmetric,
-        )  # fmt: skip
+        options = (self._part(a), self._part(b), self.occlusion_tolerance, self.symmetric)
+        return met3r(features_a, features_b, a.depth, b.depth, a.intrinsics, b.intrinsics, b_from_a, *options)
 
     def _score_points(self, a: _View, b: _View) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Score a pair by the points that the 3R model sees, a second time with the images swapped."""
@@ -286,6 +300,7 @@ class MEt3R(PerVideoMetric):
             features_a, features_b = self._maps(a, b, seen.points.shape[1:3], seen.points.shape[1:3])
             points_a, points_b = seen.trusted_points()
             return met3r_reference_compat(features_a, features_b, points_a, points_b, seen.intrinsics)
+        # In the frame of b, into which a's points are looked up first.
         seen = self._look(b, a)
         features_a, features_b = self._maps(a, b, seen.points.shape[1:3], seen.points.shape[1:3])
         there = self._score_into(seen, b, features_b, a, features_a)
@@ -304,10 +319,9 @@ class MEt3R(PerVideoMetric):
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         points_receiver, points_source = seen.trusted_points()
         size = points_receiver.shape[:2]
-        return met3r_one_way(
-            features_source, features_receiver, points_source, points_receiver[..., 2], seen.intrinsics,
-            self._part(source, size), self._part(receiver, size), self.occlusion_tolerance,
-        )  # fmt: skip
+        options = (self._part(source, size), self._part(receiver, size), self.occlusion_tolerance)
+        depth = points_receiver[..., 2]
+        return met3r_one_way(features_source, features_receiver, points_source, depth, seen.intrinsics, *options)
 
     def _look(self, first: _View, second: _View) -> PairGeometry:
         assert self.geometry is not None and first.images is not None and second.images is not None
@@ -349,7 +363,6 @@ class WarpRGB5(MEt3R):
 
     Example:
         >>> import torch
-        >>> from mvt4g.types import ViewRecord
         >>> from mvt4g.types import ViewRecord
         >>> metric = WarpRGB5()
         >>> video, depth = torch.rand(1, 2, 3, 8, 8), torch.ones(1, 2, 8, 8)

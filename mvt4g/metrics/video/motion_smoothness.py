@@ -78,11 +78,9 @@ class MotionSmoothness(PerVideoMetric):
         Raises:
             InputError: If shape, type or range is wrong, of the videos or of what the interpolator returns.
         """
-        scores = [
-            motion_smoothness(frames, self._between, valid, self.cut_to_bytes, self.pairs_at_once)
-            for frames, valid in zip(*valid_video(video, valid_frames), strict=True)
-        ]
-        self.add_videos(**{self.key: torch.stack(scores)})
+        for frames, valid in zip(*valid_video(video, valid_frames), strict=True):
+            score = motion_smoothness(frames, self._between, valid, self.cut_to_bytes, self.pairs_at_once)
+            self.add_video({self.key: score})
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Return the mean over videos in [0, 1], or NaN, by a key that names the interpolator."""

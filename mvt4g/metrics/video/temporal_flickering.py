@@ -45,8 +45,8 @@ class TemporalFlickering(PerVideoMetric):
         Raises:
             InputError: If shape, type or range is wrong.
         """
-        scores = [temporal_flickering(*item) for item in zip(*valid_video(video, valid_frames), strict=True)]
-        self.add_videos(score=torch.stack(scores))
+        for frames, valid in zip(*valid_video(video, valid_frames), strict=True):
+            self.add_video({"score": temporal_flickering(frames, valid)})
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the mean over videos in [0, 1], or NaN."""

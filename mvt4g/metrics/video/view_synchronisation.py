@@ -135,14 +135,14 @@ class ViewSynchronisation(PerVideoMetric):
         reference = unit_video("reference_video", reference)
         cameras = _cameras(*given, batch, frames)
         for clip in range(batch):
-            of_clip = None if cameras is None else _Cameras(*(value[clip] for value in cameras))
-            scores = self._clip_scores(generated[clip], reference[clip], there[clip], of_clip)
-            self.add_videos(**{name: value[None] for name, value in scores.items()})
+            scores = self._clip_scores(generated[clip], reference[clip], there[clip], _index(cameras, clip))
+            self.add_video(scores)
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Return the four means, NaN where no video has one, and the number of undecided frames."""
-        counted = {"num_undecided_frames": self.total("num_undecided_frames")}
-        return {name: self.mean(name) for name in SCORES} | counted
+        means = self.means(SCORES)
+        means["num_undecided_frames"] = self.total("num_undecided_frames")
+        return means
 
     def _clip_scores(
         self,
@@ -152,19 +152,20 @@ class ViewSynchronisation(PerVideoMetric):
         cameras: _Cameras | None,
     ) -> dict[str, Float[Tensor, ""]]:
         """Return every column's value of one clip."""
-        own, others = (
-            torch.cat([self.net(some) for some in frames.split(FRAMES_AT_ONCE)]) for frames in (video, reference)
-        )
+        own = self._features(video)
+        others = self._features(reference)
         strengths = torch.full((len(video), len(self.offsets)), torch.nan, device=video.device)
-        shares, consistent = [], []
+        shares = []
+        consistent = []
         for frame, other in self._pairs(there):
             matches = mutual_matches(own[frame], others[other], self.min_similarity)
             strengths[frame, other - frame - self.offsets.start] = matches.strength()
             if frame == other:
+                # Epipolar lines are of one moment: frames apart show other places of what moves.
                 shares.append(matches.matched.float().mean())
-                if cameras is not None and bool(matches.matched.any()):
+                of_frame = _index(cameras, frame)
+                if of_frame is not None and bool(matches.matched.any()):
                     sizes = (video.shape[-2:], reference.shape[-2:])
-                    of_frame = _Cameras(*(value[frame] for value in cameras))
                     consistent.append(self._consistent_share(matches, others.shape[1:3], sizes, of_frame))
         offsets = best_offsets(strengths, self.offsets)[there]
         decided = ~offsets.isnan()
@@ -176,25 +177,40 @@ class ViewSynchronisation(PerVideoMetric):
             "num_undecided_frames": (~decided).sum().float(),
         }
 
+    def _features(self, frames: Float[Tensor, "t 3 h w"]) -> Float[Tensor, "t cells_h cells_w d"]:
+        return torch.cat([self.net(some) for some in frames.split(FRAMES_AT_ONCE)])
+
     def _pairs(self, there: Bool[Tensor, " t"]) -> Iterator[tuple[int, int]]:
         """Yield the frames to match: one of the video, one of the reference."""
-        valid = [bool(value) for value in there]
+        valid = there.tolist()
         for frame in range(len(valid)):
-            for other in range(max(0, frame + self.offsets.start), min(len(valid), frame + self.offsets.stop)):
+            first = max(0, frame + self.offsets.start)
+            for other in range(first, min(len(valid), frame + self.offsets.stop)):
                 if valid[frame] and valid[other]:
                     yield frame, other
 
     def _consistent_share(
-        self, matches: FrameMatches, grid: torch.Size, sizes: tuple[torch.Size, torch.Size], cameras: _Cameras
+        self,
+        matches: FrameMatches,
+        grid: torch.Size,
+        sizes: tuple[torch.Size, torch.Size],
+        cameras: _Cameras,
     ) -> Float[Tensor, ""]:
         """Return the share of a frame's matches that lie on their epipolar lines."""
         own = _cell_pixels(matches.matched.shape, sizes[0])[matches.matched.cpu()].to(matches.nearest.device)
-        there = _cell_pixels(grid, sizes[1]).flatten(0, 1).to(own.device)[matches.nearest[matches.matched]]
+        cells = _cell_pixels(grid, sizes[1]).flatten(0, 1).to(own.device)
+        matched = cells[matches.nearest[matches.matched]]
         distance = epipolar_distance(
-            own, there, cameras.target_intrinsics, cameras.reference_intrinsics, cameras.reference_from_target
+            own, matched, cameras.target_intrinsics, cameras.reference_intrinsics, cameras.reference_from_target
         )
-        cell = max(size / cells for size, cells in zip(sizes[1], grid, strict=True))
+        # The longer side of a cell: along the shorter one a match is surer than it need be.
+        cell = max(sizes[1][0] / grid[0], sizes[1][1] / grid[1])
         return (distance <= self.epipolar_cells * cell).float().mean()
+
+
+def _index(cameras: _Cameras | None, place: int) -> _Cameras | None:
+    """Return the cameras of one clip, or of one of its frames."""
+    return None if cameras is None else _Cameras(*(matrix[place] for matrix in cameras))
 
 
 def _cameras(
@@ -217,7 +233,8 @@ def _cameras(
 
 def _cell_pixels(grid: torch.Size, size: torch.Size) -> Float[Tensor, "h w 2"]:
     """Return the centres (x, y) of cells that cover a frame, pixels."""
-    return pixel_centres(grid[0], grid[1]) * torch.tensor([size[1] / grid[1], size[0] / grid[0]])
+    cell = torch.tensor([size[1] / grid[1], size[0] / grid[0]])
+    return pixel_centres(grid[0], grid[1]) * cell
 
 
 def _mean(values: list[Float[Tensor, ""]], like: Float[Tensor, "..."]) -> Float[Tensor, ""]:

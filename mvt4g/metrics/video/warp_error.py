@@ -54,15 +54,22 @@ class WarpError(PerVideoMetric):
         super().__init__(["score"])
         if region not in get_args(Region):
             raise InputError(f"region: got {region!r}, want one of {', '.join(get_args(Region))}")
-        self.region, self.of_truth = region, of_truth
-        self.key = f"{self.key}{'_dyn' if region == 'dynamic' else ''}{'_truth' if of_truth else ''}"
+        self.region = region
+        self.of_truth = of_truth
+        if region == "dynamic":
+            self.key += "_dyn"
+        if of_truth:
+            self.key += "_truth"
 
     @property
     def required_inputs(self) -> frozenset[str]:
         """The arguments that ``update`` cannot do without, by how the metric is built."""
-        names = {f"{view}_{part}" for view in ("target", "reference") for part in GEOMETRY}
-        names |= {"reference_video", "target_video" if self.of_truth else "video"}
-        return frozenset(names | ({"reference_dynamic"} if self.region == "dynamic" else set()))
+        names = {"reference_video", "target_video" if self.of_truth else "video"}
+        for part in GEOMETRY:
+            names |= {f"target_{part}", f"reference_{part}"}
+        if self.region == "dynamic":
+            names.add("reference_dynamic")
+        return frozenset(names)
 
     @torch.no_grad()
     def update(
@@ -99,7 +106,8 @@ class WarpError(PerVideoMetric):
             there = valid_frames[..., None, None].expand(*valid_frames.shape, size["h"], size["w"])
             counted = there if counted is None else there & counted
         shown = replace(reference, video=unit_video("reference_video", given["reference_video"]))
-        error = warp_error(unit_video("video", scored), _whole(target), _whole(shown), counted)
+        scored = unit_video("video", scored)
+        error = warp_error(scored, _whole(target), _whole(shown), counted)
         self.add_videos(score=error)
 
     def compute(self) -> Float[Tensor, ""]:

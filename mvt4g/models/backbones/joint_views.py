@@ -78,21 +78,23 @@ class JointViews(NovelViewBackbone):
             raise InputError(f"null_text_length: got {null_text_length}, want 1 to text_len {dit.text_len}")
         self.more_channels = sum(way.channels for way in conditioning)
         if dit.in_channels < grid.channels + self.more_channels:
-            told = f"the latents' {grid.channels}" + (f" and {self.more_channels} more" if self.more_channels else "")
-            raise InputError(f"dit.in_channels: got {dit.in_channels}, want at least {told}")
+            more = f" and {self.more_channels} more" if self.more_channels else ""
+            want = f"at least the latents' {grid.channels}{more}"
+            raise InputError(f"dit.in_channels: got {dit.in_channels}, want {want}")
         if dit.control_channels not in (None, packed_channels(grid)):
-            raise InputError(
-                f"dit.control_channels: got {dit.control_channels}, want {packed_channels(grid)}, those of the packed"
-                " rays (6 * temporal_stride * spatial_stride**2), or null"
+            want = (
+                f"{packed_channels(grid)}, those of the packed rays (6 * temporal_stride * spatial_stride**2), or null"
             )
+            raise InputError(f"dit.control_channels: got {dit.control_channels}, want {want}")
         axis_dims(dit.head_dim)  # raises now rather than at the first forward
         self.grid = grid
         self.num_layers = dit.num_layers
-        self.tap_shape = TapShape(
-            dit.num_heads, dit.head_dim, dit.patch_size[1] * grid.spatial_stride, grid.temporal_stride
-        )
-        self.text_shape, self.image_dim = (dit.text_len, dit.text_dim), dit.image_dim
+        token_stride = dit.patch_size[1] * grid.spatial_stride
+        self.tap_shape = TapShape(dit.num_heads, dit.head_dim, token_stride, grid.temporal_stride)
+        self.text_shape = (dit.text_len, dit.text_dim)
+        self.image_dim = dit.image_dim
         self.dit = VideoDiT(dit)
+        # Channels that a base knows nothing of change nothing at first; they are the last ones.
         nn.init.zeros_(self.dit.patch_embedding.weight[:, dit.in_channels - self.more_channels :])
         self.null_text = nn.Parameter(0.02 * torch.randn(1, null_text_length, dit.text_dim))
         self.camera_encoders = nn.ModuleDict()
@@ -171,11 +173,9 @@ class JointViews(NovelViewBackbone):
         """Do so inside ``forward``, where FSDP2 must not gather and free the weights once more."""
         _, rows, columns = self.dit.config.patch_size
         if height % rows or width % columns:
-            stride = self.tap_shape.stride
-            raise InputError(
-                f"video size: got {height * self.grid.spatial_stride}x{width * self.grid.spatial_stride} (h x w),"
-                f" want multiples of {stride}"
-            )
+            pixels = self.grid.spatial_stride
+            size = f"{height * pixels}x{width * pixels} (h x w)"
+            raise InputError(f"video size: got {size}, want multiples of {self.tap_shape.stride}")
         views, num_frames = cameras.cam_from_world.shape[1:3]
         if views != 2:
             raise InputError(f"cameras: got {views} views, want 2 (reference, target)")
@@ -186,13 +186,16 @@ class JointViews(NovelViewBackbone):
         return EncodedCameras(angles, self._camera_features(cameras, height, width))
 
     def _text(self, conditions: Conditions, batch: int) -> Float[Tensor, "b _ d"]:
-        text, null = conditions.text, self.null_text.expand(batch, -1, -1)
+        text = conditions.text
+        null = self.null_text.expand(batch, -1, -1)
         if text is None:
             return null
         if conditions.drop_text is None or text.shape[2] != null.shape[2]:  # of another width: the DiT says so
             return text
         length = max(text.shape[1], null.shape[1])
-        text, null = (F.pad(part, (0, 0, 0, length - part.shape[1])) for part in (text, null))
+        # Zeros behind the shorter one, as the DiT pads texts itself.
+        text = F.pad(text, (0, 0, 0, length - text.shape[1]))
+        null = F.pad(null, (0, 0, 0, length - null.shape[1]))
         return torch.where(conditions.drop_text[:, None, None], null, text)
 
     def _joint_latents(
@@ -226,10 +229,13 @@ class JointViews(NovelViewBackbone):
         return rearrange(angles, "f h w half_d -> 1 f h w 1 half_d")
 
     def _camera_features(self, cameras: Cameras, height: int, width: int) -> dict[str, Float[Tensor, "b f _ _ _"]]:
-        features, rays = {}, None
+        features = {}
+        rays = None
+        # Outside autocast: in bf16 a ray is half a pixel off at 480p.
         with torch.autocast(cameras.intrinsics.device.type, enabled=False):
             for name, encoder in self.camera_encoders.items():
-                features[name] = _target_first(encoder(cameras, height, width).to(self.null_text.dtype), dim=1)
+                encoded = encoder(cameras, height, width).to(self.null_text.dtype)
+                features[name] = _target_first(encoded, dim=1)
             if self.dit.config.control_channels is not None:
                 rays = _target_first(packed_rays(cameras, self.grid, height, width), dim=2)
         if rays is not None:
@@ -237,6 +243,7 @@ class JointViews(NovelViewBackbone):
         return features
 
     def _tap(self, layer: int, tap: QueryKey) -> AttentionTap:
+        # The DiT has the target's frames first, taps have the reference first: flip swaps the two views.
         query, key, rotary = (rearrange(part, "b (v f) h w k d -> b v f h w k d", v=2).flip(1) for part in tap)
         times = self.grid.temporal_stride * torch.arange(query.shape[2], device=query.device)
         return AttentionTap(layer, query, key, rotary, times, self.tap_shape.stride)
@@ -255,7 +262,10 @@ class JointViews(NovelViewBackbone):
             raise InputError(f"cameras: got some encoded for {tuple(angles.shape[1:4])} tokens, want {wanted}")
 
     def _start_from(
-        self, weights: Path | list[Path] | None, extra: Sequence[CameraConditioning], own_parts: Sequence[str]
+        self,
+        weights: Path | list[Path] | None,
+        extra: Sequence[CameraConditioning],
+        own_parts: Sequence[str],
     ) -> None:
         """Load what there is to load; ``own_parts`` is what this backbone adds to the blocks of its base."""
         if weights is not None:

@@ -42,8 +42,9 @@ class ReCamMaster(JointViews):
         null_text_length: Width = 8,
         weights: Path | list[Path] | None = None,
     ) -> None:
-        own = RelativePoseConditioning(), ProjectorConditioning()
-        super().__init__(dit, grid, [own[0], *extra_conditioning, own[1]], null_text_length)
+        # Relative poses enter before attention, the projector sits behind it: the checkpoint's order of modules.
+        ways = [RelativePoseConditioning(), *extra_conditioning, ProjectorConditioning()]
+        super().__init__(dit, grid, ways, null_text_length)
         self._start_from(weights, extra_conditioning, ("cam_encoder", "projector"))
 
     def frame_positions(self, num_frames: int, device: torch.device) -> Int[Tensor, " joint_frames"]:

@@ -49,7 +49,8 @@ class ReDirector(JointViews):
     ) -> None:
         if dit.control_channels is None:
             raise InputError(f"dit.control_channels: got null, want {packed_channels(grid)}, those of the packed rays")
-        super().__init__(dit, grid, [*extra_conditioning, QueryKeyPhase(), ValueOutputPhase()], null_text_length)
+        ways = [*extra_conditioning, QueryKeyPhase(), ValueOutputPhase()]
+        super().__init__(dit, grid, ways, null_text_length)
         self._start_from(weights, extra_conditioning, PHASES)
 
     def frame_positions(self, num_frames: int, device: torch.device) -> Int[Tensor, " joint_frames"]:

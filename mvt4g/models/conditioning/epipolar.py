@@ -38,7 +38,9 @@ class EpipolarDistances(nn.Module):
             neighbours: Frames of the other view before and after a token's own that are measured too.
         """
         super().__init__()
-        self.grid, self.patch, self.stride = grid, patch, patch * grid.spatial_stride
+        self.grid = grid
+        self.patch = patch
+        self.stride = patch * grid.spatial_stride
         self.neighbours = neighbours
 
     def forward(self, cameras: Cameras, height: int, width: int) -> Float[Tensor, "b 2 f h w n"]:
@@ -47,11 +49,14 @@ class EpipolarDistances(nn.Module):
         They are those of its frame and of ``neighbours`` frames before and after, frame by frame and row by row; a
         frame that is not there is FAR.
         """
-        rows, columns = height // self.patch, width // self.patch
+        rows = height // self.patch
+        columns = width // self.patch
         centres = pixel_centres(rows, columns, self.stride, cameras.intrinsics.device).flatten(0, 1)
         at_latents = slice(None, None, self.grid.temporal_stride)
-        pose, intrinsics = cameras.cam_from_world[:, :, at_latents], cameras.intrinsics[:, :, at_latents]
-        clips, frames, cells = len(pose), pose.shape[2], len(centres)
+        pose = cameras.cam_from_world[:, :, at_latents]
+        intrinsics = cameras.intrinsics[:, :, at_latents]
+        clips, frames = len(pose), pose.shape[2]
+        cells = len(centres)
         offsets = range(-self.neighbours, self.neighbours + 1)
         squared = centres.new_full((clips, 2, frames, cells, len(offsets), cells), FAR)
         for place, offset in enumerate(offsets):
@@ -91,7 +96,10 @@ class EpipolarGains(nn.Module):
             neighbours: Frames before and after a token's own.
         """
         super().__init__()
-        self.heads, self.num_heads, self.neighbours, self.width = tuple(heads), num_heads, neighbours, width
+        self.heads = tuple(heads)
+        self.num_heads = num_heads
+        self.neighbours = neighbours
+        self.width = width
         self.gain = nn.Parameter(torch.full((len(self.heads),), float(initial)))
         if neighbours:
             self.neighbour_gain = nn.Parameter(torch.zeros(len(self.heads), 2 * neighbours))
@@ -104,11 +112,13 @@ class EpipolarGains(nn.Module):
     def forward(self, squared: Float[Tensor, "b f h w n"]) -> Float[Tensor, "b k f h w n"]:
         """Return the bias of every head, 0 for those without a gain."""
         width = self.gain.new_tensor(self.width) if self.log_width is None else self.log_width.exp()
+        width = rearrange(width.expand(len(self.heads)), "k -> k 1 1 1 1")
         exponent = -rearrange(squared.to(self.gain.dtype), "b f h w n -> b 1 f h w n")
-        closeness = torch.exp(exponent / (2 * rearrange(width.expand(len(self.heads)), "k -> k 1 1 1 1").square()))
+        closeness = torch.exp(exponent / (2 * width.square()))
         offsets = 2 * self.neighbours + 1
         by_frame = rearrange(closeness, "b k f h w (offset cells) -> b k f h w offset cells", offset=offsets)
-        bias = einsum(self._by_offset(), by_frame, "k offset, b k f h w offset cells -> b k f h w offset cells")
+        gains = self._by_offset()
+        bias = einsum(gains, by_frame, "k offset, b k f h w offset cells -> b k f h w offset cells")
         bias = rearrange(bias, "b k f h w offset cells -> b k f h w (offset cells)")
         if len(self.heads) == self.num_heads:
             return bias
@@ -117,6 +127,7 @@ class EpipolarGains(nn.Module):
         return whole
 
     def _by_offset(self) -> Float[Tensor, "k offset"]:
+        # Frames before, the own one, frames after: the order of the offsets that distances come in.
         own = rearrange(self.gain, "k -> k 1")
         if not self.neighbours:
             return own
@@ -133,7 +144,9 @@ class EpipolarBand(nn.Module):
     def __init__(self, heads: Sequence[int], num_heads: int, width: float) -> None:
         """Set half the band's width, in tokens, and the heads that are masked, 0-based, of all."""
         super().__init__()
-        self.heads, self.num_heads, self.width = tuple(heads), num_heads, width
+        self.heads = tuple(heads)
+        self.num_heads = num_heads
+        self.width = width
 
     def forward(self, squared: Float[Tensor, "b f h w cells"]) -> Float[Tensor, "b k f h w cells"]:
         """Return 0 within the band, minus infinity outside it."""
@@ -186,15 +199,21 @@ class EpipolarConditioning(CameraConditioning):
         Raises:
             InputError: If a value is out of range, or two options do not go together.
         """
-        for name, value in (("width", width), ("last_width", width if last_width is None else last_width)):
-            if not 0 < value < math.inf:
+        for name, value in (("width", width), ("last_width", last_width)):
+            if value is not None and not 0 < value < math.inf:
                 raise InputError(f"epipolar.{name}: got {value}, want a positive number of tokens")
         if not math.isfinite(initial_gain):
             raise InputError(f"epipolar.initial_gain: got {initial_gain}, want a finite number")
         if form != "map" and (neighbours or (form == "band" and learn_width)):
             raise InputError(f"epipolar.form: got {form} and neighbours or a learnt width, want map for these")
-        self.width, self.initial_gain, self.last_width, self.learn_width = width, initial_gain, last_width, learn_width
-        self.neighbours, self.blocks, self.heads, self.form = neighbours, blocks, heads, form
+        self.width = width
+        self.initial_gain = initial_gain
+        self.last_width = last_width
+        self.learn_width = learn_width
+        self.neighbours = neighbours
+        self.blocks = blocks
+        self.heads = heads
+        self.form = form
 
     def build_encoder(self, dit: VideoDiTConfig, grid: LatentGrid) -> nn.Module:
         """Build what all blocks share: no parameters."""
@@ -231,4 +250,6 @@ class EpipolarConditioning(CameraConditioning):
     def _width_of(self, layer: int, num_layers: int) -> float:
         if self.last_width is None or num_layers == 1:
             return self.width
-        return float(self.width * (self.last_width / self.width) ** (layer / (num_layers - 1)))
+        # Equal factors from block to block.
+        depth = layer / (num_layers - 1)
+        return float(self.width * (self.last_width / self.width) ** depth)

@@ -55,14 +55,19 @@ class EpipolarLines(nn.Module):
     def __init__(self, grid: LatentGrid, patch: int) -> None:
         """Set the sizes: how the latents lie over the video, and the latent cells of a token on each side."""
         super().__init__()
-        self.grid, self.patch, self.stride = grid, patch, patch * grid.spatial_stride
+        self.grid = grid
+        self.patch = patch
+        self.stride = patch * grid.spatial_stride
 
     def forward(self, cameras: Cameras, height: int, width: int) -> Float[Tensor, "b 2 f h w 8"]:
         """Return the numbers of every token of both views."""
-        rows, columns = height // self.patch, width // self.patch
+        rows = height // self.patch
+        columns = width // self.patch
         at_latents = slice(None, None, self.grid.temporal_stride)
-        pose, intrinsics = (part[:, :, at_latents].double() for part in (cameras.cam_from_world, cameras.intrinsics))
-        to_tokens = torch.tensor([1 / self.stride, 1 / self.stride, 1.0], dtype=torch.float64, device=pose.device)
+        pose = cameras.cam_from_world[:, :, at_latents].double()
+        intrinsics = cameras.intrinsics[:, :, at_latents].double()
+        per_token = 1 / self.stride
+        to_tokens = torch.tensor([per_token, per_token, 1.0], dtype=torch.float64, device=pose.device)
         intrinsics = torch.diag(to_tokens) @ intrinsics  # so that all lengths are in tokens
         centres = pixel_centres(rows, columns, 1, pose.device).flatten(0, 1).double()
         points = nn.functional.pad(centres, (0, 1), value=1.0)
@@ -72,9 +77,12 @@ class EpipolarLines(nn.Module):
         apart = baseline > NO_BASELINE
         direction = relative[..., :3, 3] / baseline.clamp(min=NO_BASELINE)[..., None]
         inverse = torch.linalg.inv(intrinsics)
-        fundamental = inverse[:, TARGET].mT @ _cross_matrix(direction) @ relative[..., :3, :3] @ inverse[:, REFERENCE]
+        # F = K_t^-T [t]x R K_r^-1 (Hartley & Zisserman, Eq. 9.2), of unit baseline and then of unit norm.
+        in_target = inverse[:, TARGET].mT @ _cross_matrix(direction)
+        fundamental = in_target @ relative[..., :3, :3] @ inverse[:, REFERENCE]
         fundamental = torch.where(apart[..., None, None], fundamental, torch.zeros_like(fundamental))
-        fundamental = fundamental / torch.linalg.matrix_norm(fundamental)[..., None, None].clamp(min=1e-12)
+        norm = torch.linalg.matrix_norm(fundamental)[..., None, None]
+        fundamental = fundamental / norm.clamp(min=1e-12)
 
         turned = intrinsics[:, TARGET] @ relative[..., :3, :3] @ inverse[:, REFERENCE]
         seen = torch.einsum("bfij,nj->bfni", turned, points)
@@ -82,8 +90,11 @@ class EpipolarLines(nn.Module):
         shape = (*apart.shape, len(points))
         one_centre = (~apart).double()[..., None, None].expand(*shape, 1)
         own = centres.expand(*shape, 2)
-        reference = torch.cat([own, torch.einsum("bfij,nj->bfni", fundamental, points), place, one_centre], dim=-1)
-        target = torch.cat([own, torch.einsum("bfij,nj->bfni", fundamental.mT, points), own, one_centre], dim=-1)
+        # The line of a reference's token is F x, that of a target's F^T x.
+        line_in_target = torch.einsum("bfij,nj->bfni", fundamental, points)
+        line_in_reference = torch.einsum("bfij,nj->bfni", fundamental.mT, points)
+        reference = torch.cat([own, line_in_target, place, one_centre], dim=-1)
+        target = torch.cat([own, line_in_reference, own, one_centre], dim=-1)
         by_view = torch.stack([reference, target], dim=1).float()
         return rearrange(by_view, "b v f (h w) known -> b v f h w known", h=rows)
 
@@ -92,7 +103,12 @@ class LineBias(nn.Module):
     """Makes a block's gains a ``ScoreMod`` over the whole sequence, target frames first, then the reference's."""
 
     def __init__(
-        self, gain: nn.Parameter, heads: Sequence[int], num_heads: int, width: float, log_width: nn.Parameter | None
+        self,
+        gain: nn.Parameter,
+        heads: Sequence[int],
+        num_heads: int,
+        width: float,
+        log_width: nn.Parameter | None,
     ) -> None:
         """Take over the gains that the map would be made of: parameters of the same names.
 
@@ -104,12 +120,16 @@ class LineBias(nn.Module):
             log_width: Natural logarithm of each gain's learnt s; None = not learnt.
         """
         super().__init__()
-        self.gain, self.log_width = gain, log_width
-        self.heads, self.num_heads, self.width = tuple(heads), num_heads, width
+        self.gain = gain
+        self.log_width = log_width
+        self.heads = tuple(heads)
+        self.num_heads = num_heads
+        self.width = width
 
     def forward(self, known: Float[Tensor, "b joint_f h w 8"]) -> ScoreMod:
         """Return what FlexAttention does to every logit."""
-        frames, cells = known.shape[1] // 2, known.shape[2] * known.shape[3]
+        frames = known.shape[1] // 2
+        cells = known.shape[2] * known.shape[3]
         tokens = rearrange(known, "b f h w known -> b (f h w) known")
         heads = torch.tensor(list(self.heads), device=known.device)
         gain = self.gain.new_zeros(self.num_heads).index_put((heads,), self.gain)
@@ -118,7 +138,9 @@ class LineBias(nn.Module):
             width = width.index_put((heads,), self.log_width.exp())
 
         def bias(score: Any, clip: Any, head: Any, query: Any, key: Any) -> Any:
-            in_target, other_in_target = query < frames * cells, key < frames * cells
+            # Tokens come frame by frame, the target's frames first.
+            in_target = query < frames * cells
+            other_in_target = key < frames * cells
             same_time = (query // cells) % frames == (key // cells) % frames
             across = same_time & (in_target != other_in_target)
             squared = squared_distance(tokens, clip, query, key)
@@ -135,11 +157,14 @@ def squared_distance(tokens: Float[Tensor, "b n 8"], clip: Any, query: Any, key:
         return tokens[clip, token, column]
 
     gap = of(query, AT.line_x) * of(key, AT.x) + of(query, AT.line_y) * of(key, AT.y) + of(query, AT.line_1)
-    slopes = [of(token, column) for token in (query, key) for column in (AT.line_x, AT.line_y)]
-    steepness = slopes[0] ** 2 + slopes[1] ** 2 + slopes[2] ** 2 + slopes[3] ** 2
+    steepness = (
+        of(query, AT.line_x) ** 2 + of(query, AT.line_y) ** 2 + of(key, AT.line_x) ** 2 + of(key, AT.line_y) ** 2
+    )
     sampson = gap**2 / steepness.clamp(min=1e-24)
     # With one centre: one place is where the target shows the reference's token, the other the target's token itself.
-    transfer = (of(query, AT.place_x) - of(key, AT.place_x)) ** 2 + (of(query, AT.place_y) - of(key, AT.place_y)) ** 2
+    transfer_x = of(query, AT.place_x) - of(key, AT.place_x)
+    transfer_y = of(query, AT.place_y) - of(key, AT.place_y)
+    transfer = transfer_x**2 + transfer_y**2
     return torch.where(of(query, AT.one_centre) > 0, transfer, sampson)
 
 
@@ -147,5 +172,7 @@ def _cross_matrix(vector: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
     """Return the matrix whose product is the cross product with a vector from the left."""
     x, y, z = vector.unbind(dim=-1)
     zero = torch.zeros_like(x)
-    rows = [torch.stack(row, dim=-1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
-    return torch.stack(rows, dim=-2)
+    first = torch.stack((zero, -z, y), dim=-1)
+    second = torch.stack((z, zero, -x), dim=-1)
+    third = torch.stack((-y, x, zero), dim=-1)
+    return torch.stack([first, second, third], dim=-2)

@@ -32,12 +32,15 @@ def packed_rays(cameras: Cameras, grid: LatentGrid, height: int, width: int) -> 
 
     Source: The input of Wan2.1-Fun's control adapter.
     """
-    frames, stride = grid.temporal_stride, grid.spatial_stride
+    frames = grid.temporal_stride
+    stride = grid.spatial_stride
     cam_from_world = cameras.cam_from_world.float()
     world_from_reference = invert_pose(cam_from_world[:, REFERENCE, 0])
     cam_from_reference = compose(cam_from_world, world_from_reference[:, None, None])
     rays = plucker_rays(cam_from_reference, cameras.intrinsics.float(), height * stride, width * stride)
-    rays = torch.cat([rays[:, :, :1].expand(-1, -1, frames - 1, -1, -1, -1), rays], dim=2)
+    # The codec takes the first frame alone and the others in groups: repeated, it fills a group too.
+    first = rays[:, :, :1].expand(-1, -1, frames - 1, -1, -1, -1)
+    rays = torch.cat([first, rays], dim=2)
     return rearrange(rays, "b v (f t) c (h y) (w x) -> b v (c t y x) f h w", t=frames, y=stride, x=stride)
 
 
@@ -51,6 +54,7 @@ class PluckerEncoder(nn.Module):
         super().__init__()
         self.grid = grid
         self.pack = PatchEmbedding(packed_channels(grid), dit.dim, dit.patch_size)
+        # The start of a Linear over all of a patch, which is what this convolution computes.
         nn.init.xavier_uniform_(self.pack.weight.flatten(1))
 
     def forward(self, cameras: Cameras, height: int, width: int) -> Float[Tensor, "b v f h w d"]:

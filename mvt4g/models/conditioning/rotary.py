@@ -23,11 +23,14 @@ class CameraPhase(nn.Sequential):
         linear = nn.Linear(camera_dim, num_heads * (rows + columns) // 2, bias=False)
         nn.init.zeros_(linear.weight)
         super().__init__(nn.SiLU(), linear)
-        self.num_heads, self.time_pairs = num_heads, time // 2
+        self.num_heads = num_heads
+        self.time_pairs = time // 2
 
     def forward(self, camera: Float[Tensor, "b f h w c"]) -> Float[Tensor, "b f h w k half_d"]:
         """Return radians, fp32."""
-        phase = rearrange(super().forward(camera).float(), "b f h w (k d) -> b f h w k d", k=self.num_heads)
+        phase = super().forward(camera).float()
+        phase = rearrange(phase, "b f h w (k d) -> b f h w k d", k=self.num_heads)
+        # Pairs of time come first in a head, and are not turned.
         return F.pad(phase, (self.time_pairs, 0))
 
 

@@ -34,12 +34,14 @@ def map_refused() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not any(told in str(error) for told in ("No available kernel", "No viable backend")):  # on CUDA, on the CPU
+        # PyTorch says so in other words on CUDA and on the CPU.
+        if not any(told in str(error) for told in ("No available kernel", "No viable backend")):
             raise
+        gib = f"{MAX_MAP_BYTES / 2**30:.0f} GiB"
         raise InputError(
-            "attention: got inputs that no fused kernel takes and whose attention map is over"
-            f" {MAX_MAP_BYTES / 2**30:.0f} GiB (192 GiB for 81 frames of 480x832 with a reference), want a device and"
-            " precision with flash or memory-efficient attention, such as CUDA with bf16-mixed"
+            f"attention: got inputs that no fused kernel takes and whose attention map is over {gib}"
+            " (192 GiB for 81 frames of 480x832 with a reference), want a device and precision with flash or"
+            " memory-efficient attention, such as CUDA with bf16-mixed"
         ) from error
 
 
@@ -130,14 +132,15 @@ class SelfAttention(Attention):
         if phase is not None:
             value = rotate_pairs(value, -phase)
         rotated = rotate_pairs(query[:, :num_frames], angles[:, :num_frames])
-        seen = rotate_pairs(key, angles), value
+        key = rotate_pairs(key, angles)
         if self.gather is not None:
-            seen = self.gather(seen[0]), self.gather(seen[1])
+            key = self.gather(key)
+            value = self.gather(value)
         if callable(bias):
-            update = self.o(_attend_by_score(rotated, *seen, bias))
+            update = self.o(_attend_by_score(rotated, key, value, bias))
         else:
             mask = None if bias is None else _logit_mask(bias[:, :, : rotated.shape[1]], bias.shape[2])
-            update = self.o(_attend(rotated, *seen, mask))
+            update = self.o(_attend(rotated, key, value, mask))
         if phase is not None:
             update = rotate_pairs(self.split_heads(update), phase[:, :num_frames]).flatten(-2)
         return update, tap
@@ -186,7 +189,8 @@ class CrossAttention(Attention):
 
 
 def joined(
-    bias: Float[Tensor, "b k f h w cells"] | ScoreMod, other: Float[Tensor, "b k f h w other_cells"] | ScoreMod
+    bias: Float[Tensor, "b k f h w cells"] | ScoreMod,
+    other: Float[Tensor, "b k f h w other_cells"] | ScoreMod,
 ) -> Float[Tensor, "b k f h w cells"]:
     """Return the sum of two conditionings' biases.
 
@@ -206,7 +210,8 @@ def _logit_mask(bias: Float[Tensor, "b k f h w cells"], num_frames: int) -> Floa
         num_frames: Of both views together: frame i of one and frame i + num_frames / 2 are of the same time.
     """
     batch, heads, frames, height, width, biased = bias.shape
-    cells, moments = height * width, num_frames // 2
+    cells = height * width
+    moments = num_frames // 2
     reach = biased // cells // 2
     mask = bias.new_zeros(batch, heads, frames, cells, num_frames, cells)
     by_offset = rearrange(bias, "b k f h w (offset cells) -> offset f b k (h w) cells", cells=cells)
@@ -229,13 +234,13 @@ def _attend_by_score(
     """Attend with logits that pass ``score``: on a GPU by FlexAttention, which holds no map, on a CPU with one."""
     _, frames, height, width, _, _ = query.shape
     query, key, value = (rearrange(part, "b ... k d -> b k (...) d") for part in (query, key, value))
-    key, value = key.to(query.dtype), value.to(query.dtype)
+    key = key.to(query.dtype)
+    value = value.to(query.dtype)
     if query.is_cuda:
         attended = _flex_attention()(query, key, value, score_mod=score)
     elif query[..., 0].numel() * key.shape[2] * 4 > MAX_MAP_BYTES:
-        raise InputError(
-            f"attention: got a map over {MAX_MAP_BYTES / 2**30:.0f} GiB on a CPU, want a GPU or fewer tokens"
-        )
+        gib = f"{MAX_MAP_BYTES / 2**30:.0f} GiB"
+        raise InputError(f"attention: got a map over {gib} on a CPU, want a GPU or fewer tokens")
     else:
         logits = query @ key.mT * query.shape[-1] ** -0.5
         places = (torch.arange(size, device=query.device) for size in logits.shape)
@@ -257,15 +262,17 @@ def _attend(
 ) -> Float[Tensor, "b f h w kd"]:
     _, frames, height, width, _, _ = query.shape
     query, key, value = (rearrange(part, "b ... k d -> b k (...) d") for part in (query, key, value))
-    inputs = query, key.to(query.dtype), value.to(query.dtype)
+    key = key.to(query.dtype)
+    value = value.to(query.dtype)
+    # 4 bytes a logit: the map that PyTorch builds where no fused kernel takes the inputs is fp32.
     if query[..., 0].numel() * key.shape[2] * 4 > MAX_MAP_BYTES:
         if mask is not None:
-            raise InputError(
-                f"attention: got a bias on a map over {MAX_MAP_BYTES / 2**30:.0f} GiB, which would be built, want fewer"
-                " tokens or no conditioning that biases attention"
-            )
+            gib = f"{MAX_MAP_BYTES / 2**30:.0f} GiB"
+            want = "fewer tokens or no conditioning that biases attention"
+            raise InputError(f"attention: got a bias on a map over {gib}, which would be built, want {want}")
         with sdpa_kernel(FUSED):
-            attended = F.scaled_dot_product_attention(*inputs)
+            attended = F.scaled_dot_product_attention(query, key, value)
     else:
-        attended = F.scaled_dot_product_attention(*inputs, attn_mask=None if mask is None else mask.to(query.dtype))
+        mask = None if mask is None else mask.to(query.dtype)
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     return rearrange(attended, "b k (f h w) d -> b f h w (k d)", f=frames, h=height, w=width)

@@ -17,7 +17,9 @@ from mvt4g.models.trainable import matches
 from mvt4g.ranges import Positive, Width, check_ranges
 from mvt4g.types import InputError
 
-DOWN, UP, SCALE = "lora_down", "lora_up", "lora_scale"
+DOWN = "lora_down"
+UP = "lora_up"
+SCALE = "lora_scale"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class LoRALinear(nn.Linear):
 
     def __init__(self, linear: nn.Linear, rank: int, alpha: float) -> None:
         super().__init__(linear.in_features, linear.out_features, device="meta")
-        self.weight, self.bias = linear.weight, linear.bias
+        self.weight = linear.weight
+        self.bias = linear.bias
         self.requires_grad_(False)
         self.lora_down = nn.Parameter(linear.weight.new_empty(rank, linear.in_features))
         self.lora_up = nn.Parameter(linear.weight.new_zeros(linear.out_features, rank))
@@ -94,7 +97,10 @@ def merge_lora(state: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, Shaped[T
     for name in state:
         layer, _, part = name.rpartition(".")
         if part == DOWN:
-            down, up, scale = (state[f"{layer}.{key}"].float() for key in (DOWN, UP, SCALE))
+            down = state[f"{layer}.{DOWN}"].float()
+            up = state[f"{layer}.{UP}"].float()
             weight = state[f"{layer}.weight"]
-            merged[f"{layer}.weight"] = (weight.float() + scale * torch.mm(up, down)).to(weight.dtype)
+            update = state[f"{layer}.{SCALE}"].float() * torch.mm(up, down)
+            # In fp32: bf16 would round a small update away.
+            merged[f"{layer}.weight"] = (weight.float() + update).to(weight.dtype)
     return merged

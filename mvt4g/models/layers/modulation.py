@@ -18,7 +18,10 @@ def sinusoidal_embedding(timestep: Float[Tensor, " b"], dim: int) -> Float[Tenso
 
 
 def modulated_norm(
-    tokens: Float[Tensor, "b *grid d"], shift: Float[Tensor, "b *ones d"], scale: Float[Tensor, "b *ones d"], eps: float
+    tokens: Float[Tensor, "b *grid d"],
+    shift: Float[Tensor, "b *ones d"],
+    scale: Float[Tensor, "b *ones d"],
+    eps: float,
 ) -> Float[Tensor, "b *grid d"]:
     """Return ``LayerNorm(tokens) * (1 + scale) + shift``, in fp32 inside and in the tokens' dtype outside."""
     normed = F.layer_norm(tokens.float(), tokens.shape[-1:], eps=eps)
@@ -26,7 +29,9 @@ def modulated_norm(
 
 
 def gated_add(
-    tokens: Float[Tensor, "b *grid d"], gate: Float[Tensor, "b *ones d"], update: Float[Tensor, "b *grid d"]
+    tokens: Float[Tensor, "b *grid d"],
+    gate: Float[Tensor, "b *ones d"],
+    update: Float[Tensor, "b *grid d"],
 ) -> Float[Tensor, "b *grid d"]:
     """Return ``tokens + gate * update``, in fp32 inside and in the tokens' dtype outside."""
     return torch.addcmul(tokens.float(), gate, update.float()).to(tokens.dtype)
@@ -37,5 +42,6 @@ class AffineNorm(nn.LayerNorm):
 
     def forward(self, tokens: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """Normalise the last axis."""
-        normed = F.layer_norm(tokens.float(), self.normalized_shape, self.weight.float(), self.bias.float(), self.eps)
+        weight = self.weight.float()
+        normed = F.layer_norm(tokens.float(), self.normalized_shape, weight, self.bias.float(), self.eps)
         return normed.to(tokens.dtype)

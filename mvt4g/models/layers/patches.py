@@ -19,6 +19,7 @@ class PatchEmbedding(nn.Conv3d):
     def forward(self, latents: Float[Tensor, "b c f h w"]) -> Float[Tensor, "b tf th tw d"]:
         """Return one token a patch, in the dtype of the weights, which the residual stream then keeps."""
         frames, height, width = self.patch_size
+        # Channel, frame, row, column: the order in which a Conv3d's weights lie.
         patches = rearrange(latents, "b c (f pf) (h ph) (w pw) -> b f h w (c pf ph pw)", pf=frames, ph=height, pw=width)
         tokens = F.linear(patches.to(self.weight.dtype), self.weight.flatten(1), self.bias)
         return tokens.to(self.weight.dtype)
@@ -34,7 +35,11 @@ class Head(nn.Module):
         self.head = nn.Linear(dim, out_channels * patch_size[0] * patch_size[1] * patch_size[2])
         self.modulation = nn.Parameter(torch.randn(1, 2, dim) * dim**-0.5)
 
-    def forward(self, tokens: Float[Tensor, "b tf th tw d"], time: Float[Tensor, "b d"]) -> Float[Tensor, "b c f h w"]:
+    def forward(
+        self,
+        tokens: Float[Tensor, "b tf th tw d"],
+        time: Float[Tensor, "b d"],
+    ) -> Float[Tensor, "b c f h w"]:
         """Return fp32 latents; channels are the fastest axis of a token's output."""
         shift, scale = rearrange(self.modulation.float() + time[:, None], "b two d -> two b 1 1 1 d")
         patches = self.head(modulated_norm(tokens, shift, scale, self.eps)).float()

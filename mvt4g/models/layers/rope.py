@@ -23,7 +23,11 @@ def axis_dims(head_dim: int) -> tuple[int, int, int]:
 
 
 def rotary_angles(
-    head_dim: int, frame_positions: Int[Tensor, " f"], height: int, width: int, theta: float = 1e4
+    head_dim: int,
+    frame_positions: Int[Tensor, " f"],
+    height: int,
+    width: int,
+    theta: float = 1e4,
 ) -> Float[Tensor, "f h w half_d"]:
     """Return the angle in radians, fp32, by which each interleaved feature pair of a token is rotated.
 
@@ -39,12 +43,10 @@ def rotary_angles(
     Source: Wan2.1 ``rope_params`` and ``rope_apply``.
     """
     device = frame_positions.device
-    positions = (frame_positions, torch.arange(height, device=device), torch.arange(width, device=device))
-    per_axis = [
-        torch.outer(axis.double(), theta ** (-torch.arange(0, dim, 2, device=device).double() / dim)).float()
-        for axis, dim in zip(positions, axis_dims(head_dim), strict=True)
-    ]
-    time, row, column = per_axis
+    time_dims, row_dims, column_dims = axis_dims(head_dim)
+    time = _axis_angles(frame_positions, time_dims, theta)
+    row = _axis_angles(torch.arange(height, device=device), row_dims, theta)
+    column = _axis_angles(torch.arange(width, device=device), column_dims, theta)
     shape = (len(time), height, width)
     return torch.cat(
         [
@@ -54,3 +56,9 @@ def rotary_angles(
         ],
         dim=-1,
     )
+
+
+def _axis_angles(positions: Int[Tensor, " n"], dims: int, theta: float) -> Float[Tensor, "n half_d"]:
+    exponent = -torch.arange(0, dims, 2, device=positions.device).double() / dims
+    # float64 until the product is there: positions are large and frequencies small.
+    return torch.outer(positions.double(), theta**exponent).float()

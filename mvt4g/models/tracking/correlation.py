@@ -75,13 +75,17 @@ def batched_correlation(
         rearrange(key_maps, "b f h w d -> (b f h w) d"),
         rearrange(rows, "b p f m -> (b p) f m"),
         rearrange(fraction, "b p f xy -> (b p) f xy"),
+        # Points a block: as many as gather no more than that, and at least one.
         max(1, max_gathered // max(1, frames * cell.shape[-1] * dim)),
     )
     return correlation.view(batch, points, frames, (2 * radius + 1) ** 2, patch)
 
 
 def local_patches(
-    maps: Float[Tensor, "m h w d"], map_index: Int[Tensor, " n"], xy: Float[Tensor, "n 2"], radius: int
+    maps: Float[Tensor, "m h w d"],
+    map_index: Int[Tensor, " n"],
+    xy: Float[Tensor, "n 2"],
+    radius: int,
 ) -> Float[Tensor, "n r d"]:
     """Read the patch of features around each position, each from its own map, bilinearly; no gradient to positions.
 
@@ -96,7 +100,8 @@ def local_patches(
     index = map_index[:, None] * (height * width) + cell
     rows = rearrange(maps, "m h w d -> (m h w) d").index_select(0, index.flatten())
     square = rearrange(rows, "(n y x) d -> n y x d", n=len(xy), y=2 * radius + 2)
-    blended = _blended(square, (xy.detach() - 0.5 - corner).to(maps.dtype))
+    fraction = (xy.detach() - 0.5 - corner).to(maps.dtype)
+    blended = _blended(square, fraction)
     return rearrange(blended, "n y x d -> n (y x) d")
 
 
@@ -130,7 +135,8 @@ class _LocalDots(torch.autograd.Function):
         query, keys, rows, fraction = ctx.saved_tensors
         grad = grad.contiguous()
         side = round(rows.shape[-1] ** 0.5)
-        query_grad, key_grad = torch.empty_like(query), torch.zeros_like(keys)
+        query_grad = torch.empty_like(query)
+        key_grad = torch.zeros_like(keys)
         fraction_grad = torch.empty_like(fraction) if ctx.needs_input_grad[3] else None
         with torch.autocast(query.device.type, enabled=False):
             for part, gathered in _point_blocks(keys, rows, ctx.block):
@@ -138,7 +144,8 @@ class _LocalDots(torch.autograd.Function):
                 if fraction_grad is not None:
                     dots = _per_cell(gathered @ query[part].mT, side)
                     fraction_grad[part] = _fraction_gradient(dots, square, fraction[part])
-                dots_grad = _unblended(square, fraction[part]).view(len(gathered), -1, query.shape[1])
+                dots_grad = _unblended(square, fraction[part])
+                dots_grad = dots_grad.view(len(gathered), -1, query.shape[1])
                 torch.matmul(dots_grad.mT, gathered, out=query_grad[part])
                 torch.matmul(dots_grad, query[part], out=gathered)  # no longer needed: its memory serves the gradient
                 key_grad.index_add_(0, rows[part].flatten(), gathered.flatten(0, 1))
@@ -146,10 +153,13 @@ class _LocalDots(torch.autograd.Function):
 
 
 def _point_blocks(
-    keys: Float[Tensor, "tokens d"], rows: Int[Tensor, "p f m"], block: int
+    keys: Float[Tensor, "tokens d"],
+    rows: Int[Tensor, "p f m"],
+    block: int,
 ) -> Iterator[tuple[slice, Float[Tensor, "block fm d"]]]:
     """Slices of the point axis, with the keys (p fm d) of their cells, each time in the same memory."""
-    buffer = keys.new_empty(min(block, len(rows)) * rows[0].numel() if len(rows) else 0, keys.shape[1])
+    size = min(block, len(rows)) * rows[0].numel() if len(rows) else 0
+    buffer = keys.new_empty(size, keys.shape[1])
     for start in range(0, len(rows), block):
         index = rows[start : start + block]
         gathered = torch.index_select(keys, 0, index.flatten(), out=buffer[: index.numel()])
@@ -165,6 +175,7 @@ def _surrounding_cells(
     xy: Float[Tensor, "*batch 2"], height: int, width: int, radius: int
 ) -> tuple[Int[Tensor, "*batch cells"], Float[Tensor, "*batch 2"]]:
     """Flat indices of the (2*radius + 2)^2 cells whose centres surround a patch, and where the middle ones start."""
+    # Centres lie at i + 0.5: cell floor(x - 0.5) is the last whose centre is not beyond x.
     corner = torch.floor(xy - 0.5)
     offsets = torch.arange(-radius, radius + 2, device=xy.device)
     columns = (corner[..., 0, None].long() + offsets).clamp(0, width - 1)
@@ -182,7 +193,9 @@ def _along(
 
 
 def _blended(
-    square: Float[Tensor, "*b y x c"], fraction: Float[Tensor, "*b 2"], out: Float[Tensor, "*b y-1 x-1 c"] | None = None
+    square: Float[Tensor, "*b y x c"],
+    fraction: Float[Tensor, "*b 2"],
+    out: Float[Tensor, "*b y-1 x-1 c"] | None = None,
 ) -> Float[Tensor, "*b y-1 x-1 c"]:
     """Interpolate cells (... y x c) between neighbours: one row and one column less."""
     along_x, along_y = _along(fraction)
@@ -197,11 +210,16 @@ def _unblended(grad: Float[Tensor, "*b y x c"], fraction: Float[Tensor, "*b 2"])
     return _spread(rows, along_x, dim=-2)
 
 
-def _spread(grad: Float[Tensor, "*b y x c"], along: Float[Tensor, "*b 1 1 1"], dim: int) -> Float[Tensor, "*b Y X c"]:
+def _spread(
+    grad: Float[Tensor, "*b y x c"],
+    along: Float[Tensor, "*b 1 1 1"],
+    dim: int,
+) -> Float[Tensor, "*b Y X c"]:
     """Share each entry between itself and the next along ``dim``, which gets one longer."""
     size = list(grad.shape)
     size[dim] += 1
-    late, result = grad * along, grad.new_empty(size)
+    late = grad * along
+    result = grad.new_empty(size)
     torch.sub(grad, late, out=result.narrow(dim, 0, grad.shape[dim]))
     result.select(dim, -1).zero_()
     result.narrow(dim, 1, grad.shape[dim]).add_(late)
@@ -209,7 +227,9 @@ def _spread(grad: Float[Tensor, "*b y x c"], along: Float[Tensor, "*b 1 1 1"], d
 
 
 def _fraction_gradient(
-    square: Float[Tensor, "*batch y x c"], grad: Float[Tensor, "*batch _ _ c"], fraction: Float[Tensor, "*batch 2"]
+    square: Float[Tensor, "*batch y x c"],
+    grad: Float[Tensor, "*batch _ _ c"],
+    fraction: Float[Tensor, "*batch 2"],
 ) -> Float[Tensor, "*batch 2"]:
     """Gradient (... 2) to the fractions (x, y), of cells (... y x c) blended with gradient ``grad``."""
     along_x, along_y = _along(fraction)
@@ -217,4 +237,5 @@ def _fraction_gradient(
     by_x = grad * torch.lerp(steps[..., :-1, :, :], steps[..., 1:, :, :], along_y)
     rows = torch.lerp(square[..., :-1, :], square[..., 1:, :], along_x)
     by_y = grad * (rows[..., 1:, :, :] - rows[..., :-1, :, :])
-    return torch.stack([values.sum(dim=(-1, -2, -3)) for values in (by_x, by_y)], dim=-1)
+    by_axis = [values.sum(dim=(-1, -2, -3)) for values in (by_x, by_y)]
+    return torch.stack(by_axis, dim=-1)

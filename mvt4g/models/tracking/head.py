@@ -154,20 +154,25 @@ class TrackingHead(nn.Module):
         super().__init__()
         if tap_shape.stride % spec.stride:
             raise InputError(f"spec.stride: got {spec.stride}, want a divisor of the tap's stride {tap_shape.stride}")
-        self.layer, self.spec, self.tap_shape = layer, spec, tap_shape
-        token_dim, factor = tap_shape.num_heads * tap_shape.head_dim, tap_shape.stride // spec.stride
-        sizes = token_dim, spec.channels, factor, spec.upsampler_hidden, spec.upsampling, spec.centred
-        self.query_upsampler, self.key_upsampler = FeatureUpsampler(*sizes), FeatureUpsampler(*sizes)
+        self.layer = layer
+        self.spec = spec
+        self.tap_shape = tap_shape
+        token_dim = tap_shape.num_heads * tap_shape.head_dim
+        factor = tap_shape.stride // spec.stride
+        sizes = (token_dim, spec.channels, factor, spec.upsampler_hidden, spec.upsampling, spec.centred)
+        self.query_upsampler = FeatureUpsampler(*sizes)
+        self.key_upsampler = FeatureUpsampler(*sizes)
+        # Equal at first, so that correlations start as the tokens' own dot products.
         self.key_upsampler.load_state_dict(self.query_upsampler.state_dict())
         patch = (2 * spec.radius + 1) ** 2
         hidden = spec.correlation_features + spec.correlation_features // 2
         self.correlation_mlp = nn.Sequential(
             nn.Linear(patch**2, hidden), nn.GELU(), nn.Linear(hidden, spec.correlation_features)
         )
+        # Two logits, two flags of ``_fixed_features``; correlations; motion to both neighbours; two times.
         token = 4 + len(spec.scales) * spec.correlation_features + 4 * (1 + 2 * spec.motion_degrees)
-        self.refiner = Refiner(
-            token + 4 * TIME_FREQUENCIES, spec.width, spec.num_heads, spec.num_blocks, spec.num_virtual, spec.mlp_ratio
-        )
+        token += 4 * TIME_FREQUENCIES
+        self.refiner = Refiner(token, spec.width, spec.num_heads, spec.num_blocks, spec.num_virtual, spec.mlp_ratio)
         self.ray_embedding = nn.Sequential(nn.Linear(6, spec.width), nn.LayerNorm(spec.width))
         self.role_embedding = nn.Parameter(torch.zeros(2, spec.width))
         nn.init.trunc_normal_(self.role_embedding, std=0.02)
@@ -192,7 +197,8 @@ class TrackingHead(nn.Module):
             image_size=queries.new_tensor([tap.query.shape[4], tap.query.shape[3]]) * tap.stride,
         )
         coords = self._start(tap, queries)
-        state = coords, torch.zeros_like(coords[..., 0]), torch.zeros_like(coords[..., 0])
+        unknown = torch.zeros_like(coords[..., 0])
+        state = (coords, unknown, unknown)
         history = []
         for _ in range(self.spec.iterations):
             if self.spec.recompute and torch.is_grad_enabled():
@@ -223,7 +229,8 @@ class TrackingHead(nn.Module):
         role = self.role_embedding[[int(view != REFERENCE) for view in range(views)]]
         context = self._rays(coords, given.cameras) + rearrange(role, "v d -> v 1 1 d")
         residual = self.refiner(torch.cat(known, dim=-1), context).float()
-        return coords + residual[..., :2] * self.spec.stride, visible + residual[..., 2], confident + residual[..., 3]
+        coords = coords + residual[..., :2] * self.spec.stride
+        return coords, visible + residual[..., 2], confident + residual[..., 3]
 
     def _check(self, tap: AttentionTap, queries: Float[Tensor, "b n 4"], cameras: Cameras) -> None:
         views, frames = tap.query.shape[1:3]
@@ -237,12 +244,16 @@ class TrackingHead(nn.Module):
 
     def upsampled(self, tap: AttentionTap) -> tuple[Float[Tensor, "m h w c"], Float[Tensor, "m h w c"]]:
         """Return the fine maps of q and of k, clips, views and frames on one axis."""
-        query, key = tap.query, tap.key
+        query = tap.query
+        key = tap.key
         if self.spec.rotated:
-            query, key = rotate_pairs(query, tap.rotary), rotate_pairs(key, tap.rotary)
-        tokens, maps = "b v f h w k d -> b (v f) h w (k d)", "b vf h w c -> (b vf) h w c"
-        query_maps = self.query_upsampler(rearrange(query, tokens))
-        return rearrange(query_maps, maps), rearrange(self.key_upsampler(rearrange(key, tokens)), maps)
+            query = rotate_pairs(query, tap.rotary)
+            key = rotate_pairs(key, tap.rotary)
+        # What all cells of a clip share is taken away clip by clip, hence the clips' own axis.
+        query = rearrange(query, "b v f h w k d -> b (v f) h w (k d)")
+        key = rearrange(key, "b v f h w k d -> b (v f) h w (k d)")
+        query_maps = self.query_upsampler(query).flatten(0, 1)
+        return query_maps, self.key_upsampler(key).flatten(0, 1)
 
     def scales(
         self,
@@ -252,41 +263,34 @@ class TrackingHead(nn.Module):
         key_maps: Float[Tensor, "bvf h w d"],
     ) -> list[Scale]:
         """Reduce the maps to every scale, and read the query patches there."""
-        batch, views = tap.query.shape[:2]
+        batch, views, frames, height, width = tap.query.shape[:5]
         lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
-        clip_view = torch.arange(batch, device=queries.device)[:, None] * views + queries[..., 0].long()
-        frames = tap.query.shape[2]
+        # Maps lie clip by clip, view by view, frame by frame on one axis.
+        clip = torch.arange(batch, device=queries.device)[:, None]
+        first = (clip * views + queries[..., 0].long()) * frames
+        index = torch.stack([first + lower, first + upper]).flatten()
         scales = []
         for scale in self.spec.scales:
-            maps, keys = reduced(query_maps, scale), reduced(key_maps, scale)
+            maps = reduced(query_maps, scale)
+            keys = reduced(key_maps, scale)
             rows, columns = maps.shape[1:3]
-            cell_size = queries.new_tensor(
-                [tap.query.shape[4] * tap.stride / columns, tap.query.shape[3] * tap.stride / rows]
-            )
+            cell_size = queries.new_tensor([width * tap.stride / columns, height * tap.stride / rows])
             xy = (queries[..., 2:] / cell_size).flatten(0, 1)
-            index = torch.stack([clip_view * frames + lower, clip_view * frames + upper]).flatten()
+            # A query between two latent frames is read in both.
             early, late = local_patches(maps, index, xy.repeat(2, 1), self.spec.radius).chunk(2)
             patches = torch.lerp(early, late, weight.flatten()[:, None, None].to(early.dtype))
-            scales.append(
-                Scale(
-                    rearrange(patches, "(b n) r d -> b n r d", b=batch),
-                    rearrange(keys, "(b vf) h w d -> b vf h w d", b=batch),
-                    cell_size,
-                )
-            )
+            patches = rearrange(patches, "(b n) r d -> b n r d", b=batch)
+            keys = rearrange(keys, "(b vf) h w d -> b vf h w d", b=batch)
+            scales.append(Scale(patches, keys, cell_size))
         return scales
 
     def correlation(self, scales: list[Scale], coords: Float[Tensor, "b n vf 2"]) -> Float[Tensor, "b n vf c"]:
         """Correlate around the current estimates, at every scale, and encode what is found."""
-        features = [
-            self.correlation_mlp(
-                rearrange(
-                    batched_correlation(scale.patches, scale.keys, coords / scale.cell_size, self.spec.radius),
-                    "b n vf o r -> b n vf (o r)",
-                )
-            )
-            for scale in scales
-        ]
+        features = []
+        for scale in scales:
+            xy = coords / scale.cell_size
+            dots = batched_correlation(scale.patches, scale.keys, xy, self.spec.radius)
+            features.append(self.correlation_mlp(rearrange(dots, "b n vf o r -> b n vf (o r)")))
         return torch.cat(features, dim=-1)
 
     def _start(self, tap: AttentionTap, queries: Float[Tensor, "b n 4"]) -> Float[Tensor, "b v f n 2"]:
@@ -298,11 +302,15 @@ class TrackingHead(nn.Module):
         view = rearrange(torch.arange(views, device=queries.device), "v -> v 1 1")
         kept = rearrange(queries[..., 0], "b n -> b 1 1 n") == view
         if self.spec.start == "everywhere":
-            kept = kept & (rearrange(queries[..., 1], "b n -> b 1 1 n") == rearrange(tap.frame_times, "f -> f 1"))
+            own_frame = rearrange(queries[..., 1], "b n -> b 1 1 n") == rearrange(tap.frame_times, "f -> f 1")
+            kept = kept & own_frame
         return torch.where(kept[..., None], stay, argmax_matches(tap, queries).pixels)
 
     def _fixed_features(
-        self, frame_times: Int[Tensor, " f"], queries: Float[Tensor, "b n 4"], views: int
+        self,
+        frame_times: Int[Tensor, " f"],
+        queries: Float[Tensor, "b n 4"],
+        views: int,
     ) -> Float[Tensor, "b v f n c"]:
         """What stays the same over iterations: is this the query's own view, own frame there, and when are we."""
         view = rearrange(torch.arange(views, device=queries.device), "v -> v 1 1")
@@ -327,15 +335,14 @@ def _relative_cameras(cameras: Cameras, frame_times: Int[Tensor, " f"]) -> Camer
     """Cameras at latent frames, relative to reference frame 0, the farthest of them at distance 1 from it."""
     cam_from_world = cameras.cam_from_world.float()
     world_from_reference = invert_pose(cam_from_world[:, REFERENCE, 0])
-    relative = compose(
-        cam_from_world.index_select(2, frame_times), rearrange(world_from_reference, "b i j -> b 1 1 i j")
-    )
+    at_latents = cam_from_world.index_select(2, frame_times)
+    relative = compose(at_latents, rearrange(world_from_reference, "b i j -> b 1 1 i j"))
     translation = relative[..., :3, 3]
     farthest = translation.norm(dim=-1).amax(dim=(1, 2))
+    # Cameras of one place have no scale, and none is made up.
     scale = torch.where(farthest > 1e-6, farthest, torch.ones_like(farthest))[:, None, None, None]
-    return Cameras(
-        pose_from(relative[..., :3, :3], translation / scale), cameras.intrinsics.float().index_select(2, frame_times)
-    )
+    pose = pose_from(relative[..., :3, :3], translation / scale)
+    return Cameras(pose, cameras.intrinsics.float().index_select(2, frame_times))
 
 
 def _motion_features(position: Float[Tensor, "b v f n 2"], degrees: int) -> Float[Tensor, "b v f n c"]:

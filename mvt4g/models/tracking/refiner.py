@@ -18,10 +18,16 @@ class AttentionBlock(nn.Module):
         self.to_query = nn.Linear(width, width)
         self.to_key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, mlp_ratio * width),
+            nn.GELU(),
+            nn.Linear(mlp_ratio * width, width),
+        )
 
     def forward(
-        self, x: Float[Tensor, "b l d"], context: Float[Tensor, "b m d"] | None = None
+        self,
+        x: Float[Tensor, "b l d"],
+        context: Float[Tensor, "b m d"] | None = None,
     ) -> Float[Tensor, "b l d"]:
         """Attend from ``x`` to ``context``, or to ``x`` itself."""
         normed = self.norm(x)
@@ -45,16 +51,20 @@ class RefinerBlock(nn.Module):
         self.scatter = AttentionBlock(width, num_heads, mlp_ratio)
 
     def forward(
-        self, points: Float[Tensor, "b v f n d"], virtual: Float[Tensor, "#b #v #f m d"]
+        self,
+        points: Float[Tensor, "b v f n d"],
+        virtual: Float[Tensor, "#b #v #f m d"],
     ) -> tuple[Float[Tensor, "b v f n d"], Float[Tensor, "b v f m d"]]:
         """Refine points and virtual points; axes of size 1 of the latter mean the same everywhere."""
         size = points.shape[:3]
-        points, virtual = self._over_time_and_views(points), self._over_time_and_views(virtual)
+        points = self._over_time_and_views(points)
+        virtual = self._over_time_and_views(virtual)
         real = rearrange(points, "b v f n d -> (b v f) n d")
         drawn = rearrange(virtual.expand(*size, -1, -1), "b v f m d -> (b v f) m d")
         drawn = self.exchange(self.gather(drawn, real))
         real = self.scatter(real, drawn)
-        return real.view(*size, *real.shape[1:]), drawn.view(*size, *drawn.shape[1:])
+        points = real.view(*size, *real.shape[1:])
+        return points, drawn.view(*size, *drawn.shape[1:])
 
     def _over_time_and_views(self, tokens: Float[Tensor, "b v f n d"]) -> Float[Tensor, "b v f n d"]:
         batch, views, _, points, _ = tokens.shape
@@ -70,7 +80,13 @@ class Refiner(nn.Module):
     """
 
     def __init__(
-        self, token_dim: int, width: int, num_heads: int, num_blocks: int, num_virtual: int, mlp_ratio: int
+        self,
+        token_dim: int,
+        width: int,
+        num_heads: int,
+        num_blocks: int,
+        num_virtual: int,
+        mlp_ratio: int,
     ) -> None:
         super().__init__()
         self.embed = nn.Linear(token_dim, width)
@@ -83,7 +99,9 @@ class Refiner(nn.Module):
         nn.init.zeros_(self.to_residual.bias)
 
     def forward(
-        self, tokens: Float[Tensor, "b v f n c"], context: Float[Tensor, "b v f n d"]
+        self,
+        tokens: Float[Tensor, "b v f n c"],
+        context: Float[Tensor, "b v f n d"],
     ) -> Float[Tensor, "b v f n 4"]:
         """Return residuals (x, y, visibility, confidence).
 

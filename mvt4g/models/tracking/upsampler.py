@@ -33,7 +33,9 @@ class FeatureUpsampler(nn.Module):
     ) -> None:
         """Set the sizes; ``factor`` 1 keeps the token's own resolution, ``centred`` takes away what all cells share."""
         super().__init__()
-        self.factor, self.upsampling, self.centred = factor, upsampling, centred
+        self.factor = factor
+        self.upsampling = upsampling
+        self.centred = centred
         self.project = nn.Linear(token_dim, channels, bias=False)
         self.expand = nn.Linear(token_dim, hidden)
         self.detail = nn.Linear(hidden, channels * factor**2 if upsampling == "shuffle" else channels)
@@ -48,7 +50,8 @@ class FeatureUpsampler(nn.Module):
         tokens = tokens.to(self.project.weight.dtype)
         detail = self.detail(F.gelu(self.expand(tokens)))
         if self.upsampling == "bilinear":
-            coarse = rearrange(self._centred(detail + self.project(tokens)), "b n h w c -> (b n) c h w")
+            coarse = self._centred(detail + self.project(tokens))
+            coarse = rearrange(coarse, "b n h w c -> (b n) c h w")
             fine = F.interpolate(coarse, scale_factor=self.factor, mode="bilinear", align_corners=False)
             return self.norm(rearrange(fine, "(b n) c h w -> b n h w c", b=len(tokens)))
         detail = rearrange(detail, "b n h w (cell c) -> b n h w cell c", cell=self.factor**2)
@@ -58,7 +61,9 @@ class FeatureUpsampler(nn.Module):
     def _centred(self, features: Float[Tensor, "b *cells c"]) -> Float[Tensor, "b *cells c"]:
         if not self.centred:
             return features
-        return features - features.mean(dim=tuple(range(1, features.ndim - 1)), keepdim=True)
+        # Over views, frames and cells of a clip, channel by channel.
+        cells = tuple(range(1, features.ndim - 1))
+        return features - features.mean(dim=cells, keepdim=True)
 
 
 def reduced(maps: Float[Tensor, "m h w d"], scale: int) -> Float[Tensor, "m small_h small_w d"]:
@@ -67,4 +72,5 @@ def reduced(maps: Float[Tensor, "m h w d"], scale: int) -> Float[Tensor, "m smal
         return maps
     size = [max(1, round(side / scale)) for side in maps.shape[1:3]]
     channels_first = rearrange(maps, "m h w d -> m d h w")
-    return rearrange(F.interpolate(channels_first, size=size, mode="area"), "m d h w -> m h w d").contiguous()
+    small = F.interpolate(channels_first, size=size, mode="area")
+    return rearrange(small, "m d h w -> m h w d").contiguous()
