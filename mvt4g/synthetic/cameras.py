@@ -37,9 +37,11 @@ def draw_cameras(
     if isinstance(spec, RecamCameras):
         world_from_cam, focal = draw_recam(rng, spec, num_views, num_frames)
     elif isinstance(spec, LinearCameras):
-        world_from_cam, focal = draw_linear(rng, spec, num_views, num_frames), spec.focal
+        world_from_cam = draw_linear(rng, spec, num_views, num_frames)
+        focal = spec.focal
     else:
-        world_from_cam, focal = draw_ring(rng, spec, num_views, num_frames), spec.focal
+        world_from_cam = draw_ring(rng, spec, num_views, num_frames)
+        focal = spec.focal
     height, width = image_size
     intrinsics = torch.tensor([[focal * width, 0, width / 2], [0, focal * width, height / 2], [0, 0, 1]])
     alike = repeat(intrinsics, "i j -> v t i j", v=num_views, t=num_frames).contiguous()
@@ -47,7 +49,11 @@ def draw_cameras(
 
 
 def _draw_shell(
-    rng: np.random.Generator, spec: CameraSpec, num_views: int, num_frames: int, image_size: tuple[int, int]
+    rng: np.random.Generator,
+    spec: CameraSpec,
+    num_views: int,
+    num_frames: int,
+    image_size: tuple[int, int],
 ) -> Cameras:
     """Draw directions of views that scatter about a common one, whose azimuth is free.
 
@@ -59,7 +65,9 @@ def _draw_shell(
         positions = _draw_paths(rng, spec, num_views, num_frames)
         angles = separation_degrees(positions)
         off_diagonal = angles[~np.eye(num_views, dtype=bool)]
-        if num_views == 1 or (off_diagonal.min() >= spec.separation[0] and off_diagonal.max() <= spec.separation[1]):
+        # The whole set is drawn anew: moving one camera would favour some layouts.
+        least, largest = spec.separation
+        if num_views == 1 or (off_diagonal.min() >= least and off_diagonal.max() <= largest):
             break
     else:
         raise InputError(f"cameras.separation: got {spec.separation} for {num_views} views, want room for them all")
@@ -67,9 +75,8 @@ def _draw_shell(
     world_from_cam = look_at(torch.from_numpy(positions + centre), torch.from_numpy(aim[:, None]))
     fields = np.deg2rad(rng.uniform(*spec.fov, num_views))
     intrinsics = torch.stack([intrinsics_from_fov(float(field), *image_size) for field in fields])
-    return Cameras(
-        invert_pose(world_from_cam).float(), intrinsics[:, None].expand(-1, num_frames, -1, -1).float().contiguous()
-    )
+    every_frame = intrinsics[:, None].expand(-1, num_frames, -1, -1)
+    return Cameras(invert_pose(world_from_cam).float(), every_frame.float().contiguous())
 
 
 def separation_degrees(positions: Float[ndarray, "v t 3"]) -> Float[ndarray, "v v t"]:
@@ -86,21 +93,27 @@ def camera_centres(cameras: Cameras) -> Float[Tensor, "*b 3"]:
 
 def _draw_paths(rng: np.random.Generator, spec: CameraSpec, num_views: int, num_frames: int) -> Float[ndarray, "v t 3"]:
     """Draw positions about the shell's centre, without a look at how they lie to each other."""
-    azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(*spec.elevation))
-    outward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+    azimuth = rng.uniform(0, 2 * np.pi)
+    elevation = np.deg2rad(rng.uniform(*spec.elevation))
+    flat = np.cos(elevation)
+    outward = np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
     sideways = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
     upward = np.cross(outward, sideways)
+    # On a disc across the common direction; the root spreads views evenly over its area.
     scatter = np.tan(np.deg2rad(spec.separation[1] / 2)) * np.sqrt(rng.uniform(0, 1, num_views))
     angle = rng.uniform(0, 2 * np.pi, num_views)
-    directions = outward + scatter[:, None] * (np.cos(angle)[:, None] * sideways + np.sin(angle)[:, None] * upward)
+    aside = np.cos(angle)[:, None] * sideways + np.sin(angle)[:, None] * upward
+    directions = outward + scatter[:, None] * aside
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     middles = directions * rng.uniform(*spec.radius, num_views)[:, None]
     headings = rng.normal(size=(num_views, 3))
-    headings *= (rng.uniform(*spec.travel, num_views) / np.linalg.norm(headings, axis=-1))[:, None]
+    lengths = rng.uniform(*spec.travel, num_views)
+    headings *= (lengths / np.linalg.norm(headings, axis=-1))[:, None]
     times = np.linspace(-0.5, 0.5, num_frames) if num_frames > 1 else np.zeros(1)
     return middles[:, None] + times[:, None] * headings[:, None]
 
 
 def _in_ball(rng: np.random.Generator, count: int) -> Float[ndarray, "n 3"]:
     normal = rng.normal(size=(count, 3))
-    return normal / np.linalg.norm(normal, axis=-1, keepdims=True) * np.cbrt(rng.uniform(0, 1, (count, 1)))
+    directions = normal / np.linalg.norm(normal, axis=-1, keepdims=True)
+    return directions * np.cbrt(rng.uniform(0, 1, (count, 1)))

@@ -54,23 +54,28 @@ def _cylinder(shape: Shape) -> list[Collider]:
 
 
 def _capsule(shape: Shape) -> list[Collider]:
-    return [Collider("capsule", (shape.half_sizes[0], shape.half_sizes[2] - shape.half_sizes[0]))]
+    radius = shape.half_sizes[0]
+    return [Collider("capsule", (radius, shape.half_sizes[2] - radius))]
 
 
 def _dumbbell(shape: Shape) -> list[Collider]:
-    radius, reach = shape.half_sizes[0], shape.half_sizes[2] - shape.half_sizes[0]
+    radius = shape.half_sizes[0]
+    reach = shape.half_sizes[2] - radius
     balls = [Collider("ellipsoid", (radius,) * 3, (0.0, 0.0, side * reach)) for side in (-1.0, 1.0)]
     return [*balls, Collider("cylinder", (DUMBBELL_BAR * radius, reach))]
 
 
 def _bracket(shape: Shape) -> list[Collider]:
-    boxes = bracket_boxes(shape.half_sizes)
-    return [Collider("box", _triple((high - low) / 2), _triple((high + low) / 2)) for low, high in boxes]
+    boxes = []
+    for low, high in bracket_boxes(shape.half_sizes):
+        boxes.append(Collider("box", _triple((high - low) / 2), _triple((high + low) / 2)))
+    return boxes
 
 
 def _torus(shape: Shape) -> list[Collider]:
     """Return a chain of capsules; its corners lie as far outside the ring as the middles of its links lie inside."""
-    ring, tube = shape.half_sizes[0] - shape.half_sizes[2], shape.half_sizes[2]
+    tube = shape.half_sizes[2]
+    ring = shape.half_sizes[0] - tube
     angles = np.linspace(0, 2 * np.pi, TORUS_PIECES + 1)
     corner = 2 * ring / (1 + np.cos(np.pi / TORUS_PIECES))
     corners = corner * np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)], axis=-1)

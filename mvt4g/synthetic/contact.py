@@ -17,7 +17,8 @@ NEAR = 6.0
 
 def body_sphere(body: Mesh) -> tuple[Float[ndarray, " 3"], float]:
     """Return the middle, in the body's frame, and the radius of a sphere about as large as the body's bounding box."""
-    low, high = body.vertices.min(axis=0), body.vertices.max(axis=0)
+    low = body.vertices.min(axis=0)
+    high = body.vertices.max(axis=0)
     return (low + high) / 2, float(np.cbrt(((high - low) / 2).prod()))
 
 
@@ -39,11 +40,15 @@ class GroundContact:
     ) -> None:
         """Reckon the map; ``strength`` 0 = none of it, 1 = all; ``spheres`` as ``body_sphere`` gives them."""
         self.map = np.ones((CELLS, CELLS), dtype=np.float32)
-        axis = (np.arange(CELLS, dtype=np.float32) + 0.5) * np.float32(2 * REACH / CELLS) - np.float32(REACH)
+        cell = np.float32(2 * REACH / CELLS)
+        axis = (np.arange(CELLS, dtype=np.float32) + 0.5) * cell - np.float32(REACH)
         for (middle, radius), rotation, position in zip(spheres, rotations, positions, strict=True):
             x, y, z = (position + rotation @ middle).tolist()
-            height, reach = max(z, 0.3 * radius), NEAR * radius
-            rows, columns = (slice(*np.searchsorted(axis, [k - reach, k + reach])) for k in (y, x))
+            # A body that is sunk into the ground still takes light, as one that lies on it.
+            height = max(z, 0.3 * radius)
+            reach = NEAR * radius
+            rows = slice(*np.searchsorted(axis, [y - reach, y + reach]))
+            columns = slice(*np.searchsorted(axis, [x - reach, x + reach]))
             squared = np.square(axis[rows] - y)[:, None] + np.square(axis[columns] - x) + height**2
             taken = (strength * height * radius**2) / (squared * np.sqrt(squared))
             self.map[rows, columns] *= 1 - np.minimum(taken, 0.95 * strength)
@@ -51,10 +56,16 @@ class GroundContact:
     def openness(self, points: Float[ndarray, "3 n"]) -> Float[ndarray, " n"]:
         """Return the map's values at ground points, bilinear; 1 beyond it."""
         scale = np.float32(CELLS / 2 / REACH)
-        x, y = (np.clip(points[k] * scale + np.float32(CELLS / 2 - 0.5), 0, CELLS - 1.001) for k in (0, 1))
-        column, row = x.astype(np.int32), y.astype(np.int32)
-        x, y = x - column, y - row
-        cell, flat = row * np.int32(CELLS) + column, self.map.ravel()
+        middle = np.float32(CELLS / 2 - 0.5)
+        # Cut off before the last cell, which has no neighbour to go on to.
+        x = np.clip(points[0] * scale + middle, 0, CELLS - 1.001)
+        y = np.clip(points[1] * scale + middle, 0, CELLS - 1.001)
+        column = x.astype(np.int32)
+        row = y.astype(np.int32)
+        x = x - column
+        y = y - row
+        cell = row * np.int32(CELLS) + column
+        flat = self.map.ravel()
         upper = flat[cell] * (1 - x) + flat[cell + 1] * x
         lower = flat[cell + CELLS] * (1 - x) + flat[cell + CELLS + 1] * x
         return upper * (1 - y) + lower * y

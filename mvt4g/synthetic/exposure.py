@@ -42,13 +42,17 @@ def render_frames(
     for time, noise_rng in enumerate(rng.spawn(num_frames)):
         frame = render_moment(world, poses, cameras, image_size, float(time))
         if world.shutter > 0:
-            moments = time + world.shutter * ((np.arange(looks.shutter_samples) + 0.5) / looks.shutter_samples - 0.5)
+            # Moments lie in the middles of equal parts of the exposure; light adds up, not its square root.
+            shares = (np.arange(looks.shutter_samples) + 0.5) / looks.shutter_samples
+            moments = time + world.shutter * (shares - 0.5)
             light = np.zeros_like(frame.colour)
             for moment in moments:
                 light += np.square(render_moment(world, poses, cameras, image_size, float(moment)).colour)
-            frame = replace(frame, colour=np.sqrt(light / np.float32(looks.shutter_samples)))
+            colour = np.sqrt(light / np.float32(looks.shutter_samples))
+            frame = replace(frame, colour=colour)
         if looks.shot_noise > 0 or looks.read_noise > 0:
-            frame = replace(frame, colour=noisy(frame.colour, looks.shot_noise, looks.read_noise, noise_rng))
+            colour = noisy(frame.colour, looks.shot_noise, looks.read_noise, noise_rng)
+            frame = replace(frame, colour=colour)
         yield frame
 
 
@@ -75,19 +79,25 @@ def at_moment(
         time = int(moment)
         return poses.rotations[time], poses.positions[time], cameras[:, time]
     before = int(np.clip(np.floor(moment), 0, max(num_frames - 2, 0)))
-    after, share = min(before + 1, num_frames - 1), moment - before
+    after = min(before + 1, num_frames - 1)
+    share = moment - before
     rotations = _turned(poses.rotations[before], poses.rotations[after], share)
     positions = (1 - share) * poses.positions[before] + share * poses.positions[after]
-    first, second = (invert_pose(cameras.cam_from_world[:, time].double()).numpy() for time in (before, after))
+    first = invert_pose(cameras.cam_from_world[:, before].double()).numpy()
+    second = invert_pose(cameras.cam_from_world[:, after].double()).numpy()
     world_from_cam = first.copy()
     world_from_cam[:, :3, :3] = _turned(first[:, :3, :3], second[:, :3, :3], share)
     world_from_cam[:, :3, 3] = (1 - share) * first[:, :3, 3] + share * second[:, :3, 3]
     intrinsics = (1 - share) * cameras.intrinsics[:, before] + share * cameras.intrinsics[:, after]
-    return rotations, positions, Cameras(invert_pose(torch.from_numpy(world_from_cam)).float(), intrinsics)
+    cam_from_world = invert_pose(torch.from_numpy(world_from_cam)).float()
+    return rotations, positions, Cameras(cam_from_world, intrinsics)
 
 
 def noisy(
-    colour: Float[ndarray, "*s 3"], shot: float | int, read: float | int, rng: np.random.Generator
+    colour: Float[ndarray, "*s 3"],
+    shot: float | int,
+    read: float | int,
+    rng: np.random.Generator,
 ) -> Float[ndarray, "*s 3"]:
     """Add a sensor's noise to colours, square roots of light: its variance is ``shot`` times the light + ``read``^2.
 
@@ -99,14 +109,20 @@ def noisy(
     return np.sqrt(np.clip(light, 0, 1))
 
 
-def _turned(start: Float[ndarray, "n 3 3"], end: Float[ndarray, "n 3 3"], share: float) -> Float[ndarray, "n 3 3"]:
+def _turned(
+    start: Float[ndarray, "n 3 3"],
+    end: Float[ndarray, "n 3 3"],
+    share: float,
+) -> Float[ndarray, "n 3 3"]:
     """Go this share of the shortest turn from one rotation to another, at even speed."""
     turn = einsum(end, start, "n i k, n j k -> n i j")
+    # Twice the sine times the axis is what makes a rotation unsymmetric (Rodrigues).
     axis = np.stack([turn[:, 2, 1] - turn[:, 1, 2], turn[:, 0, 2] - turn[:, 2, 0], turn[:, 1, 0] - turn[:, 0, 1]], -1)
     sine = np.linalg.norm(axis, axis=-1) / 2
     angle = share * np.arctan2(sine, (np.trace(turn, axis1=1, axis2=2) - 1) / 2)
     x, y, z = (axis / np.maximum(2 * sine, 1e-12)[:, None]).T
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
-    part = np.eye(3) + np.sin(angle)[:, None, None] * cross + (1 - np.cos(angle))[:, None, None] * (cross @ cross)
+    sine_part = np.sin(angle)[:, None, None] * cross
+    part = np.eye(3) + sine_part + (1 - np.cos(angle))[:, None, None] * (cross @ cross)
     return part @ start

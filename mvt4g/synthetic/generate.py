@@ -62,12 +62,22 @@ class GeneratedScene:
     collisions: Int[Tensor, "k 3"]
 
 
-def generate_clip(scene: SceneSpec, seed: int, index: int, cameras: Cameras | None = None) -> MultiViewClip:
+def generate_clip(
+    scene: SceneSpec,
+    seed: int,
+    index: int,
+    cameras: Cameras | None = None,
+) -> MultiViewClip:
     """Return the clip of ``generate_scene``, whose arguments these are."""
     return generate_scene(scene, seed, index, cameras).clip
 
 
-def generate_scene(scene: SceneSpec, seed: int, index: int, cameras: Cameras | None = None) -> GeneratedScene:
+def generate_scene(
+    scene: SceneSpec,
+    seed: int,
+    index: int,
+    cameras: Cameras | None = None,
+) -> GeneratedScene:
     """Draw, simulate and render the clip number ``index`` of a recipe.
 
     It is a function of the arguments alone: the same bytes in every process. Bodies, looks, cameras, points and the
@@ -89,12 +99,13 @@ def generate_scene(scene: SceneSpec, seed: int, index: int, cameras: Cameras | N
     colour, maps = _gather(frames, (scene.num_views, scene.num_frames), scene.image_size)
     dynamic = dynamic_instances(drawn.shapes, drawn.world.meshes, drawn.poses)
     points = track_points(point_rng, scene.points, maps, drawn.cameras, drawn.poses, dynamic)
+    clip = _clip(colour, maps, points, dynamic, drawn.cameras, scene.fps, f"synthetic-{seed}-{index:06d}")
+    rotations = torch.from_numpy(drawn.poses.rotations)
+    world_from_object = pose_from(rotations, torch.from_numpy(drawn.poses.positions))
     return GeneratedScene(
-        clip=_clip(colour, maps, points, dynamic, drawn.cameras, scene.fps, f"synthetic-{seed}-{index:06d}"),
+        clip=clip,
         normals=torch.from_numpy(maps.normals),
-        world_from_object=pose_from(
-            torch.from_numpy(drawn.poses.rotations), torch.from_numpy(drawn.poses.positions)
-        ).float(),
+        world_from_object=world_from_object.float(),
         collisions=torch.from_numpy(drawn.collisions),
     )
 
@@ -105,12 +116,14 @@ def draw_scene(scene: SceneSpec, seed: int, index: int, cameras: Cameras | None 
         raise InputError(f"seed, index: got {seed}, {index}, want both >= 0")
     body_rng, look_rng, camera_rng, _, _ = _streams(seed, index)
     shapes, motion = draw_motion(body_rng, scene.objects, scene.num_frames, scene.fps)
-    poses = Poses(rotation_from_quaternion(torch.from_numpy(motion.quaternions)).numpy(), motion.positions)
+    rotations = rotation_from_quaternion(torch.from_numpy(motion.quaternions)).numpy()
+    poses = Poses(rotations, motion.positions)
     world = draw_world(look_rng, shapes, scene.looks)
     if cameras is None:
         cameras = draw_cameras(camera_rng, scene.cameras, scene.num_views, scene.num_frames, scene.image_size)
     elif cameras.intrinsics.shape != (scene.num_views, scene.num_frames, 3, 3):
-        got, want = tuple(cameras.intrinsics.shape[:-2]), (scene.num_views, scene.num_frames)
+        got = tuple(cameras.intrinsics.shape[:-2])
+        want = (scene.num_views, scene.num_frames)
         raise InputError(f"cameras: got {got} of views and frames, want {want}")
     return DrawnScene(shapes, poses, motion.collisions, world, cameras)
 
@@ -121,10 +134,13 @@ def _streams(seed: int, index: int) -> list[np.random.Generator]:
 
 
 def _gather(
-    frames: Iterable[Frame], views_frames: tuple[int, int], image_size: tuple[int, int]
+    frames: Iterable[Frame],
+    views_frames: tuple[int, int],
+    image_size: tuple[int, int],
 ) -> tuple[Float[ndarray, "v t 3 h w"], Maps]:
     """Write frame after frame into arrays of the whole clip; colours are rounded to 8 bits."""
-    colour, normals = (np.empty((*views_frames, 3, *image_size), dtype=np.float32) for _ in range(2))
+    colour = np.empty((*views_frames, 3, *image_size), dtype=np.float32)
+    normals = np.empty_like(colour)
     instances = np.empty((*views_frames, *image_size), dtype=np.int64)
     depths = []  # fp64 in one look and fp32 in the other, kept as they are
     for time, frame in enumerate(frames):

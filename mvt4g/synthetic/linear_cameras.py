@@ -18,16 +18,23 @@ ATTEMPTS = 10_000
 
 
 def draw_linear(
-    rng: np.random.Generator, spec: LinearCameras, num_views: int, num_frames: int
+    rng: np.random.Generator,
+    spec: LinearCameras,
+    num_views: int,
+    num_frames: int,
 ) -> Float[Tensor, "v t 4 4"]:
     """Draw ``world_from_cam``; every view has a random stream of its own, so that more views leave the first as is.
 
     Raises:
         InputError: If no path fits within the shell.
     """
-    paths = [draw_path(stream, spec) for stream in rng.spawn(num_views)]
+    # A path is margin frames longer at either end than what is shown of it.
     along = (np.arange(num_frames) + spec.margin) / (num_frames + 2 * spec.margin)
-    positions = np.stack([start + along[:, None] * (end - start) for start, end in paths])
+    paths = []
+    for stream in rng.spawn(num_views):
+        start, end = draw_path(stream, spec)
+        paths.append(start + along[:, None] * (end - start))
+    positions = np.stack(paths)
     return look_at(torch.from_numpy(positions), torch.tensor(spec.look_at, dtype=torch.float64))
 
 
@@ -56,4 +63,6 @@ def in_half_shell(rng: np.random.Generator, radius: tuple[float, float], lowest:
     while normal[2] < lowest:
         normal = rng.normal(size=3)
     low, high = radius
-    return normal / np.linalg.norm(normal) * np.cbrt(rng.uniform(low**3, high**3))
+    # A cube root of an even draw: as many points in every shell of one volume.
+    distance = np.cbrt(rng.uniform(low**3, high**3))
+    return normal / np.linalg.norm(normal) * distance

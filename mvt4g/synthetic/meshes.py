@@ -19,7 +19,8 @@ from mvt4g.formats.parsing.limits import file_limits
 from mvt4g.types import InputError
 
 SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
-MAX_TRIANGLES, MAX_TEXELS = 200_000, 512
+MAX_TRIANGLES = 200_000
+MAX_TEXELS = 512
 """Larger meshes are refused, larger textures shrunk: a worker keeps some dozens of both."""
 HULL_POINTS = 128
 """Points a hull is thinned to: collisions cost the more the more there are."""
@@ -81,9 +82,11 @@ def read_mesh(path: str) -> TexturedMesh:
             read = o3d.io.read_triangle_mesh(str(triangulated), enable_post_processing=False)
         except (RuntimeError, ValueError) as error:
             raise InputError(f"{path}: got no mesh that can be read ({error}), want OBJ, GLB or PLY") from error
-    vertices, triangles = np.asarray(read.vertices), np.asarray(read.triangles).astype(np.int64)
+    vertices = np.asarray(read.vertices)
+    triangles = np.asarray(read.triangles).astype(np.int64)
     _check_geometry(path, vertices, triangles)
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    low = vertices.min(axis=0)
+    high = vertices.max(axis=0)
     unit = (vertices - (low + high) / 2) / (high - low).max()
     uvs, texture = _texture(read, len(triangles))
     return TexturedMesh(unit, triangles, uvs, texture)
@@ -96,14 +99,19 @@ def hull_points(mesh: TexturedMesh) -> Float[ndarray, "p 3"]:
     if len(corners) <= HULL_POINTS:
         return corners
     number = np.arange(HULL_POINTS - 6) + 0.5  # a Fibonacci sphere, and the axes so that the size stays
-    height, turn = 1 - 2 * number / len(number), np.pi * (1 + np.sqrt(5)) * number
+    height = 1 - 2 * number / len(number)
+    turn = np.pi * (1 + np.sqrt(5)) * number
     spread = np.sqrt(1 - height**2)
     directions = np.stack([spread * np.cos(turn), spread * np.sin(turn), height], axis=-1)
     directions = np.concatenate([directions, np.eye(3), -np.eye(3)])
     return corners[np.unique((corners @ directions.T).argmax(axis=0))]
 
 
-def _check_geometry(path: str, vertices: Float[ndarray, "v 3"], triangles: Int[ndarray, "f 3"]) -> None:
+def _check_geometry(
+    path: str,
+    vertices: Float[ndarray, "v 3"],
+    triangles: Int[ndarray, "f 3"],
+) -> None:
     if not len(triangles) or not len(vertices):
         raise InputError(f"{path}: got {len(vertices)} vertices and {len(triangles)} faces, want a mesh with faces")
     if len(triangles) > MAX_TRIANGLES:
@@ -112,13 +120,15 @@ def _check_geometry(path: str, vertices: Float[ndarray, "v 3"], triangles: Int[n
         raise InputError(f"{path}: got vertices with NaN or infinity, want finite ones")
     if triangles.min() < 0 or triangles.max() >= len(vertices):
         raise InputError(f"{path}: got faces of vertex {triangles.max()}, want below {len(vertices)}")
+    # The least singular value against the largest: how thick the cloud of vertices is.
     spread = np.linalg.svd(vertices - vertices.mean(axis=0), compute_uv=False)
     if not spread[-1] > FLAT * spread[0]:
         raise InputError(f"{path}: got a flat mesh, want one with an inside")
 
 
 def _texture(
-    read: o3d.geometry.TriangleMesh, num_triangles: int
+    read: o3d.geometry.TriangleMesh,
+    num_triangles: int,
 ) -> tuple[Float[ndarray, "f 3 2"] | None, UInt8[ndarray, "h w 3"] | None]:
     images = [np.asarray(image) for image in read.textures if not image.is_empty()]
     uvs = np.asarray(read.triangle_uvs)
@@ -127,9 +137,11 @@ def _texture(
     image = images[0] if images[0].ndim == 3 else images[0][..., None]
     if image.dtype != np.uint8:
         return None, None
+    # Grey images, with or without a fourth channel of opacity, are spread over three.
     colours = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
-    width, height = (min(size, MAX_TEXELS) for size in (colours.shape[1], colours.shape[0]))
-    small = Image.fromarray(np.ascontiguousarray(colours)).resize((width, height), Image.Resampling.BOX)
+    size = (min(colours.shape[1], MAX_TEXELS), min(colours.shape[0], MAX_TEXELS))
+    picture = Image.fromarray(np.ascontiguousarray(colours))
+    small = picture.resize(size, Image.Resampling.BOX)
     return uvs.reshape(-1, 3, 2).copy(), np.array(small)
 
 
@@ -144,7 +156,9 @@ def _triangulated(path: Path) -> Iterator[Path]:
         for beside in path.resolve().parent.iterdir():  # materials and textures are looked for beside the file
             if beside.name != path.name:
                 (Path(folder) / beside.name).symlink_to(beside)
-        cut = [part for line in lines for part in (_fan(line) if line.startswith("f ") else [line])]
+        cut = []
+        for line in lines:
+            cut += _fan(line) if line.startswith("f ") else [line]
         place = Path(folder) / path.name
         place.write_text("\n".join(cut) + "\n", encoding="latin-1")
         yield place

@@ -11,7 +11,9 @@ LEAST = 1e-6
 
 
 def smooth_normals(
-    shape: Shape, points: Float[ndarray, "n 3"], facet_normals: Float[ndarray, "n 3"]
+    shape: Shape,
+    points: Float[ndarray, "n 3"],
+    facet_normals: Float[ndarray, "n 3"],
 ) -> Float[ndarray, "n 3"]:
     """Return unit normals of the true surface at points on its mesh, all in the shape's own frame.
 
@@ -30,12 +32,15 @@ def smooth_normals(
     elif shape.kind == "torus":
         middle = points * np.array([1, 1, 0], dtype=points.dtype)
         distance = np.maximum(np.linalg.norm(middle, axis=-1, keepdims=True), LEAST)
+        # From the nearest point of the ring's middle line, at the distance half[0] - half[2].
         normals = points - (half[0] - half[2]) * middle / distance
     elif shape.kind == "dumbbell":
         normals = _dumbbell(half, points)
     elif shape.kind == "superquadric":
+        # A normal is a gradient: stretching the axes by half divides it by half.
         normals = _superquadric(shape, points / half) / half
     else:
+        # A capsule: from the nearest point of its axis.
         reach = half[2] - half[0]
         normals = points.copy()
         normals[:, 2] -= np.clip(points[:, 2], -reach, reach)
@@ -43,17 +48,22 @@ def smooth_normals(
 
 
 def _cone(
-    half: Float[ndarray, " 3"], points: Float[ndarray, "n 3"], facet_normals: Float[ndarray, "n 3"]
+    half: Float[ndarray, " 3"],
+    points: Float[ndarray, "n 3"],
+    facet_normals: Float[ndarray, "n 3"],
 ) -> Float[ndarray, "n 3"]:
     across = np.linalg.norm(points[:, :2], axis=-1, keepdims=True)
     slope = across * half[0] / (2 * half[2])
     outward = np.concatenate([points[:, :2], slope], axis=-1)
-    return np.where((facet_normals[:, 2:] < -0.99) | (across < LEAST), facet_normals, outward)
+    # The base looks down, and the tip has no direction of its own.
+    flat = (facet_normals[:, 2:] < -0.99) | (across < LEAST)
+    return np.where(flat, facet_normals, outward)
 
 
 def _dumbbell(half: Float[ndarray, " 3"], points: Float[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:
     """Bar or ball: the bar's points are nearer to the middle than where it enters the balls."""
-    radius, reach = half[0], half[2] - half[0]
+    radius = half[0]
+    reach = half[2] - half[0]
     normals = points.copy()
     bar = np.abs(points[:, 2]) < reach - radius * np.sqrt(1 - DUMBBELL_BAR**2)
     normals[:, 2] = np.where(bar, 0, points[:, 2] - reach * np.sign(points[:, 2]))
@@ -65,6 +75,7 @@ def _superquadric(shape: Shape, unit: Float[ndarray, "n 3"]) -> Float[ndarray, "
     vertical, around = (unit.dtype.type(2 / exponent) for exponent in shape.exponents)
     size = np.maximum(np.abs(unit), LEAST)
     ring = size[:, 0] ** around + size[:, 1] ** around
-    gradient = size ** np.array([around - 1, around - 1, vertical - 1], dtype=unit.dtype) * np.sign(unit)
+    powers = np.array([around - 1, around - 1, vertical - 1], dtype=unit.dtype)
+    gradient = size**powers * np.sign(unit)
     gradient[:, :2] *= (ring ** (vertical / around - 1))[:, None]
     return gradient

@@ -13,7 +13,8 @@ SHADES = 64
 """Steps of a colour ramp, and of the mixture of two."""
 PATTERN_TEXELS = 512
 """Side up to which patterns are drawn at full resolution: their edges are softer beyond, the fine noise is not."""
-PERSISTENCE, GROUND_PERSISTENCE = (0.5, 0.8), (0.65, 0.95)
+PERSISTENCE = (0.5, 0.8)
+GROUND_PERSISTENCE = (0.65, 0.95)
 """Of the fine noise."""
 GROUND_REPEATS = (3, 9)
 GROUND_VIVID = 0.6
@@ -39,11 +40,15 @@ def draw_bitmap(
     pattern = draw_pattern(rng, kind, min(texels, PATTERN_TEXELS), repeats)
     while len(pattern) < texels:
         pattern = _doubled(pattern)
-    noise = octaves(rng, texels, float(rng.uniform(*(GROUND_PERSISTENCE if ground else PERSISTENCE))))
+    persistence = rng.uniform(*(GROUND_PERSISTENCE if ground else PERSISTENCE))
+    noise = octaves(rng, texels, float(persistence))
     vivid = GROUND_VIVID if ground else 1.0
-    low, high = draw_ramp(rng, vivid), draw_ramp(rng, vivid)
-    share = np.linspace(0, 1, SHADES)[:, None, None] * (rng.uniform(*GROUND_SHARE) if ground else 1.0)
+    low = draw_ramp(rng, vivid)
+    high = draw_ramp(rng, vivid)
+    largest = rng.uniform(*GROUND_SHARE) if ground else 1.0
+    share = np.linspace(0, 1, SHADES)[:, None, None] * largest
     colours = pack((1 - share) * low + share * high)
+    # Colours are a table (share of the second ramp, step of the noise), read by one number.
     return colours.ravel()[_step(pattern) * np.int32(SHADES) + _step(noise)]
 
 
@@ -56,13 +61,17 @@ def draw_pattern(rng: np.random.Generator, kind: PatternKind, texels: int, repea
         return np.floor(_smooth(rng, texels, 0.4) * 0.999 * (levels + 1)) / levels
     if kind == "spots":
         return _doubled(_spots(rng, repeats * int(rng.integers(5, 13)), max(texels // 2, 1)))
-    warp = 2 * np.pi * float(rng.uniform(0, 0.6)) * (_smooth(rng, texels, 0.3) - np.float32(0.5))
+    # Waves whose cycles fit the side a whole number of times repeat; a warp that repeats keeps that so.
+    strength = 2 * np.pi * float(rng.uniform(0, 0.6))
+    warp = strength * (_smooth(rng, texels, 0.3) - np.float32(0.5))
     turns = np.linspace(0, 2 * np.pi, texels, endpoint=False, dtype=np.float32)
     cycles = repeats * rng.integers(2, 7, 2) * rng.choice([-1, 1], 2)
-    u, v = turns[None] * cycles[0] + warp, turns[:, None] * cycles[1] + warp
+    u = turns[None] * cycles[0] + warp
+    v = turns[:, None] * cycles[1] + warp
     wave = np.sin(u + v) if kind == "stripes" else 2 * np.sin(u) * np.sin(v)
     sharpness = np.float32(0.5 * texels / np.abs(cycles).sum() / np.pi)  # an edge is about two texels wide
-    return np.clip(np.float32(0.5) + sharpness * (wave - np.float32(rng.uniform(-0.3, 0.3))), 0, 1)
+    threshold = np.float32(rng.uniform(-0.3, 0.3))
+    return np.clip(np.float32(0.5) + sharpness * (wave - threshold), 0, 1)
 
 
 def octaves(rng: np.random.Generator, texels: int, persistence: float) -> Float[ndarray, "s s"]:
@@ -73,14 +82,19 @@ def octaves(rng: np.random.Generator, texels: int, persistence: float) -> Float[
         texels: Side, a power of two.
         persistence: Amplitude of an octave over that of the one twice as long.
     """
-    side, amplitude = min(COARSEST, texels), 1.0
+    side = min(COARSEST, texels)
+    amplitude = 1.0
     noise = rng.random((side, side), dtype=np.float32)
     while side < texels:
-        side, amplitude = 2 * side, amplitude * persistence
+        side = 2 * side
+        amplitude = amplitude * persistence
         noise = _doubled(noise)
         noise += np.float32(amplitude) * rng.random((side, side), dtype=np.float32)
-    low, high = np.quantile(noise[:: max(texels // 64, 1), :: max(texels // 64, 1)], [0.01, 0.99])
-    return np.clip((noise - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0, 1)
+    # Every so many texels are enough for the range, and a hundredth of them may lie beyond it at either end.
+    every = max(texels // 64, 1)
+    low, high = np.quantile(noise[::every, ::every], [0.01, 0.99])
+    reach = np.float32(max(high - low, 1e-6))
+    return np.clip((noise - np.float32(low)) / reach, 0, 1)
 
 
 def _smooth(rng: np.random.Generator, texels: int, persistence: float) -> Float[ndarray, "s s"]:
@@ -93,18 +107,24 @@ def _smooth(rng: np.random.Generator, texels: int, persistence: float) -> Float[
 
 def draw_ramp(rng: np.random.Generator, vivid: float | int = 1.0) -> Float[ndarray, "shades 3"]:
     """Draw a ramp of colours, dark to light, about one hue that drifts; square roots of light; ``vivid`` 0 = greys."""
-    hue, drift = rng.uniform(), rng.normal(0, 0.08)
+    hue = rng.uniform()
+    drift = rng.normal(0, 0.08)
     saturation = vivid * rng.uniform(0.05, 0.9) ** 1.3
-    dark, light = rng.uniform(0.12, 0.45), rng.uniform(0.5, 0.95)
+    dark = rng.uniform(0.12, 0.45)
+    light = rng.uniform(0.5, 0.95)
     step = np.linspace(0, 1, SHADES)[:, None]
     value = dark + (light - dark) * step
+    # Red, green and blue are the cosine of one hue, a third of the circle apart.
     circle = np.cos(2 * np.pi * (hue + drift * step - np.array([0, 1 / 3, 2 / 3])))
     return np.clip(value * (1 + saturation * (0.6 * circle - 0.25)), 0.02, 0.98)
 
 
 def _doubled(noise: Float[ndarray, "s s"]) -> Float[ndarray, "r r"]:
     """Return twice the resolution, linear between the centres of the old cells, around the edges."""
-    side, near, far = len(noise), np.float32(0.75), np.float32(0.25)
+    side = len(noise)
+    # A new centre lies a quarter of an old cell from its own centre and three quarters from the next one.
+    near = np.float32(0.75)
+    far = np.float32(0.25)
     around = far * np.concatenate([noise[-1:], noise, noise[:1]])
     tall = np.empty((side, 2, side), dtype=np.float32)
     np.add(near * noise, around[:-2], out=tall[:, 0])
@@ -121,10 +141,13 @@ def _spots(rng: np.random.Generator, cells: int, texels: int) -> Float[ndarray, 
     """Draw discs of different sizes, one to a cell of a jittered grid."""
     centres = rng.random((2, cells, cells), dtype=np.float32)
     radii = rng.uniform(0.15, 0.55, (cells, cells)).astype(np.float32)
-    place = (np.arange(texels, dtype=np.float32) + np.float32(0.5)) * np.float32(cells / texels)
+    cells_a_texel = np.float32(cells / texels)
+    place = (np.arange(texels, dtype=np.float32) + np.float32(0.5)) * cells_a_texel
     cell = np.floor(place).astype(np.int32)
-    row, column = cell[:, None], cell[None]
+    row = cell[:, None]
+    column = cell[None]
     inside = np.full((texels, texels), -SPOT_REACH, dtype=np.float32)
+    # A spot reaches no farther than the neighbouring cells: see SPOT_REACH.
     for down in (-1, 0, 1):
         for across in (-1, 0, 1):
             at = ((row + down) % cells, (column + across) % cells)

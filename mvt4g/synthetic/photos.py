@@ -43,7 +43,8 @@ def read_photo(path: str, texels: int) -> UInt64[ndarray, "s s"]:
     """
     image = load_image(Path(path))
     square = min(image.size)
-    left, top = (image.width - square) // 2, (image.height - square) // 2
+    left = (image.width - square) // 2
+    top = (image.height - square) // 2
     cut = image.convert("RGB").crop((left, top, left + square, top + square))
     return _packed(cut, texels)
 
@@ -54,4 +55,6 @@ def texture_bitmap(texture: UInt8[ndarray, "h w 3"], texels: int) -> UInt64[ndar
 
 
 def _packed(image: Image.Image, texels: int) -> UInt64[ndarray, "s s"]:
-    return pack(np.asarray(image.resize((texels, texels), Image.Resampling.BOX), dtype=np.float32) / 255)
+    # Every texel is the mean of the pixels it covers.
+    small = image.resize((texels, texels), Image.Resampling.BOX)
+    return pack(np.asarray(small, dtype=np.float32) / 255)

@@ -17,9 +17,19 @@ SETTLE_STEPS = 36
 CONTACT_RATE = 120.0
 """Natural frequency of a contact, radians a second."""
 BOUNCES = (
-    (0.001, 0.99), (0.05, 0.852), (0.1, 0.731), (0.15, 0.632), (0.2, 0.543), (0.25, 0.471), (0.3, 0.411), (0.4, 0.316),
-    (0.5, 0.243), (0.6, 0.192), (0.7, 0.149), (0.8, 0.12),
-)  # fmt: skip
+    (0.001, 0.99),
+    (0.05, 0.852),
+    (0.1, 0.731),
+    (0.15, 0.632),
+    (0.2, 0.543),
+    (0.25, 0.471),
+    (0.3, 0.411),
+    (0.4, 0.316),
+    (0.5, 0.243),
+    (0.6, 0.192),
+    (0.7, 0.149),
+    (0.8, 0.12),
+)
 """Damping ratios, and the share of speed balls kept that fell 1 to 4 units, 240 steps a second, at CONTACT_RATE."""
 PARKING_HEIGHT = 100.0
 """Thrown bodies wait up here while the others settle."""
@@ -112,10 +122,14 @@ class Simulation:
             starts: Position and quaternion of each; None = far up. The solver's last bits hang on them.
         """
         mujoco.set_mju_user_warning(_silent)  # it would write a log into the working directory; ``broke`` tells
-        self.num_bodies, self.timestep = len(shapes), timestep
+        self.num_bodies = len(shapes)
+        self.timestep = timestep
         self.model = mujoco.MjModel.from_xml_string(_model_xml(shapes, timestep, mass_exponent, starts))
-        self.data, self._copy = mujoco.MjData(self.model), mujoco.MjData(self.model)
-        self.qpos, self.qvel = self.data.qpos.reshape(-1, 7), self.data.qvel.reshape(-1, 6)
+        self.data = mujoco.MjData(self.model)
+        self._copy = mujoco.MjData(self.model)
+        # Views of MuJoCo's own memory: writing to them moves bodies.
+        self.qpos = self.data.qpos.reshape(-1, 7)
+        self.qvel = self.data.qvel.reshape(-1, 6)
         self.present = np.zeros(self.num_bodies, dtype=bool)
         self._body_of_geom = self.model.geom_bodyid  # body 0, the world, has the ground alone
         self._set_present()
@@ -124,7 +138,9 @@ class Simulation:
         """Say what bodies do that touch the ground, and each other."""
         for geoms, contact in ((self._body_of_geom == 0, ground), (self._body_of_geom > 0, bodies)):
             self.model.geom_friction[geoms, 0] = contact.friction
-            self.model.geom_solref[geoms] = 1 / (contact.damping * CONTACT_RATE), contact.damping
+            # MuJoCo's solref is (time constant, damping ratio) of the contact's spring.
+            time_constant = 1 / (contact.damping * CONTACT_RATE)
+            self.model.geom_solref[geoms] = (time_constant, contact.damping)
 
     def place(
         self,
@@ -136,13 +152,15 @@ class Simulation:
     ) -> None:
         """Put a body somewhere, at rest unless it has a velocity or a spin; from now on others meet it."""
         self.qpos[body] = np.concatenate([position, quaternion])
-        self.qvel[body] = np.concatenate([np.zeros(3) if part is None else part for part in (velocity, spin)])
+        parts = [np.zeros(3) if part is None else part for part in (velocity, spin)]
+        self.qvel[body] = np.concatenate(parts)
         self.present[body] = True
         self._set_present()
 
     def remove(self, body: int) -> None:
         """Take a body out of the way of the others."""
-        self.qpos[body, 2], self.qvel[body] = PARKING_HEIGHT, 0
+        self.qpos[body, 2] = PARKING_HEIGHT
+        self.qvel[body] = 0
         self.present[body] = False
         self._set_present()
 
@@ -155,20 +173,26 @@ class Simulation:
         """Say whether a body reaches into the ground or another body that is present."""
         mujoco.mj_kinematics(self.model, self.data)
         own = np.flatnonzero(self._body_of_geom == body + 1)
-        centres, radii = self.data.geom_xpos, self.model.geom_rbound
-        others = np.flatnonzero(np.isin(self._body_of_geom, [0, *(np.flatnonzero(self.present) + 1)]))
+        centres = self.data.geom_xpos
+        radii = self.model.geom_rbound
+        present = [0, *(np.flatnonzero(self.present) + 1)]
+        others = np.flatnonzero(np.isin(self._body_of_geom, present))
         others = others[self._body_of_geom[others] != body + 1]
         for geom in own:
+            # Bounding spheres first: exact distances are slow.
             gap = np.linalg.norm(centres[others] - centres[geom], axis=-1) - radii[others] - radii[geom]
             near = others[(gap < 0) | (radii[others] == 0)]  # a plane has no bounding radius
-            if any(mujoco.mj_geomDistance(self.model, self.data, geom, other, 1.0, None) <= 0 for other in near):
-                return True
+            for other in near:
+                if mujoco.mj_geomDistance(self.model, self.data, geom, other, 1.0, None) <= 0:
+                    return True
         return False
 
     def settle(self, seconds: float) -> None:
         """Let the bodies fall for at most so long, less if all lie still before; then take their speed away."""
         speed, patience = STILL
-        calm, kept = 0.0, np.exp(-self.timestep * np.repeat(SETTLING_DRAG, 3))
+        calm = 0.0
+        # What is left of speed and spin after a step, three numbers of each.
+        kept = np.exp(-self.timestep * np.repeat(SETTLING_DRAG, 3))
         for _ in range(round(seconds / self.timestep)):
             mujoco.mj_step(self.model, self.data)
             self.qvel *= kept
@@ -180,7 +204,8 @@ class Simulation:
 
     def record(self, num_frames: int, substeps: int, lead: int = 0) -> Motion:
         """Step on and note every frame, from the one after ``lead`` frames on; a frame is so many steps."""
-        states, collisions = [], []
+        states = []
+        collisions = []
         for frame in range(num_frames):
             touching: set[int] = set()
             for _ in range(substeps * (lead if frame == 0 else 1)):
@@ -190,9 +215,11 @@ class Simulation:
             mujoco.mj_fwdPosition(self.model, self._copy)
             touching |= self._touching(self._copy)
             states.append(self.qpos.copy())
-            collisions += [(frame, *pair) for pair in sorted(set(map(self._pair, touching)))]
+            pairs = sorted(set(map(self._pair, touching)))
+            collisions += [(frame, *pair) for pair in pairs]
         frames = np.stack(states)
-        return Motion(frames[..., :3], frames[..., 3:], np.array(collisions, dtype=np.int64).reshape(-1, 3))
+        every_collision = np.array(collisions, dtype=np.int64).reshape(-1, 3)
+        return Motion(frames[..., :3], frames[..., 3:], every_collision)
 
     def _touching(self, data: mujoco.MjData) -> set[int]:
         """Return pairs as single numbers (see ``_pair``): this is asked at every step."""
@@ -201,12 +228,14 @@ class Simulation:
 
     def _pair(self, number: int) -> tuple[int, int]:
         one, other = sorted(divmod(number, len(self.present) + 1))
+        # The ground, 0, is always the other.
         return (other, one) if one == 0 else (one, other)
 
     def _set_present(self) -> None:
         """Let those meet others that are placed; the rest fall through everything."""
-        seen = np.concatenate([[True], self.present])[self._body_of_geom]
-        self.model.geom_contype[:] = self.model.geom_conaffinity[:] = seen
+        met = np.concatenate([[True], self.present])[self._body_of_geom]
+        self.model.geom_contype[:] = met
+        self.model.geom_conaffinity[:] = met
 
 
 def simulate(bodies: Sequence[Body], num_frames: int, fps: float, restitution: float) -> Motion:
@@ -215,15 +244,18 @@ def simulate(bodies: Sequence[Body], num_frames: int, fps: float, restitution: f
     Steps divide a frame evenly, so a frame rate that does not divide 240 gets slightly shorter steps.
     """
     if not bodies:
-        return Motion(np.zeros((num_frames, 0, 3)), np.zeros((num_frames, 0, 4)), np.zeros((0, 3), dtype=np.int64))
+        nowhere = np.zeros((num_frames, 0, 3))
+        return Motion(nowhere, np.zeros((num_frames, 0, 4)), np.zeros((0, 3), dtype=np.int64))
     substeps = steps_a_frame(fps)
     starts = [np.concatenate([body.position, body.quaternion]) for body in bodies]
     simulation = Simulation([body.shape for body in bodies], 1 / (fps * substeps), starts=starts)
     contact = Contact(0.5, damping_ratio(restitution))
     simulation.set_contacts(contact, contact)
     for number, body in enumerate(bodies):
+        # Thrown bodies wait far up until those that rest have settled.
         aside = np.array([0.0, 0.0, 0.0 if body.velocity is None else PARKING_HEIGHT])
-        simulation.place(number, simulation.qpos[number, :3] + aside, simulation.qpos[number, 3:])
+        position = simulation.qpos[number, :3] + aside
+        simulation.place(number, position, simulation.qpos[number, 3:])
     if any(body.velocity is None for body in bodies):
         mujoco.mj_step(simulation.model, simulation.data, SETTLE_STEPS)
     simulation.qvel[:] = 0
@@ -261,11 +293,16 @@ def damping_of_bounce(restitution: float) -> float:
 
 
 def _model_xml(
-    shapes: Sequence[Shape], timestep: float, mass_exponent: float, starts: Sequence[Float[ndarray, " 7"]] | None
+    shapes: Sequence[Shape],
+    timestep: float,
+    mass_exponent: float,
+    starts: Sequence[Float[ndarray, " 7"]] | None,
 ) -> str:
     """Describe the bodies; what contacts do is set later (the ground's priority gives it the last word)."""
-    assets, bodies = [], []
+    assets = []
+    bodies = []
     for number, shape in enumerate(shapes):
+        # Densities of all sizes are alike at 3: a mass is the density times the size cubed.
         density = DENSITY * shape.size ** (mass_exponent - 3)
         geoms = []
         for piece, collider in enumerate(colliders(shape)):

@@ -50,6 +50,5 @@ class PointSpec:
         check_ranges(self, "points")
         if not 0 <= self.foreground <= 1 or not 0 <= self.depth_tolerance < 1 or self.grid_stride < 1:
             got = f"{self.foreground}, {self.depth_tolerance}, {self.grid_stride}"
-            raise InputError(
-                f"points.foreground, depth_tolerance, grid_stride: got {got}, want in [0, 1], in [0, 1), at least 1"
-            )
+            want = "in [0, 1], in [0, 1), at least 1"
+            raise InputError(f"points.foreground, depth_tolerance, grid_stride: got {got}, want {want}")

@@ -10,12 +10,17 @@ KUBRIC_SHARE = 0.1
 """Of a segment's candidates, at most this many are taken."""
 MOVING_POOL = 2
 """Points of moving bodies, for each point wanted, to choose from by motion: many are seen too shortly to go far."""
-STILL, MOVING, FAR = 0.01, 0.1, 2.0
+STILL = 0.01
+MOVING = 0.1
+FAR = 2.0
 """Lengths of the path on which a point is seen, scene units: below the first it rests, above the others it moves."""
 
 
 def draw_pixels(
-    rng: np.random.Generator, instances: Int[ndarray, "v t h w"], dynamic: Bool[ndarray, " i"], spec: PointSpec
+    rng: np.random.Generator,
+    instances: Int[ndarray, "v t h w"],
+    dynamic: Bool[ndarray, " i"],
+    spec: PointSpec,
 ) -> Int[ndarray, " m"]:
     """Draw flat indices into ``instances``, without repetition: the points, or for ``"motion"`` those to choose from.
 
@@ -131,7 +136,11 @@ def _draw_equal(rng: np.random.Generator, instances: Int[ndarray, "v t h w"], sp
 
 
 def _draw_segments(
-    rng: np.random.Generator, candidates: Int[ndarray, " n"], ids: Int[ndarray, " n"], total: int, share: float | int
+    rng: np.random.Generator,
+    candidates: Int[ndarray, " n"],
+    ids: Int[ndarray, " n"],
+    total: int,
+    share: float | int,
 ) -> Int[ndarray, " m"]:
     """Draw from every segment what its budget gives, in the order of the ids."""
     order = np.argsort(ids, kind="stable")

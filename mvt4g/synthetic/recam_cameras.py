@@ -20,15 +20,20 @@ from mvt4g.types import InputError
 CameraMotion = Literal["static", "pan", "tilt", "arc", "translation"]
 
 MOTIONS: tuple[CameraMotion, ...] = ("pan", "tilt", "arc", "translation")
-AIM_HEIGHT, AIM_RADIUS = 1.0, 0.5
+AIM_HEIGHT = 1.0
+AIM_RADIUS = 0.5
 """The point looked at: so high, and so far off the origin to the side."""
-LOWEST, NEAREST = 0.3, 3.0
+LOWEST = 0.3
+NEAREST = 3.0
 """A camera stays above the first and farther from the point looked at than the second; other motions are redrawn."""
 ATTEMPTS = 1000
 
 
 def draw_recam(
-    rng: np.random.Generator, spec: RecamCameras, num_views: int, num_frames: int
+    rng: np.random.Generator,
+    spec: RecamCameras,
+    num_views: int,
+    num_frames: int,
 ) -> tuple[Float[Tensor, "v t 4 4"], float]:
     """Draw ``world_from_cam`` and the focal length in image widths, which all views share.
 
@@ -68,7 +73,8 @@ def move(
         aim: What it looks at there.
         axis: Of a translation, unit, in the camera's frame at the start.
     """
-    here, there = torch.from_numpy(start), torch.from_numpy(aim)
+    here = torch.from_numpy(start)
+    there = torch.from_numpy(aim)
     first = look_at(here, there)
     how_far = torch.from_numpy(amount)[:, None]
     vertical = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
@@ -78,9 +84,12 @@ def move(
         poses[:, :3, :3] = rotation_from_axis_angle(how_far * about) @ first[:3, :3]
         return poses
     if motion == "arc":
-        return look_at(there + rotation_from_axis_angle(how_far * vertical) @ (here - there), there)
+        turn = rotation_from_axis_angle(how_far * vertical)
+        return look_at(there + turn @ (here - there), there)
     if motion == "translation":
-        return look_at(here + how_far * (there - here).norm() * (first[:3, :3] @ torch.from_numpy(axis)), there)
+        # Shares of the distance, so that near and far cameras change their view alike.
+        along = (there - here).norm() * (first[:3, :3] @ torch.from_numpy(axis))
+        return look_at(here + how_far * along, there)
     return first.repeat(len(amount), 1, 1)
 
 
@@ -94,7 +103,8 @@ def _draw_start(rng: np.random.Generator, spec: RecamCameras, azimuth: float) ->
     """Draw a place relative to the point looked at."""
     elevation = np.deg2rad(rng.uniform(*spec.elevation))
     flat = np.cos(elevation)
-    return rng.uniform(*spec.distance) * np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
+    direction = np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
+    return rng.uniform(*spec.distance) * direction
 
 
 def _draw_view(
@@ -109,6 +119,7 @@ def _draw_view(
     ranges = spec.motions
     for _ in range(ATTEMPTS):
         motion = "static" if stands else MOTIONS[int(rng.integers(len(MOTIONS)))]
+        # Drawn whatever the motion is: the draws after it stay where they are.
         largest = {"static": 0.0, "translation": rng.uniform(*ranges.translation)}.get(motion)
         if largest is None:
             largest = np.deg2rad(rng.uniform(*getattr(ranges, motion)))

@@ -125,7 +125,11 @@ def parallax() -> SceneSpec:
             fov=(44.0, 54.0),
         ),
         looks=LookSpec(
-            ground_wavelength=(2.6, 9.0), ground_waves=8, ground_contrast=0.26, object_waves=4, object_contrast=0.22
+            ground_wavelength=(2.6, 9.0),
+            ground_waves=8,
+            ground_contrast=0.26,
+            object_waves=4,
+            object_contrast=0.22,
         ),
     )
 

@@ -58,7 +58,10 @@ class RayCaster:
     """Bodies on the ground at one time."""
 
     def __init__(
-        self, meshes: Sequence[Mesh], rotations: Float[ndarray, "i 3 3"], positions: Float[ndarray, "i 3"]
+        self,
+        meshes: Sequence[Mesh],
+        rotations: Float[ndarray, "i 3 3"],
+        positions: Float[ndarray, "i 3"],
     ) -> None:
         """Place the bodies; rotations are world from object."""
         self.scene = o3d.t.geometry.RaycastingScene(nthreads=1)
@@ -79,10 +82,13 @@ class RayCaster:
 
     def blocked(self, rays: Float[ndarray, "r 6"]) -> Bool[ndarray, " r"]:
         """Say which fp32 rays meet anything."""
-        return self.scene.test_occlusions(o3d.core.Tensor.from_numpy(rays), nthreads=1).numpy()
+        tensor = o3d.core.Tensor.from_numpy(rays)
+        return self.scene.test_occlusions(tensor, nthreads=1).numpy()
 
     def _add(self, body: Mesh) -> None:
-        vertices, triangles = body.vertices.astype(np.float32), body.triangles.astype(np.uint32)
+        # Open3D casts in fp32 and numbers vertices by uint32.
+        vertices = body.vertices.astype(np.float32)
+        triangles = body.triangles.astype(np.uint32)
         self.scene.add_triangles(o3d.core.Tensor(vertices), o3d.core.Tensor(triangles))
 
 
@@ -90,9 +96,11 @@ def camera_rays(
     cameras: Cameras, image_size: tuple[int, int]
 ) -> tuple[Float[ndarray, "v 1 1 3"], Float[ndarray, "v h w 3"]]:
     """Return camera centres and the directions of pixel centres, of depth 1 along the optical axis; world frame."""
-    poses, intrinsics = cameras.cam_from_world.double(), cameras.intrinsics.double()
+    poses = cameras.cam_from_world.double()
+    intrinsics = cameras.intrinsics.double()
     pixels = pixel_centres(*image_size).double()
-    poses_grid, intrinsics_grid = (rearrange(matrix, "v i j -> v 1 1 i j") for matrix in (poses, intrinsics))
+    poses_grid = rearrange(poses, "v i j -> v 1 1 i j")
+    intrinsics_grid = rearrange(intrinsics, "v i j -> v 1 1 i j")
     ahead = unproject_pixels(pixels, pixels.new_ones(()), poses_grid, intrinsics_grid).numpy()
     origins = rearrange(camera_centres(Cameras(poses, intrinsics)), "v c -> v 1 1 c").numpy()
     return origins, ahead - origins
@@ -100,8 +108,9 @@ def camera_rays(
 
 def dome_distance(origins: Float[ndarray, "r 3"], directions: Float[ndarray, "r 3"]) -> Float[ndarray, " r"]:
     """Return where rays that start inside the dome leave it, in lengths of their directions."""
-    squared, along, from_centre = (
-        np.einsum("rc,rc->r", a, b) for a, b in ((directions, directions), (origins, directions), (origins, origins))
-    )
+    # The far root of |origin + t direction| = DOME_RADIUS, a quadratic in t.
+    squared = np.einsum("rc,rc->r", directions, directions)
+    along = np.einsum("rc,rc->r", origins, directions)
+    from_centre = np.einsum("rc,rc->r", origins, origins)
     inside = np.maximum(DOME_RADIUS**2 - from_centre, 0)
     return (np.sqrt(along**2 + squared * inside) - along) / squared

@@ -21,16 +21,21 @@ def draw_ring(rng: np.random.Generator, spec: RingCameras, num_views: int, num_f
     places = ring_places(spec)
     if num_views > len(places):
         raise InputError(f"scene.num_views: got {num_views}, want at most the {len(places)} places of scene.cameras")
-    chosen = np.arange(len(places)) if num_views == len(places) else rng.permutation(len(places))[:num_views]
+    chosen = np.arange(len(places))
+    if num_views < len(places):
+        chosen = rng.permutation(len(places))[:num_views]
     target = torch.tensor(spec.look_at, dtype=torch.float64)
-    return repeat(look_at(torch.from_numpy(places[chosen]), target), "v i j -> v t i j", t=num_frames)
+    world_from_cam = look_at(torch.from_numpy(places[chosen]), target)
+    return repeat(world_from_cam, "v i j -> v t i j", t=num_frames)
 
 
 def ring_places(spec: RingCameras) -> Float[ndarray, "n 3"]:
     """Return all places, ring after ring; world frame."""
     places = []
     for count, elevation, first in zip(spec.counts, spec.elevations, spec.azimuths, strict=True):
-        azimuth, height = np.deg2rad(first) + 2 * np.pi * np.arange(count) / count, np.deg2rad(elevation)
+        azimuth = np.deg2rad(first) + 2 * np.pi * np.arange(count) / count
+        height = np.deg2rad(elevation)
+        flat = np.cos(height)
         up = np.full(count, np.sin(height))
-        places.append(np.stack([np.cos(height) * np.cos(azimuth), np.cos(height) * np.sin(azimuth), up], axis=-1))
+        places.append(np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), up], axis=-1))
     return np.asarray(spec.look_at) + spec.distance * np.concatenate(places)

@@ -87,20 +87,24 @@ def shade(
     """
     lighting = world.lighting
     albedo = np.zeros_like(hits.points)
-    cosine = -dot(hits.directions, hits.normals) / np.sqrt(dot(hits.directions, hits.directions))
-    footprint = hits.depth * np.float32(hits.pixels) / np.sqrt(np.maximum(cosine, np.float32(LEAST_COSINE)))
+    length = np.sqrt(dot(hits.directions, hits.directions))
+    cosine = -dot(hits.directions, hits.normals) / length
+    # A slanting pixel is longer by 1 / cosine one way alone: the root is the side of a square of its area.
+    slant = np.sqrt(np.maximum(cosine, np.float32(LEAST_COSINE)))
+    footprint = hits.depth * np.float32(hits.pixels) / slant
     ground = np.flatnonzero((hits.instances == 0) & ~hits.sky)
     sky = np.flatnonzero(hits.sky)
     put(albedo, ground, _ground_albedo(world, hits.points.take(ground, axis=1), footprint.take(ground)))
     put(albedo, on_bodies.numbers, _body_albedo(world, on_bodies, footprint.take(on_bodies.numbers)))
 
     half_up = np.float32(0.5) * hits.normals[2]
-    above, below = (np.float32(0.5) + half_up) * openness, (np.float32(0.5) - half_up) * openness
+    above = (np.float32(0.5) + half_up) * openness
+    below = (np.float32(0.5) - half_up) * openness
     light = albedo
     for channel in range(3):
-        sun, over, under = (
-            np.float32(source[channel]) for source in (lighting.sun_light, lighting.sky_light, lighting.ground_light)
-        )
+        sun = np.float32(lighting.sun_light[channel])
+        over = np.float32(lighting.sky_light[channel])
+        under = np.float32(lighting.ground_light[channel])
         light[channel] *= sun * sunlit + over * above + under * below
     shine = light.take(on_bodies.numbers, axis=1) + _highlight(world, hits, on_bodies, sunlit)
     put(light, on_bodies.numbers, shine)
@@ -108,6 +112,7 @@ def shade(
     if len(sky):
         towards = hits.points.take(sky, axis=1)
         u, v = sky_coordinates(towards / np.sqrt(dot(towards, towards)))
+        # Of a sky bitmap one side is the whole circle, 2 pi.
         footprint = np.full(len(sky), hits.pixels / np.pi / 2, dtype=np.float32)
         put(light, sky, world.atlas.light(SKY, u, v, footprint))
     return np.minimum(light, 1, out=light)
@@ -125,32 +130,42 @@ def dot(a: Float[ndarray, "3 n"], b: Float[ndarray, "3 n"]) -> Float[ndarray, " 
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-def put(target: Float[ndarray, "3 r"], numbers: Int[ndarray, " k"], values: Float[ndarray, "3 k"]) -> None:
+def put(
+    target: Float[ndarray, "3 r"],
+    numbers: Int[ndarray, " k"],
+    values: Float[ndarray, "3 k"],
+) -> None:
     """Write values at these numbers, in place: row by row it takes a third of the time."""
     for row, value in zip(target, values, strict=True):
         row[numbers] = value
 
 
 def _ground_albedo(
-    world: TexturedWorld, points: Float[ndarray, "3 n"], footprint: Float[ndarray, " n"]
+    world: TexturedWorld,
+    points: Float[ndarray, "3 n"],
+    footprint: Float[ndarray, " n"],
 ) -> Float[ndarray, "3 n"]:
     assert world.looks.textured is not None
     scale = 1 / world.looks.textured.ground_tile
-    across, along = (np.float32(scale * turn(world.ground_turn)) for turn in (np.cos, np.sin))
-    u, v = across * points[0] - along * points[1], along * points[0] + across * points[1]
+    across = np.float32(scale * np.cos(world.ground_turn))
+    along = np.float32(scale * np.sin(world.ground_turn))
+    u = across * points[0] - along * points[1]
+    v = along * points[0] + across * points[1]
     return world.atlas.light(GROUND, u, v, footprint * np.float32(scale))
 
 
 def _body_albedo(world: TexturedWorld, on: BodyHits, footprint: Float[ndarray, " k"]) -> Float[ndarray, "3 k"]:
     """Look textures up by uvs, or projected along one to three axes."""
-    finish, albedo = world.finish, np.zeros((3, len(on.numbers)), dtype=np.float32)
+    finish = world.finish
+    albedo = np.zeros((3, len(on.numbers)), dtype=np.float32)
     if not len(on.numbers):
         return albedo
     unwrapped = finish.unwrapped.take(on.bodies)
     there = np.flatnonzero(unwrapped)
     if len(there):
         u, v = on.uvs.take(there, axis=0).T
-        albedo[:, there] = world.atlas.light(on.bodies[there] + BODIES, u, v, footprint[there] * on.densities[there])
+        size = footprint[there] * on.densities[there]
+        albedo[:, there] = world.atlas.light(on.bodies[there] + BODIES, u, v, size)
     scales = 1 / finish.tiles
     weights = projection_weights(on.normals)
     for axis in range(3):
@@ -159,7 +174,9 @@ def _body_albedo(world: TexturedWorld, on: BodyHits, footprint: Float[ndarray, "
             continue
         bodies = on.bodies.take(there)
         scale = scales.take(bodies)
-        side = np.where(on.normals[axis].take(there) > 0, np.float32(axis / 3), np.float32(axis / 3 + 0.5))
+        # Opposite faces are half a texture apart and axes a third, so that no two faces look alike.
+        place = axis / 3
+        side = np.where(on.normals[axis].take(there) > 0, np.float32(place), np.float32(place + 0.5))
         u = on.points[(axis + 1) % 3].take(there) * scale + finish.shifts[:, 0].take(bodies)
         v = on.points[(axis + 2) % 3].take(there) * scale + finish.shifts[:, 1].take(bodies) + side
         light = world.atlas.light(bodies + BODIES, u, v, footprint.take(there) * scale)
@@ -169,17 +186,23 @@ def _body_albedo(world: TexturedWorld, on: BodyHits, footprint: Float[ndarray, "
 
 def _highlight(world: TexturedWorld, hits: Hits, on: BodyHits, sunlit: Float[ndarray, " r"]) -> Float[ndarray, "3 k"]:
     """Return the sun's reflection. Source: Blinn, Models of light reflection, 1977, with the half vector."""
-    directions, normals = hits.directions.take(on.numbers, axis=1), hits.normals.take(on.numbers, axis=1)
+    directions = hits.directions.take(on.numbers, axis=1)
+    normals = hits.normals.take(on.numbers, axis=1)
     towards_sun = world.lighting.sun.astype(np.float32)[:, None]
     half = towards_sun - directions / np.sqrt(dot(directions, directions))
-    cosine = np.maximum(dot(half, normals) / np.sqrt(np.maximum(dot(half, half), np.float32(1e-6))), 0)
+    length = np.sqrt(np.maximum(dot(half, half), np.float32(1e-6)))
+    cosine = np.maximum(dot(half, normals) / length, 0)
     peak = cosine ** world.finish.shininess.take(on.bodies) * world.finish.gloss.take(on.bodies)
+    # The highlight fades where the sun grazes or is hidden, and is whole from a quarter of its light on.
     seen = np.minimum(4 * sunlit.take(on.numbers), 1)
     return world.lighting.sun_light.astype(np.float32)[:, None] * (peak * seen)
 
 
 def _add_haze(
-    world: TexturedWorld, points: Float[ndarray, "3 r"], ground: Int[ndarray, " g"], light: Float[ndarray, "3 r"]
+    world: TexturedWorld,
+    points: Float[ndarray, "3 r"],
+    ground: Int[ndarray, " g"],
+    light: Float[ndarray, "3 r"],
 ) -> None:
     distance = np.sqrt(points[0].take(ground) ** 2 + points[1].take(ground) ** 2)
     far = distance > HAZE[0]

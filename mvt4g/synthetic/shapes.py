@@ -47,6 +47,7 @@ class Shape:
     @property
     def bounding_radius(self) -> float:
         """Radius of a sphere about the origin that holds the shape."""
+        # The corners of a box are farthest out; an ellipsoid has none.
         return float(np.linalg.norm(self.half_sizes)) if self.kind != "ellipsoid" else max(self.half_sizes)
 
 
@@ -130,27 +131,37 @@ def ground_mesh(radius: float) -> Mesh:
 
 
 def _box(half: Float[ndarray, " 3"]) -> Mesh:
-    corners = np.array([[x, y, z] for x in (-1.0, 1) for y in (-1.0, 1) for z in (-1.0, 1)]) * half
+    signs = (-1.0, 1)
+    corners = np.array([[x, y, z] for x in signs for y in signs for z in signs]) * half
     quads = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
     return Mesh(corners, np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]))
 
 
-def _lathe(radii: Float[ndarray, " r"], heights: Float[ndarray, " r"], flatten: float = 1.0) -> Mesh:
+def _lathe(
+    radii: Float[ndarray, " r"],
+    heights: Float[ndarray, " r"],
+    flatten: float = 1.0,
+) -> Mesh:
     """Turn a profile, bottom to top and closed at both ends, about z; y is then scaled by ``flatten``."""
     angle = np.linspace(0, 2 * np.pi, RING, endpoint=False)
-    rings = np.stack(np.broadcast_arrays(radii[:, None] * np.cos(angle), flatten * radii[:, None] * np.sin(angle)), -1)
-    vertices = np.concatenate([rings, np.broadcast_to(heights[:, None, None], (len(radii), RING, 1))], axis=-1)
+    across = radii[:, None] * np.cos(angle)
+    along = flatten * radii[:, None] * np.sin(angle)
+    up = np.broadcast_to(heights[:, None], across.shape)
+    vertices = np.stack([across, along, up], axis=-1)
     return Mesh(vertices.reshape(-1, 3), _ring_triangles(radii))
 
 
 def _ring_triangles(radii: Float[ndarray, " r"]) -> Int[ndarray, "f 3"]:
     """Join rings of RING vertices, bottom to top; rings of radius 0 are points."""
     here = np.arange(RING) + RING * np.arange(len(radii) - 1)[:, None]
+    # The last vertex of a ring is beside the first.
     beside = (np.arange(RING) + 1) % RING + RING * np.arange(len(radii) - 1)[:, None]
     lower = np.stack([here, beside, beside + RING], axis=-1)
     upper = np.stack([here, beside + RING, here + RING], axis=-1)
-    keep_lower, keep_upper = radii[:-1] > 1e-9, radii[1:] > 1e-9
-    return np.concatenate([lower[keep_lower].reshape(-1, 3), upper[keep_upper].reshape(-1, 3)])
+    # Between a point and a ring there is one triangle a side, not two.
+    lower = lower[radii[:-1] > 1e-9].reshape(-1, 3)
+    upper = upper[radii[1:] > 1e-9].reshape(-1, 3)
+    return np.concatenate([lower, upper])
 
 
 def _superquadric(shape: Shape) -> Mesh:
@@ -161,7 +172,9 @@ def _superquadric(shape: Shape) -> Mesh:
     radii = _power(np.cos(elevation), vertical)[:, None]
     radii[[0, -1]] = 0  # cos(pi / 2) is 6e-17, and no 0 to a power below 1
     heights = np.broadcast_to(_power(np.sin(elevation), vertical)[:, None], (len(radii), RING))
-    ring = np.stack([radii * _power(np.cos(angle), around), radii * _power(np.sin(angle), around), heights], axis=-1)
+    across = radii * _power(np.cos(angle), around)
+    along = radii * _power(np.sin(angle), around)
+    ring = np.stack([across, along, heights], axis=-1)
     return Mesh(ring.reshape(-1, 3) * np.asarray(shape.half_sizes), _ring_triangles(radii[:, 0]))
 
 
@@ -174,8 +187,11 @@ def _dumbbell(shape: Shape) -> Mesh:
     radius, _, half = shape.half_sizes
     neck = np.arcsin(DUMBBELL_BAR)  # where the bar leaves the ball
     turn = np.linspace(0, np.pi - neck, RING // 2)
-    radii, heights = radius * np.sin(turn), (half - radius) + radius * np.cos(turn)
-    return _lathe(np.concatenate([radii, radii[::-1]]), np.concatenate([-heights, heights[::-1]]))
+    radii = radius * np.sin(turn)
+    heights = (half - radius) + radius * np.cos(turn)
+    # From the lower ball's pole to the bar, and the same backwards to the upper ball's.
+    profile = np.concatenate([radii, radii[::-1]])
+    return _lathe(profile, np.concatenate([-heights, heights[::-1]]))
 
 
 def _torus(shape: Shape) -> Mesh:
@@ -203,19 +219,28 @@ def bracket_boxes(
     half_sizes: tuple[float, float, float],
 ) -> list[tuple[Float[ndarray, " 3"], Float[ndarray, " 3"]]]:
     """Return the lowest and highest corners of the two boxes that make up a bracket."""
-    half, arm = np.asarray(half_sizes), 2 * BRACKET_ARM - 1
+    half = np.asarray(half_sizes)
+    arm = 2 * BRACKET_ARM - 1
     lying = (half * [-1, -1, -1], half * [1, 1, arm])
     standing = (half * [-1, -1, arm], half * [arm, 1, 1])
     return [lying, standing]
 
 
-def _prism(outline: Float[ndarray, "n 2"], cap: Int[ndarray, "f 3"], shape: Shape) -> Mesh:
+def _prism(
+    outline: Float[ndarray, "n 2"],
+    cap: Int[ndarray, "f 3"],
+    shape: Shape,
+) -> Mesh:
     """Push an outline in x and z, counter-clockwise with x to the right and z up, along y from -1 to 1."""
     count = len(outline)
-    near, far = (np.insert(outline, 1, side, axis=1) for side in (-1.0, 1.0))
-    here, beside = np.arange(count), (np.arange(count) + 1) % count
-    sides = [np.stack([here, beside + count, beside], -1), np.stack([here, here + count, beside + count], -1)]
-    triangles = np.concatenate([cap, cap[:, ::-1] + count, *sides])
+    near = np.insert(outline, 1, -1.0, axis=1)
+    far = np.insert(outline, 1, 1.0, axis=1)
+    here = np.arange(count)
+    beside = (np.arange(count) + 1) % count
+    lower = np.stack([here, beside + count, beside], -1)
+    upper = np.stack([here, here + count, beside + count], -1)
+    # The far cap is turned over, so that it too faces outward.
+    triangles = np.concatenate([cap, cap[:, ::-1] + count, lower, upper])
     return Mesh(np.concatenate([near, far]) * np.asarray(shape.half_sizes), triangles)
 
 

@@ -15,7 +15,8 @@ from mvt4g.types import InputError
 
 __all__ = ["RECIPE_VERSION", "CameraSpec", "LookSpec", "ObjectSpec", "PointSpec", "SceneSpec"]
 
-BYTES_A_PIXEL, BYTES_A_TRACK = 24, 12
+BYTES_A_PIXEL = 24
+BYTES_A_TRACK = 12
 """Of a clip: colour, depth, instance and what moves of a pixel, and place and visibility of a point in a frame."""
 RECIPE_VERSION = 1
 """Raised whenever the same recipe gives other clips than before, so that no cache mixes the two."""
@@ -87,7 +88,8 @@ def _check_ranges(place: str, spec: Any) -> None:
     """Refuse what is out of its range, and ranges that are reversed, in specs within the spec too."""
     check_ranges(spec, place)
     for field in fields(spec):
-        value, name = getattr(spec, field.name), f"{place}.{field.name}"
+        value = getattr(spec, field.name)
+        name = f"{place}.{field.name}"
         if is_dataclass(value):
             _check_ranges(name, value)
         elif field.type == Region:
@@ -106,5 +108,6 @@ def _check_dropped(objects: DroppedObjects) -> None:
     if not objects.kinds or objects.first_frame < 0 or objects.settle < 0 or not objects.size[0] > 0:
         raise InputError("scene.objects: want at least one kind, sizes above 0, settle and first_frame at least 0")
     for name in ("floor_restitution", "restitution"):
-        if not 0 <= (value := getattr(objects.surfaces, name))[0] <= value[1] <= 1:
+        value = getattr(objects.surfaces, name)
+        if not 0 <= value[0] <= value[1] <= 1:
             raise InputError(f"scene.objects.surfaces.{name}: got {value}, want within [0, 1]")

@@ -38,17 +38,19 @@ class Surfaces:
     def of(cls, meshes: list[Mesh], uvs: list[Float[ndarray, "f 3 2"] | None]) -> "Surfaces":
         """String the bodies together; None = without uvs."""
         counts = [len(body.triangles) for body in meshes]
-        normals = [corner_normals(body) for body in meshes]
-        corners = [
-            np.zeros((count, 3, 2)) if corner_uvs is None else corner_uvs
-            for count, corner_uvs in zip(counts, uvs, strict=True)
-        ]
-        densities = [_densities(body, uv) for body, uv in zip(meshes, corners, strict=True)]
+        normals = [np.zeros((0, 3, 3))]
+        corners = [np.zeros((0, 3, 2))]
+        densities = [np.zeros(0)]
+        for body, own in zip(meshes, uvs, strict=True):
+            corner_uvs = np.zeros((len(body.triangles), 3, 2)) if own is None else own
+            normals.append(corner_normals(body))
+            corners.append(corner_uvs)
+            densities.append(_densities(body, corner_uvs))
         return cls(
             first_triangle=np.cumsum([0, *counts])[: len(counts)].astype(np.int32),
-            normals=np.concatenate([np.zeros((0, 3, 3)), *normals]).astype(np.float32),
-            uvs=np.concatenate([np.zeros((0, 3, 2)), *corners]).astype(np.float32),
-            densities=np.concatenate([np.zeros(0), *densities]).astype(np.float32),
+            normals=np.concatenate(normals).astype(np.float32),
+            uvs=np.concatenate(corners).astype(np.float32),
+            densities=np.concatenate(densities).astype(np.float32),
         )
 
 
@@ -63,7 +65,9 @@ def corner_normals(body: Mesh) -> Float[ndarray, "f 3 3"]:
     order, first, fan = _fans(body)
     summed = np.repeat(areas, 3, axis=0)
     own_facet, own_corner, other_facet = _pairs(order, first, fan)
-    near = np.einsum("pc,pc->p", facets[own_facet], facets[other_facet]) > np.cos(np.deg2rad(CREASE_DEG))
+    # A pair of corners at one place counts where its facets meet flatly enough.
+    cosine = np.einsum("pc,pc->p", facets[own_facet], facets[other_facet])
+    near = cosine > np.cos(np.deg2rad(CREASE_DEG))
     for channel in range(3):
         weights = areas[other_facet[near], channel]
         summed[:, channel] += np.bincount(own_corner[near], weights, minlength=len(summed))
@@ -81,7 +85,9 @@ def _fans(body: Mesh) -> tuple[Int[ndarray, " k"], Int[ndarray, " k"], Int[ndarr
     low = body.vertices.min(axis=0)
     step = max(float(np.ptp(body.vertices, axis=0).max()) * WELD, 1e-12)
     cells = np.rint((body.vertices - low) / step).astype(np.int64)
-    places = (cells[:, 0] << 42 | cells[:, 1] << 21 | cells[:, 2])[body.triangles.ravel()]
+    # Three numbers of 21 bits in one, so that places can be sorted.
+    by_vertex = cells[:, 0] << 42 | cells[:, 1] << 21 | cells[:, 2]
+    places = by_vertex[body.triangles.ravel()]
     order = np.argsort(places, kind="stable")
     sorted_places = places[order]
     begins = np.flatnonzero(np.concatenate([[True], sorted_places[1:] != sorted_places[:-1]]))
@@ -90,13 +96,17 @@ def _fans(body: Mesh) -> tuple[Int[ndarray, " k"], Int[ndarray, " k"], Int[ndarr
 
 
 def _pairs(
-    order: Int[ndarray, " k"], first: Int[ndarray, " k"], fan: Int[ndarray, " k"]
+    order: Int[ndarray, " k"],
+    first: Int[ndarray, " k"],
+    fan: Int[ndarray, " k"],
 ) -> tuple[Int[ndarray, " p"], Int[ndarray, " p"], Int[ndarray, " p"]]:
     """Return facet and corner of one, and facet of the other, for every two corners of different facets at a place."""
+    # Each corner is paired with all of its fan: ``within`` counts through the fan, corner after corner.
     reach = np.where(fan <= MAX_FAN, fan, 0)
     ends = np.cumsum(reach)
     within = np.arange(ends[-1]) - np.repeat(ends - reach, reach)
-    own, other = np.repeat(order, reach), order[np.repeat(first, reach) + within]
+    own = np.repeat(order, reach)
+    other = order[np.repeat(first, reach) + within]
     different = own // 3 != other // 3
     return own[different] // 3, own[different], other[different] // 3
 
@@ -104,7 +114,8 @@ def _pairs(
 def _densities(body: Mesh, uvs: Float[ndarray, "f 3 2"]) -> Float[ndarray, " f"]:
     corners = body.vertices[body.triangles]
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=-1)
-    one, two = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
+    one = uvs[:, 1] - uvs[:, 0]
+    two = uvs[:, 2] - uvs[:, 0]
     covered = np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0])
     return np.sqrt(covered / np.maximum(areas, 1e-12))
 

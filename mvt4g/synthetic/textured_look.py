@@ -26,12 +26,17 @@ class TexturedRenderer:
     """A textured scene at one time, ready to be looked at."""
 
     def __init__(
-        self, world: TexturedWorld, rotations: Float[ndarray, "i 3 3"], positions: Float[ndarray, "i 3"]
+        self,
+        world: TexturedWorld,
+        rotations: Float[ndarray, "i 3 3"],
+        positions: Float[ndarray, "i 3"],
     ) -> None:
         """Place the bodies; rotations are world from object."""
         assert world.looks.textured is not None
-        self.world, self.spec = world, world.looks.textured
-        self.rotations, self.positions = rotations.astype(np.float32), positions.astype(np.float32)
+        self.world = world
+        self.spec = world.looks.textured
+        self.rotations = rotations.astype(np.float32)
+        self.positions = positions.astype(np.float32)
         self.caster = RayCaster(world.meshes, rotations, positions)
         self.contact = GroundContact(world.spheres, rotations, positions, self.spec.contact)
         self.sun_points = _sun_points(world.lighting.sun, world.lighting.sun_radius, self.spec.shadow_rays)
@@ -39,18 +44,28 @@ class TexturedRenderer:
     def render(self, cameras: Cameras, image_size: tuple[int, int]) -> Frame:
         """Draw the views of ``cameras`` ``(v)``; normals are those of the surface, smooth where it is round."""
         origins, corners = camera_rays(cameras, (2, 2))  # directions are linear in the pixel: 2x2 tell all
-        views = [self._view(*rays, image_size) for rays in zip(origins[:, 0, 0], corners, strict=True)]
+        views = []
+        for rays in zip(origins[:, 0, 0], corners, strict=True):
+            views.append(self._view(*rays, image_size))
         colour, depth, instances, facets = (np.stack(parts) for parts in zip(*views, strict=True))
         return Frame(colour=colour, depth=depth, instances=instances, facet_normals=facets)
 
     def _view(
-        self, origin: Float[ndarray, " 3"], corner: Float[ndarray, "2 2 3"], image_size: tuple[int, int]
+        self,
+        origin: Float[ndarray, " 3"],
+        corner: Float[ndarray, "2 2 3"],
+        image_size: tuple[int, int],
     ) -> tuple[Float[ndarray, "h w 3"], Float[ndarray, "h w"], Int[ndarray, "h w"], Float[ndarray, "h w 3"]]:
         height, width = image_size
-        right, down = corner[0, 1] - corner[0, 0], corner[1, 0] - corner[0, 0]
-        column, row = np.arange(width), np.arange(height)[:, None]
-        rays = np.stack([(corner[0, 0, k] + down[k] * row + right[k] * column).astype(np.float32) for k in range(3)])
-        rays = rays.reshape(3, -1)
+        right = corner[0, 1] - corner[0, 0]
+        down = corner[1, 0] - corner[0, 0]
+        column = np.arange(width)
+        row = np.arange(height)[:, None]
+        # Channels first, as all of this look: see ``shading``.
+        grid = np.empty((3, height, width), dtype=np.float32)
+        for k in range(3):
+            grid[k] = corner[0, 0, k] + down[k] * row + right[k] * column
+        rays = grid.reshape(3, -1)
         hits, on_bodies = self._cast(origin.astype(np.float32), rays, float(np.linalg.norm(right)))
         light = self._light(hits, on_bodies, image_size)
         if self.world.looks.antialias:
@@ -76,9 +91,8 @@ class TexturedRenderer:
             return
         right, down = steps
         offset = SAMPLE_OFFSET[0] * right + SAMPLE_OFFSET[1] * down
-        samples = rays.take(numbers, axis=1)[..., None] + np.stack([offset, -offset], axis=-1)[:, None].astype(
-            np.float32
-        )
+        both_ways = np.stack([offset, -offset], axis=-1)[:, None].astype(np.float32)
+        samples = rays.take(numbers, axis=1)[..., None] + both_ways
         pixel = float(np.linalg.norm(right)) / 2
         hits, on_bodies = self._cast(origin.astype(np.float32), samples.reshape(3, -1), pixel)
         both = self._light(hits, on_bodies, None).reshape(3, -1, 2)
@@ -86,18 +100,24 @@ class TexturedRenderer:
         put(light, numbers, total * np.float32(1 / 3))
 
     def _cast(
-        self, origin: Float[ndarray, " 3"], directions: Float[ndarray, "3 r"], pixel: float
+        self,
+        origin: Float[ndarray, " 3"],
+        directions: Float[ndarray, "3 r"],
+        pixel: float,
     ) -> tuple[Hits, BodyHits]:
         """Find what rays meet; directions have depth 1 along the optical axis, so lengths are z-depths."""
         rays = np.empty((directions.shape[1], 6), dtype=np.float32)
-        rays[:, :3], rays[:, 3:] = origin, directions.T
+        rays[:, :3] = origin
+        rays[:, 3:] = directions.T
         found = self.caster.cast(rays)
         depth = found.distances.copy()
         with np.errstate(invalid="ignore"):
             points = origin[:, None] + depth * directions
             sky = ~(dot(points, points) < DOME_RADIUS**2)  # also where nothing is met: NaN and infinity
+        # Those are few: their depth is reckoned in fp64 where the dome is, and their points follow from it.
         beyond = np.flatnonzero(sky)
-        depth[beyond] = dome_distance(rays[beyond, :3].astype(np.float64), rays[beyond, 3:].astype(np.float64))
+        starts = rays[beyond, :3].astype(np.float64)
+        depth[beyond] = dome_distance(starts, rays[beyond, 3:].astype(np.float64))
         put(points, beyond, origin[:, None] + depth[beyond] * directions.take(beyond, axis=1))
         instances = np.where(sky, 0, found.instances).astype(np.int64)
         facets = np.ascontiguousarray(found.facet_normals.T)
@@ -115,10 +135,12 @@ class TexturedRenderer:
         triangles: Shaped[ndarray, " r"],
         corners: Float[ndarray, "r 2"],
     ) -> BodyHits:
-        surfaces, numbers = self.world.surfaces, np.flatnonzero(instances)
+        surfaces = self.world.surfaces
+        numbers = np.flatnonzero(instances)
         bodies = instances.take(numbers) - 1
         offsets = points.take(numbers, axis=1) - self.positions.take(bodies, axis=0).T
         triangle = surfaces.first_triangle.take(bodies) + triangles.take(numbers).astype(np.int32)
+        # Barycentric: Open3D gives the weights of the second and third corner alone.
         second, third = corners.take(numbers, axis=0).T
         weights = np.stack([1 - second - third, second, third], axis=-1)
         normals = np.einsum("nk,nkc->cn", weights, surfaces.normals.take(triangle, axis=0))
@@ -148,34 +170,45 @@ class TexturedRenderer:
         return shade(self.world, hits, on_bodies, sunlit, openness)
 
     def _sun_seen(
-        self, hits: Hits, faces: Int[ndarray, " k"], image_size: tuple[int, int] | None
+        self,
+        hits: Hits,
+        faces: Int[ndarray, " k"],
+        image_size: tuple[int, int] | None,
     ) -> Float[ndarray, " k"]:
         """Return the share of the sun that is seen.
 
         One ray a pixel first, to different edges of the sun from pixel to pixel; where those of a neighbourhood
         disagree there is a penumbra, and rays go to points all over the sun. Of a pair of samples each has one ray.
         """
-        starts = hits.points.take(faces, axis=1) + np.float32(SHADOW_BIAS) * hits.normals.take(faces, axis=1)
+        normals = hits.normals.take(faces, axis=1)
+        starts = hits.points.take(faces, axis=1) + np.float32(SHADOW_BIAS) * normals
         number = len(self.sun_points)
         if image_size is None or number == 1:
             return 1 - self._blocked(starts, faces % 2 * (number // 2)).astype(np.float32)
+        # The last four points lie at the sun's edge: a square of 2x2 pixels looks at all four.
         row, column = np.divmod(faces, image_size[1])
         corner = row % 2 * 2 + column % 2
         blocked = self._blocked(starts, number - 1 - corner)
         seen = 1 - blocked.astype(np.float32)
+        # Bit 1 for blocked, bit 2 for open: where both come together there is a penumbra.
         state = np.zeros(image_size, dtype=np.uint8)
         state.ravel()[faces] = np.where(blocked, 1, 2)
         mixed = np.flatnonzero((_spread(state) == 3).ravel()[faces])
         if len(mixed):
-            blocked = self._blocked(
-                np.repeat(starts.take(mixed, axis=1), number, axis=1), np.tile(np.arange(number), len(mixed))
-            )
+            every_start = np.repeat(starts.take(mixed, axis=1), number, axis=1)
+            every_point = np.tile(np.arange(number), len(mixed))
+            blocked = self._blocked(every_start, every_point)
             seen[mixed] = 1 - blocked.reshape(-1, number).mean(axis=1, dtype=np.float32)
         return seen
 
-    def _blocked(self, starts: Float[ndarray, "3 n"], point: Int[ndarray, " n"]) -> Bool[ndarray, " n"]:
+    def _blocked(
+        self,
+        starts: Float[ndarray, "3 n"],
+        point: Int[ndarray, " n"],
+    ) -> Bool[ndarray, " n"]:
         rays = np.empty((starts.shape[1], 6), dtype=np.float32)
-        rays[:, :3], rays[:, 3:] = starts.T, self.sun_points.take(point, axis=0)
+        rays[:, :3] = starts.T
+        rays[:, 3:] = self.sun_points.take(point, axis=0)
         return self.caster.blocked(rays)
 
 
@@ -189,7 +222,8 @@ def _sun_points(sun: Float[ndarray, " 3"], radius: float, number: int) -> Float[
     across = np.cross(sun, [0.0, 0, 1] if abs(sun[2]) < 0.9 else [1.0, 0, 0])
     across /= np.linalg.norm(across)
     step = np.arange(number) + 0.5
-    distance, turn = np.tan(radius) * np.sqrt(step / number), np.pi * (3 - np.sqrt(5)) * step
+    distance = np.tan(radius) * np.sqrt(step / number)
+    turn = np.pi * (3 - np.sqrt(5)) * step
     along = np.cross(sun, across)
     sideways = np.cos(turn)[:, None] * across + np.sin(turn)[:, None] * along
     return (sun + distance[:, None] * sideways).astype(np.float32)
@@ -198,7 +232,8 @@ def _sun_points(sun: Float[ndarray, " 3"], radius: float, number: int) -> Float[
 def _spread(state: Shaped[ndarray, "h w"]) -> Shaped[ndarray, "h w"]:
     """Return the bitwise or over a square of PENUMBRA_REACH pixels each way."""
     for axis in (0, 1):
-        lines, spread = np.moveaxis(state, axis, 0), np.moveaxis(state.copy(), axis, 0)
+        lines = np.moveaxis(state, axis, 0)
+        spread = np.moveaxis(state.copy(), axis, 0)
         for step in range(1, PENUMBRA_REACH + 1):
             spread[step:] |= lines[:-step]
             spread[:-step] |= lines[step:]
@@ -212,10 +247,15 @@ def _edges(hits: Hits, image_size: tuple[int, int]) -> Bool[ndarray, "h w"]:
     depth = hits.depth.reshape(image_size)
     facets = hits.facet_normals.reshape(3, *image_size)
     edge = np.zeros(image_size, dtype=bool)
-    everything, ahead, behind = slice(None), slice(1, None), slice(-1)
-    for first, second in (((everything, ahead), (everything, behind)), ((ahead, everything), (behind, everything))):
+    everything = slice(None)
+    ahead = slice(1, None)
+    behind = slice(-1)
+    # Rows and columns of a pair: neighbours across, then neighbours down.
+    across = ((everything, ahead), (everything, behind))
+    for first, second in (across, ((ahead, everything), (behind, everything))):
         folded = (facets[:, *first] * facets[:, *second]).sum(axis=0) < CREASE
-        stepped = np.abs(depth[first] - depth[second]) > DEPTH_STEP * np.minimum(depth[first], depth[second])
+        nearer = np.minimum(depth[first], depth[second])
+        stepped = np.abs(depth[first] - depth[second]) > DEPTH_STEP * nearer
         apart = (ids[first] != ids[second]) | (ids[first] > 0) & (folded | stepped)
         edge[first] |= apart
         edge[second] |= apart

@@ -17,7 +17,9 @@ from mvt4g.synthetic.shapes import Mesh, Shape, mesh
 from mvt4g.synthetic.sky import Lighting, draw_lighting, draw_sky_bitmap, draw_sun
 from mvt4g.synthetic.surfaces import Surfaces
 
-GROUND, SKY, BODIES = 0, 1, 2
+GROUND = 0
+SKY = 1
+BODIES = 2
 """Numbers of the atlas' bitmaps: the ground's, the sky's and the first body's."""
 TILE = (0.7, 1.3)
 """Length a body's texture covers before it repeats, in sizes of the body."""
@@ -71,7 +73,10 @@ class TexturedWorld:
 
 
 def draw_textured_world(
-    rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSpec, spec: TexturedSpec
+    rng: np.random.Generator,
+    shapes: Sequence[Shape],
+    looks: LookSpec,
+    spec: TexturedSpec,
 ) -> TexturedWorld:
     """Draw textures and light; ground, sky and every body have streams of their own.
 
@@ -82,16 +87,22 @@ def draw_textured_world(
     sun = draw_sun(sun_rng, spec)
     ground = _draw_texture(ground_rng, spec, ground=True)
     sky, horizon = draw_sky_bitmap(sky_rng, spec, sun[0])
-    bodies = [_draw_body(body_rng, spec, shape) for body_rng, shape in zip(body_rngs, shapes, strict=True)]
-    atlas = Atlas.of([ground, sky, *(bitmap for bitmap, _ in bodies)])
+    bitmaps = [ground, sky]
+    body_uvs = []
+    for body_rng, shape in zip(body_rngs, shapes, strict=True):
+        bitmap, uvs = _draw_body(body_rng, spec, shape)
+        bitmaps.append(bitmap)
+        body_uvs.append(uvs)
+    atlas = Atlas.of(bitmaps)
     lighting = draw_lighting(sun_rng, spec, sun, atlas.means[SKY], atlas.means[GROUND], horizon)
     meshes = [mesh(shape) for shape in shapes]
+    unwrapped = np.array([uvs is not None for uvs in body_uvs], dtype=bool)
     return TexturedWorld(
         meshes=meshes,
-        surfaces=Surfaces.of(meshes, [uvs for _, uvs in bodies]),
+        surfaces=Surfaces.of(meshes, body_uvs),
         spheres=[body_sphere(body) for body in meshes],
         atlas=atlas,
-        finish=_draw_finish(body_rngs, spec, shapes, np.array([uvs is not None for _, uvs in bodies], dtype=bool)),
+        finish=_draw_finish(body_rngs, spec, shapes, unwrapped),
         ground_turn=float(ground_rng.uniform(0, 2 * np.pi)),
         lighting=lighting,
         looks=looks,
@@ -115,7 +126,8 @@ def _draw_texture(rng: np.random.Generator, spec: TexturedSpec, ground: bool) ->
     if spec.images is not None and rng.uniform() < spec.image_share:
         photos = list_photos(spec.images)
         return read_photo(photos[int(rng.integers(len(photos)))], texels)
-    return draw_bitmap(rng, spec.patterns[int(rng.integers(len(spec.patterns)))], texels, ground)
+    kind = spec.patterns[int(rng.integers(len(spec.patterns)))]
+    return draw_bitmap(rng, kind, texels, ground)
 
 
 def _draw_finish(

@@ -8,7 +8,8 @@ from numpy import ndarray
 
 from mvt4g.synthetic.look_spec import LookSpec
 
-DARKEST, LIGHTEST = 0.04, 0.96
+DARKEST = 0.04
+LIGHTEST = 0.96
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Texture:
 
     def colour(self, points: Float[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:
         """Return colours, squeezed smoothly into [DARKEST, LIGHTEST], at points of the frame the texture lives in."""
-        waves = np.sin(points @ self.wave_vectors.T.astype(np.float32) + self.phases.astype(np.float32))
+        phases = self.phases.astype(np.float32)
+        waves = np.sin(points @ self.wave_vectors.T.astype(np.float32) + phases)
         colour = waves @ self.amplitudes.astype(np.float32) + self.base.astype(np.float32)
         half = (LIGHTEST - DARKEST) / 2
         return DARKEST + half + half * np.tanh((colour - 0.5) / half)
@@ -47,7 +49,8 @@ def draw_ground(rng: np.random.Generator, looks: LookSpec) -> Texture:
 def draw_object(rng: np.random.Generator, looks: LookSpec, size: float, hue: float) -> Texture:
     """Draw a pattern over object coordinates about a saturated base colour; waves are about an object's size long."""
     wavelengths = size * rng.uniform(0.6, 1.6, looks.object_waves)
-    return _waves(rng, _directions(rng, looks.object_waves) / wavelengths[:, None], _hue(hue), looks.object_contrast)
+    frequencies = _directions(rng, looks.object_waves) / wavelengths[:, None]
+    return _waves(rng, frequencies, _hue(hue), looks.object_contrast)
 
 
 def draw_sky(rng: np.random.Generator) -> Texture:
@@ -57,14 +60,18 @@ def draw_sky(rng: np.random.Generator) -> Texture:
 
 
 def _waves(
-    rng: np.random.Generator, frequencies: Float[ndarray, "k 3"], base: Float[ndarray, " 3"], contrast: float
+    rng: np.random.Generator,
+    frequencies: Float[ndarray, "k 3"],
+    base: Float[ndarray, " 3"],
+    contrast: float,
 ) -> Texture:
     """Share the contrast among the waves, in random colours that lean to grey; ``frequencies`` in cycles a unit."""
     count = len(frequencies)
     colours = rng.normal(size=(count, 3)) + rng.normal(size=(count, 1))
     colours /= np.linalg.norm(colours, axis=-1, keepdims=True)
     amplitudes = colours * contrast * np.sqrt(6 / max(count, 1))  # r.m.s. of a channel = contrast
-    return Texture(base, 2 * np.pi * frequencies, rng.uniform(0, 2 * np.pi, count), amplitudes)
+    phases = rng.uniform(0, 2 * np.pi, count)
+    return Texture(base, 2 * np.pi * frequencies, phases, amplitudes)
 
 
 def _directions(rng: np.random.Generator, count: int) -> Float[ndarray, "k 3"]:

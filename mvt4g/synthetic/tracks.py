@@ -121,7 +121,9 @@ def visibility(
 
 
 def faces_camera(
-    points_world: Float[torch.Tensor, "t n 3"], normals_world: Float[torch.Tensor, "t n 3"], cameras: Cameras
+    points_world: Float[torch.Tensor, "t n 3"],
+    normals_world: Float[torch.Tensor, "t n 3"],
+    cameras: Cameras,
 ) -> Bool[torch.Tensor, "v t n"]:
     """Say which cameras are on the outer side of the surface at each point."""
     towards = rearrange(camera_centres(cameras), "v t c -> v t 1 c") - points_world

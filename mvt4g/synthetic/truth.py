@@ -59,14 +59,21 @@ def dynamic_instances(shapes: Sequence[Shape], meshes: Sequence[Mesh], poses: Po
     """Say which bodies count as dynamic (see DYNAMIC_SHARE)."""
     moves = np.zeros(len(shapes), dtype=bool)
     for number, (shape, body) in enumerate(zip(shapes, meshes, strict=True)):
-        rotation, position = poses.rotations[:, number], poses.positions[:, number, None]
+        rotation = poses.rotations[:, number]
+        position = poses.positions[:, number, None]
         paths = np.einsum("tij,nj->tni", rotation, body.vertices) + position
-        moves[number] = np.linalg.norm(paths - paths[:1], axis=-1).max() > DYNAMIC_SHARE * shape.size
+        farthest = np.linalg.norm(paths - paths[:1], axis=-1).max()
+        moves[number] = farthest > DYNAMIC_SHARE * shape.size
     return moves
 
 
 def track_points(
-    rng: np.random.Generator, spec: PointSpec, maps: Maps, cameras: Cameras, poses: Poses, dynamic: Bool[ndarray, " i"]
+    rng: np.random.Generator,
+    spec: PointSpec,
+    maps: Maps,
+    cameras: Cameras,
+    poses: Poses,
+    dynamic: Bool[ndarray, " i"],
 ) -> TrackedPoints:
     """Draw points from pixels, carry them with their bodies and say where they are seen.
 
@@ -79,8 +86,10 @@ def track_points(
         dynamic: Which of them move.
     """
     sown = _sow(draw_pixels(rng, maps.instances, dynamic, spec), spec, maps, cameras, poses)
-    depth, instances = torch.from_numpy(maps.depth).float(), torch.from_numpy(maps.instances)
+    depth = torch.from_numpy(maps.depth).float()
+    instances = torch.from_numpy(maps.instances)
     if spec.budget == "motion":
+        # How far a point goes is known only once it is tracked: more are sown than are wanted.
         tracks = project_tracks(sown.points_world, cameras)
         visible = visibility(tracks, sown, cameras, depth, instances, spec.depth_tolerance)
         length = seen_path_length(sown.points_world.numpy(), visible.numpy())
@@ -93,10 +102,17 @@ def track_points(
     return TrackedPoints(tracks, visible, sown.points_world, sown.instance, valid)
 
 
-def _sow(chosen: Int[ndarray, " n"], spec: PointSpec, maps: Maps, cameras: Cameras, poses: Poses) -> SurfacePoints:
+def _sow(
+    chosen: Int[ndarray, " n"],
+    spec: PointSpec,
+    maps: Maps,
+    cameras: Cameras,
+    poses: Poses,
+) -> SurfacePoints:
     """Lift pixels, given as flat indices into the maps, to points of the bodies they show."""
     view, time, row, column = np.unravel_index(chosen, maps.instances.shape)
     instance = maps.instances[view, time, row, column]
+    # In fp64, so that a point lies on its body to the last bit of what was rendered.
     start = unproject_pixels(
         pixel_centres(*maps.instances.shape[-2:]).double()[row, column],
         torch.from_numpy(maps.depth[view, time, row, column]).double(),
@@ -113,14 +129,14 @@ def _sow(chosen: Int[ndarray, " n"], spec: PointSpec, maps: Maps, cameras: Camer
 
 
 def _take(sown: SurfacePoints, points: Int[Tensor, " m"]) -> SurfacePoints:
-    return SurfacePoints(
-        sown.points_world[:, points], sown.normals_world[:, points], sown.instance[points], sown.one_sided[points]
-    )
+    places = sown.points_world[:, points]
+    normals = sown.normals_world[:, points]
+    return SurfacePoints(places, normals, sown.instance[points], sown.one_sided[points])
 
 
 def _pad(sown: SurfacePoints, count: int) -> SurfacePoints:
-    points, normals = (
-        torch.nn.functional.pad(part, (0, 0, 0, count)) for part in (sown.points_world, sown.normals_world)
-    )
-    instance, one_sided = (torch.nn.functional.pad(part, (0, count)) for part in (sown.instance, sown.one_sided))
+    points = torch.nn.functional.pad(sown.points_world, (0, 0, 0, count))
+    normals = torch.nn.functional.pad(sown.normals_world, (0, 0, 0, count))
+    instance = torch.nn.functional.pad(sown.instance, (0, count))
+    one_sided = torch.nn.functional.pad(sown.one_sided, (0, count))
     return SurfacePoints(points, normals, instance, one_sided)

@@ -52,11 +52,17 @@ def draw_world(rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSpe
 def _draw_waves(rng: np.random.Generator, shapes: Sequence[Shape], looks: LookSpec) -> World:
     """Draw waves of colour; the hues of the bodies are spread around the circle."""
     first_hue = rng.uniform()
-    textures = [
-        draw_object(rng, looks, shape.size, first_hue + number / len(shapes)) for number, shape in enumerate(shapes)
-    ]
-    azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(40, 75))
-    light = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+    textures = []
+    for number, shape in enumerate(shapes):
+        hue = first_hue + number / len(shapes)
+        textures.append(draw_object(rng, looks, shape.size, hue))
+    # The order of draws is part of a recipe: another would give other clips under its name.
+    azimuth = rng.uniform(0, 2 * np.pi)
+    elevation = np.deg2rad(rng.uniform(40, 75))
+    flat = np.cos(elevation)
+    light = np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
     meshes = [mesh(shape) for shape in shapes]
-    ground, sky = draw_ground(rng, looks), draw_sky(rng)
-    return World(shapes, textures, ground, sky, light, meshes, looks, float(rng.uniform(*looks.shutter)))
+    ground = draw_ground(rng, looks)
+    sky = draw_sky(rng)
+    shutter = float(rng.uniform(*looks.shutter))
+    return World(shapes, textures, ground, sky, light, meshes, looks, shutter)
