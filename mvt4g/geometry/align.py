@@ -42,7 +42,9 @@ class Similarity:
 
 
 def umeyama(
-    source: Float[Tensor, "*b n 3"], target: Float[Tensor, "*b n 3"], weights: Float[Tensor, "*b n"] | None = None
+    source: Float[Tensor, "*b n 3"],
+    target: Float[Tensor, "*b n 3"],
+    weights: Float[Tensor, "*b n"] | None = None,
 ) -> Similarity:
     """Return the similarity that takes source points nearest to target points, by weighted squared distance.
 

@@ -37,10 +37,12 @@ def project_points(
 
 
 def points_depth(
-    points_world: Float[Tensor, "*#batch 3"], cam_from_world: Float[Tensor, "*#batch 4 4"]
+    points_world: Float[Tensor, "*#batch 3"],
+    cam_from_world: Float[Tensor, "*#batch 4 4"],
 ) -> Float[Tensor, " *batch"]:
     """Return the z-depth of world points in a camera, scene units, negative behind it."""
-    return (cam_from_world[..., 2, :3] * points_world).sum(dim=-1) + cam_from_world[..., 2, 3]
+    third_row = cam_from_world[..., 2, :3]
+    return (third_row * points_world).sum(dim=-1) + cam_from_world[..., 2, 3]
 
 
 def unproject_pixels(
@@ -80,11 +82,15 @@ def crop_intrinsics(
     return intrinsics - intrinsics.new_tensor([[0.0, 0.0, left], [0.0, 0.0, top], [0.0, 0.0, 0.0]])
 
 
-def zoom_intrinsics(intrinsics: Float[Tensor, "*b 3 3"], factor: Float[Tensor, " *b"]) -> Float[Tensor, "*b 3 3"]:
+def zoom_intrinsics(
+    intrinsics: Float[Tensor, "*b 3 3"],
+    factor: Float[Tensor, " *b"],
+) -> Float[Tensor, "*b 3 3"]:
     """Return K of a lens whose focal length is ``factor`` times as long; the principal point stays."""
     lens = torch.zeros(3, 3, dtype=torch.bool, device=intrinsics.device)
     lens[:2, :2] = True
-    return torch.where(lens, intrinsics * factor.to(intrinsics.dtype)[..., None, None], intrinsics)
+    zoomed = intrinsics * factor.to(intrinsics.dtype)[..., None, None]
+    return torch.where(lens, zoomed, intrinsics)
 
 
 def intrinsics_from_fov(fov_x_rad: float | int, height: int, width: int) -> Float[Tensor, "3 3"]:
@@ -104,14 +110,20 @@ def intrinsics_from_fov(fov_x_rad: float | int, height: int, width: int) -> Floa
     return torch.tensor([[focal, 0.0, 0.5 * width], [0.0, focal, 0.5 * height], [0.0, 0.0, 1.0]])
 
 
-def _rays_cam(pixels: Float[Tensor, "*#b 2"], intrinsics: Float[Tensor, "*#b 3 3"]) -> Float[Tensor, "*b 3"]:
+def _rays_cam(
+    pixels: Float[Tensor, "*#b 2"],
+    intrinsics: Float[Tensor, "*#b 3 3"],
+) -> Float[Tensor, "*b 3"]:
     """K^-1 (x, y, 1) by back substitution: camera-frame points at depth 1."""
     y = (pixels[..., 1] - intrinsics[..., 1, 2]) / intrinsics[..., 1, 1]
-    x = (pixels[..., 0] - intrinsics[..., 0, 2] - intrinsics[..., 0, 1] * y) / intrinsics[..., 0, 0]
+    # Skew moves x by how far y lies from the centre.
+    off_centre = pixels[..., 0] - intrinsics[..., 0, 2] - intrinsics[..., 0, 1] * y
+    x = off_centre / intrinsics[..., 0, 0]
     return torch.stack([x, y, torch.ones_like(x)], dim=-1)
 
 
 def _rotate_back(
-    cam_from_world: Float[Tensor, "*#b 4 4"], vectors_cam: Float[Tensor, "*#b 3"]
+    cam_from_world: Float[Tensor, "*#b 4 4"],
+    vectors_cam: Float[Tensor, "*#b 3"],
 ) -> Float[Tensor, "*b 3"]:
     return rotate(cam_from_world[..., :3, :3].mT, vectors_cam)

@@ -125,7 +125,9 @@ class CameraMotion:
         return Shot(pose.expand(num_frames, 4, 4), torch.ones(num_frames, dtype=torch.float64))
 
     def subject_in_world(
-        self, world_from_source: Float[Tensor, "t 4 4"], positions: Float[Tensor, "t 3"] | None = None
+        self,
+        world_from_source: Float[Tensor, "t 4 4"],
+        positions: Float[Tensor, "t 3"] | None = None,
     ) -> Float[Tensor, "t 3"] | None:
         """Return where the subject is at every frame, scene units; None where there is none.
 

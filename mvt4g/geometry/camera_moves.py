@@ -62,12 +62,19 @@ class Shot:
 
     def moved(self, offset: Float[Tensor, "t 3"]) -> "Shot":
         """Return the shot with its camera shifted."""
-        return Shot(pose_from(self.base_from_cam[:, :3, :3], self.centre + offset), self.zoom)
+        rotation = self.base_from_cam[:, :3, :3]
+        return Shot(pose_from(rotation, self.centre + offset), self.zoom)
 
-    def turned(self, axis_angle: Float[Tensor, "t 3"], pivot: Float[Tensor, "t 3"]) -> "Shot":
+    def turned(
+        self,
+        axis_angle: Float[Tensor, "t 3"],
+        pivot: Float[Tensor, "t 3"],
+    ) -> "Shot":
         """Return the shot with its camera carried round a point, by vectors of the base whose length is in radians."""
         rotation = rotation_from_axis_angle(axis_angle)
-        return Shot(compose(pose_from(rotation, pivot - rotate(rotation, pivot)), self.base_from_cam), self.zoom)
+        # x -> R (x - p) + p, so that the pivot stays where it is.
+        carried = pose_from(rotation, pivot - rotate(rotation, pivot))
+        return Shot(compose(carried, self.base_from_cam), self.zoom)
 
     def followed_by(self, cam_from_next: Float[Tensor, "t 4 4"]) -> "Shot":
         """Return the shot with its camera moved in its own axes."""
@@ -142,8 +149,9 @@ class Slide:
 
     def __call__(self, shot: Shot, done: Float[Tensor, " t"], setting: Setting) -> Shot:
         """Return the shot with this move."""
-        along = {"right": shot.axis(0), "up": setting.up.expand(len(done), 3), "forward": shot.axis(2)}[self.direction]
-        return shot.moved((done * self.distance * setting.unit)[:, None] * along)
+        axes = {"right": shot.axis(0), "up": setting.up.expand(len(done), 3), "forward": shot.axis(2)}
+        distance = done * self.distance * setting.unit
+        return shot.moved(distance[:, None] * axes[self.direction])
 
 
 @dataclass(frozen=True)
@@ -161,8 +169,9 @@ class Turning:
 
     def __call__(self, shot: Shot, done: Float[Tensor, " t"], setting: Setting) -> Shot:
         """Return the shot with this move."""
-        axis = {"pan": -setting.up.expand(len(done), 3), "tilt": shot.axis(0), "roll": shot.axis(2)}[self.turn]
-        return shot.turned((done * math.radians(self.angle_deg))[:, None] * axis, shot.centre)
+        axes = {"pan": -setting.up.expand(len(done), 3), "tilt": shot.axis(0), "roll": shot.axis(2)}
+        angle = done * math.radians(self.angle_deg)
+        return shot.turned(angle[:, None] * axes[self.turn], shot.centre)
 
 
 @dataclass(frozen=True)
@@ -179,14 +188,17 @@ class Orbit:
 
     def __call__(self, shot: Shot, done: Float[Tensor, " t"], setting: Setting) -> Shot:
         """Return the shot with this move."""
-        subject, up = setting.need_subject(), setting.up.expand(len(done), 3)
-        shot = shot.turned((done * math.radians(self.azimuth_deg))[:, None] * up, subject)
+        subject = setting.need_subject()
+        up = setting.up.expand(len(done), 3)
+        azimuth = done * math.radians(self.azimuth_deg)
+        shot = shot.turned(azimuth[:, None] * up, subject)
         way = setting.from_subject(shot)
         across = torch.linalg.cross(way / torch.linalg.vector_norm(way, dim=-1, keepdim=True), up)
         length = torch.linalg.vector_norm(across, dim=-1, keepdim=True)
         is_overhead = length < PARALLEL  # where the camera's own x axis serves as well
         across = torch.where(is_overhead, -shot.axis(0), across / torch.where(is_overhead, 1.0, length))
-        return shot.turned((done * math.radians(self.elevation_deg))[:, None] * across, subject)
+        elevation = done * math.radians(self.elevation_deg)
+        return shot.turned(elevation[:, None] * across, subject)
 
 
 @dataclass(frozen=True)
@@ -222,7 +234,8 @@ class Preset:
     def __call__(self, shot: Shot, done: Float[Tensor, " t"], setting: Setting) -> Shot:
         """Return the shot with this move."""
         path = preset_at(self.name, done)
-        return shot.followed_by(pose_from(path[:, :3, :3], path[:, :3, 3] * self.scale * setting.unit))
+        shift = path[:, :3, 3] * self.scale * setting.unit
+        return shot.followed_by(pose_from(path[:, :3, :3], shift))
 
 
 SCALED_BY_SUBJECT = 1.0 / PIVOT_DISTANCE_M
@@ -250,8 +263,10 @@ class LookAt:
         """Return the shot with this move."""
         x, y, z = setting.up.tolist()
         aimed = look_at(shot.centre, shot.centre - setting.from_subject(shot), up=(x, y, z))
-        turn = axis_angle_from_rotation(compose(invert_pose(shot.base_from_cam), aimed)[:, :3, :3])
-        return shot.followed_by(pose_from(rotation_from_axis_angle(done[:, None] * turn), turn.new_zeros(3)))
+        cam_from_aimed = compose(invert_pose(shot.base_from_cam), aimed)
+        turn = axis_angle_from_rotation(cam_from_aimed[:, :3, :3])
+        rotation = rotation_from_axis_angle(done[:, None] * turn)
+        return shot.followed_by(pose_from(rotation, turn.new_zeros(3)))
 
 
 @dataclass(frozen=True)
@@ -281,12 +296,12 @@ class DollyZoom:
 
     def __call__(self, shot: Shot, done: Float[Tensor, " t"], setting: Setting) -> Shot:
         """Return the shot with this move."""
+        # Depth along the optical axis, which is what a picture's size goes by.
         before = -(setting.from_subject(shot) * shot.axis(2)).sum(dim=-1)
         after = before - done * self.distance * setting.unit
         is_behind = torch.minimum(before, after) <= PARALLEL * setting.unit
         if bool(is_behind.any()):
-            raise InputError(
-                f"frame {int(is_behind.nonzero()[0])}: got the subject behind the camera, want it in front"
-            )
+            frame = int(is_behind.nonzero()[0])
+            raise InputError(f"frame {frame}: got the subject behind the camera, want it in front")
         moved = Slide("forward", self.distance)(shot, done, setting)
         return Shot(moved.base_from_cam, shot.zoom * after / before)

@@ -33,15 +33,22 @@ def epipolar_distance(
 
     Source: Hartley & Zisserman, Multiple View Geometry (2nd ed.), Eq. 11.9 and section 13.1.
     """
-    inverse_a, inverse_b = torch.linalg.inv(intrinsics_a.double()), torch.linalg.inv(intrinsics_b.double())
+    inverse_a = torch.linalg.inv(intrinsics_a.double())
+    inverse_b = torch.linalg.inv(intrinsics_b.double())
     pose = b_from_a.double()
-    rays_a, rays_b = _apply(inverse_a, _homogeneous(pixels_a)), _apply(inverse_b, _homogeneous(pixels_b))
+    rays_a = _apply(inverse_a, _homogeneous(pixels_a))
+    rays_b = _apply(inverse_b, _homogeneous(pixels_b))
     turned_a = _apply(pose[..., :3, :3], rays_a)
     baseline = torch.linalg.vector_norm(pose[..., :3, 3], dim=-1)
-    direction = rearrange(pose[..., :3, 3] / baseline.clamp(min=NO_BASELINE)[..., None], "... i -> ... 1 i")
+    direction = pose[..., :3, 3] / baseline.clamp(min=NO_BASELINE)[..., None]
+    direction = rearrange(direction, "... i -> ... 1 i")
+    # E a = t x (R a) and E^T b = R^T (b x t): normals of the plane that a ray and the baseline span.
     normal_b = torch.linalg.cross(direction.expand_as(turned_a), turned_a)
-    normal_a = _apply(pose[..., :3, :3].mT, torch.linalg.cross(rays_b, direction.expand_as(rays_b)))
-    lines = torch.cat([_apply(inverse_a.mT, normal_a)[..., :2], _apply(inverse_b.mT, normal_b)[..., :2]], dim=-1)
+    crossed_b = torch.linalg.cross(rays_b, direction.expand_as(rays_b))
+    normal_a = _apply(pose[..., :3, :3].mT, crossed_b)
+    line_in_a = _apply(inverse_a.mT, normal_a)[..., :2]
+    line_in_b = _apply(inverse_b.mT, normal_b)[..., :2]
+    lines = torch.cat([line_in_a, line_in_b], dim=-1)
     gap = (rays_b * normal_b).sum(dim=-1).abs()
     sampson = gap / torch.linalg.vector_norm(lines, dim=-1).clamp(min=1e-12)
 

@@ -54,21 +54,25 @@ class Framing:
     def crop_xyxy(self) -> tuple[float, float, float, float]:
         """Left, top, right and bottom edge of the result in pixels of the source; outside of it where it is padded."""
         scale_x, scale_y = self.scale_xy
-        left, top = self.window.left + self.corner[1] / scale_x, self.window.top + self.corner[0] / scale_y
+        left = self.window.left + self.corner[1] / scale_x
+        top = self.window.top + self.corner[0] / scale_y
         return left, top, left + self.size[1] / scale_x, top + self.size[0] / scale_y
 
     @property
     def shown_xyxy(self) -> tuple[int, int, int, int]:
         """Left, top, right and bottom edge of what is no padding, in pixels of the result."""
-        left, top = max(-self.corner[1], 0), max(-self.corner[0], 0)
-        right, bottom = self.resized[1] - self.corner[1], self.resized[0] - self.corner[0]
+        left = max(-self.corner[1], 0)
+        top = max(-self.corner[0], 0)
+        right = self.resized[1] - self.corner[1]
+        bottom = self.resized[0] - self.corner[0]
         return left, top, min(right, self.size[1]), min(bottom, self.size[0])
 
     def video(self, video: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c H W"]:
         """Resize bilinearly and anti-aliased (pixel centres stay at i + 0.5); what is padded is black."""
         part = self._windowed(video)
         if part.shape[-2:] != self.resized:
-            part = F.interpolate(part, self.resized, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+            resized = F.interpolate(part, self.resized, mode="bilinear", antialias=True, align_corners=False)
+            part = resized.clamp(0, 1)
         return self._placed(part)
 
     def nearest(self, maps: Shaped[Tensor, "t h w"]) -> Shaped[Tensor, "t H W"]:
@@ -77,20 +81,21 @@ class Framing:
         They are exact where nothing is resized, else of a centre up to half a pixel of the source away.
         """
         part = self._windowed(maps)
-        rows, columns = (
-            _nearest_places(was, now) for was, now in zip(part.shape[-2:], self.resized, strict=True)
-        )  # fmt: skip
+        rows = _nearest_places(part.shape[-2], self.resized[0])
+        columns = _nearest_places(part.shape[-1], self.resized[1])
         return self._placed(part[:, rows[:, None], columns])
 
     def intrinsics(self, intrinsics: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
         """Return K in pixels of the result."""
         windowed = crop_intrinsics(intrinsics, self.window.left, self.window.top)
-        return crop_intrinsics(scale_intrinsics(windowed, *self.scale_xy), self.corner[1], self.corner[0])
+        resized = scale_intrinsics(windowed, *self.scale_xy)
+        return crop_intrinsics(resized, self.corner[1], self.corner[0])
 
     def points(self, xy: Float[Tensor, "*b 2"]) -> tuple[Float[Tensor, "*b 2"], Bool[Tensor, " *b"]]:
         """Return pixels of the result, and which of them lie inside it."""
         windowed = xy - xy.new_tensor([self.window.left, self.window.top])
-        framed = windowed * xy.new_tensor(self.scale_xy) - xy.new_tensor([self.corner[1], self.corner[0]])
+        resized = windowed * xy.new_tensor(self.scale_xy)
+        framed = resized - xy.new_tensor([self.corner[1], self.corner[0]])
         inside = (framed >= 0) & (framed < framed.new_tensor([self.size[1], self.size[0]]))
         return framed, inside.all(dim=-1)
 
@@ -117,12 +122,15 @@ class Framing:
 
     def _windowed(self, maps: Shaped[Tensor, "*b h w"]) -> Shaped[Tensor, "*b window_h window_w"]:
         window = self.window
-        return maps[..., window.top : window.top + window.height, window.left : window.left + window.width]
+        rows = slice(window.top, window.top + window.height)
+        return maps[..., rows, window.left : window.left + window.width]
 
     def _placed(self, maps: Shaped[Tensor, "*b h w"]) -> Shaped[Tensor, "*b H W"]:
         """Cut what lies outside of the result, pad what is missing in it."""
-        (top, left), (height, width) = self.corner, self.size
-        bottom, right = top + height, left + width
+        top, left = self.corner
+        bottom = top + self.size[0]
+        right = left + self.size[1]
+        # An edge beyond the picture cuts nothing: what lacks there is padded.
         cut = maps[..., max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
         pads = [max(-left, 0), max(right - self.resized[1], 0), max(-top, 0), max(bottom - self.resized[0], 0)]
         return F.pad(cut, pads) if any(pads) else cut.contiguous()
@@ -174,12 +182,12 @@ class FitSpec:
             raise InputError(f"{name}: fit.box: got {list(self.box or ())}, want it inside {_size(source)} pixels")
         window = Window(top, left, bottom - top, right - left)
         resized = self._resized((window.height, window.width), size)
-        margins = (resized[0] - size[0], resized[1] - size[1])
-        corner = (
-            torchvision_margin(margins[0], self.position[1]),
-            torchvision_margin(margins[1], self.position[0]),
-        )  # fmt: skip
-        return Framing(source, size, window, resized, corner)
+        # Positions are (x, y), sizes (height, width).
+        top_left = (
+            torchvision_margin(resized[0] - size[0], self.position[1]),
+            torchvision_margin(resized[1] - size[1], self.position[0]),
+        )
+        return Framing(source, size, window, resized, top_left)
 
     def _resized(self, taken: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
         """Return (height, width) after resizing: the shape is kept to within half a pixel, but by "squeeze"."""
@@ -187,10 +195,12 @@ class FitSpec:
         if self.mode == "squeeze":
             return size
         if self.mode == "cover":
+            # Rounding may fall a pixel short of the size, which must be covered.
             scale = max(scales)
             return max(size[0], round(taken[0] * scale)), max(size[1], round(taken[1] * scale))
         scale = min(scales)
-        height, width = min(size[0], round(taken[0] * scale)), min(size[1], round(taken[1] * scale))
+        height = min(size[0], round(taken[0] * scale))
+        width = min(size[1], round(taken[1] * scale))
         return max(1, height), max(1, width)
 
 
@@ -206,6 +216,7 @@ def torchvision_margin(spare: int, share: float = 0.5) -> int:
 
 def _nearest_places(was: int, now: int) -> Shaped[Tensor, " now"]:
     """Return the pixel of ``was`` that holds each pixel centre of ``now``, in whole numbers: no root of rounding."""
+    # Centre i + 0.5 of the result lies at (2 i + 1) was / (2 now) of the picture.
     return ((2 * torch.arange(now) + 1) * was) // (2 * now)
 
 

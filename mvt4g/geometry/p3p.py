@@ -95,7 +95,8 @@ def _ray_distances(sides: Float[Tensor, "*b 3"], cosines: Float[Tensor, "*b 3"])
     )  # fmt: skip
     # u and v are the second and third distance as shares of the first, one pair for each of the four roots.
     v = _quartic_roots(quartic)
-    minus, b2 = minus[..., None], b2[..., None]
+    minus = minus[..., None]
+    b2 = b2[..., None]
     alpha, beta, gamma = cosines[..., None].unbind(dim=-2)
     divisor = 2 * (gamma - v * alpha)
     # Where it is 0, u comes out huge, and the root is dropped unless the Newton steps bring the triangle to close.
@@ -107,7 +108,8 @@ def _ray_distances(sides: Float[Tensor, "*b 3"], cosines: Float[Tensor, "*b 3"])
 
 def _quartic_roots(coefficients: Float[Tensor, "*b 5"]) -> Float[Tensor, "*b 4"]:
     """Return the real parts of the roots, coefficients from the highest power down: companion matrix eigenvalues."""
-    lead, rest = coefficients[..., :1], coefficients[..., 1:]
+    lead = coefficients[..., :1]
+    rest = coefficients[..., 1:]
     smallest = 1e-12 * coefficients.abs().amax(dim=-1, keepdim=True).clamp(min=1e-300)
     lead = torch.where(lead.abs() > smallest, lead, smallest)
     companion = torch.zeros(*rest.shape, 4, dtype=rest.dtype, device=rest.device)
@@ -117,7 +119,9 @@ def _quartic_roots(coefficients: Float[Tensor, "*b 5"]) -> Float[Tensor, "*b 4"]
 
 
 def _polish(
-    distances: Float[Tensor, "*b 4 3"], sides: Float[Tensor, "*b 1 3"], cosines: Float[Tensor, "*b 1 3"]
+    distances: Float[Tensor, "*b 4 3"],
+    sides: Float[Tensor, "*b 1 3"],
+    cosines: Float[Tensor, "*b 1 3"],
 ) -> tuple[Float[Tensor, "*b 4 3"], Bool[Tensor, "*b 4"]]:
     """Take Newton steps on d_i^2 + d_j^2 - 2 d_i d_j cos = side^2; say where they then hold (sides are about 1)."""
     for step in range(POLISHING_STEPS + 1):

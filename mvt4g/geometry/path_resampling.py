@@ -53,7 +53,9 @@ def resampling_places(world_from_cam: Float[Tensor, "s 4 4"], num_frames: int, r
 
 
 def resample_path(
-    world_from_cam: Float[Tensor, "s 4 4"], places: Float[Tensor, " t"], centres: str = "linear"
+    world_from_cam: Float[Tensor, "s 4 4"],
+    places: Float[Tensor, " t"],
+    centres: str = "linear",
 ) -> Float[Tensor, "t 4 4"]:
     """Return the path at (fractional) pose numbers.
 
@@ -74,7 +76,8 @@ def resample_path(
     path = world_from_cam.double()
     before = places.long().clamp(0, len(path) - 2)
     share = (places.double() - before)[:, None]
-    turn = axis_angle_from_rotation(_chained(path[before, :3, :3].mT, path[before + 1, :3, :3]))
+    step = _chained(path[before, :3, :3].mT, path[before + 1, :3, :3])
+    turn = axis_angle_from_rotation(step)
     rotation = _chained(path[before, :3, :3], rotation_from_axis_angle(share * turn))
     centre = path[:, :3, 3]
     if centres == "linear":
@@ -98,7 +101,11 @@ def _chained(left: Float[Tensor, "t 3 3"], right: Float[Tensor, "t 3 3"]) -> Flo
     return compose(pose_from(left, zero), pose_from(right, zero))[..., :3, :3]
 
 
-def spline(values: Float[Tensor, "s d"], knots: Float[Tensor, " s"], at: Float[Tensor, " t"]) -> Float[Tensor, "t d"]:
+def spline(
+    values: Float[Tensor, "s d"],
+    knots: Float[Tensor, " s"],
+    at: Float[Tensor, " t"],
+) -> Float[Tensor, "t d"]:
     """Return a curve without corners through values, which are given at knots (Catmull-Rom).
 
     Args:
@@ -106,6 +113,7 @@ def spline(values: Float[Tensor, "s d"], knots: Float[Tensor, " s"], at: Float[T
         knots: Where each lies, increasing.
         at: Within the knots.
     """
+    # A slope at a knot is that between its neighbours; at the ends, that to the only one.
     slopes = torch.cat([
         (values[1:2] - values[:1]) / (knots[1] - knots[0]),
         (values[2:] - values[:-2]) / (knots[2:] - knots[:-2])[:, None],
@@ -114,7 +122,8 @@ def spline(values: Float[Tensor, "s d"], knots: Float[Tensor, " s"], at: Float[T
     before = (torch.searchsorted(knots, at, right=True) - 1).clamp(0, len(knots) - 2)
     gap = (knots[before + 1] - knots[before])[:, None]
     share = (at - knots[before])[:, None] / gap
-    square, cube = share**2, share**3
+    square = share**2
+    cube = share**3
     return (
         (2 * cube - 3 * square + 1) * values[before]
         + (cube - 2 * square + share) * gap * slopes[before]
@@ -124,7 +133,9 @@ def spline(values: Float[Tensor, "s d"], knots: Float[Tensor, " s"], at: Float[T
 
 
 def spline_poses(
-    poses: Float[Tensor, "s 4 4"], knots: Float[Tensor, " s"], at: Float[Tensor, " t"]
+    poses: Float[Tensor, "s 4 4"],
+    knots: Float[Tensor, " s"],
+    at: Float[Tensor, " t"],
 ) -> Float[Tensor, "t 4 4"]:
     """Return a path through key poses on which neither the centre nor the rotation has a corner.
 
@@ -139,6 +150,7 @@ def spline_poses(
     wxyz = quaternion_from_rotation(poses[:, :3, :3])
     # q and -q are one rotation: each takes the sign that is nearer to the one before it.
     turns_over = (wxyz[1:] * wxyz[:-1]).sum(dim=-1) < 0
-    signs = torch.cat([wxyz.new_ones(1), torch.where(turns_over, -1.0, 1.0).to(wxyz.dtype)]).cumprod(dim=0)
+    sign = torch.where(turns_over, -1.0, 1.0).to(wxyz.dtype)
+    signs = torch.cat([wxyz.new_ones(1), sign]).cumprod(dim=0)
     rotation = rotation_from_quaternion(spline(wxyz * signs[:, None], knots, at))
     return pose_from(rotation, spline(poses[:, :3, 3], knots, at))

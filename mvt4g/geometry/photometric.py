@@ -154,12 +154,20 @@ def align_picture(
     rotation, position = twist_deviation(linear.normal[:6, :6], linear.variance, linear.depth)
     correlation = _detail_correlation(level, picture, known.picture, usable, finest_stride, pose)
     return PhotometricFit(
-        pose, linear.coverage, correlation, last_step, float(rotation.rad2deg()), float(position), float(light[0])
+        cam_from_world=pose,
+        coverage=linear.coverage,
+        detail_correlation=correlation,
+        last_step_px=last_step,
+        rotation_deviation_deg=float(rotation.rad2deg()),
+        position_deviation=float(position),
+        gain=float(light[0]),
     )
 
 
 def _descend(
-    level: _Level, pose: Float[Tensor, "4 4"], light: Float[Tensor, " 2"]
+    level: _Level,
+    pose: Float[Tensor, "4 4"],
+    light: Float[Tensor, " 2"],
 ) -> tuple[Float[Tensor, "4 4"], Float[Tensor, " 2"], float]:
     """Return pose, gain and bias where the level's cost is least, and the last step's motion in pixels."""
     damping = 1e-4
@@ -177,7 +185,9 @@ def _descend(
         if bool(_cost(after, linear.scale) < _cost(linear, linear.scale)):
             motion = einsum(linear.pixel_jacobian, step[:6], "n xy i, i -> n xy")
             step_px = float(torch.linalg.vector_norm(motion, dim=-1).mean())
-            pose, light, linear = moved, relit, after
+            pose = moved
+            light = relit
+            linear = after
             damping = max(damping * 0.1, 1e-9)
             if step_px < CONVERGED_PX * level.stride:
                 break
@@ -189,7 +199,11 @@ def _descend(
     return pose, light, step_px
 
 
-def _linearise(level: _Level, pose: Float[Tensor, "4 4"], light: Float[Tensor, " 2"]) -> _Linear:
+def _linearise(
+    level: _Level,
+    pose: Float[Tensor, "4 4"],
+    light: Float[Tensor, " 2"],
+) -> _Linear:
     points_cam, xy, inside = _projected(level, pose)
     points_cam = points_cam[inside]
     read = bilinear_sample(level.maps, xy[inside], stride=level.stride)

@@ -21,7 +21,8 @@ def pixel_centres(
     """
     y = (torch.arange(height, dtype=torch.float32, device=device) + 0.5) * stride
     x = (torch.arange(width, dtype=torch.float32, device=device) + 0.5) * stride
-    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1)
+    x = x.expand(height, width)
+    return torch.stack([x, y[:, None].expand(height, width)], dim=-1)
 
 
 def from_integer_centres(xy: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 2"]:
@@ -46,9 +47,11 @@ def to_normalised(pixels: Float[Tensor, "*b 2"], height: int, width: int) -> Flo
 
 def from_grid_sample(grid: Float[Tensor, "*b 2"], height: int, width: int) -> Float[Tensor, "*b 2"]:
     """Convert from [-1, 1] of ``grid_sample`` with ``align_corners=False``: the outer edges of the image."""
-    return (grid + 1.0) * (0.5 * grid.new_tensor([width, height]))
+    size = grid.new_tensor([width, height])
+    return (grid + 1.0) * (0.5 * size)
 
 
 def to_grid_sample(pixels: Float[Tensor, "*b 2"], height: int, width: int) -> Float[Tensor, "*b 2"]:
     """Convert to [-1, 1] of ``grid_sample`` with ``align_corners=False``: the outer edges of the image."""
-    return pixels * (2.0 / pixels.new_tensor([width, height])) - 1.0
+    size = pixels.new_tensor([width, height])
+    return pixels * (2.0 / size) - 1.0

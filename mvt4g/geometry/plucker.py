@@ -10,7 +10,10 @@ from mvt4g.geometry.pixels import pixel_centres
 
 
 def plucker_rays(
-    cam_from_world: Float[Tensor, "*b 4 4"], intrinsics: Float[Tensor, "*b 3 3"], height: int, width: int
+    cam_from_world: Float[Tensor, "*b 4 4"],
+    intrinsics: Float[Tensor, "*b 3 3"],
+    height: int,
+    width: int,
 ) -> Float[Tensor, "*b 6 h w"]:
     """Return the ray of every pixel centre of images of this size.
 
@@ -32,7 +35,9 @@ def plucker_rays(
 
 
 def plucker_at(
-    pixels: Float[Tensor, "*#b 2"], cam_from_world: Float[Tensor, "*#b 4 4"], intrinsics: Float[Tensor, "*#b 3 3"]
+    pixels: Float[Tensor, "*#b 2"],
+    cam_from_world: Float[Tensor, "*#b 4 4"],
+    intrinsics: Float[Tensor, "*#b 3 3"],
 ) -> Float[Tensor, "*b 6"]:
     """Return the rays through given pixels."""
     origins, directions = pixel_rays(pixels, cam_from_world, intrinsics)

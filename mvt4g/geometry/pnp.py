@@ -74,9 +74,13 @@ def absolute_pose(
     """
     if not threshold_px > 0 or num_hypotheses < 1:
         raise InputError(f"threshold_px, num_hypotheses: got {threshold_px}, {num_hypotheses}, want both over 0")
-    pixels, points_world, intrinsics = pixels.double(), points_world.double(), intrinsics.double()
+    pixels = pixels.double()
+    points_world = points_world.double()
+    intrinsics = intrinsics.double()
     usable = usable & pixels.isfinite().all(dim=-1) & points_world.isfinite().all(dim=-1)
-    pixels, points_world = (torch.where(usable[..., None], values, 0.0) for values in (pixels, points_world))
+    # What is left out must be finite all the same: a weight of 0 does not silence NaN.
+    pixels = torch.where(usable[..., None], pixels, 0.0)
+    points_world = torch.where(usable[..., None], points_world, 0.0)
     poses = torch.eye(4, dtype=torch.float64, device=pixels.device).repeat(len(pixels), 1, 1)
     enough = usable.sum(dim=-1) >= MIN_POINTS
     frames_at_once = max(1, MAX_ELEMENTS // max(1, num_hypotheses * pixels.shape[1]))
@@ -84,8 +88,10 @@ def absolute_pose(
     for frames in chunks:
         data = (pixels[frames], points_world[frames], usable[frames], intrinsics[frames])
         poses[frames] = _ransac(*data, generator, float(threshold_px), num_hypotheses)
-    inliers = enough[:, None] & (_squared_errors(poses, pixels, points_world, usable, intrinsics) < threshold_px**2)
-    return AbsolutePose(poses, inliers, *_spread(poses, inliers, pixels, points_world, intrinsics))
+    squared = _squared_errors(poses, pixels, points_world, usable, intrinsics)
+    inliers = enough[:, None] & (squared < threshold_px**2)
+    spread = _spread(poses, inliers, pixels, points_world, intrinsics)
+    return AbsolutePose(poses, inliers, *spread)
 
 
 def refine_pose(
@@ -103,11 +109,12 @@ def refine_pose(
 
     Source: Levenberg-Marquardt; Geman & McClure's weights.
     """
-    damping = torch.full(cam_from_world.shape[:-2], 1e-3, dtype=cam_from_world.dtype, device=cam_from_world.device)
+    damping = cam_from_world.new_full(cam_from_world.shape[:-2], 1e-3)
     squared = _squared_errors(cam_from_world, pixels, points_world, usable, intrinsics)
     cost = _geman_mcclure(squared, scale_px)
     identity = torch.eye(6, dtype=cam_from_world.dtype, device=cam_from_world.device)
     for _ in range(steps):
+        # rho'(e^2) of Geman and McClure's cost, by which least squares are weighed anew at every step.
         weights = (scale_px**2 / (scale_px**2 + squared)).square()
         weights = torch.where(squared.isfinite(), weights, 0.0)
         normal, gradient = _normal_equations(cam_from_world, pixels, points_world, weights, intrinsics)
@@ -135,15 +142,20 @@ def _ransac(
     threshold_px: float,
     num_hypotheses: int,
 ) -> Float[Tensor, "t 4 4"]:
-    keys = torch.rand(len(pixels), num_hypotheses, pixels.shape[1], generator=generator, device=generator.device)
+    shape = (len(pixels), num_hypotheses, pixels.shape[1])
+    keys = torch.rand(shape, generator=generator, device=generator.device)
+    # The largest of random keys are a draw without repetition; unusable points come last.
     keys = keys.to(pixels.device).masked_fill(~usable[:, None], -1.0)
     chosen = keys.topk(SAMPLE, dim=-1).indices
     frame = torch.arange(len(pixels), device=pixels.device)[:, None, None]
-    sampled_pixels, sampled_points = pixels[frame, chosen], points_world[frame, chosen]
+    sampled_pixels = pixels[frame, chosen]
+    sampled_points = points_world[frame, chosen]
     _, rays = pixel_rays(sampled_pixels, torch.eye(4).to(pixels), intrinsics[:, None, None])
     solutions, real = p3p(rays[:, :, :3], sampled_points[:, :, :3])
+    # P3P has up to four solutions: the fourth point of the sample chooses.
     fourth = (sampled_pixels[:, :, None, 3:], sampled_points[:, :, None, 3:], real[..., None])
-    best = _squared_errors(solutions, *fourth, intrinsics[:, None, None])[..., 0].argmin(dim=-1)
+    errors = _squared_errors(solutions, *fourth, intrinsics[:, None, None])
+    best = errors[..., 0].argmin(dim=-1)
     hypotheses = solutions.take_along_dim(best[..., None, None, None], dim=2)[:, :, 0]
     possible = real.take_along_dim(best[..., None], dim=2)[..., 0]
 
@@ -151,7 +163,8 @@ def _ransac(
     costs = _msac(_squared_errors(hypotheses, *data), threshold_px)
     costs = torch.where(possible, costs, torch.inf)
     leading = costs.topk(min(REFINED, num_hypotheses), dim=-1, largest=False).indices
-    candidates = refine_pose(hypotheses.take_along_dim(leading[..., None, None], dim=1), *data, threshold_px)
+    candidates = hypotheses.take_along_dim(leading[..., None, None], dim=1)
+    candidates = refine_pose(candidates, *data, threshold_px)
     winner = _msac(_squared_errors(candidates, *data), threshold_px).argmin(dim=-1)
     return candidates.take_along_dim(winner[:, None, None, None], dim=1)[:, 0]
 
@@ -168,7 +181,8 @@ def _squared_errors(
     in_front = points_cam[..., 2] > MIN_DEPTH
     depth = torch.where(in_front, points_cam[..., 2], 1.0)
     projected = rotate(intrinsics[..., None, :, :], points_cam / depth[..., None])[..., :2]
-    return torch.where(in_front & usable, (projected - pixels).square().sum(dim=-1), torch.inf)
+    squared = (projected - pixels).square().sum(dim=-1)
+    return torch.where(in_front & usable, squared, torch.inf)
 
 
 def _normal_equations(
@@ -204,10 +218,12 @@ def _spread(
     information, _ = _normal_equations(poses, pixels, points_world, inliers.double(), intrinsics)
     depth = transform_points(poses[:, None], points_world)[..., 2]
     mean_depth = torch.where(inliers, depth, 0.0).sum(dim=-1) / count.clamp(min=1)
-    variance = (total / (2 * count - 6).clamp(min=1)).clamp(min=FINEST_NOISE_PX**2)
+    # Two residuals an inlier, less the six numbers that were fitted to them.
+    freedom = 2 * count - 6
+    variance = (total / freedom.clamp(min=1)).clamp(min=FINEST_NOISE_PX**2)
     rotation, position = twist_deviation(information, variance, torch.where(count > 0, mean_depth, 1.0))
-    undetermined = 2 * count <= 6
-    rotation, position = (torch.where(undetermined, torch.inf, value) for value in (rotation, position))
+    rotation = torch.where(freedom <= 0, torch.inf, rotation)
+    position = torch.where(freedom <= 0, torch.inf, position)
     return residual, rotation.rad2deg(), position
 
 
@@ -217,5 +233,6 @@ def _msac(squared: Float[Tensor, "*b n"], threshold_px: float) -> Float[Tensor, 
 
 def _geman_mcclure(squared: Float[Tensor, "*b n"], scale_px: float) -> Float[Tensor, " *b"]:
     """Sum the robust cost; an infinite error counts as the most an error can."""
-    bounded = torch.where(squared.isfinite(), squared * scale_px**2 / (squared + scale_px**2), scale_px**2)
+    cost = squared * scale_px**2 / (squared + scale_px**2)
+    bounded = torch.where(squared.isfinite(), cost, scale_px**2)
     return bounded.sum(dim=-1)

@@ -16,7 +16,9 @@ PARALLEL = 1e-6
 
 def rotate(rotation: Float[Tensor, "*#b 3 3"], vectors: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
     """Apply a rotation (or any 3x3 matrix) to vectors."""
-    x, y, z = vectors[..., :1], vectors[..., 1:2], vectors[..., 2:]
+    x = vectors[..., :1]
+    y = vectors[..., 1:2]
+    z = vectors[..., 2:]
     return rotation[..., 0] * x + rotation[..., 1] * y + rotation[..., 2] * z
 
 
@@ -35,7 +37,8 @@ def pose_from(rotation: Float[Tensor, "*#b 3 3"], translation: Float[Tensor, "*#
     """Put a rotation and a translation into one 4x4 matrix with last row 0 0 0 1."""
     batch = torch.broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
     column = rearrange(translation, "... i -> ... i 1")
-    top = torch.cat([rotation.expand(*batch, 3, 3), column.expand(*batch, 3, 1)], dim=-1)
+    rotation = rotation.expand(*batch, 3, 3)
+    top = torch.cat([rotation, column.expand(*batch, 3, 1)], dim=-1)
     bottom = top.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*batch, 1, 4)
     return torch.cat([top, bottom], dim=-2)
 
@@ -43,7 +46,8 @@ def pose_from(rotation: Float[Tensor, "*#b 3 3"], translation: Float[Tensor, "*#
 def invert_pose(a_from_b: Float[Tensor, "*b 4 4"]) -> Float[Tensor, "*b 4 4"]:
     """Return ``b_from_a`` of a rigid transform: transposed rotation, rotated and negated translation."""
     b_from_a_rotation = rearrange(a_from_b[..., :3, :3], "... i j -> ... j i")
-    return pose_from(b_from_a_rotation, -rotate(b_from_a_rotation, a_from_b[..., :3, 3]))
+    translation = -rotate(b_from_a_rotation, a_from_b[..., :3, 3])
+    return pose_from(b_from_a_rotation, translation)
 
 
 def relative_to(
@@ -55,7 +59,8 @@ def relative_to(
         world_from_cam: The path.
         world_from_origin: The camera that becomes the origin, often frame 0 of a view.
     """
-    return compose(rearrange(invert_pose(world_from_origin), "... i j -> ... 1 i j"), world_from_cam)
+    origin_from_world = rearrange(invert_pose(world_from_origin), "... i j -> ... 1 i j")
+    return compose(origin_from_world, world_from_cam)
 
 
 def look_at(
@@ -84,10 +89,12 @@ def look_at(
     position, target = torch.broadcast_tensors(position, target)
     offset = target - position
     distance = torch.linalg.vector_norm(offset, dim=-1, keepdim=True)
-    forward = torch.where(distance > 0, offset / torch.where(distance > 0, distance, 1.0), up_world)
+    safe_distance = torch.where(distance > 0, distance, 1.0)
+    forward = torch.where(distance > 0, offset / safe_distance, up_world)
     across = torch.linalg.cross(forward, up_world.expand_as(forward))
     parallel = torch.linalg.vector_norm(across, dim=-1, keepdim=True) < PARALLEL
-    across = torch.where(parallel, torch.linalg.cross(forward, spare.expand_as(forward)), across)
+    spare_across = torch.linalg.cross(forward, spare.expand_as(forward))
+    across = torch.where(parallel, spare_across, across)
     right = across / torch.linalg.vector_norm(across, dim=-1, keepdim=True)
     down = torch.linalg.cross(forward, right)
     return pose_from(torch.stack([right, down, forward], dim=-1), position)
@@ -101,8 +108,11 @@ def rotation_from_axis_angle(axis_angle: Float[Tensor, "*b 3"]) -> Float[Tensor,
     angle = torch.linalg.vector_norm(axis_angle, dim=-1)[..., None, None]
     x, y, z = axis_angle.unbind(dim=-1)
     zero = torch.zeros_like(x)
-    skew = rearrange(torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1), "... (i j) -> ... i j", i=3)
-    skew_squared = (rearrange(skew, "... i j -> ... i j 1") * rearrange(skew, "... j k -> ... 1 j k")).sum(dim=-2)
+    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1)
+    skew = rearrange(skew, "... (i j) -> ... i j", i=3)
+    left = rearrange(skew, "... i j -> ... i j 1")
+    skew_squared = (left * rearrange(skew, "... j k -> ... 1 j k")).sum(dim=-2)
+    # sin(a) / a and (1 - cos(a)) / a^2 = 2 sin^2(a / 2) / a^2; torch's sinc(x) is sin(pi x) / (pi x).
     sine_over_angle = torch.sinc(angle / torch.pi)
     versine_over_square = 0.5 * torch.sinc(angle / (2 * torch.pi)).square()
     identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
@@ -127,6 +137,7 @@ def quaternion_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor,
     Source: Shepperd, Quaternion from rotation matrix, 1978: the largest entry is found by a root, the others by
         division, so that no angle loses digits.
     """
+    # 4 times the outer product of the quaternion with itself: every row is the quaternion, but for its length.
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(dim=-1) for row in rotation.unbind(dim=-2))
     products = torch.stack([
         1 + xx + yy + zz, zy - yz, xz - zx, yx - xy,
@@ -149,7 +160,9 @@ def axis_angle_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor,
     wxyz = torch.where(wxyz[..., :1] < 0, -wxyz, wxyz)
     sine = torch.linalg.vector_norm(wxyz[..., 1:], dim=-1, keepdim=True)
     angle = 2 * torch.atan2(sine, wxyz[..., :1])
-    return wxyz[..., 1:] * torch.where(sine > 0, angle / torch.where(sine > 0, sine, 1.0), 2.0)
+    # angle / sine goes to 2 where both go to 0.
+    factor = torch.where(sine > 0, angle / torch.where(sine > 0, sine, 1.0), 2.0)
+    return wxyz[..., 1:] * factor
 
 
 def rotation_angle(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, " *b"]:
@@ -179,18 +192,21 @@ def check_poses(poses: Float[Tensor, "*b 4 4"], name: str, tolerance: float = 1e
             rotation, or a reflection.
     """
     finite = poses.isfinite().all(dim=-1).all(dim=-1)
-    last_row = (poses[..., 3, :] - poses.new_tensor([0.0, 0.0, 0.0, 1.0])).abs().amax(dim=-1) <= tolerance
+    last_row = poses[..., 3, :] - poses.new_tensor([0.0, 0.0, 0.0, 1.0])
+    is_homogeneous = last_row.abs().amax(dim=-1) <= tolerance
     rotation = poses[..., :3, :3].double()  # of which no matmul is rounded
     identity = torch.eye(3, dtype=rotation.dtype, device=poses.device)
     deviation = (rotation @ rotation.mT - identity).abs().amax(dim=(-2, -1))
-    handedness = (torch.linalg.cross(rotation[..., 0], rotation[..., 1]) * rotation[..., 2]).sum(dim=-1)
+    third = torch.linalg.cross(rotation[..., 0], rotation[..., 1])
+    handedness = (third * rotation[..., 2]).sum(dim=-1)
     faults = [
         (~finite, "NaN or infinity", "finite numbers"),
-        (~last_row, "another last row", "last row 0 0 0 1"),
+        (~is_homogeneous, "another last row", "last row 0 0 0 1"),
         (~(deviation <= tolerance), "a 3x3 part that is not orthonormal", f"a rotation to within {tolerance:g}"),
         (~(handedness > 0), "a reflection (det -1)", "a rotation (det +1)"),
     ]
     for fault, got, want in faults:
         if bool(fault.any()):
-            index = ", ".join(str(i) for i in fault.nonzero()[0].tolist())
-            raise InputError(f"{name}{f'[{index}]' if index else ''}: got {got}, want {want}")
+            index = ", ".join(map(str, fault.nonzero()[0].tolist()))
+            which = f"{name}[{index}]" if index else name
+            raise InputError(f"{which}: got {got}, want {want}")

@@ -79,13 +79,19 @@ def render_points(
     if blend not in get_args(Blend):
         raise InputError(f"blend: got {blend!r}, want one of {', '.join(get_args(Blend))}")
 
-    def one(image: Float[Tensor, "c h w"], depth: Float[Tensor, "h w"], source: Cameras, target: Cameras) -> Rendering:
+    def one(
+        image: Float[Tensor, "c h w"],
+        depth: Float[Tensor, "h w"],
+        source: Cameras,
+        target: Cameras,
+    ) -> Rendering:
         points = torch.where(smooth_depth(depth), depth, 0.0) if edge_filter else depth
         if blend == "hard":
             return _hard_points(image, points, source, target, image_size)
         xy, z, kept = reproject(points, source, target)
         colours = rearrange(image, "c h w -> c (h w)")
-        return Rendering(*splat_soft(xy[kept], z[kept], colours[:, kept.flatten()], image_size))
+        seen = splat_soft(xy[kept], z[kept], colours[:, kept.flatten()], image_size)
+        return Rendering(*seen)
 
     return _frame_by_frame(one, image, depth, source, target, image_size)
 
@@ -124,7 +130,12 @@ def render_mesh(
     if edge_rule not in get_args(EdgeRule):
         raise InputError(f"edge_rule: got {edge_rule!r}, want one of {', '.join(get_args(EdgeRule))}")
 
-    def one(image: Float[Tensor, "c h w"], depth: Float[Tensor, "h w"], source: Cameras, target: Cameras) -> Rendering:
+    def one(
+        image: Float[Tensor, "c h w"],
+        depth: Float[Tensor, "h w"],
+        source: Cameras,
+        target: Cameras,
+    ) -> Rendering:
         xy, z, kept = reproject(depth, source, target)
         faces = grid_faces(depth.shape[0], depth.shape[1], depth.device)
         faces = faces[kept.flatten()[faces].all(dim=1)]
@@ -132,10 +143,12 @@ def render_mesh(
         if edge_filter:
             rejected = _stretched(depth, source, faces, edge_rule)
         if not rejected_occlude:
-            faces, rejected = faces[~rejected], rejected[~rejected]
+            faces = faces[~rejected]
+            rejected = rejected[~rejected]
         if not len(faces):
             return _nothing(image, image_size)
-        shown, shares = rasterize(rearrange(xy, "h w xy -> (h w) xy"), z.flatten(), faces, image_size)
+        corners = rearrange(xy, "h w xy -> (h w) xy")
+        shown, shares = rasterize(corners, z.flatten(), faces, image_size)
         mask = shown != NO_POINT
         mask = mask & ~rejected[shown.clamp(min=0)]
         corner = faces[shown.clamp(min=0)]
@@ -198,13 +211,18 @@ def _hard_points(
 
 
 def _stretched(
-    depth: Float[Tensor, "h w"], source: Cameras, faces: Int[Tensor, "f 3"], rule: EdgeRule
+    depth: Float[Tensor, "h w"],
+    source: Cameras,
+    faces: Int[Tensor, "f 3"],
+    rule: EdgeRule,
 ) -> Bool[Tensor, " f"]:
     if rule == "ratio":
         return uneven_faces(depth.flatten(), faces, EDGE_TOLERANCE)
     centres = pixel_centres(depth.shape[0], depth.shape[1], device=depth.device).double()
+    # In the source's camera, where an angle does not depend on where the image is seen from.
     rays = F.pad(centres, (0, 1), value=1.0) @ torch.linalg.inv(source.intrinsics.double()).mT
-    return sharp_faces(rearrange(rays * depth.double()[..., None], "h w xyz -> (h w) xyz"), faces, LEAST_ANGLE_DEG)
+    points = rearrange(rays * depth.double()[..., None], "h w xyz -> (h w) xyz")
+    return sharp_faces(points, faces, LEAST_ANGLE_DEG)
 
 
 def _nothing(image: Float[Tensor, "c h w"], image_size: tuple[int, int]) -> Rendering:
@@ -226,8 +244,9 @@ def _frame_by_frame(
         InputError: If sizes do not fit.
     """
     batch = image.shape[:-3]
-    if depth.shape != (*batch, *image.shape[-2:]):
-        raise InputError(f"depth: got shape {tuple(depth.shape)}, want {(*batch, *image.shape[-2:])} as the image has")
+    wanted = (*batch, *image.shape[-2:])
+    if depth.shape != wanted:
+        raise InputError(f"depth: got shape {tuple(depth.shape)}, want {wanted} as the image has")
     for name, cameras in (("source", source), ("target", target)):
         if cameras.cam_from_world.shape != (*batch, 4, 4) or cameras.intrinsics.shape != (*batch, 3, 3):
             got = tuple(cameras.cam_from_world.shape[:-2])
@@ -237,15 +256,21 @@ def _frame_by_frame(
         raise InputError(f"image_size: got {image_size}, want (height, width), both at least 1")
     if not batch:
         return one(image, depth, source, target)
-    images, depths = image.flatten(0, -4), depth.flatten(0, -3)
-    poses = [cameras.cam_from_world.reshape(-1, 4, 4) for cameras in (source, target)]
-    intrinsics = [cameras.intrinsics.reshape(-1, 3, 3) for cameras in (source, target)]
+    images = image.flatten(0, -4)
+    depths = depth.flatten(0, -3)
+    here = _flatten_cameras(source)
+    there = _flatten_cameras(target)
     colours = images.new_empty(len(images), images.shape[1], height, width)
     masks = torch.empty(len(images), height, width, dtype=torch.bool, device=image.device)
     z = depths.new_empty(len(images), height, width)
     for i in range(len(images)):
-        here, there = (Cameras(pose[i], k[i]) for pose, k in zip(poses, intrinsics, strict=True))
-        seen = one(images[i], depths[i], here, there)
-        colours[i], masks[i], z[i] = seen.image, seen.mask, seen.depth
+        seen = one(images[i], depths[i], here[i], there[i])
+        colours[i] = seen.image
+        masks[i] = seen.mask
+        z[i] = seen.depth
     shape = (*batch, height, width)
     return Rendering(colours.reshape(*batch, -1, height, width), masks.reshape(shape), z.reshape(shape))
+
+
+def _flatten_cameras(cameras: Cameras) -> Cameras:
+    return Cameras(cameras.cam_from_world.reshape(-1, 4, 4), cameras.intrinsics.reshape(-1, 3, 3))

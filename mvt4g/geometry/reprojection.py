@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from mvt4g.types import Cameras
 
-EDGE_WINDOW, EDGE_TOLERANCE = 5, 0.05
+EDGE_WINDOW = 5
+EDGE_TOLERANCE = 0.05
 """GEN3C's rule (arXiv 2503.03751): the depths of a 5x5 window spread over less than 5 % of their mean."""
 
 CACHED_PIXELS = 2**14
@@ -38,31 +39,40 @@ def reproject(
     z = torch.empty(height, width, dtype=torch.float64, device=depth.device)
     kept = torch.empty(height, width, dtype=torch.bool, device=depth.device)
     for rows, x, y, distance, seen in reproject_rows(depth, source, target):
-        xy[rows, :, 0], xy[rows, :, 1], z[rows], kept[rows] = x, y, distance, seen
+        xy[rows, :, 0] = x
+        xy[rows, :, 1] = y
+        z[rows] = distance
+        kept[rows] = seen
     return xy, z, kept
 
 
 def reproject_rows(
-    depth: Float[Tensor, "h w"], source: Cameras, target: Cameras
+    depth: Float[Tensor, "h w"],
+    source: Cameras,
+    target: Cameras,
 ) -> Iterator[tuple[slice, Float[Tensor, "r w"], Float[Tensor, "r w"], Float[Tensor, "r w"], Bool[Tensor, "r w"]]]:
     """Yield what ``reproject`` returns, some rows at a time: which rows, x, y, depth and mask.
 
     Rows are few enough for the processor's cache to hold all intermediate values of one step.
     """
-    target_from_source = target.cam_from_world.double() @ torch.linalg.inv(source.cam_from_world.double())
+    source_from_world = source.cam_from_world.double()
+    target_from_source = target.cam_from_world.double() @ torch.linalg.inv(source_from_world)
     intrinsics = target.intrinsics.double()
-    pixel_from_pixel = intrinsics @ target_from_source[:3, :3] @ torch.linalg.inv(source.intrinsics.double())
+    inverse_source = torch.linalg.inv(source.intrinsics.double())
+    pixel_from_pixel = intrinsics @ target_from_source[:3, :3] @ inverse_source
     offset = intrinsics @ target_from_source[:3, 3]
     height, width = depth.shape
     column = torch.arange(width, dtype=torch.float64, device=depth.device) + 0.5
     size = max(1, CACHED_PIXELS // width)
     for top in range(0, height, size):
         rows = slice(top, min(top + size, height))
-        row = torch.arange(rows.start, rows.stop, dtype=torch.float64, device=depth.device)[:, None] + 0.5
+        number = torch.arange(rows.start, rows.stop, dtype=torch.float64, device=depth.device)
+        row = number[:, None] + 0.5
         distance = depth[rows].double()
         moved = []
         for (of_x, of_y, of_one), shift in zip(pixel_from_pixel, offset, strict=True):
             ray = of_x * column + (of_y * row + of_one)
+            # In place: the step's values then stay in the cache.
             moved.append(ray.mul_(distance).add_(shift))
         x, y, z = moved
         kept = (z > 0) & (distance > 0) & (distance < torch.inf)
@@ -88,6 +98,7 @@ def smooth_depth(
     nearest = _over_window(torch.where(known, depth, torch.inf), reach, torch.minimum, torch.inf)
     total = _over_window(torch.where(known, depth, 0.0), reach, torch.add, 0.0)
     count = _over_window(known.to(depth.dtype), reach, torch.add, 0.0)
+    # spread < tolerance * total / count, without the division.
     return known & ((farthest - nearest) * count < tolerance * total)
 
 

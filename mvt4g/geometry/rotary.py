@@ -20,7 +20,8 @@ def rotate_pairs(x: Float[Tensor, "*b d"], angles: Float[Tensor, "*#b half_d"]) 
     pairs = x.to(precision).unflatten(-1, (-1, 2))
     if torch.compiler.is_compiling():  # which generates no code for complex numbers
         even, odd = pairs.unbind(-1)
-        cosine, sine = angles.cos(), angles.sin()
+        cosine = angles.cos()
+        sine = angles.sin()
         turned = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1)
     else:
         unit = torch.polar(torch.ones_like(angles), angles)

@@ -80,6 +80,7 @@ def sample_queries(
         seen = seen.new_zeros(seen.shape[0], 1, seen.shape[2])  # one point that is never seen
     point, drawn = _draw_points(seen.any(dim=-1), num_queries, generator)
 
+    # The largest of random keys among the moments at which a point is seen is a fair draw of one of them.
     batch = torch.arange(len(seen), device=seen.device)[:, None]
     moments = seen[batch, point]
     keys = _uniform(moments.shape, generator, seen.device)
@@ -96,7 +97,9 @@ def sample_queries(
 
 
 def _draw_points(
-    ever_seen: Bool[Tensor, "b n"], num_queries: int, generator: torch.Generator
+    ever_seen: Bool[Tensor, "b n"],
+    num_queries: int,
+    generator: torch.Generator,
 ) -> tuple[Int[Tensor, "b q"], Bool[Tensor, "b q"]]:
     """Shuffle the points that are ever seen and deal them round; the mask is False where there are none."""
     keys = _uniform(ever_seen.shape, generator, ever_seen.device)

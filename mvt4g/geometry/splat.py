@@ -17,7 +17,10 @@ SOFTNESS = 50.0
 
 
 def splat_nearest(
-    points_cam: Float[Tensor, "n 3"], intrinsics: Float[Tensor, "3 3"], height: int, width: int
+    points_cam: Float[Tensor, "n 3"],
+    intrinsics: Float[Tensor, "3 3"],
+    height: int,
+    width: int,
 ) -> tuple[Int[Tensor, "h w"], Float[Tensor, "h w"]]:
     """Say which point each pixel shows when every point covers the one pixel that it falls into.
 
@@ -48,7 +51,9 @@ def splat_nearest(
 
 
 def first_at_pixels(
-    pixel: Int[Tensor, " p"], depth: Float[Tensor, " p"], num_pixels: int
+    pixel: Int[Tensor, " p"],
+    depth: Float[Tensor, " p"],
+    num_pixels: int,
 ) -> Int[Tensor, " {num_pixels}"]:
     """Return the nearest entry of every pixel, the lowest among equally near ones, NO_POINT where there is none.
 
@@ -62,8 +67,9 @@ def first_at_pixels(
     if depth.dtype == torch.float32:
         # The bits of positive floats order as the floats do: depth above, number below make one key for one pass.
         key = (depth.contiguous().view(torch.int32).long() << 32) | number
-        best = key.new_full((num_pixels,), torch.iinfo(torch.int64).max).scatter_reduce(0, pixel, key, "amin")
-        return torch.where(best == torch.iinfo(torch.int64).max, NO_POINT, best & 0xFFFFFFFF)
+        nothing = torch.iinfo(torch.int64).max
+        best = key.new_full((num_pixels,), nothing).scatter_reduce(0, pixel, key, "amin")
+        return torch.where(best == nothing, NO_POINT, best & 0xFFFFFFFF)
     nearest = depth.new_full((num_pixels,), torch.inf).scatter_reduce(0, pixel, depth, "amin")
     front = depth == nearest[pixel]
     first = pixel.new_full((num_pixels,), none).scatter_reduce(0, pixel[front], number[front], "amin")
@@ -71,7 +77,10 @@ def first_at_pixels(
 
 
 def splat_soft(
-    xy: Float[Tensor, "n 2"], depth: Float[Tensor, " n"], values: Float[Tensor, "c n"], image_size: tuple[int, int]
+    xy: Float[Tensor, "n 2"],
+    depth: Float[Tensor, " n"],
+    values: Float[Tensor, "c n"],
+    image_size: tuple[int, int],
 ) -> tuple[Float[Tensor, "c h w"], Bool[Tensor, "h w"], Float[Tensor, "h w"]]:
     """Spread every point over the four pixel centres about it and average, nearer points weighing far more.
 
@@ -93,25 +102,34 @@ def splat_soft(
         2507.12646).
     """
     height, width = image_size
-    nearness = torch.exp(-(SOFTNESS * depth.log1p() / depth.log1p().amax()).clamp(max=80)) if len(depth) else depth
+    nearness = depth
+    if len(depth):
+        # At most 80, for exp would become 0: a point far behind the rest still counts where it is alone.
+        exponent = SOFTNESS * depth.log1p() / depth.log1p().amax()
+        nearness = torch.exp(-exponent.clamp(max=80))
     corner = (xy - 0.5).floor()
     share = xy - 0.5 - corner
     total = values.new_zeros(len(values) + 2, height * width, dtype=torch.float64)
-    carried = torch.cat([values.double(), depth[None].double(), torch.ones_like(depth[None]).double()])
+    # Values, depth and a one go together; float64, since sums of shares of very different size meet in a pixel.
+    one = torch.ones_like(depth[None])
+    carried = torch.cat([values.double(), depth[None].double(), one.double()])
     for right in (0, 1):
         for down in (0, 1):
-            column, row = (corner[:, 0] + right).long(), (corner[:, 1] + down).long()
+            column = (corner[:, 0] + right).long()
+            row = (corner[:, 1] + down).long()
             of_x = share[:, 0] if right else 1 - share[:, 0]
             of_y = share[:, 1] if down else 1 - share[:, 1]
             weight = of_x * of_y * nearness
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (weight > 0)
+            in_image = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+            inside = in_image & (weight > 0)
             place = (row * width + column)[inside]
             total.index_add_(1, place, carried[:, inside] * weight[inside].double())
     weight = total[-1]
     mask = weight > 0
     mean = torch.where(mask, total[:-1] / torch.where(mask, weight, 1.0), 0.0)
     pictures = rearrange(mean, "c (h w) -> c h w", h=height)
-    return pictures[:-1].to(values.dtype), rearrange(mask, "(h w) -> h w", h=height), pictures[-1].to(values.dtype)
+    seen = rearrange(mask, "(h w) -> h w", h=height)
+    return pictures[:-1].to(values.dtype), seen, pictures[-1].to(values.dtype)
 
 
 def splat_discs(
@@ -147,7 +165,9 @@ def splat_discs(
         point = point[points_cam[point, 2].argsort(stable=True)]
         point, pixel, square = _cover(xy, point, height, width, radius_px)
         pixel, order = pixel.sort(stable=True)  # of one pixel, nearest first
-        point, square = point[order], square[order]
+        point = point[order]
+        square = square[order]
+        # Pixels are sorted: how far an entry is from the first of its pixel is its rank there.
         rank = torch.arange(len(pixel), device=pixel.device) - torch.searchsorted(pixel, pixel)
         first = rank < points_per_pixel
         slot = pixel[first] * points_per_pixel + rank[first]
@@ -157,6 +177,7 @@ def splat_discs(
         opacity[slot] = 1 - square[first] / radius_px**2
         opacity = rearrange(opacity, "(h w k) -> h w k", h=height, w=width)
         passed = torch.cumprod(1 - opacity, dim=-1)
+        # A disc lets through what its opacity leaves of what the discs before it let through.
         behind = torch.cat([torch.ones_like(passed[..., :1]), passed[..., :-1]], dim=-1)
         return rearrange(index, "(h w k) -> h w k", h=height, w=width), opacity * behind
 
@@ -172,13 +193,19 @@ def _project(
 
 
 def _cover(
-    xy: Float[Tensor, "n 2"], point: Int[Tensor, " m"], height: int, width: int, radius_px: float
+    xy: Float[Tensor, "n 2"],
+    point: Int[Tensor, " m"],
+    height: int,
+    width: int,
+    radius_px: float,
 ) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"], Float[Tensor, " k"]]:
     """Pair points with the pixels whose centres they cover, and the squared distance; points stay in their order."""
     reach = math.ceil(radius_px)
-    near = (xy[point] > -reach).all(dim=-1) & (xy[point, 0] < width + reach) & (xy[point, 1] < height + reach)
+    place = xy[point]
+    near = (place > -reach).all(dim=-1) & (place[:, 0] < width + reach) & (place[:, 1] < height + reach)
     point = point[near]
-    window = pixel_centres(2 * reach + 1, 2 * reach + 1, device=xy.device).flatten(0, 1) - (reach + 0.5)
+    side = 2 * reach + 1
+    window = pixel_centres(side, side, device=xy.device).flatten(0, 1) - (reach + 0.5)
     cell = rearrange(xy[point].floor(), "n xy -> n 1 xy") + window
     square = (cell + 0.5 - xy[point, None]).square().sum(dim=-1)
     inside = (cell >= 0).all(dim=-1) & (cell[..., 0] < width) & (cell[..., 1] < height)

@@ -62,7 +62,11 @@ SPEEDS = ("total", "per_frame")
 
 
 def benchmark_trajectory(
-    name: str, num_frames: int, speed: str = "total", strength: float | int = 1.0, scale: float | int = 1.0
+    name: str,
+    num_frames: int,
+    speed: str = "total",
+    strength: float | int = 1.0,
+    scale: float | int = 1.0,
 ) -> Float[torch.Tensor, "t 4 4"]:
     """Return ``world_from_cam`` of one of ReCamMaster's cameras, the world being its first camera.
 
@@ -91,6 +95,7 @@ def benchmark_trajectory(
     shares = torch.linspace(0.0, FRACTION_DONE, BENCHMARK_FRAMES, dtype=torch.float64)
     turns, steps = _steps(_preset_path(PRESETS[preset], shares))
     whole_turn = turns.sum(dim=0)
+    # The mean axis of all turns; a path that does not turn has none.
     length = torch.linalg.vector_norm(whole_turn)
     axis = whole_turn / length if length > 1e-6 else torch.zeros_like(whole_turn)
     turns = _resampled(turns, num_frames - 1) * strength
@@ -98,12 +103,16 @@ def benchmark_trajectory(
     turned = (turns * axis).sum(dim=1).cumsum(dim=0)
     rotation = rotation_from_axis_angle(turned[:, None] * axis)
     position = rotate(rotation, steps).cumsum(dim=0)
-    path = torch.cat([torch.eye(4, dtype=torch.float64)[None], pose_from(rotation, position * scale)])
+    first = torch.eye(4, dtype=torch.float64)[None]
+    path = torch.cat([first, pose_from(rotation, position * scale)])
     return path.to(torch.float32)
 
 
 def preset_trajectory(
-    name: str, num_frames: int, strength: float | int = 1.0, scale: float | int = 1.0
+    name: str,
+    num_frames: int,
+    strength: float | int = 1.0,
+    scale: float | int = 1.0,
 ) -> Float[torch.Tensor, "t 4 4"]:
     """Return ``world_from_cam`` of a preset, the world being its first camera.
 
@@ -145,8 +154,11 @@ def _preset_path(motion: Motion, shares: Float[torch.Tensor, " t"]) -> Float[tor
     progress = shares[:, None]
     position = progress * progress.new_tensor(motion.shift_m)
     if motion.pivot_m is not None:
-        return look_at(position, position.new_tensor([0.0, 0.0, motion.pivot_m]), up=(0.0, -1.0, 0.0))
-    turn = progress.new_tensor([math.radians(motion.pitch_deg), math.radians(motion.yaw_deg), 0.0])
+        pivot = position.new_tensor([0.0, 0.0, motion.pivot_m])
+        return look_at(position, pivot, up=(0.0, -1.0, 0.0))
+    pitch = math.radians(motion.pitch_deg)
+    yaw = math.radians(motion.yaw_deg)
+    turn = progress.new_tensor([pitch, yaw, 0.0])
     return pose_from(rotation_from_axis_angle(progress * turn), position)
 
 
@@ -155,8 +167,10 @@ def _steps(
 ) -> tuple[Float[torch.Tensor, "s 3"], Float[torch.Tensor, "s 3"]]:
     """Return the turn (axis times radians) and the shift from each camera to the next, in the axes of the first."""
     back = path[:-1, :3, :3].mT
-    turns = axis_angle_from_rotation(torch.stack([rotate(back, column) for column in path[1:, :3, :3].unbind(-1)], -1))
-    return turns, rotate(back, path[1:, :3, 3] - path[:-1, :3, 3])
+    columns = [rotate(back, column) for column in path[1:, :3, :3].unbind(-1)]
+    turns = axis_angle_from_rotation(torch.stack(columns, -1))
+    shifts = path[1:, :3, 3] - path[:-1, :3, 3]
+    return turns, rotate(back, shifts)
 
 
 def _resampled(steps: Float[torch.Tensor, "s 3"], count: int) -> Float[torch.Tensor, "r 3"]:

@@ -17,14 +17,20 @@ ON_EDGE = 1e-9
 def grid_faces(height: int, width: int, device: torch.device | None = None) -> Int[Tensor, "m 3"]:
     """Return two triangles for every four neighbouring pixels of an image, by the pixels' numbers row by row."""
     number = torch.arange(height * width, device=device).reshape(height, width)
-    top_left, top_right, bottom_left, bottom_right = number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]
+    top_left = number[:-1, :-1]
+    top_right = number[:-1, 1:]
+    bottom_left = number[1:, :-1]
+    bottom_right = number[1:, 1:]
     upper = torch.stack([top_left, bottom_left, top_right], dim=-1)
     lower = torch.stack([bottom_left, bottom_right, top_right], dim=-1)
     return rearrange([upper, lower], "two h w corner -> (h w two) corner")
 
 
 def rasterize(
-    xy: Float[Tensor, "n 2"], z: Float[Tensor, " n"], faces: Int[Tensor, "m 3"], image_size: tuple[int, int]
+    xy: Float[Tensor, "n 2"],
+    z: Float[Tensor, " n"],
+    faces: Int[Tensor, "m 3"],
+    image_size: tuple[int, int],
 ) -> tuple[Int[Tensor, "h w"], Float[Tensor, "h w 3"]]:
     """Return the nearest face over each pixel centre, and how much of each corner it sees there.
 
@@ -50,7 +56,10 @@ def rasterize(
     extent = (high - low + 1).clamp(min=0)
     count = (extent[:, 0] * extent[:, 1]).long()
     filled = count > 0
-    face, low, columns, count = face[filled], low[filled].long(), extent[filled, 0].long(), count[filled]
+    face = face[filled]
+    low = low[filled].long()
+    columns = extent[filled, 0].long()
+    count = count[filled]
     pixel_of: list[Tensor] = []
     face_of: list[Tensor] = []
     depth_of: list[Tensor] = []
@@ -59,27 +68,37 @@ def rasterize(
         place = _numbers_within(count[some])
         column = low[pair, 0] + place % columns[pair]
         row = low[pair, 1] + place // columns[pair]
-        share = _shares(corners[face[pair]], torch.stack([column, row], dim=-1).double() + 0.5)
+        centre = torch.stack([column, row], dim=-1).double() + 0.5
+        share = _shares(corners[face[pair]], centre)
+        # 1 / z is linear in the image, z itself is not.
         inverse_depth = (share / depths[face[pair]]).sum(dim=-1)
         inside = (share >= -ON_EDGE).all(dim=-1) & (inverse_depth > 0)
         pixel_of.append((row * width + column)[inside])
         face_of.append(face[pair][inside])
         depth_of.append(inverse_depth[inside].reciprocal())
     if not pixel_of:
-        return faces.new_full((height, width), NO_POINT), xy.new_zeros(height, width, 3, dtype=torch.float64)
+        nothing = faces.new_full((height, width), NO_POINT)
+        return nothing, xy.new_zeros(height, width, 3, dtype=torch.float64)
     candidate = torch.cat(face_of)
     order = candidate.argsort(stable=True)  # of equally near faces the lowest number wins, whatever the chunks
-    first = first_at_pixels(torch.cat(pixel_of)[order], torch.cat(depth_of)[order].float(), height * width)
-    shown = torch.where(first == NO_POINT, NO_POINT, candidate[order][first.clamp(min=0)])
+    depth = torch.cat(depth_of)[order].float()
+    first = first_at_pixels(torch.cat(pixel_of)[order], depth, height * width)
+    nearest = candidate[order][first.clamp(min=0)]
+    shown = torch.where(first == NO_POINT, NO_POINT, nearest)
     centre = pixel_centres(height, width, device=xy.device).double().flatten(0, 1)
     seen = shown != NO_POINT
     weight = _shares(corners[shown[seen]], centre[seen]).clamp(min=0) / depths[shown[seen]]
     shares = weight.new_zeros(height * width, 3)
     shares[seen] = weight / weight.sum(dim=-1, keepdim=True)
-    return rearrange(shown, "(h w) -> h w", h=height), rearrange(shares, "(h w) c -> h w c", h=height)
+    shown = rearrange(shown, "(h w) -> h w", h=height)
+    return shown, rearrange(shares, "(h w) c -> h w c", h=height)
 
 
-def sharp_faces(points: Float[Tensor, "n 3"], faces: Int[Tensor, "m 3"], least_deg: float) -> Bool[Tensor, " m"]:
+def sharp_faces(
+    points: Float[Tensor, "n 3"],
+    faces: Int[Tensor, "m 3"],
+    least_deg: float,
+) -> Bool[Tensor, " m"]:
     """Return which faces have an angle under ``least_deg`` degrees: those stretched from one surface to another.
 
     Args:
@@ -91,12 +110,19 @@ def sharp_faces(points: Float[Tensor, "n 3"], faces: Int[Tensor, "m 3"], least_d
     """
     corners = points[faces]
     side = corners.roll(-1, dims=1) - corners
-    side = side / torch.linalg.vector_norm(side, dim=-1, keepdim=True).clamp(min=torch.finfo(side.dtype).tiny)
+    length = torch.linalg.vector_norm(side, dim=-1, keepdim=True)
+    side = side / length.clamp(min=torch.finfo(side.dtype).tiny)
+    # Sides go around the face: the angle at a corner is that between one side and the reverse of the one before.
     cosine = -(side * side.roll(1, dims=1)).sum(dim=-1)
-    return (cosine > torch.cos(torch.deg2rad(cosine.new_tensor(least_deg)))).any(dim=-1)
+    largest = torch.cos(torch.deg2rad(cosine.new_tensor(least_deg)))
+    return (cosine > largest).any(dim=-1)
 
 
-def uneven_faces(depth: Float[Tensor, " n"], faces: Int[Tensor, "m 3"], tolerance: float) -> Bool[Tensor, " m"]:
+def uneven_faces(
+    depth: Float[Tensor, " n"],
+    faces: Int[Tensor, "m 3"],
+    tolerance: float,
+) -> Bool[Tensor, " m"]:
     """Return which faces' farthest corner is over ``1 + tolerance`` times as deep as the nearest."""
     of_corners = depth[faces]
     return of_corners.amax(dim=1) > (1 + tolerance) * of_corners.amin(dim=1)
@@ -107,7 +133,8 @@ def _shares(corners: Float[Tensor, "p 3 2"], at: Float[Tensor, "p 2"]) -> Float[
     a, b, c = corners.unbind(dim=1)
     area = _cross(b - a, c - a)
     flat = area == 0
-    inside = torch.stack([_cross(c - b, at - b), _cross(a - c, at - c), _cross(b - a, at - a)], dim=-1)
+    opposite = [_cross(c - b, at - b), _cross(a - c, at - c), _cross(b - a, at - a)]
+    inside = torch.stack(opposite, dim=-1)
     return torch.where(flat[:, None], -1.0, inside / torch.where(flat, 1.0, area)[:, None])
 
 
@@ -127,4 +154,5 @@ def _chunks(count: Int[Tensor, " m"]) -> list[Int[Tensor, " some"]]:
 def _numbers_within(count: Int[Tensor, " m"]) -> Int[Tensor, " pairs"]:
     """Return 0, 1, ... count - 1 for every entry, one after the other."""
     start = count.cumsum(0) - count
-    return torch.arange(int(count.sum()), device=count.device) - torch.repeat_interleave(start, count)
+    every = torch.arange(int(count.sum()), device=count.device)
+    return every - torch.repeat_interleave(start, count)

@@ -17,7 +17,8 @@ RANK_TOLERANCE = 1e-14
 
 def apply_twist(cam_from_world: Float[Tensor, "*#b 4 4"], twist: Float[Tensor, "*#b 6"]) -> Float[Tensor, "*b 4 4"]:
     """Move the points of the camera frame by a twist."""
-    return compose(pose_from(rotation_from_axis_angle(twist[..., :3]), twist[..., 3:]), cam_from_world)
+    moved = pose_from(rotation_from_axis_angle(twist[..., :3]), twist[..., 3:])
+    return compose(moved, cam_from_world)
 
 
 def projection_jacobian(
@@ -31,12 +32,13 @@ def projection_jacobian(
     """
     x, y, z = points_cam.unbind(dim=-1)
     zero = torch.zeros_like(x)
-    by_twist = torch.stack(
-        [zero, z, -y, zero + 1, zero, zero,
-         -z, zero, x, zero, zero + 1, zero,
-         y, -x, zero, zero, zero, zero + 1], dim=-1
-    )  # fmt: skip
-    point_by_twist = rearrange(by_twist, "... (i j) -> ... i j", i=3)
+    one = zero + 1
+    # d exp(w) X + t = -[X]x dw + dt: a row a coordinate.
+    by_x = torch.stack([zero, z, -y, one, zero, zero], dim=-1)
+    by_y = torch.stack([-z, zero, x, zero, one, zero], dim=-1)
+    by_z = torch.stack([y, -x, zero, zero, zero, one], dim=-1)
+    point_by_twist = torch.stack([by_x, by_y, by_z], dim=-2)
+    # The quotient rule: K's rows over z, less the pixel over z in the column of z.
     homogeneous = rearrange((intrinsics * points_cam[..., None, :]).sum(dim=-1), "... i -> ... i 1")
     pixel_by_point = intrinsics[..., :2, :] / z[..., None, None]
     offset = torch.zeros_like(pixel_by_point)
@@ -49,7 +51,9 @@ def projection_jacobian(
 
 
 def twist_deviation(
-    information: Float[Tensor, "*b 6 6"], variance: Float[Tensor, " *b"], depth: Float[Tensor, " *b"]
+    information: Float[Tensor, "*b 6 6"],
+    variance: Float[Tensor, " *b"],
+    depth: Float[Tensor, " *b"],
 ) -> tuple[Float[Tensor, " *b"], Float[Tensor, " *b"]]:
     """Return the standard deviation of a fitted camera's rotation (radians) and position (share of ``depth``).
 
@@ -58,11 +62,14 @@ def twist_deviation(
         variance: Of one residual.
         depth: Typical depth of the scene, scene units.
     """
+    # Translations in depths, so that the matrix's entries have one unit and its rank a meaning.
     unit = torch.ones_like(information[..., 0])
     unit[..., 3:] = depth[..., None]
     scaled = information * rearrange(unit, "... i -> ... i 1") * rearrange(unit, "... j -> ... 1 j")
     values, vectors = torch.linalg.eigh(scaled)
     floor = (values[..., -1:] * RANK_TOLERANCE).clamp(min=torch.finfo(values.dtype).tiny)
     inverse = values.maximum(floor).reciprocal()
-    deviations = (vectors.square() * rearrange(inverse, "... j -> ... 1 j")).sum(dim=-1) * variance[..., None]
-    return deviations[..., :3].sum(dim=-1).sqrt(), deviations[..., 3:].sum(dim=-1).sqrt()
+    inverse = rearrange(inverse, "... j -> ... 1 j")
+    deviations = (vectors.square() * inverse).sum(dim=-1) * variance[..., None]
+    rotation = deviations[..., :3].sum(dim=-1).sqrt()
+    return rotation, deviations[..., 3:].sum(dim=-1).sqrt()

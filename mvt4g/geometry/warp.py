@@ -53,7 +53,8 @@ def warp_by_depth(
         rearrange(intrinsics, "... i j -> ... 1 1 i j"),
     )
     source_camera = rearrange(source_cam_from_world, "... i j -> ... 1 1 i j")
-    xy, in_front = project_points(points_world, source_camera, rearrange(source_intrinsics, "... i j -> ... 1 1 i j"))
+    source_k = rearrange(source_intrinsics, "... i j -> ... 1 1 i j")
+    xy, in_front = project_points(points_world, source_camera, source_k)
     size = xy.new_tensor([source.shape[-1], source.shape[-2]])
     inside = ((xy >= 0) & (xy < size)).all(dim=-1)
     valid = has_depth & in_front & inside
@@ -79,4 +80,5 @@ def _agrees(
     surface_inverse, share_known = rearrange(read, "... (h w) c -> c ... h w", h=xy.shape[-3])
     # |z_surface - z_point| <= tolerance * z_point, both sides divided by z_surface
     difference = (1.0 - surface_inverse * point_depth).abs()
-    return (difference <= tolerance * surface_inverse * point_depth.abs()) & (share_known >= WHOLE)
+    near_enough = difference <= tolerance * surface_inverse * point_depth.abs()
+    return near_enough & (share_known >= WHOLE)
