@@ -32,7 +32,8 @@ class DiffusersSampler(Sampler):
             raise InputError(f"sampler.scheduler: got {scheduler!r}, want 'unipc' or 'dpmpp'")
         if not 1 <= order <= 3:
             raise InputError(f"sampler.order: got {order}, want 1 to 3")
-        self.scheduler, self.order = scheduler, order
+        self.scheduler = scheduler
+        self.order = order
 
     def sigmas(self, flow: FlowMatching) -> Float[Tensor, " n"]:
         """Return the scheduler's noise levels."""
@@ -41,9 +42,13 @@ class DiffusersSampler(Sampler):
         return levels
 
     def walk(
-        self, velocity: Velocity, noise: Float[Tensor, " b *shape"], sigmas: Float[Tensor, " n"]
+        self,
+        velocity: Velocity,
+        noise: Float[Tensor, " b *shape"],
+        sigmas: Float[Tensor, " n"],
     ) -> Iterator[Float[Tensor, " b *shape"]]:
         """Yield the latents after every step."""
+        # Made for a shift of 1: the noise levels come shifted already.
         scheduler = self._made(1.0)
         scheduler.sigmas = sigmas.cpu()
         latents = noise

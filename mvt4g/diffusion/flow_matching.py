@@ -64,13 +64,19 @@ class FlowMatching:
         return (_bell(sigma) - _bell_at_noise()) / self._mean_bell
 
     def add_noise(
-        self, sample: Float[Tensor, " b *shape"], noise: Float[Tensor, " b *shape"], sigma: Float[Tensor, " b"]
+        self,
+        sample: Float[Tensor, " b *shape"],
+        noise: Float[Tensor, " b *shape"],
+        sigma: Float[Tensor, " b"],
     ) -> Float[Tensor, " b *shape"]:
         """Return ``x_sigma``."""
         return torch.lerp(sample, noise, _per_clip(sigma, sample))
 
     def velocity(
-        self, output: Float[Tensor, " b *shape"], noisy: Float[Tensor, " b *shape"], sigma: Float[Tensor, " b"]
+        self,
+        output: Float[Tensor, " b *shape"],
+        noisy: Float[Tensor, " b *shape"],
+        sigma: Float[Tensor, " b"],
     ) -> Float[Tensor, " b *shape"]:
         """Turn the network's output at ``noisy`` into the velocity it stands for."""
         if self.prediction == "velocity":
@@ -78,7 +84,10 @@ class FlowMatching:
         return (noisy - output) / _per_clip(sigma, output).clamp_min(self.sigma_floor)
 
     def sample(
-        self, output: Float[Tensor, " b *shape"], noisy: Float[Tensor, " b *shape"], sigma: Float[Tensor, " b"]
+        self,
+        output: Float[Tensor, " b *shape"],
+        noisy: Float[Tensor, " b *shape"],
+        sigma: Float[Tensor, " b"],
     ) -> Float[Tensor, " b *shape"]:
         """Turn the network's output at ``noisy`` into the clean sample it stands for."""
         if self.prediction == "sample":
@@ -90,6 +99,7 @@ class FlowMatching:
         levels = self.shifted(torch.linspace(1, 0, self.num_train_timesteps + 1, dtype=torch.float64)[:-1])
         if not self.bf16_timestep:
             return levels
+        # Each level of the table becomes the one that is nearest to what the network is told of it.
         return levels[(levels - self.timestep(levels)[:, None]).abs().argmin(dim=1)]
 
     @cached_property

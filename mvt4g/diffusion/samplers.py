@@ -79,7 +79,10 @@ class Sampler(ABC):
 
     @abstractmethod
     def walk(
-        self, velocity: Velocity, noise: Float[Tensor, " b *shape"], sigmas: Float[Tensor, " n"]
+        self,
+        velocity: Velocity,
+        noise: Float[Tensor, " b *shape"],
+        sigmas: Float[Tensor, " n"],
     ) -> Iterator[Float[Tensor, " b *shape"]]:
         """Yield the latents after every step; arguments as in ``run``, which traces no gradient."""
 
@@ -88,7 +91,10 @@ class EulerSampler(Sampler):
     """One evaluation a step, at its start."""
 
     def walk(
-        self, velocity: Velocity, noise: Float[Tensor, " b *shape"], sigmas: Float[Tensor, " n"]
+        self,
+        velocity: Velocity,
+        noise: Float[Tensor, " b *shape"],
+        sigmas: Float[Tensor, " n"],
     ) -> Iterator[Float[Tensor, " b *shape"]]:
         """Yield the latents after every step."""
         latents = noise
@@ -104,13 +110,17 @@ class HeunSampler(Sampler):
     """
 
     def walk(
-        self, velocity: Velocity, noise: Float[Tensor, " b *shape"], sigmas: Float[Tensor, " n"]
+        self,
+        velocity: Velocity,
+        noise: Float[Tensor, " b *shape"],
+        sigmas: Float[Tensor, " n"],
     ) -> Iterator[Float[Tensor, " b *shape"]]:
         """Yield the latents after every step."""
         latents = noise
         for step, (sigma, after) in enumerate(pairwise(sigmas.tolist())):
             here = velocity(latents, level(latents, sigma), step)
             arrived = latents + (after - sigma) * here
+            # The last step arrives at sigma 0, where a velocity has no meaning.
             if after > 0:
                 there = velocity(arrived, level(latents, after), step)
                 arrived = latents + (after - sigma) * (here + there) / 2

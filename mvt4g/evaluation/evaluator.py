@@ -107,10 +107,17 @@ class BatchScorer:
     def __init__(
         self, model: NovelViewModel, spec: EvaluationSpec, layers: Sequence[int], headline_layer: int | None
     ) -> None:
-        self.model, self.spec, self.layers, self.headline_layer = model, spec, tuple(layers), headline_layer
-        needed = (headline_layer, None if model.tracking_head is None else model.tracking_head.layer)
-        self.kept = tuple({layer for layer in needed if layer is not None})
-        self.tapped = tuple(sorted({*self.layers, *self.kept}))
+        self.model = model
+        self.spec = spec
+        self.layers = tuple(layers)
+        self.headline_layer = headline_layer
+        kept: set[int] = set()
+        if headline_layer is not None:
+            kept.add(headline_layer)
+        if model.tracking_head is not None:
+            kept.add(model.tracking_head.layer)
+        self.kept = tuple(kept)
+        self.tapped = tuple(sorted(kept.union(self.layers)))
         self.guidance = Guidance(spec.guidance, model.backbone.text_shape, model.backbone.image_dim)
 
     @torch.no_grad()
@@ -122,9 +129,12 @@ class BatchScorer:
             scores: Takes the batch.
             sample: Generate the target view and score it, if the spec asks for any sampling steps.
         """
-        (latents, conditions), clip = encoded(self.model.codec, batch), seen(self.model.codec, batch)
+        latents, conditions = encoded(self.model.codec, batch)
+        clip = seen(self.model.codec, batch)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
-        conditions = replace(conditions, image=self.guidance.image(clip.video[:, REFERENCE, 0], conditions.image))
+        image = self.guidance.image(clip.video[:, REFERENCE, 0], conditions.image)
+        conditions = replace(conditions, image=image)
+        # One noise for all levels and for sampling: scores of two levels differ by the level alone.
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         cameras = shift_target_cameras(clip.cameras, self.spec.camera_shift)
         truth = None
@@ -139,28 +149,29 @@ class BatchScorer:
             passed = self.model.noisy_pass(latents, cameras, at_level, noise, conditions, TapRequest(tapped, reader))
             scores.read(level, velocity=passed.velocity, true_velocity=passed.target)
             reading = self._read(reader, clip, cameras)
-            headline = reading if sigma == self.spec.headline else headline
+            if sigma == self.spec.headline:
+                headline = reading
         generated = None
         if sample and self.spec.sample_steps:
             text, guidance = self.guidance.arguments(names, latents.device, conditions.text)
             reader = None if truth is None else _TapReader(truth, scores, SAMPLED, self.layers, self.kept)
             taps = {} if reader is None else {-1: TapRequest(self.tapped, reader)}
-            conditions, reference = replace(conditions, text=text), latents[:, REFERENCE]
-            generation = self.model.generate(
-                reference, cameras, noise, self.spec.build_sampler(), conditions, guidance, taps
-            )
+            conditions = replace(conditions, text=text)
+            sampler = self.spec.build_sampler()
+            generation = self.model.generate(latents[:, REFERENCE], cameras, noise, sampler, conditions, guidance, taps)
             self._read(reader, clip, cameras)
             generated = self._score_video(generation, clip, names, latents, scores)
         return EvaluationOutput(clip, generated, truth, headline.tracks, headline.matches, headline.tap)
 
     def _read(self, reader: _TapReader | None, clip: MultiViewClip, cameras: Cameras) -> Reading:
-        """Track on what a pass has left with its reader, and take what the pictures need."""
+        """Run the tracking head on the taps kept during a forward, and collect what the pictures show."""
         if reader is None:
             return Reading(None, None, None)
         tracks = None
         if self.model.tracking_head is not None:
             truth = reader.truth
-            found = at_video_frames(self.model.track(reader.taps, truth.queries, cameras), truth.tracks.shape[2])
+            prediction = self.model.track(reader.taps, truth.queries, cameras)
+            found = at_video_frames(prediction, truth.tracks.shape[2])
             reader.scores.read(reader.level, tracks=found.tracks, visible=found.visible, truth=truth)
             tracks = found.tracks
         if self.headline_layer is None:
@@ -196,7 +207,8 @@ def shift_target_cameras(cameras: Cameras, shift: int) -> Cameras:
     size = len(cameras.cam_from_world)
     if shift % size == 0:
         raise InputError(f"evaluation.camera_shift: got {shift} with a batch of {size}, want no multiple of the batch")
-    pose, intrinsics = cameras.cam_from_world.clone(), cameras.intrinsics.clone()
+    pose = cameras.cam_from_world.clone()
+    intrinsics = cameras.intrinsics.clone()
     rolled = cameras.cam_from_world.roll(shift, dims=0)
     other_world_from_own = compose(invert_pose(rolled[:, REFERENCE, :1]), pose[:, REFERENCE, :1])
     pose[:, TARGET] = compose(rolled[:, TARGET], other_world_from_own)

@@ -34,10 +34,11 @@ class NovelViewScores(nn.Module):
         given: dict[str, Any] = {"layers": layers, "headline_layer": headline_layer}
         given["threshold_px"] = spec.pck_threshold_px
         names = [*map(level_name, spec.noise_levels), SAMPLED]
+        # A module's name has no dot.
         self._names = {name: f"at_{name.replace('.', '_')}" for name in names}
-        self.levels = nn.ModuleDict(
-            {key: Scores(build_metrics(NOISE_LEVEL, **given)[0]) for key in self._names.values()}
-        )
+        self.levels = nn.ModuleDict()
+        for key in self._names.values():
+            self.levels[key] = Scores(build_metrics(NOISE_LEVEL, **given)[0])
         self.all_levels = Scores(build_metrics(ALL_LEVELS)[0])
         self.videos: NovelViewMetrics = spec.videos.build(GENERATION)
 
@@ -58,10 +59,13 @@ class NovelViewScores(nn.Module):
 
     def scores(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return every score that anything was added to, keyed ``<metric>@<level>`` where it is of a noise level."""
-        found = self.all_levels.compute()
+        scores = self.all_levels.compute()
         for name in self._names:
-            found |= {f"{key}@{name}": value for key, value in self._level(name).compute().items()}
-        return found | (self.videos.compute() if self.videos.update_called else {})
+            for key, value in self._level(name).compute().items():
+                scores[f"{key}@{name}"] = value
+        if self.videos.update_called:
+            scores |= self.videos.compute()
+        return scores
 
     def reset(self) -> None:
         """Forget everything added."""

@@ -50,19 +50,22 @@ class ShownMatches:
         there = truth.tracks[:, TARGET].take_along_dim(at_query[..., None], dim=1)[:, 0]
         usable = (seen & truth.valid & (truth.queries[..., 0] == REFERENCE))[:clips]
         apart = (there - truth.queries[..., 2:])[:clips].norm(dim=-1).where(usable, torch.inf)
-        order, count = apart.argsort(dim=-1, stable=True), usable.sum(dim=-1, keepdim=True)
+        order = apart.argsort(dim=-1, stable=True)
+        count = usable.sum(dim=-1, keepdim=True)
+        # The middles of equal parts of the order; where points are few, ranks fall together and one of each is kept.
         rank = ((torch.arange(points, device=count.device) + 0.5) / points * count).long()
         kept = (rank < count) & (rank.diff(dim=-1, prepend=torch.full_like(count, -1)) > 0)
         clip = torch.arange(len(count), device=count.device)[:, None].expand_as(rank)[kept]
         point = order[clip, rank[kept]]
-        time, names = frame[clip, point], (batch.name,) if isinstance(batch.name, str) else batch.name
+        time = frame[clip, point]
+        names = (batch.name,) if isinstance(batch.name, str) else batch.name
         return cls(
-            clip,
-            tuple(names[index] for index in clip.tolist()),
-            truth.queries[clip, point],
-            there[clip, point],
-            batch.video[clip, REFERENCE, time],
-            batch.video[clip, TARGET, time],
+            clip=clip,
+            names=tuple(names[index] for index in clip.tolist()),
+            queries=truth.queries[clip, point],
+            true_xy=there[clip, point],
+            reference=batch.video[clip, REFERENCE, time],
+            target=batch.video[clip, TARGET, time],
         )
 
     @torch.no_grad()
@@ -72,8 +75,11 @@ class ShownMatches:
         latent, _, _ = latent_frame_of(self.queries[:, 1], tap.frame_times)
         maps = [torch.zeros(0, rows, columns, device=tap.key.device)]
         for clip, frame, query in zip(self.clip.tolist(), latent.tolist(), self.queries, strict=True):
+            # Angles may be the same for all clips, and then stand once.
             turned = clip if len(tap.rotary) > 1 else 0
-            query_map, key_map, angles = tap.query[clip, None], tap.key[clip, None], tap.rotary[turned, None]
+            query_map = tap.query[clip, None]
+            key_map = tap.key[clip, None]
+            angles = tap.rotary[turned, None]
             # A softmax by frame sees no tokens but the frame's.
             own = replace(tap, query=query_map, key=key_map, rotary=angles, other_key=None)
             there = replace(

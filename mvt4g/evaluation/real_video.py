@@ -56,7 +56,9 @@ class RealVideoPass:
     """
 
     def __init__(self, model: NovelViewModel, spec: EvaluationSpec, layer: int | None) -> None:
-        self.model, self.spec, self.layer = model, spec, layer
+        self.model = model
+        self.spec = spec
+        self.layer = layer
         self.guidance = Guidance(spec.guidance, model.backbone.text_shape, model.backbone.image_dim)
 
     @torch.no_grad()

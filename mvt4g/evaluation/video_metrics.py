@@ -104,6 +104,7 @@ def pose_evidence(videos: GeneratedVideos, index: int) -> PoseEvidence:
         return None if values is None else values[index]
 
     known = None
+    # The target first: its cameras are those that the generated ones are held against.
     for view in (videos.target, videos.reference):
         depth, pose, intrinsics, moving = map(item, (view.depth, view.cam_from_world, view.intrinsics, view.dynamic))
         if known is None and depth is not None and pose is not None and intrinsics is not None:

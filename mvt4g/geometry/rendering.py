@@ -130,12 +130,7 @@ def render_mesh(
     if edge_rule not in get_args(EdgeRule):
         raise InputError(f"edge_rule: got {edge_rule!r}, want one of {', '.join(get_args(EdgeRule))}")
 
-    def one(
-        image: Float[Tensor, "c h w"],
-        depth: Float[Tensor, "h w"],
-        source: Cameras,
-        target: Cameras,
-    ) -> Rendering:
+    def one(image: Float[Tensor, "c h w"], depth: Float[Tensor, "h w"], source: Cameras, target: Cameras) -> Rendering:
         xy, z, kept = reproject(depth, source, target)
         faces = grid_faces(depth.shape[0], depth.shape[1], depth.device)
         faces = faces[kept.flatten()[faces].all(dim=1)]

@@ -79,19 +79,26 @@ def rasterize(
     if not pixel_of:
         nothing = faces.new_full((height, width), NO_POINT)
         return nothing, xy.new_zeros(height, width, 3, dtype=torch.float64)
-    candidate = torch.cat(face_of)
-    order = candidate.argsort(stable=True)  # of equally near faces the lowest number wins, whatever the chunks
-    depth = torch.cat(depth_of)[order].float()
-    first = first_at_pixels(torch.cat(pixel_of)[order], depth, height * width)
-    nearest = candidate[order][first.clamp(min=0)]
-    shown = torch.where(first == NO_POINT, NO_POINT, nearest)
+    shown = _nearest(torch.cat(pixel_of), torch.cat(face_of), torch.cat(depth_of), height * width)
     centre = pixel_centres(height, width, device=xy.device).double().flatten(0, 1)
     seen = shown != NO_POINT
     weight = _shares(corners[shown[seen]], centre[seen]).clamp(min=0) / depths[shown[seen]]
     shares = weight.new_zeros(height * width, 3)
     shares[seen] = weight / weight.sum(dim=-1, keepdim=True)
-    shown = rearrange(shown, "(h w) -> h w", h=height)
-    return shown, rearrange(shares, "(h w) c -> h w c", h=height)
+    return shown.view(height, width), shares.view(height, width, 3)
+
+
+def _nearest(
+    pixel: Int[Tensor, " pairs"],
+    face: Int[Tensor, " pairs"],
+    depth: Float[Tensor, " pairs"],
+    num_pixels: int,
+) -> Int[Tensor, " num_pixels"]:
+    """Return the nearest face of every pixel, or NO_POINT."""
+    order = face.argsort(stable=True)  # of equally near faces the lowest number wins, whatever the chunks
+    first = first_at_pixels(pixel[order], depth[order].float(), num_pixels)
+    nearest = face[order][first.clamp(min=0)]
+    return torch.where(first == NO_POINT, NO_POINT, nearest)
 
 
 def sharp_faces(

@@ -1,7 +1,7 @@
 """The target view of a video: sampled from noise, decoded, and tracked in together with the reference."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,7 +71,8 @@ def generate_view(
     tracks = None
     if tracks_points:
         assert queries is not None
-        tracks = at_video_frames(model.track(made.taps, queries, clip.cameras), clip.video.shape[2])
+        prediction = model.track(made.taps, queries, clip.cameras)
+        tracks = at_video_frames(prediction, clip.video.shape[2])
     return ViewPass(latents, video, made.taps, tracks)
 
 
@@ -109,7 +110,10 @@ class NovelViewGenerator:
     def __init__(
         self, model: NovelViewModel, spec: GenerationSpec = GenerationSpec(), autocast: torch.dtype | None = None
     ) -> None:
-        self.model, self.spec, self.autocast = model, spec, autocast
+        self.model = model
+        self.spec = spec
+        self.autocast = autocast
+        # Built at once, so that a missing file stops before the first video.
         self._guidance: dict[str | None, Guidance] = {None: self._build_guidance(None)}
 
     @classmethod
@@ -148,7 +152,8 @@ class NovelViewGenerator:
     def _of(cls, trained: TrainedModel) -> "NovelViewGenerator":
         where = f"{trained.where}.evaluation"
         given = mapping_at(trained.options, "evaluation", trained.where)
-        known = {field.name for field in fields(GenerationSpec)}
+        # An evaluation has more options than generation goes by.
+        known = GenerationSpec.__dataclass_fields__
         taken = {name: value for name, value in given.items() if name in known}
         spec = GenerationSpec(**build_arguments(GenerationSpec, taken, where))
         return cls(trained.model, spec, trained.autocast)
@@ -187,25 +192,25 @@ class NovelViewGenerator:
                 if self.model.tracking_head is None:
                     raise InputError("queries: got some for a model without a trained tracking head, want None")
                 asked = check_queries(queries, clip)
-            made = generate_view(
-                self.model, clip, asked, sampler or self.spec.build_sampler(), self._guidance_for(prompt), seed
-            )
+            sampler = sampler or self.spec.build_sampler()
+            made = generate_view(self.model, clip, asked, sampler, self._guidance_for(prompt), seed)
         if made.tracks is None:
             return GeneratedView(made.video[0], cameras)
         tracks = made.tracks
         return GeneratedView(made.video[0], cameras, tracks.tracks[0], tracks.visible[0], tracks.confidence[0])
 
     def _guidance_for(self, prompt: str | None) -> Guidance:
+        # Texts are encoded by a large network: once a prompt.
         if prompt not in self._guidance:
             self._guidance[prompt] = self._build_guidance(prompt)
         return self._guidance[prompt]
 
     def _build_guidance(self, prompt: str | None) -> Guidance:
-        spec, backbone = self.spec.guidance, self.model.backbone
+        spec = self.spec.guidance
+        backbone = self.model.backbone
         if prompt is not None:
             if spec.encoder is None:
-                raise InputError(
-                    "prompt: got a text without evaluation.guidance.encoder in the configuration, want None"
-                )
+                want = "want None"
+                raise InputError(f"prompt: got a text without evaluation.guidance.encoder in the configuration, {want}")
             spec = replace(spec, prompt=prompt, text=None, captions=None)
         return Guidance(spec, backbone.text_shape, backbone.image_dim)

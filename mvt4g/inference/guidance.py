@@ -56,7 +56,8 @@ class GuidanceSpec:
             InputError: If ``scale`` is under 1, a text is given twice, or words come without an encoder or it without.
         """
         check_ranges(self, "evaluation.guidance")
-        where, words = "evaluation.guidance", (self.prompt, self.captions, self.negative_prompt)
+        where = "evaluation.guidance"
+        words = (self.prompt, self.captions, self.negative_prompt)
         low, high = self.noise_levels
         if not 0 <= low < high <= 1:
             raise InputError(f"{where}.noise_levels: got {self.noise_levels}, want [least, largest] in [0, 1]")
@@ -89,15 +90,21 @@ class Guidance:
     """
 
     def __init__(self, spec: GuidanceSpec, text_shape: tuple[int, int], image_dim: int | None = None) -> None:
-        self.spec, self.text_shape, self.image_dim = spec, text_shape, image_dim
-        for path in (spec.image_encoder, *((spec.encoder.weights, spec.encoder.tokenizer) if spec.encoder else ())):
+        self.spec = spec
+        self.text_shape = text_shape
+        self.image_dim = image_dim
+        # Hours may pass before the first text is encoded: what is missing is told now.
+        needed = [spec.image_encoder]
+        if spec.encoder is not None:
+            needed += [spec.encoder.weights, spec.encoder.tokenizer]
+        for path in needed:
             if path is not None and not path.exists():
                 raise InputError(f"{path}: no such file, want the encoder that evaluation.guidance names")
         if spec.image_encoder is not None and self.image_dim is None:
-            raise InputError(
-                f"{spec.image_encoder}: got an image encoder for a backbone that looks at no image, want null"
-            )
-        self.text, self.negative = (None if path is None else self._read(path) for path in (spec.text, spec.negative))
+            got = "an image encoder for a backbone that looks at no image"
+            raise InputError(f"{spec.image_encoder}: got {got}, want null")
+        self.text = None if spec.text is None else self._read(spec.text)
+        self.negative = None if spec.negative is None else self._read(spec.negative)
         self.captions = None if spec.captions is None else read_captions(spec.captions)
         self._embeddings: dict[str, Tensor] | None = None
         self._image_encoder: ImageEncoder | None = None
@@ -126,7 +133,9 @@ class Guidance:
         return Guided(None if text is None else text.to(device), guidance)
 
     def image(
-        self, first_frames: Float[Tensor, "b 3 h w"], own: Float[Tensor, "b i image_d"] | None = None
+        self,
+        first_frames: Float[Tensor, "b 3 h w"],
+        own: Float[Tensor, "b i image_d"] | None = None,
     ) -> Float[Tensor, "b i image_d"] | None:
         """Return the image tokens of a batch: its own, those of the references' first frames, or None without encoder.
 
@@ -186,5 +195,5 @@ class Guidance:
             if words is None and self.text is None and self.captions is not None:
                 raise InputError(f"{self.captions.path}: got no text of {name}, want one, or a prompt for all others")
             texts.append(self.text if words is None else embeddings[words])
-        found = [text for text in texts if text is not None]
-        return pad_sequence(found, batch_first=True) if found else None
+        given = [text for text in texts if text is not None]
+        return pad_sequence(given, batch_first=True) if given else None

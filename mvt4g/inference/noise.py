@@ -11,6 +11,7 @@ from torch import Tensor
 
 def generator_for(*key: int) -> torch.Generator:
     """Return a CPU generator that ``key`` alone decides: (seed, global step, micro-batch, rank) in training."""
+    # A seed sequence takes no negative numbers: each part is cut to 32 bits.
     seed = np.random.SeedSequence([part & 0xFFFFFFFF for part in key]).generate_state(2)
     return torch.Generator().manual_seed(int(seed[0]) << 32 | int(seed[1]))
 

@@ -27,7 +27,8 @@ def batch_of_one(
         InputError: If a video is of another shape, kind or range, the videos differ in size, the cameras are not those
             of two views of so many frames, or the codec takes no such number of frames.
     """
-    for video, argument in zip(videos, ("video",) if len(videos) == 1 else ("reference", "target"), strict=True):
+    arguments = ("video",) if len(videos) == 1 else ("reference", "target")
+    for video, argument in zip(videos, arguments, strict=True):
         _check_video(video, argument)
     sizes = [tuple(video.shape) for video in videos]
     if len(set(sizes)) > 1:
@@ -35,11 +36,9 @@ def batch_of_one(
     num_frames = len(videos[0])
     grid.latent_frames(num_frames)
     _check_cameras(cameras, num_frames)
-    return MultiViewClip(
-        video=torch.stack([video.float() for video in videos])[None].to(device),
-        cameras=Cameras(cameras.cam_from_world.float(), cameras.intrinsics.float())[None].to(device),
-        name=(name,),
-    )
+    batch = torch.stack([video.float() for video in videos])[None]
+    cameras = Cameras(cameras.cam_from_world.float(), cameras.intrinsics.float())[None]
+    return MultiViewClip(video=batch.to(device), cameras=cameras.to(device), name=(name,))
 
 
 def check_queries(queries: Float[Tensor, "q 4"], clip: MultiViewClip) -> Float[Tensor, "1 q 4"]:
@@ -67,6 +66,7 @@ def check_moments(queries: Float[Tensor, "b q 4"], num_views: int, num_frames: i
         raise InputError("queries: got none, want at least one (view, frame, x, y)")
     moments = queries[..., :2]
     last = moments.new_tensor([num_views - 1, num_frames - 1])
+    # A moment between two frames has no view of its own: both numbers are whole.
     there = ((moments >= 0) & (moments <= last) & (moments == moments.round())).all(dim=-1)
     if not there.all():
         clip, query = (~there).nonzero()[0].tolist()
@@ -89,7 +89,8 @@ def _check_cameras(cameras: Cameras, num_frames: int) -> None:
     if not isinstance(cameras, Cameras):
         raise InputError(f"cameras: got {type(cameras).__name__}, want mvt4g.types.Cameras of (2 t)")
     for name, side in (("cam_from_world", 4), ("intrinsics", 3)):
-        matrices, want = getattr(cameras, name), (VIEWS, num_frames, side, side)
+        matrices = getattr(cameras, name)
+        want = (VIEWS, num_frames, side, side)
         if not isinstance(matrices, Tensor) or tuple(matrices.shape) != want:
             raise InputError(f"cameras.{name}: got {_told(matrices)}, want {want}: two views, one a frame")
         if not matrices.isfinite().all():

@@ -1,11 +1,12 @@
 """Query points of a batch, and where their points truly are."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool
 from torch import Tensor
 
 from mvt4g.geometry.sampling import sample_queries
@@ -49,15 +50,16 @@ def _no_queries(clip: MultiViewClip | LatentClip, grid: LatentGrid) -> PointTrut
     queries = clip.cameras.intrinsics.new_zeros(batch, 1, 4)
     unseen = torch.zeros(batch, views, num_frames, 1, dtype=torch.bool, device=queries.device)
     times = torch.arange(grid.latent_frames(num_frames), device=queries.device) * grid.temporal_stride
-    size = _image_size(clip, grid)
-    return PointTruth(queries, queries.new_zeros(*unseen.shape, 2), unseen, unseen[:, 0, 0], times, size)
+    tracks = queries.new_zeros(*unseen.shape, 2)
+    return PointTruth(queries, tracks, unseen, unseen[:, 0, 0], times, _image_size(clip, grid))
 
 
 def _image_size(clip: MultiViewClip | LatentClip, grid: LatentGrid) -> tuple[int, int]:
     """Return height and width in pixels of a batch's video, or of that which its latents stand for."""
     if isinstance(clip, MultiViewClip):
         return clip.video.shape[-2], clip.video.shape[-1]
-    return clip.latents.shape[-2] * grid.spatial_stride, clip.latents.shape[-1] * grid.spatial_stride
+    stride = grid.spatial_stride
+    return clip.latents.shape[-2] * stride, clip.latents.shape[-1] * stride
 
 
 def dynamic_points(clip: MultiViewClip) -> Bool[Tensor, "b n"] | None:
@@ -72,37 +74,28 @@ def draw_queries_by_name(
     clip: MultiViewClip | LatentClip, names: Sequence[str], grid: LatentGrid, num_queries: int, seed: int
 ) -> PointTruth:
     """Draw as ``draw_queries`` with draws that follow each clip's name: batch size, order and rank change nothing."""
-    one_each = [
-        draw_queries(_one_clip(clip, i), grid, num_queries, generator_for(seed, name_key(name), 1))
-        for i, name in enumerate(names)
-    ]
-    first = one_each[0]
-    return PointTruth(
-        queries=torch.cat([entry.queries for entry in one_each]),
-        tracks=torch.cat([entry.tracks for entry in one_each]),
-        visible=torch.cat([entry.visible for entry in one_each]),
-        valid=torch.cat([entry.valid for entry in one_each]),
-        frame_times=first.frame_times,
-        image_size=first.image_size,
-        dynamic=None if first.dynamic is None else torch.cat([_known(entry.dynamic) for entry in one_each]),
-    )
-
-
-def _known(dynamic: Bool[Tensor, "..."] | None) -> Bool[Tensor, "..."]:
-    assert dynamic is not None, "clips of a batch have the same fields"
-    return dynamic
+    one_each = []
+    for i, name in enumerate(names):
+        generator = generator_for(seed, name_key(name), 1)
+        one_each.append(draw_queries(_one_clip(clip, i), grid, num_queries, generator))
+    joined: dict[str, Any] = {}
+    for part in ("queries", "tracks", "visible", "valid", "dynamic"):
+        values = [getattr(entry, part) for entry in one_each]
+        # Clips of a batch have the same fields: where one does not tell what moves, none does.
+        joined[part] = None if values[0] is None else torch.cat(values)
+    return replace(one_each[0], **joined)
 
 
 def _one_clip(clip: MultiViewClip | LatentClip, i: int) -> MultiViewClip | LatentClip:
     """Return one clip as a batch of its own, with what draws and truth depend on."""
     assert clip.tracks is not None and clip.visible is not None
-
-    def item(values: Shaped[Tensor, "b ..."] | None) -> Shaped[Tensor, "1 ..."] | None:
-        return None if values is None else values[i : i + 1]
-
-    known: dict[str, Any] = {name: item(getattr(clip, name)) for name in ("tracks", "visible", "point_valid")}
-    known["cameras"] = clip.cameras[i : i + 1]
+    known: dict[str, Any] = {"cameras": clip.cameras[i : i + 1]}
+    names = ["tracks", "visible", "point_valid"]
+    if isinstance(clip, MultiViewClip):
+        names += ["point_instance", "instances", "dynamic"]
+    for name in names:
+        values = getattr(clip, name)
+        known[name] = None if values is None else values[i : i + 1]
     if isinstance(clip, LatentClip):
         return LatentClip(latents=clip.latents[i : i + 1], codec=clip.codec, **known)
-    known |= {name: item(getattr(clip, name)) for name in ("point_instance", "instances", "dynamic")}
     return MultiViewClip(video=clip.video[i : i + 1], **known)

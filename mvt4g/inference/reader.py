@@ -72,7 +72,8 @@ def read_run(
     config = run / "config.yaml"
     if not config.is_file():
         raise InputError(f"{run}: got no config.yaml in it, want the folder of a run that was fitted")
-    return read_model(config, _last_whole(run) if str(checkpoint) == "last" else checkpoint, device)
+    weights = _last_whole(run) if str(checkpoint) == "last" else checkpoint
+    return read_model(config, weights, device)
 
 
 def read_model(config: str | Path, weights: str | Path, device: str | torch.device | None = None) -> TrainedModel:
@@ -88,7 +89,8 @@ def read_model(config: str | Path, weights: str | Path, device: str | torch.devi
     Raises:
         InputError: If a file is missing or bad, a class is not allowed, or the weights are those of another model.
     """
-    config, weights = Path(config), Path(weights)
+    config = Path(config)
+    weights = Path(weights)
     content = read_layered(config, "the configuration of a run")
     if not isinstance(content, dict):
         raise InputError(f"{config}: got {type(content).__name__}, want the configuration of a run")
@@ -131,7 +133,8 @@ def build_model(
             raise InputError(f"{where}: got no {name}, want the configuration of a novel-view model")
     backbone = build_class(_starting_from(options["backbone"], weights), NovelViewBackbone, f"{where}.backbone")
     codec = build_class(options["codec"], Codec, f"{where}.codec") if make_codec is None else make_codec(backbone)
-    flow = FlowMatching(**build_arguments(FlowMatching, mapping_at(options, "flow", where), f"{where}.flow"))
+    flow_options = build_arguments(FlowMatching, mapping_at(options, "flow", where), f"{where}.flow")
+    flow = FlowMatching(**flow_options)
     head_type = Callable[[TapShape], TrackingHead] | None
     make_head = build_value(head_type, options.get("tracking_head"), f"{where}.tracking_head")
     head = None if make_head is None else make_head(backbone.tap_shape)
@@ -168,7 +171,8 @@ def _last_whole(run: Path) -> Path:
         for told in damage:
             warnings.warn(f"{told}; going on from {path.name}", stacklevel=2)
         return path
-    raise InputError(damage[0] if damage else f"{run / 'checkpoints'}: got no checkpoint, want a run that was fitted")
+    nothing = f"{run / 'checkpoints'}: got no checkpoint, want a run that was fitted"
+    raise InputError(damage[0] if damage else nothing)
 
 
 def _weights_of_fit(path: Path) -> dict[str, Shaped[Tensor, "..."]] | None:
@@ -185,7 +189,11 @@ def _weights_of_fit(path: Path) -> dict[str, Shaped[Tensor, "..."]] | None:
     average = ema.get("average") if isinstance(ema, Mapping) else None
     if average:
         state |= tensors_of(average, path)
-    return {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
+    weights = {}
+    for name, value in state.items():
+        if name.startswith(PREFIX):
+            weights[name.removeprefix(PREFIX)] = value
+    return weights
 
 
 def _without_absent_head(options: Mapping[str, Any], weights: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def build_value(hint: Any, value: Any, where: str) -> Any:
         InputError: Naming the key, if the value is none of the type, or a class on the way is not allowed, does not
             exist, takes no such argument or refuses its arguments.
     """
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
     if origin is Annotated:
         return build_value(arguments[0], value, where)
     if origin in (Union, types.UnionType):
@@ -130,7 +131,9 @@ def _sequence(origin: Any, kinds: Sequence[Any], value: Any, where: str) -> Any:
     each = [kinds[0]] * len(value) if of_any_length else list(kinds)
     if len(each) != len(value):
         raise InputError(f"{where}: got {len(value)} values, want {len(each)}")
-    built = [build_value(kind, part, f"{where}.{i}") for i, (kind, part) in enumerate(zip(each, value, strict=True))]
+    built = []
+    for i, (kind, part) in enumerate(zip(each, value, strict=True)):
+        built.append(build_value(kind, part, f"{where}.{i}"))
     return built if issubclass(list, origin) else origin(built)
 
 
@@ -194,13 +197,12 @@ def _call(function: Callable[..., Any], arguments: Mapping[str, Any], where: str
     Raises:
         InputError: As it raised it, and in place of a ``TypeError`` for an argument that is missing.
     """
-    signature = inspect.signature(function)
-    required = [
-        name
-        for name, parameter in signature.parameters.items()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
-    if missing := [name for name in required if name not in arguments]:
+    missing = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        # *arguments and **options may be left out, though they have no default.
+        is_open = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not is_open and name not in arguments:
+            missing.append(name)
+    if missing:
         raise InputError(f"{where}: got no {', '.join(missing)}, want all that {function.__qualname__} must be given")
     return function(**arguments)

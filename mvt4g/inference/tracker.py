@@ -1,6 +1,7 @@
 """Tracking in two given videos: one pass of the DiT at a low noise level, no generation."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -105,7 +106,9 @@ class Tracker:
     def __init__(
         self, model: NovelViewModel, spec: TrackerSpec = TrackerSpec(), autocast: torch.dtype | None = None
     ) -> None:
-        self.model, self.spec, self.autocast = model, spec, autocast
+        self.model = model
+        self.spec = spec
+        self.autocast = autocast
         if spec.method == "head" and model.tracking_head is None:
             raise InputError("tracker.method: got 'head' without a tracking head, want one, or argmax or soft_argmax")
         own = None if model.tracking_head is None else model.tracking_head.layer
@@ -195,7 +198,8 @@ class Tracker:
         Raises:
             InputError: If there is no query, or one of a view or frame that is not there.
         """
-        spec, (views, num_frames) = self.spec, clip.cameras.cam_from_world.shape[1:3]
+        spec = self.spec
+        views, num_frames = clip.cameras.cam_from_world.shape[1:3]
         check_moments(queries, views, num_frames)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
         if spec.window is None or num_frames <= spec.window:
@@ -203,17 +207,16 @@ class Tracker:
         windows = windows_over(num_frames, spec.window, spec.shared)
         video = seen(self.model.codec, clip).video
 
-        def one_clip(i: int) -> VideoTracks:
+        parts = []
+        for i in range(len(queries)):
+            # One clip at a time: where its queries are carried on from is its own.
             alone = MultiViewClip(video=video[i : i + 1], cameras=clip.cameras[i : i + 1])
-            return track_in_windows(
-                lambda window, asked: self._track(alone, names[i : i + 1], window, asked), queries[i : i + 1], windows
-            )
-
-        found = [one_clip(i) for i in range(len(queries))]
+            track = partial(self._track, alone, names[i : i + 1])
+            parts.append(track_in_windows(track, queries[i : i + 1], windows))
         return VideoTracks(
-            tracks=torch.cat([part.tracks for part in found]),
-            visible=torch.cat([part.visible for part in found]),
-            confidence=torch.cat([part.confidence for part in found]),
+            tracks=torch.cat([part.tracks for part in parts]),
+            visible=torch.cat([part.visible for part in parts]),
+            confidence=torch.cat([part.confidence for part in parts]),
         )
 
     def _track(
@@ -244,7 +247,8 @@ class Tracker:
         at_home = cycle_consistent(tap, queries, found)
         both = torch.stack([at_home.to(found.probability.dtype), found.probability], dim=-1)
         seen, confidence = interpolate_frames(both, tap.frame_times, num_frames).unbind(dim=-1)
-        return VideoTracks(interpolate_frames(found.pixels, tap.frame_times, num_frames), seen > 0.5, confidence)
+        tracks = interpolate_frames(found.pixels, tap.frame_times, num_frames)
+        return VideoTracks(tracks, seen > 0.5, confidence)
 
 
 def check_pair(clip: MultiViewClip) -> None:

@@ -40,7 +40,9 @@ def at_video_frames(prediction: TrackPrediction, num_frames: int, rule: SeenRule
         rule: For what counts as seen.
     """
     times = prediction.frame_times
-    visible = prediction.visible_probability() if rule == "product" else prediction.visible_logit[-1].sigmoid()
+    visible = prediction.visible_logit[-1].sigmoid()
+    if rule == "product":
+        visible = prediction.visible_probability()
     seen = rearrange(visible, "... -> ... 1")
     confident = rearrange(prediction.confidence_logit[-1].sigmoid(), "... -> ... 1")
     return VideoTracks(

@@ -55,7 +55,8 @@ def track_in_windows(track: TrackWindow, queries: Float[Tensor, "1 q 4"], window
     order = [*range(len(windows)), *range(len(windows) - 2, -1, -1)]
     for turn, number in enumerate(order):
         forwards = turn < len(windows)
-        window, before = windows[number], number - 1 if forwards else number + 1
+        window = windows[number]
+        before = number - 1 if forwards else number + 1
         chosen = (home <= number if forwards else home > number).nonzero()[:, 0]
         if not len(chosen):
             continue
@@ -81,20 +82,19 @@ class _Gathered:
 
     @staticmethod
     def empty(like: VideoTracks, num_frames: int, num_queries: int) -> "_Gathered":
-        views = like.tracks.shape[1]
-        shape = (1, views, num_frames, num_queries)
-        return _Gathered(
-            VideoTracks(
-                like.tracks.new_zeros(*shape, 2), like.visible.new_zeros(shape), like.confidence.new_zeros(shape)
-            ),
-            torch.zeros(num_frames, num_queries, dtype=torch.bool, device=like.tracks.device),
-        )
+        shape = (1, like.tracks.shape[1], num_frames, num_queries)
+        tracks = like.tracks.new_zeros(*shape, 2)
+        nothing = VideoTracks(tracks, like.visible.new_zeros(shape), like.confidence.new_zeros(shape))
+        known = torch.zeros(num_frames, num_queries, dtype=torch.bool, device=tracks.device)
+        return _Gathered(nothing, known)
 
     def best(self, chosen: Int[Tensor, " p"], frames: range) -> Float[Tensor, "p 4"]:
         """Return the queries (view, video frame, x, y) to go on from: the best positions in these frames."""
         shared = slice(frames.start, frames.stop)
         tracks = self.tracks.tracks[0, :, shared][:, :, chosen].flatten(0, 1)
-        score = self.tracks.confidence[0, :, shared][:, :, chosen] + self.tracks.visible[0, :, shared][:, :, chosen]
+        confidence = self.tracks.confidence[0, :, shared][:, :, chosen]
+        # Confidence is at most 1: a position at which the point is seen comes before all others.
+        score = confidence + self.tracks.visible[0, :, shared][:, :, chosen]
         moment = score.flatten(0, 1).argmax(dim=0)
         xy = tracks[moment, torch.arange(len(chosen), device=moment.device)]
         when = torch.stack([moment // len(frames), frames.start + moment % len(frames)], dim=-1)
@@ -105,7 +105,8 @@ class _Gathered:
         frame = torch.arange(window.start, window.stop, device=chosen.device)[:, None]
         new = ~self.known[frame, chosen]
         for name in ("tracks", "visible", "confidence"):
-            whole, part = getattr(self.tracks, name), getattr(found, name)
+            whole = getattr(self.tracks, name)
+            part = getattr(found, name)
             kept = new[..., None] if name == "tracks" else new
             whole[0][:, frame, chosen] = torch.where(kept, part[0], whole[0][:, frame, chosen])
         self.known[frame, chosen] = True

@@ -28,7 +28,7 @@ class TermRule:
 
     Attributes:
         own_frame: The query's own (view, frame) counts too: attention there should stay where it is.
-        occluded: Points that are hidden where they would be seen count too, if that is inside the image.
+        occluded: Also supervise occluded points whose true position is inside the image.
         pairs: Only these pairs of views.
         across: Frames of the other view that count: all, or that of the query's own moment. With ``pairs`` across
             views alone, that is pairs of one time and nothing else.
@@ -95,8 +95,11 @@ class CorrespondenceLoss(nn.Module):
             raise InputError(f"label_sigma: got {label_sigma}, want a positive number of cells")
         self.layers = None if layers is None else tuple(layers)
         self.heads = None if heads is None else tuple(heads)
-        self.head_reduction, self.label, self.label_sigma = head_reduction, label, label_sigma
-        self.terms, self.max_logits = terms, max_logits
+        self.head_reduction = head_reduction
+        self.label = label
+        self.label_sigma = label_sigma
+        self.terms = terms
+        self.max_logits = max_logits
 
     def forward(self, taps: Taps, truth: PointTruth) -> LossTerms:
         """Return the loss of every clip: its mean negative log-likelihood (nats), and that of each pair of views.
@@ -114,7 +117,8 @@ class CorrespondenceLoss(nn.Module):
         if missing or not layers:
             raise InputError(f"layers: got {list(layers)}, want some of the tapped layers {sorted(taps)}")
         valid = self._valid_terms(taps[layers[0]], truth)
-        nll = torch.stack([self._layer_nll(taps[layer], truth, valid) for layer in layers]).mean(dim=0)
+        by_layer = [self._layer_nll(taps[layer], truth, valid) for layer in layers]
+        nll = torch.stack(by_layer).mean(dim=0)
         count = valid.sum(dim=(1, 2, 3))
         total = nll.sum(dim=(1, 2, 3)) / count.clamp(min=1)
         pairs, counts = _by_pair(nll.detach(), valid, truth.queries[..., 0])
@@ -131,6 +135,7 @@ class CorrespondenceLoss(nn.Module):
         cells, share = cell_labels(finite, tap.stride, height, width, self.label, self.label_sigma)
         rows = gather_queries(tap, truth.queries, rotate=True)
         log_probability = label_log_probability(rows, tap, cells, self.max_logits)
+        # The log of a mean of probabilities is the logsumexp of their logs, less log k.
         if self.head_reduction == "mean":
             log_probability = log_probability.logsumexp(dim=-2, keepdim=True) - math.log(tap.key.shape[-2])
         by_head = -(log_probability * share[..., None, :]).sum(dim=-1)
@@ -139,18 +144,21 @@ class CorrespondenceLoss(nn.Module):
 
     def _valid_terms(self, tap: AttentionTap, truth: PointTruth) -> Bool[Tensor, "b v f q"]:
         """Where a term counts."""
-        tracks, valid = truth.latent_tracks(), truth.latent_visible()
+        tracks = truth.latent_tracks()
+        valid = truth.latent_visible()
         if self.terms.occluded:
             size = tracks.new_tensor([tap.key.shape[4], tap.key.shape[3]]) * tap.stride
             valid = valid | ((tracks >= 0) & (tracks < size)).all(dim=-1)
         valid = valid & torch.isfinite(tracks).all(dim=-1) & truth.valid[:, None, None]
         entries = entries_of(truth.queries, tap.frame_times, tracks.shape[1])
-        valid = valid & entries.counted(CountRule(own_entry=self.terms.own_frame, across=self.terms.across))
+        rule = CountRule(own_entry=self.terms.own_frame, across=self.terms.across)
+        valid = valid & entries.counted(rule)
         if self.terms.left_cell:
             own_cell = cell_of_pixels(truth.queries[:, None, None, :, 2:], tap.stride)
             valid = valid & (cell_of_pixels(tracks, tap.stride) != own_cell).any(dim=-1)
         if set(self.terms.pairs) != set(VIEW_PAIRS):
-            valid = valid & of_pairs(view_pairs(truth.queries[..., 0], tracks.shape[1]), self.terms.pairs)
+            pair = view_pairs(truth.queries[..., 0], tracks.shape[1])
+            valid = valid & of_pairs(pair, self.terms.pairs)
         return valid
 
 
@@ -191,12 +199,14 @@ class CorrespondenceObjective(TapObjective):
         if shrink is not None and loss.label != "gaussian":
             raise InputError(f"objectives.corr.shrink: got one for a {loss.label} label, want loss.label: gaussian")
         super().__init__(layers, weight, gate, steps)
-        self.loss, self.shrink = loss, shrink
+        self.loss = loss
+        self.shrink = shrink
 
     def at(self, step: int) -> "CorrespondenceObjective":
         """Return the objective as it is at an optimizer step: with a label as wide as it is then."""
         if self.shrink is None:
             return self
+        # Copies that share all else: the objective itself must serve every step.
         now = copy.copy(self)
         now.loss = copy.copy(self.loss)
         now.loss.label_sigma = self.shrink.sigma_at(step)
@@ -219,12 +229,16 @@ def _only_heads(tap: AttentionTap, heads: Sequence[int]) -> AttentionTap:
         raise InputError(f"heads: got {list(heads)}, want some of 0 to {count - 1}")
     index = torch.as_tensor(heads, device=tap.key.device)
     rotary = tap.rotary if tap.rotary.shape[-2] == 1 else tap.rotary.index_select(-2, index)
-    query, key = tap.query.index_select(-2, index), tap.key.index_select(-2, index)
-    return replace(tap, query=query, key=key, rotary=rotary, other_key=None)  # a softmax by frame sees no others
+    query = tap.query.index_select(-2, index)
+    key = tap.key.index_select(-2, index)
+    # A softmax by frame sees no tokens that are no video.
+    return replace(tap, query=query, key=key, rotary=rotary, other_key=None)
 
 
 def _by_pair(
-    nll: Float[Tensor, "b v f q"], valid: Bool[Tensor, "b v f q"], query_view: Float[Tensor, "b q"]
+    nll: Float[Tensor, "b v f q"],
+    valid: Bool[Tensor, "b v f q"],
+    query_view: Float[Tensor, "b q"],
 ) -> tuple[dict[str, Float[Tensor, " b"]], dict[str, Float[Tensor, " b"]]]:
     """Return the mean over each pair's terms, 0 where there are none, and how many those are."""
     pair = view_pairs(query_view, valid.shape[1])
@@ -233,5 +247,6 @@ def _by_pair(
     for name in VIEW_PAIRS:
         chosen = of_pairs(pair, (name,))
         counts[name] = (valid & chosen).sum(dim=(1, 2, 3)).to(nll.dtype)
-        means[name] = torch.where(chosen, nll, 0.0).sum(dim=(1, 2, 3)) / counts[name].clamp(min=1)
+        total = torch.where(chosen, nll, 0.0).sum(dim=(1, 2, 3))
+        means[name] = total / counts[name].clamp(min=1)
     return means, counts

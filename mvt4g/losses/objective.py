@@ -50,8 +50,10 @@ class LossTerms:
             InputError: Naming what has another shape.
         """
         values = {"a total": self.total, "empty": self.empty}
-        values |= {f"part {part}": value for part, value in self.parts.items()}
-        values |= {f"a count of {part}": value for part, value in self.counts.items()}
+        for part, value in self.parts.items():
+            values[f"part {part}"] = value
+        for part, value in self.counts.items():
+            values[f"a count of {part}"] = value
         for what, value in values.items():
             if tuple(value.shape) != (clips,):
                 shape = tuple(value.shape)
@@ -119,7 +121,10 @@ class TapObjective(ABC):
             raise InputError(f"objectives.{self.name}.layers: got none, want at least one layer")
         if not weight >= 0:
             raise InputError(f"objectives.{self.name}.weight: got {weight}, want at least 0")
-        self.layers, self.weight, self.gate, self.steps = tuple(layers), weight, gate, steps
+        self.layers = tuple(layers)
+        self.weight = weight
+        self.gate = gate
+        self.steps = steps
 
     def weight_at(self, step: int) -> float:
         """Return the weight at an optimizer step, counted from 0."""

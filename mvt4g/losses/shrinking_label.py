@@ -36,4 +36,5 @@ class ShrinkingLabel:
     def sigma_at(self, step: int) -> float:
         """Return sigma at an optimizer step, counted from 0."""
         gone = (step - self.shrink_from) / (self.shrink_to - self.shrink_from)
+        # By equal factors: sigma falls as fast near its end as at its start, in shares of itself.
         return self.start * (self.end / self.start) ** min(max(gone, 0.0), 1.0)

@@ -16,7 +16,8 @@ from mvt4g.types import Cameras, InputError, PointTruth, TrackPrediction
 
 REFERENCE_WIDTH = 512
 """Width in pixels of the images that the constants below belong to."""
-VISIBLE_WEIGHT, OCCLUDED_WEIGHT = 0.05, 0.01
+VISIBLE_WEIGHT = 0.05
+OCCLUDED_WEIGHT = 0.01
 ITERATION_DISCOUNT = 0.8
 HUBER_DELTA = 6.0
 CONFIDENT_WITHIN = 12.0
@@ -64,7 +65,9 @@ class TrackLoss(nn.Module):
             prediction: At latent frames.
             truth: Of the same queries; a position that is not finite does not count.
         """
-        target_tracks, target_visible, image_width = truth.latent_tracks(), truth.latent_visible(), truth.image_size[1]
+        target_tracks = truth.latent_tracks()
+        target_visible = truth.latent_visible()
+        image_width = truth.image_size[1]
         scale = REFERENCE_WIDTH / image_width
         real = rearrange(truth.valid, "b q -> b 1 1 q").expand_as(target_visible)
         seen = real & target_visible & torch.isfinite(target_tracks).all(dim=-1)
@@ -78,7 +81,8 @@ class TrackLoss(nn.Module):
         confident = (error.detach().norm(dim=-1) < CONFIDENT_WITHIN).to(error.dtype)
         visible = target_visible.to(error.dtype).expand_as(prediction.visible_logit)
         position = VISIBLE_WEIGHT * _discounted(_clip_mean(huber, seen))
-        occluded = OCCLUDED_WEIGHT * _discounted(_clip_mean(error.abs().mean(dim=-1), hidden))
+        absolute = error.abs().mean(dim=-1)
+        occluded = OCCLUDED_WEIGHT * _discounted(_clip_mean(absolute, hidden))
         visibility = _clip_mean(_cross_entropy(prediction.visible_logit, visible), real).mean(dim=0)
         confidence_entropy = _cross_entropy(prediction.confidence_logit, confident) * seen.to(error.dtype)
         confidence = _clip_mean(confidence_entropy, real).mean(dim=0)
@@ -111,19 +115,26 @@ class TrackObjective(TapObjective):
         if context.track is None or context.track_layer is None:
             raise InputError("objectives: got a TrackObjective without tracking_head, want one, or no such objective")
         super().__init__((context.track_layer,), weight, gate, steps)
-        self.track, self.rotated, self.loss = context.track, context.track_rotated, TrackLoss()
+        self.track = context.track
+        self.rotated = context.track_rotated
+        self.loss = TrackLoss()
 
     def __call__(self, taps: Taps, truth: PointTruth, cameras: Cameras) -> LossTerms:
         """Return the loss of every clip; one without a valid point counts in the means of the parts, as 0."""
         terms: TrackTerms = self.loss(self.track(taps, truth.queries, cameras), truth)
-        names = ("position", "occluded_position", "visibility", "confidence")
-        parts = {name: getattr(terms, name).detach() for name in names}
-        return LossTerms(terms.total, parts, {name: torch.ones_like(part) for name, part in parts.items()}, terms.empty)
+        parts = {}
+        counts = {}
+        for name in ("position", "occluded_position", "visibility", "confidence"):
+            parts[name] = getattr(terms, name).detach()
+            # One term a clip: a clip without a valid point counts in the means, as 0.
+            counts[name] = torch.ones_like(parts[name])
+        return LossTerms(terms.total, parts, counts, terms.empty)
 
 
 def _near_image(tracks: Float[Tensor, "b v f q 2"], image_width: int) -> Bool[Tensor, "b v f q"]:
     """Where positions are within the margin; False for NaN."""
-    low, high = -OCCLUDED_MARGIN * image_width, (1 + OCCLUDED_MARGIN) * image_width
+    low = -OCCLUDED_MARGIN * image_width
+    high = (1 + OCCLUDED_MARGIN) * image_width
     return ((tracks >= low) & (tracks <= high)).all(dim=-1)
 
 

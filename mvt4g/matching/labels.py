@@ -44,7 +44,9 @@ def cell_labels(
     if kind == "bilinear":
         corner = torch.floor(position - 0.5)
         offset = _offsets(0, 1, xy.device)
-        share = (1 - (position - 0.5 - corner)[..., None, :] - offset).abs().prod(dim=-1)
+        away = (position - 0.5 - corner)[..., None, :]
+        # Along each axis the share of a centre is 1 less its distance.
+        share = (1 - away - offset).abs().prod(dim=-1)
     else:
         corner = torch.minimum(torch.floor(position), limit - 1)
         reach = math.ceil(3 * sigma)
@@ -52,9 +54,11 @@ def cell_labels(
         away = corner[..., None, :] + offset + 0.5 - position[..., None, :]
         share = torch.exp(-away.square().sum(dim=-1) / (2 * sigma**2))
         cell = corner[..., None, :] + offset
-        share = torch.where(((cell >= 0) & (cell < limit)).all(dim=-1), share, 0.0)
+        inside = ((cell >= 0) & (cell < limit)).all(dim=-1)
+        share = torch.where(inside, share, 0.0)
         share = share / share.sum(dim=-1, keepdim=True)
-    return flat_cell((corner[..., None, :] + offset).long(), height, width), share
+    cells = (corner[..., None, :] + offset).long()
+    return flat_cell(cells, height, width), share
 
 
 def label_log_probability(
@@ -111,7 +115,8 @@ class _CellLogProbability(torch.autograd.Function):
         ctx: Any, grad: Float[Tensor, "b k n q m"]
     ) -> tuple[Float[Tensor, "b q k d"], Float[Tensor, "b n l k d"], Float[Tensor, "..."] | None, None, None]:
         asking, keys, angles, cells, normaliser = ctx.saved_tensors
-        rows_grad, keys_grad = torch.zeros_like(asking), torch.empty_like(keys)
+        rows_grad = torch.zeros_like(asking)
+        keys_grad = torch.empty_like(keys)
         angles_grad = torch.empty_like(angles) if ctx.needs_input_grad[2] else None
         with torch.autocast(keys.device.type, enabled=False):
             for part in _frame_parts(keys, ctx.size):
@@ -136,7 +141,9 @@ def _frame_parts(keys: Float[Tensor, "b n l k d"], size: int) -> Iterator[slice]
 
 
 def _rotated(
-    keys: Float[Tensor, "b all_n l k d"], angles: Float[Tensor, "#b all_n l #k e"], part: slice
+    keys: Float[Tensor, "b all_n l k d"],
+    angles: Float[Tensor, "#b all_n l #k e"],
+    part: slice,
 ) -> Float[Tensor, "b k n l d"]:
     """Keys of some frames as attention uses them, in fp32 or wider."""
     keys = keys[:, part].to(torch.promote_types(keys.dtype, torch.float32))
@@ -145,7 +152,8 @@ def _rotated(
 
 def _turning(rotated: Float[Tensor, "b n l k d"], grad: Float[Tensor, "b n l k d"]) -> Float[Tensor, "b n l k e"]:
     """Gradient to the angles of features after rotation: each pair (x, y) turns towards (-y, x)."""
-    (x, y), (grad_x, grad_y) = (values.unflatten(-1, (-1, 2)).unbind(dim=-1) for values in (rotated, grad))
+    x, y = rotated.unflatten(-1, (-1, 2)).unbind(dim=-1)
+    grad_x, grad_y = grad.unflatten(-1, (-1, 2)).unbind(dim=-1)
     return grad_y * x - grad_x * y
 
 

@@ -30,7 +30,11 @@ from mvt4g.types import REFERENCE, PointTruth
 ViewPair = Literal["ref_ref", "tgt_tgt", "ref_tgt", "tgt_ref"]
 VIEW_PAIRS: tuple[ViewPair, ...] = get_args(ViewPair)
 """The query's view, then the view that is looked at."""
-KINDS: dict[str, tuple[ViewPair, ...]] = {"ref": ("ref_ref",), "tgt": ("tgt_tgt",), "cross": ("ref_tgt", "tgt_ref")}
+KINDS: dict[str, tuple[ViewPair, ...]] = {
+    "ref": ("ref_ref",),
+    "tgt": ("tgt_tgt",),
+    "cross": ("ref_tgt", "tgt_ref"),
+}
 """Pairs that scores pool under one name: in time within the reference, within the target, and across the views."""
 
 AcrossFrames = Literal["all", "own_moment"]
@@ -76,11 +80,16 @@ class Entries(NamedTuple):
         return counts
 
 
-def entries_of(queries: Float[Tensor, "b q 4"], times: Int[Tensor, " t"], num_views: int) -> Entries:
+def entries_of(
+    queries: Float[Tensor, "b q 4"],
+    times: Int[Tensor, " t"],
+    num_views: int,
+) -> Entries:
     """Return how the entries of queries (view, frame, x, y) stand to them, for frames at ``times``."""
     view = rearrange(torch.arange(num_views, device=queries.device), "v -> v 1 1")
     frame = rearrange(times, "t -> t 1")
-    query_view, query_frame = (rearrange(queries[..., axis], "b q -> b 1 1 q") for axis in (0, 1))
+    query_view = rearrange(queries[..., 0], "b q -> b 1 1 q")
+    query_frame = rearrange(queries[..., 1], "b q -> b 1 1 q")
     return Entries(view == query_view, frame == query_frame, frame > query_frame)
 
 
@@ -103,6 +112,7 @@ def seen_by_kind(truth: PointTruth, rule: CountRule = CountRule()) -> dict[str, 
     """Return the entries at video frames that count and whose point is seen, by ``KINDS``."""
     views, frames = truth.tracks.shape[1:3]
     times = torch.arange(frames, device=truth.tracks.device)
-    seen = truth.visible & truth.valid[:, None, None] & entries_of(truth.queries, times, views).counted(rule)
+    counted = entries_of(truth.queries, times, views).counted(rule)
+    seen = truth.visible & truth.valid[:, None, None] & counted
     pair = view_pairs(truth.queries[..., 0], views)
     return {kind: seen & of_pairs(pair, pairs) for kind, pairs in KINDS.items()}

@@ -57,12 +57,14 @@ def read_attention(
     """
     batch, views, frames = tap.key.shape[:3]
     if wanted is None:
-        wanted = torch.ones(1, dtype=torch.bool, device=queries.device).expand(batch, views, frames, queries.shape[1])
+        every = torch.ones(1, dtype=torch.bool, device=queries.device)
+        wanted = every.expand(batch, views, frames, queries.shape[1])
     check_readable(tap, queries)
     with torch.autocast(tap.key.device.type, enabled=False):
         tokens = _Tokens.of(tap)
         features = gather_queries(tap, queries, rotate=True)
-        other_logsumexp = logsumexp_of_others(tap, features) if other_logsumexp is None else other_logsumexp
+        if other_logsumexp is None:
+            other_logsumexp = logsumexp_of_others(tap, features)
         rows = rearrange(features, "b q k d -> b k q d")
         others = None if other_logsumexp is None else rearrange(other_logsumexp, "b q k -> b k q")
         wanted = rearrange(wanted, "b v f q -> b (v f) q")
@@ -105,12 +107,14 @@ class _Tokens:
     @classmethod
     def of(cls, tap: AttentionTap) -> "_Tokens":
         query, key = rotated(tap)
+        scaled = key * key.shape[-1] ** -0.5
+        place = torch.arange(key.shape[3:5].numel(), device=key.device)
         return cls(
-            rearrange(query, "b v f h w k d -> b (v f) k (h w) d").contiguous(),
-            rearrange(key * key.shape[-1] ** -0.5, "b v f h w k d -> b (v f) k d (h w)").contiguous(),
-            unflat_cell(torch.arange(key.shape[3:5].numel(), device=key.device), key.shape[4]),
-            tap.frame_times,
-            tap.stride,
+            query=rearrange(query, "b v f h w k d -> b (v f) k (h w) d").contiguous(),
+            key=rearrange(scaled, "b v f h w k d -> b (v f) k d (h w)").contiguous(),
+            cells=unflat_cell(place, key.shape[4]),
+            frame_times=tap.frame_times,
+            stride=tap.stride,
         )
 
     def of_clips(self, part: slice) -> "_Tokens":
@@ -146,10 +150,16 @@ class _Entries:
     back: Int[Tensor, "2 k e"]
 
     @classmethod
-    def of(cls, tokens: _Tokens, queries: Float[Tensor, "b q 4"], wanted: Bool[Tensor, "b n q"]) -> "_Entries":
+    def of(
+        cls,
+        tokens: _Tokens,
+        queries: Float[Tensor, "b q 4"],
+        wanted: Bool[Tensor, "b n q"],
+    ) -> "_Entries":
         batch, frames, heads = tokens.key.shape[:3]
         clip, frame, query = wanted.nonzero().unbind(dim=1)
-        home, order = (clip * frames + _home_frame(tokens, queries)[clip, query]).sort(stable=True)
+        home_frame = _home_frame(tokens, queries)[clip, query]
+        home, order = (clip * frames + home_frame).sort(stable=True)
         clip = clip[order]
         frame = frame[order]
         query = query[order]
@@ -160,7 +170,8 @@ class _Entries:
         of_head = (clip * frames + frame) * heads + head
         # Before an entry stand 2 rows a head of every entry of earlier home frames; within its frame, those of earlier
         # heads, and the entries before it of its own head.
-        back = torch.arange(len(home), device=home.device) + (2 * heads - 1) * start + 2 * head * size
+        place = torch.arange(len(home), device=home.device)
+        back = place + (2 * heads - 1) * start + 2 * head * size
         return cls(
             flat=(clip * frames + frame) * wanted.shape[2] + query,
             row=of_head * wanted.shape[2] + query,
@@ -216,7 +227,10 @@ def _read_queries(
 
 
 def _match_back(
-    tokens: _Tokens, entries: _Entries, cell: Int[Tensor, " e"], head_cell: Int[Tensor, "k e"]
+    tokens: _Tokens,
+    entries: _Entries,
+    cell: Int[Tensor, " e"],
+    head_cell: Int[Tensor, "k e"],
 ) -> tuple[Int[Tensor, " e"], Int[Tensor, "k e"]]:
     """Return where tokens (flat cells) match back in the queries' home frames, by the mean over heads and by head.
 
@@ -228,11 +242,13 @@ def _match_back(
     rows = tokens.query.flatten(0, 3).index_select(0, in_order)
     logits = rows.new_empty(len(rows), num_cells)
     sizes = [2 * heads * size for size in entries.sizes]
-    for asking, key, out in zip(rows.split(sizes), tokens.key.flatten(0, 1), logits.split(sizes), strict=True):
+    parts = zip(rows.split(sizes), tokens.key.flatten(0, 1), logits.split(sizes), strict=True)
+    for asking, key, out in parts:
         torch.bmm(asking.view(heads, -1, width), key, out=out.view(heads, -1, num_cells))
     mean, by_head = _take(logits, entries.back)
     mean = mean.softmax(dim=-1).mean(dim=0)
-    return _first_largest(mean, mean.amax(dim=-1)), _first_largest(by_head, by_head.amax(dim=-1))
+    reached = _first_largest(mean, mean.amax(dim=-1))
+    return reached, _first_largest(by_head, by_head.amax(dim=-1))
 
 
 def _take(rows: Shaped[Tensor, "..."], index: Int[Tensor, "*e"]) -> Shaped[Tensor, "..."]:
@@ -246,10 +262,12 @@ def _first_largest(values: Float[Tensor, "*b l"], largest: Float[Tensor, " *b"])
     torch.ge(values, largest[..., None], out=is_largest)
     size = values.shape[-1]
     from_end = torch.arange(size, 0, -1, dtype=values.dtype, device=values.device)
-    return (size - is_largest.mul_(from_end).amax(dim=-1)).clamp_(max=size - 1).long()  # NaN is nowhere largest
+    place = size - is_largest.mul_(from_end).amax(dim=-1)
+    return place.clamp_(max=size - 1).long()  # NaN is nowhere largest
 
 
 def _home_frame(tokens: _Tokens, queries: Float[Tensor, "b q 4"]) -> Int[Tensor, "b q"]:
     """Return the (view, latent frame) that each query is in, the nearer one where it is between two."""
     lower, upper, weight = latent_frame_of(queries[..., 1], tokens.frame_times)
-    return queries[..., 0].long() * len(tokens.frame_times) + torch.where(weight < 0.5, lower, upper)
+    nearer = torch.where(weight < 0.5, lower, upper)
+    return queries[..., 0].long() * len(tokens.frame_times) + nearer

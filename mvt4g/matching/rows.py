@@ -59,9 +59,11 @@ def check_readable(tap: AttentionTap, queries: Float[Tensor, "b q 4"]) -> None:
     Raises:
         InputError: If a query is of no view or not finite, or without gradients a value of the tap is not finite.
     """
-    view, views = queries[..., 0], tap.query.shape[1]
+    view = queries[..., 0]
+    views = tap.query.shape[1]
     sums = tap.query.detach().sum(dtype=torch.float32) + tap.key.detach().sum(dtype=torch.float32)
-    sound = torch.stack([torch.isfinite(queries).all(), ((view >= 0) & (view < views)).all(), torch.isfinite(sums)])
+    in_views = ((view >= 0) & (view < views)).all()
+    sound = torch.stack([torch.isfinite(queries).all(), in_views, torch.isfinite(sums)])
     finite, seen, readable = sound.tolist()  # one wait for the device
     if not finite:
         raise InputError("queries: got a value that is not finite, want (view, frame, x, y)")
@@ -73,7 +75,8 @@ def check_readable(tap: AttentionTap, queries: Float[Tensor, "b q 4"]) -> None:
 
 def rotated(tap: AttentionTap) -> tuple[Float[Tensor, "b v f h w k d"], Float[Tensor, "b v f h w k d"]]:
     """Return query and key as attention uses them, after rotary embedding, in fp32 or wider."""
-    return rotate_pairs(_widened(tap.query), tap.rotary), rotate_pairs(_widened(tap.key), tap.rotary)
+    query = rotate_pairs(_widened(tap.query), tap.rotary)
+    return query, rotate_pairs(_widened(tap.key), tap.rotary)
 
 
 def gather_queries(tap: AttentionTap, queries: Float[Tensor, "b q 4"], rotate: bool) -> Float[Tensor, "b q k d"]:
@@ -90,7 +93,8 @@ def gather_queries(tap: AttentionTap, queries: Float[Tensor, "b q 4"], rotate: b
     lower, upper, weight = latent_frame_of(queries[..., 1], tap.frame_times)
     cell = flat_cell(cell_of_pixels(queries[..., 2:], tap.stride), height, width)
     view = queries[..., 0].long()
-    both = torch.cat([lower, upper], dim=1), view.repeat(1, 2), cell.repeat(1, 2)  # one gather, so one map of gradient
+    # Both frames in one gather, so that there is one map of gradient.
+    both = (torch.cat([lower, upper], dim=1), view.repeat(1, 2), cell.repeat(1, 2))
     weight = weight[..., None, None]
 
     def at_query(values: Float[Tensor, "clips v f h w k_ d_"]) -> Float[Tensor, "b q k_ d_"]:
@@ -107,7 +111,8 @@ def row_logits(
     """Return q . k / sqrt(d) of every query row with every key, all rows at once: for few queries or small maps."""
     with torch.autocast(key.device.type, enabled=False):
         logits = einsum(_widened(query_rows), _widened(key), "b q k d, b v f h w k d -> b q k v f h w")
-        return rearrange(logits, "b q k v f h w -> b q k v f (h w)") * key.shape[-1] ** -0.5
+        logits = rearrange(logits, "b q k v f h w -> b q k v f (h w)")
+        return logits * key.shape[-1] ** -0.5
 
 
 def row_log_softmax(
@@ -129,9 +134,12 @@ def argmax_matches(tap: AttentionTap, queries: Float[Tensor, "b q 4"], max_logit
     """
 
     def best_in_frames(
-        rows: Float[Tensor, "b q k d"], key: Float[Tensor, "n b l k d"], angles: Float[Tensor, " n #b l #k e"]
+        rows: Float[Tensor, "b q k d"],
+        key: Float[Tensor, "n b l k d"],
+        angles: Float[Tensor, " n #b l #k e"],
     ) -> Float[Tensor, "2 n b q"]:
-        probability, cell = _frame_logits(rows, key, angles).softmax(dim=-1).mean(dim=2).max(dim=-1)
+        probability = _frame_logits(rows, key, angles).softmax(dim=-1).mean(dim=2)
+        probability, cell = probability.max(dim=-1)
         return torch.stack([probability, cell.to(probability.dtype)])
 
     rows = gather_queries(tap, queries, rotate=True)
@@ -165,23 +173,29 @@ def frame_attention(
     rows = gather_queries(tap, queries, rotate=True)
 
     def frame_logsumexp(
-        rows: Float[Tensor, "b q k d"], key: Float[Tensor, "n b l k d"], angles: Float[Tensor, " n #b l #k e"]
+        rows: Float[Tensor, "b q k d"],
+        key: Float[Tensor, "n b l k d"],
+        angles: Float[Tensor, " n #b l #k e"],
     ) -> Float[Tensor, "n b k q"]:
         return _frame_logits(rows, key, angles).logsumexp(dim=-1)
 
     other_logsumexp = logsumexp_of_others(tap, rows) if other_logsumexp is None else other_logsumexp
     normaliser = torch.cat(_over_frames(frame_logsumexp, rows, tap, max_logits)).logsumexp(dim=0)
     if other_logsumexp is not None:
-        normaliser = torch.logaddexp(normaliser, rearrange(other_logsumexp, "b q k -> b k q").to(normaliser.dtype))
+        others = rearrange(other_logsumexp, "b q k -> b k q")
+        normaliser = torch.logaddexp(normaliser, others.to(normaliser.dtype))
 
     def mass_and_peak(
-        rows: Float[Tensor, "b q k d"], key: Float[Tensor, "n b l k d"], angles: Float[Tensor, " n #b l #k e"]
+        rows: Float[Tensor, "b q k d"],
+        key: Float[Tensor, "n b l k d"],
+        angles: Float[Tensor, " n #b l #k e"],
     ) -> Float[Tensor, "2 n b q"]:
         share = (_frame_logits(rows, key, angles) - normaliser[..., None]).exp().mean(dim=2)
         return torch.stack([share.sum(dim=-1), share.amax(dim=-1)])
 
     spread = torch.cat(_over_frames(mass_and_peak, rows, tap, max_logits), dim=1)
-    return FrameAttention(*rearrange(spread, "two (v f) b q -> two b v f q", v=tap.key.shape[1]))
+    by_view = rearrange(spread, "two (v f) b q -> two b v f q", v=tap.key.shape[1])
+    return FrameAttention(*by_view)
 
 
 def logsumexp_of_others(tap: AttentionTap, query_rows: Float[Tensor, "b q k d"]) -> Float[Tensor, "b q k"] | None:
@@ -213,10 +227,13 @@ def cycle_consistent(
     query = rearrange(query, "b v f h w k d -> b v f (h w) k d")
     consistent = []
     for point in range(queries.shape[1]):
-        index = at_match[..., point][..., None, None, None].expand(-1, -1, -1, 1, *query.shape[-2:])
+        index = at_match[..., point][..., None, None, None]
+        index = index.expand(-1, -1, -1, 1, *query.shape[-2:])
         rows = rearrange(query.gather(3, index), "b v f 1 k d -> b (v f) k d")
-        home_keys = key[clip, queries[:, point, 0].long(), home_frame[:, point]][:, None, None]
-        back = row_log_softmax(rows, home_keys).exp().mean(dim=2).argmax(dim=-1)
+        home_view = queries[:, point, 0].long()
+        home_keys = key[clip, home_view, home_frame[:, point]][:, None, None]
+        probability = row_log_softmax(rows, home_keys).exp().mean(dim=2)
+        back = probability.argmax(dim=-1)
         offset = unflat_cell(back, width) - home_cell[:, point][:, None, None, None]
         near = offset.to(torch.float32).norm(dim=-1) < max_cells
         consistent.append(rearrange(near, "b (v f) 1 1 -> b v f", v=views, f=frames))
@@ -242,11 +259,14 @@ def _over_frames(
     angles = rearrange(tap.rotary, "b v f h w k e -> (v f) b (h w) k e")
     size = frames_at_once(query_rows, key.shape[2], max_logits)
     with torch.autocast(key.device.type, enabled=False):
-        return [function(query_rows, *part) for part in zip(key.split(size), angles.split(size), strict=True)]
+        parts = zip(key.split(size), angles.split(size), strict=True)
+        return [function(query_rows, *part) for part in parts]
 
 
 def _frame_logits(
-    query_rows: Float[Tensor, "b q k d"], key: Float[Tensor, "n b l k d"], angles: Float[Tensor, " n #b l #k e"]
+    query_rows: Float[Tensor, "b q k d"],
+    key: Float[Tensor, "n b l k d"],
+    angles: Float[Tensor, " n #b l #k e"],
 ) -> Float[Tensor, "n b k q l"]:
     """Logits of all query rows in n frames of l tokens, the keys being rotated here."""
     key = rotate_pairs(_widened(key), angles)
@@ -264,7 +284,8 @@ def _take_tokens(
     clip = torch.arange(len(frame), device=values.device)[:, None] if clips > 1 else 0
     index = ((clip * views + view) * frames + frame) * (height * width) + cell
     table = rearrange(values, "b v f h w k d -> (b v f h w) k d")
-    return rearrange(table.index_select(0, index.flatten()), "(b q) k d -> b q k d", b=len(frame))
+    taken = table.index_select(0, index.flatten())
+    return rearrange(taken, "(b q) k d -> b q k d", b=len(frame))
 
 
 def _widened(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -27,8 +27,10 @@ def soft_matches(
     Source: the local soft argmax of TAP-Net (arXiv 2211.03726), section 4.
     """
     views, frames, height, width, heads = tap.key.shape[1:6]
-    rows, (_, key) = gather_queries(tap, queries, rotate=True), rotated(tap)
-    centres = cell_centre(unflat_cell(torch.arange(height * width, device=key.device), width), tap.stride)
+    rows = gather_queries(tap, queries, rotate=True)
+    _, key = rotated(tap)
+    cells = unflat_cell(torch.arange(height * width, device=key.device), width)
+    centres = cell_centre(cells, tap.stride)
     size = max(1, max_logits // (len(queries) * heads * views * frames * height * width))
     found = [_best_and_mean(part, key, centres, reach * tap.stride) for part in rows.split(size, dim=1)]
     index, pixels, probability = (torch.cat(values, dim=3) for values in zip(*found, strict=True))
@@ -41,7 +43,8 @@ def _best_and_mean(
     centres: Float[Tensor, "hw 2"],
     reach_px: int,
 ) -> tuple[Int[Tensor, "b v f q"], Float[Tensor, "b v f q 2"], Float[Tensor, "b v f q"]]:
-    probability = rearrange(row_log_softmax(rows, key).exp().mean(dim=2), "b q v f hw -> b v f q hw")
+    probability = row_log_softmax(rows, key).exp().mean(dim=2)
+    probability = rearrange(probability, "b q v f hw -> b v f q hw")
     peak, index = probability.max(dim=-1)
     near = ((centres[index][..., None, :] - centres).abs() <= reach_px).all(dim=-1)
     weight = probability * near

@@ -19,7 +19,8 @@ def cell_centre(cell: Int[Tensor, "*batch 2"], stride: int) -> Float[Tensor, "*b
 
 def flat_cell(cell: Int[Tensor, "*batch 2"], height: int, width: int) -> Int[Tensor, " *batch"]:
     """Return row * width + column, cells outside the grid taken to the border."""
-    return cell[..., 1].clamp(0, height - 1) * width + cell[..., 0].clamp(0, width - 1)
+    row = cell[..., 1].clamp(0, height - 1)
+    return row * width + cell[..., 0].clamp(0, width - 1)
 
 
 def unflat_cell(index: Int[Tensor, " *batch"], width: int) -> Int[Tensor, "*batch 2"]:
@@ -42,7 +43,8 @@ def latent_frame_of(
     """
     times = frame_times.to(frame.dtype)
     last = times.numel() - 1
-    lower = (torch.searchsorted(times, frame.detach().contiguous(), right=True) - 1).clamp(0, last)
+    at_or_before = torch.searchsorted(times, frame.detach().contiguous(), right=True) - 1
+    lower = at_or_before.clamp(0, last)
     upper = (lower + 1).clamp(max=last)
     span = (times[upper] - times[lower]).clamp(min=1.0)
     weight = ((frame - times[lower]) / span).clamp(min=0.0)
@@ -50,7 +52,9 @@ def latent_frame_of(
 
 
 def interpolate_frames(
-    values: Float[Tensor, "*batch f n c"], frame_times: Int[Tensor, " f"], num_frames: int
+    values: Float[Tensor, "*batch f n c"],
+    frame_times: Int[Tensor, " f"],
+    num_frames: int,
 ) -> Float[Tensor, "*batch t n c"]:
     """Bring tracks (or anything else per latent frame) to video frames 0 ... num_frames - 1, linearly in time.
 
@@ -59,11 +63,12 @@ def interpolate_frames(
     Raises:
         InputError: If a latent frame stands for a video frame that is not there.
     """
-    if int(frame_times.max()) >= num_frames:
-        raise InputError(
-            f"num_frames: got {num_frames}, want more than the last latent's frame {int(frame_times.max())}"
-        )
+    last = int(frame_times.max())
+    if last >= num_frames:
+        raise InputError(f"num_frames: got {num_frames}, want more than the last latent's frame {last}")
     frames = torch.arange(num_frames, device=values.device, dtype=torch.float32)
     lower, upper, weight = latent_frame_of(frames, frame_times)
     weight = weight.to(values.dtype)[:, None, None]
-    return values.index_select(-3, lower) * (1 - weight) + values.index_select(-3, upper) * weight
+    before = values.index_select(-3, lower)
+    after = values.index_select(-3, upper)
+    return before * (1 - weight) + after * weight

@@ -74,5 +74,8 @@ class VideoNames(Metric):
 
 def _texts(state: Int[Tensor, " codes"] | list[Int[Tensor, " _"]]) -> list[str]:
     # After a synchronisation the list of a rank's parts is one tensor of all ranks.
-    codes = (state if isinstance(state, Tensor) else torch.cat([*state, torch.zeros(0, dtype=torch.int64)])).tolist()
+    parts = [state] if isinstance(state, Tensor) else state
+    codes: list[int] = []
+    for part in parts:
+        codes += part.tolist()
     return "".join(map(chr, codes)).split(chr(END))[:-1]

@@ -86,26 +86,21 @@ def geometry_score(
     distance = scale * _distance(pixels, cameras)
     positive, jitter = _depth(pixels, pair, cameras)
     nothing = _median(distance[:0])
-    scores = {
+    confident = nothing
+    if confidence is not None:
+        # A pair is as sure as the less sure of its two positions.
+        confident = _share_over(confidence.amin(dim=0)[pair], CONFIDENT_ABOVE)
+    return {
         "epipolar_px": _median(distance[pair]),
-        "epipolar_px_static": nothing,
-        "epipolar_px_dynamic": nothing,
-        "cycle_px": nothing,
+        "epipolar_px_static": nothing if dynamic is None else _median(distance[pair & ~dynamic]),
+        "epipolar_px_dynamic": nothing if dynamic is None else _median(distance[pair & dynamic]),
+        "cycle_px": nothing if cycle_px is None else _median(scale * cycle_px[cycle_px.isfinite()]),
         "survival": pair.sum() / shown[REFERENCE].sum().double(),
-        "confident": nothing,
+        "confident": confident,
         "depth_positive": positive,
         "depth_jitter": jitter,
         "num_pairs": pair.sum().double(),
     }
-    if dynamic is not None:
-        scores["epipolar_px_static"] = _median(distance[pair & ~dynamic])
-        scores["epipolar_px_dynamic"] = _median(distance[pair & dynamic])
-    if cycle_px is not None:
-        scores["cycle_px"] = _median(scale * cycle_px[cycle_px.isfinite()])
-    if confidence is not None:
-        # A pair is as sure as the less sure of its two positions.
-        scores["confident"] = _share_over(confidence.amin(dim=0)[pair], CONFIDENT_ABOVE)
-    return scores
 
 
 def _check(

@@ -67,8 +67,7 @@ def tapvid_3d(
     valid = target_visible.new_ones(sizes["n"]) if point_valid is None else point_valid
     check_shape("point_valid", valid, "n", n=sizes["n"])
     check_options(thresholds, scaling)
-    target = target.double()
-    pred = pred.double()
+    target, pred = target.double(), pred.double()
     both_seen = target_visible & pred_visible & valid
     if scaling == "median":
         pred = pred * _median_ratio(target[both_seen], pred[both_seen])

@@ -77,15 +77,17 @@ class PhotometricAlignment:
 
     def _estimate(self, fits: list[PhotometricFit | None]) -> PoseEstimate:
         poses = torch.eye(4, dtype=torch.float64).repeat(len(fits), 1, 1)
-        quality = {name: torch.full((len(fits),), torch.nan) for name in QUALITY}
+        quality: dict[str, list[float]] = {name: [] for name in QUALITY}
         reasons = []
         for frame, fit in enumerate(fits):
             reasons.append(self._fault(fit))
             if fit is not None:
                 poses[frame] = fit.cam_from_world.cpu()
-                for name, values in quality.items():
-                    values[frame] = getattr(fit, name)
-        return estimate_from_frames(invert_pose(poses), reasons, quality)
+            for name, values in quality.items():
+                values.append(torch.nan if fit is None else getattr(fit, name))
+        # A deviation may be beyond float32: a tensor made of numbers has inf there, one written to refuses it.
+        by_frame = {name: torch.tensor(values) for name, values in quality.items()}
+        return estimate_from_frames(invert_pose(poses), reasons, by_frame)
 
     def _fault(self, fit: PhotometricFit | None) -> str | None:
         """Return why a fit is not to be believed."""
