@@ -1,6 +1,7 @@
 """``mvt4g lift``: a reference and a generated video with depth become one scene, to look at."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,13 @@ from mvt4g.formats.generated_folder import generated_folders
 from mvt4g.inference.lifting.depth_choice import DepthKind, DepthSpec, choose_depth
 from mvt4g.inference.lifting.lift_input import PairFiles, read_lift_input
 from mvt4g.inference.lifting.scene import LiftSpec, lift_scene
-from mvt4g.inference.lifting.scene_files import write_scene_files
+from mvt4g.inference.lifting.scene_files import PAGE, write_scene_files
 from mvt4g.types import InputError
 from mvt4g.viz.scene_clouds import CloudFilter
+from mvt4g.viz.scene_page import write_gallery
 
 EXIT_FAILED = 2
+GALLERY = "gallery.html"
 
 
 def lift(
@@ -29,7 +32,7 @@ def lift(
 
     Args:
         path: A folder that predict wrote (or a folder of such), a clip of two views, or a generated video.
-        out: Folder to write, which must not be there.
+        out: Folder to write, which must not be there; of several videos a folder of such, with a gallery.
         depth: "files" of another program, "true" depth that lies with the videos, a "plane" for a quick look, or a
             "model" of transformers; null = what ``depth_from`` names, else the depth that lies with the videos.
         depth_from: Where the depth lies.
@@ -53,16 +56,8 @@ def lift(
         return 0
     if depth_from.joint is not None or depth_from.reference is not None:
         raise InputError(f"--depth_from: got files, and {path} holds {len(folders)} videos, want the path of one")
-    failed = 0
-    for folder in folders:
-        name = folder.relative_to(path)
-        try:
-            _lift_one(folder, out / name, options)
-        except InputError as error:
-            failed += 1
-            sys.stderr.write(f"failed {name}: {error}\n")
-    sys.stdout.write(f"{len(folders) - failed} lifted, {failed} failed\n")
-    return EXIT_FAILED if failed else 0
+    names = [folder.relative_to(path) for folder in folders]
+    return _lift_several(path, out, names, options)
 
 
 @dataclass(frozen=True)
@@ -85,6 +80,22 @@ def _several(path: Path, pair: PairFiles) -> list[Path] | None:
         return generated_folders(path)
     except InputError:
         return None
+
+
+def _lift_several(path: Path, out: Path, names: Sequence[Path], options: _Options) -> int:
+    """Lift folder after folder; a bad one does not stop the others. A gallery shows those that were lifted."""
+    pages = []
+    for name in names:
+        try:
+            _lift_one(path / name, out / name, options)
+            pages.append(out / name / PAGE)
+        except InputError as error:
+            sys.stderr.write(f"failed {name}: {error}\n")
+    if pages:
+        sys.stdout.write(f"wrote {write_gallery(pages, out / GALLERY, out.resolve().name)}\n")
+    failed = len(names) - len(pages)
+    sys.stdout.write(f"{len(pages)} lifted, {failed} failed\n")
+    return EXIT_FAILED if failed else 0
 
 
 def _lift_one(path: Path, out: Path, options: _Options) -> None:

@@ -6,6 +6,7 @@ nothing from a network. Beside ``scores`` (see ``mvt4g.sweeps.collect``) the swe
     title, about: two lines of text
     curves: [train/loss_diff]                            # tags of the fit's events
     pictures: {"generated videos": "test/media/videos-*.gif"}        # the last file that matches, in every run's folder
+    scenes: {"dog, in 4D": "predict/dog/arc_left-s0/scene.html"}     # linked: see ``report_scenes``
 """
 
 import argparse
@@ -19,6 +20,7 @@ from mvt4g.cli.exits import exit_code
 from mvt4g.formats.atomic import appearing
 from mvt4g.sweeps.collect import cpu_minutes, dot_panels, tables
 from mvt4g.sweeps.options import VerbParser
+from mvt4g.sweeps.report_scenes import link_scenes
 from mvt4g.sweeps.results import Results, read_curves
 from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.viz.charts import Curve, CurvePanel, Figure, chart_bytes, draw_curves, draw_dots
@@ -40,8 +42,13 @@ code, pre { background: #f4f4f4; font-size: .85rem } pre { padding: .6rem; overf
 """
 
 
-def page(results: Results) -> str:
-    """Return the report of a sweep as one HTML document."""
+def page(results: Results, more: Sequence[str] = ()) -> str:
+    """Return the report of a sweep as one HTML document.
+
+    Args:
+        results: Of the sweep.
+        more: HTML that follows the pictures.
+    """
     table = results.sweep.table
     title = html.escape(table.get("title", results.sweep.path.stem))
     about = html.escape(table.get("about", ""))
@@ -64,6 +71,7 @@ def page(results: Results) -> str:
         parts += [f"<h2>{html.escape(caption)}</h2>", '<div class="side pictures">']
         parts += _pictures(results, pattern)
         parts.append("</div>")
+    parts += more
     parts += ["<h2>What was run</h2>", f"<pre>{html.escape(results.sweep.text)}</pre>"]
     body = "\n".join(parts)
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
@@ -117,8 +125,9 @@ def _report(options: argparse.Namespace) -> None:
     """
     results = Results(SweepFile(Path(options.file)))
     out = options.out or results.sweep.folder / f"{results.sweep.name}.html"
+    scenes = link_scenes(results, out)
     with appearing(out) as temporary:
-        temporary.write_text(page(results), encoding="utf-8")
+        temporary.write_text(page(results, scenes), encoding="utf-8")
     print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 

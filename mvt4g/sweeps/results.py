@@ -21,6 +21,7 @@ TABLE_KEYS = {
     "scores": "a mapping",
     "curves": "a list of texts",
     "pictures": "texts by name",
+    "scenes": "texts by name",
     "title": "text",
     "about": "text",
 }
@@ -156,8 +157,9 @@ class Results:
             if key not in TABLE_KEYS:
                 raise self.sweep.error(("table", key), f"table: got {key!r}, want some of {', '.join(TABLE_KEYS)}")
             self.sweep.want(("table", key), value, TABLE_KEYS[key])
-        for caption, pattern in self.sweep.table.get("pictures", {}).items():
-            self._check_pattern(("table", "pictures", caption), pattern)
+        for kind in ("pictures", "scenes"):
+            for caption, pattern in self.sweep.table.get(kind, {}).items():
+                self._check_pattern(("table", kind, caption), pattern)
         control = self.sweep.table.get("control", self.arms[0])
         if control not in self.arms:
             raise self.sweep.error(("table", "control"), f"control: got {control!r}, want one of {self.arms}")
@@ -171,7 +173,7 @@ class Results:
         except (NotImplementedError, ValueError):  # an absolute one, an empty one, ** within a name
             outside = True
         if outside:
-            raise self.sweep.error(place, f"pictures: got {pattern!r}, want a pattern of files in a run's folder")
+            raise self.sweep.error(place, f"{place[1]}: got {pattern!r}, want a pattern of files in a run's folder")
 
     def _read_scores(self) -> list[Score]:
         entries = self.sweep.table.get("scores")

@@ -1,5 +1,6 @@
 """The verb lift: what it takes, writes and refuses, each refusal in one line and nothing left behind."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -127,10 +128,18 @@ def test_views_of_two_sizes(pair, tmp_path):
 
 
 def test_a_folder_of_pairs(pair, tmp_path, capsys):
-    args = ["lift", str(pair.parent), "--out", str(tmp_path / "scenes"), "--depth", "plane", "--clouds", "null"]
-    assert main(args) == 0
-    assert read_scene4d(tmp_path / "scenes" / "arc_left-s0" / "scene4d.npz").num_frames == FRAMES
-    assert "1 lifted, 0 failed" in capsys.readouterr().out
+    """A bad one among them does not stop the others."""
+    runs = tmp_path / "runs"
+    shutil.copytree(pair, runs / "dog" / "arc_left-s0")
+    shutil.copytree(pair, runs / "dog" / "bad-s0")
+    (runs / "dog" / "bad-s0" / "generated.mp4").unlink()
+    args = ["lift", str(runs), "--out", str(tmp_path / "scenes"), "--depth", "plane", "--clouds", "null"]
+    assert main(args) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("failed dog/bad-s0: ")
+    assert "1 lifted, 1 failed" in captured.out
+    assert read_scene4d(tmp_path / "scenes" / "dog" / "arc_left-s0" / "scene4d.npz").num_frames == FRAMES
+    assert "dog/arc_left-s0/scene.html" in (tmp_path / "scenes" / "gallery.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from mvt4g.sweeps.collect import Results, main, tables, used_options
 from mvt4g.sweeps.report import main as write_report
 from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.types import InputError
+from mvt4g.viz.scene_page import write_scene_page
+from tests.formats.test_scene4d import small_scene
 
 ROOT = Path(__file__).parents[2]
 SCORES = {
@@ -196,6 +198,7 @@ def test_a_score_that_is_missing_says_why_under_the_table(tmp_path):
         ('"test/media/videos-*.gif"', '"../../*.png"', 17),
         ('"test/media/videos-*.gif"', '""', 17),
         ('"test/media/videos-*.gif"', '"a**b"', 17),
+        ("pictures: {generated: ", "scenes: {generated: /", 17),
     ],
 )
 def test_a_bad_table_entry_names_its_line(tmp_path, old, new, line):
@@ -279,6 +282,25 @@ def test_the_report_holds_all_it_shows(tmp_path, capsys):
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_the_report_links_the_scenes_of_its_arms(tmp_path, capsys):
+    sweep = sweep_of(tmp_path, [*SCORES])
+    entry = '  scenes: {dog <4D>: "predict/*/scene.html", none: "no/*.html"}'
+    sweep.path.write_text(sweep.path.read_text() + entry)
+    for name in ("plain-1", "plain-2", "extra-0"):
+        folder = tmp_path / "runs" / name / "predict" / "a b"
+        folder.mkdir(parents=True)
+        write_scene_page(small_scene(frames=1), folder / "scene.html", name)
+    assert write_report([str(sweep.path), "--out", str(tmp_path / "report.html")]) == 0
+    text = (tmp_path / "report.html").read_text()
+    assert "<h2>dog &lt;4D&gt;</h2>" in text
+    assert '<a href="report-scenes-1.html">all, moving together</a>' in text
+    assert '<a href="runs/plain-1/predict/a%20b/scene.html">plain-1</a>' in text
+    assert "plain-2/predict" not in text, "the first seed that has one"
+    assert "No run has no/*.html yet." in text
+    together = (tmp_path / "report-scenes-1.html").read_text()
+    assert "runs/extra-0/predict/a%20b/scene.html" in together
+
+
 def test_the_report_in_a_browser(tmp_path, capsys):
     out, shot = tmp_path / "report.html", tmp_path / "shot.png"
     assert write_report([str(sweep_of(tmp_path, [*SCORES]).path), "--out", str(out)]) == 0
