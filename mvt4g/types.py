@@ -20,6 +20,8 @@ from mvt4g.tensor_fields import TensorFields, stack_fields
 REFERENCE = 0
 TARGET = 1
 """Positions on the view axis."""
+PIXEL_MAPS = ("depth", "instances", "dynamic", "covisible")
+"""Fields of a clip that say something of every pixel."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class MultiViewClip(TensorFields):
         depth: z-depth of pixel centres, scene units; 0 or non-finite = none.
         instances: Instance id of every pixel, 0 = background.
         dynamic: True on pixels of instances that move anywhere in the clip.
+        covisible: True on pixels of which other views know enough to be scored on (DyCheck: those that a tenth of the
+            frames of other cameras see); all True in a view or frame of which nothing is known.
         caption: What the video shows; a tuple of captions in a batch.
         fps: Frames a second; a tuple of rates in a batch.
     """
@@ -70,6 +74,7 @@ class MultiViewClip(TensorFields):
     depth: Float[Tensor, "*b v t h w"] | None = None
     instances: Int[Tensor, "*b v t h w"] | None = None
     dynamic: Bool[Tensor, "*b v t h w"] | None = None
+    covisible: Bool[Tensor, "*b v t h w"] | None = None
     caption: str | tuple[str, ...] | None = None
     fps: float | tuple[float, ...] | None = None
 
@@ -87,7 +92,7 @@ class MultiViewClip(TensorFields):
         index = torch.as_tensor(views, device=self.video.device)
         taken: dict[str, Any] = {}
         # Counted from the right, since a batch has any number of axes on the left.
-        for name, axis in {"video": 5, "tracks": 4, "visible": 3, "depth": 4, "instances": 4, "dynamic": 4}.items():
+        for name, axis in {"video": 5, "tracks": 4, "visible": 3, **dict.fromkeys(PIXEL_MAPS, 4)}.items():
             value = getattr(self, name)
             if value is not None:
                 taken[name] = value.index_select(value.ndim - axis, index)

@@ -27,6 +27,7 @@ def full_clip(name="clip", seed=0, points=4):
         depth=rand(VIEWS, FRAMES, HEIGHT, WIDTH),
         instances=(9 * rand(VIEWS, FRAMES, HEIGHT, WIDTH)).long(),
         dynamic=rand(VIEWS, FRAMES, HEIGHT, WIDTH) > 0.5,
+        covisible=rand(VIEWS, FRAMES, HEIGHT, WIDTH) > 0.5,
         caption=f"what {name} shows",
         fps=12.0,
     )
@@ -46,7 +47,7 @@ def test_stack_puts_every_field_on_a_new_first_axis():
     assert batch.name == ("first", "second")
     assert batch.caption == ("what first shows", "what second shows")
     assert batch.fps == (12.0, 12.0)
-    assert len(tensors(batch)) == 11
+    assert len(tensors(batch)) == 12
     for name, value in tensors(batch).items():
         assert torch.equal(value, torch.stack([tensors(clip)[name] for clip in clips])), name
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mvt4g.geometry.framing import Window, show_window, torchvision_margin
+from mvt4g.geometry.framing import Framing, Window, show_window, torchvision_margin
 from mvt4g.ranges import PositiveShare, Side, check_ranges
-from mvt4g.types import Cameras, InputError, MultiViewClip
+from mvt4g.types import PIXEL_MAPS, Cameras, InputError, MultiViewClip
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class CropSpec:
 def crop_clip(clip: MultiViewClip, windows: Sequence[Window], size: tuple[int, int]) -> MultiViewClip:
     """Show one clip (no batch axis) through a window in each view, resized to ``size``.
 
-    Video is resized bilinearly and anti-aliased. Depth, ids and ``dynamic`` are those of the nearest pixel: exact when
+    Video is resized bilinearly and anti-aliased. Depth, ids and masks are those of the nearest pixel: exact when
     the window has the sample's size, else of a centre up to half a pixel of the clip away. A point that leaves the
     image is no longer visible; its track goes on outside.
 
@@ -94,13 +94,22 @@ def crop_clip(clip: MultiViewClip, windows: Sequence[Window], size: tuple[int, i
     """
     assert len(windows) == len(clip.video), "one window a view"
     source = (clip.video.shape[-2], clip.video.shape[-1])
+    return framed_clip(clip, [show_window(source, window, size) for window in windows])
+
+
+def framed_clip(clip: MultiViewClip, framings: Sequence[Framing]) -> MultiViewClip:
+    """Cut and resize one clip (no batch axis), as ``crop_clip`` does through windows.
+
+    Args:
+        clip: Its video has as many views as its cameras.
+        framings: One a view.
+    """
     intrinsics = []
     framed: dict[str, list[Any]] = {}
-    for view, window in enumerate(windows):
-        framing = show_window(source, window, size)
+    for view, framing in enumerate(framings):
         intrinsics.append(framing.intrinsics(clip.cameras.intrinsics[view]))
         framed.setdefault("video", []).append(framing.video(clip.video[view]))
-        for name in ("depth", "instances", "dynamic"):
+        for name in PIXEL_MAPS:
             maps = getattr(clip, name)
             if maps is not None:
                 framed.setdefault(name, []).append(framing.nearest(maps[view]))

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from mvt4g.ranges import Count, Frames, Share, check_ranges
-from mvt4g.types import Cameras, InputError, MultiViewClip
+from mvt4g.types import PIXEL_MAPS, Cameras, InputError, MultiViewClip
 
-OF_EVERY_VIEW = ("video", "tracks", "visible", "depth", "instances", "dynamic")
+OF_EVERY_VIEW = ("video", "tracks", "visible", *PIXEL_MAPS)
 """Fields of a clip that begin with the axes of views and frames, cameras aside."""
 
 

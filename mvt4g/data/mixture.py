@@ -59,6 +59,7 @@ def keep_common(clip: MultiViewClip) -> MultiViewClip:
         depth=None,
         instances=None,
         dynamic=None,
+        covisible=None,
         caption=clip.caption or "",
         fps=None,
     )

@@ -66,6 +66,7 @@ def describe(clip: MultiViewClip, names: tuple[str, ...], generated: Float[Tenso
         video=generated.clamp(0, 1),
         target=view(TARGET),
         reference=view(REFERENCE),
+        mask=None if clip.covisible is None else clip.covisible[:, TARGET],
         fps=None if clip.fps is None else generated.new_tensor(clip.fps, dtype=torch.float32).expand(len(names)),
     )
 

@@ -36,6 +36,7 @@ _LAYOUT = {
     "depth": ("v t h w", "f"),
     "instances": ("v t h w", "u"),
     "dynamic": ("v t h w", "b"),
+    "covisible": ("v t h w", "b"),
 }
 """Axes and NumPy dtype kind of every array; cameras may have other views than the video, so their v is not bound."""
 _REQUIRED = ("video", "cam_from_world", "intrinsics")

@@ -40,6 +40,7 @@ _AXES = {
     "depth": "v t h w",
     "instances": "v t h w",
     "dynamic": "v t h w",
+    "covisible": "v t h w",
 }
 
 

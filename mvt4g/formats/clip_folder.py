@@ -47,6 +47,7 @@ LAYOUT = {
     "depth": (VIEW, "frames height width", "f"),
     "instances": (VIEW, "frames height width", "u"),
     "dynamic": (VIEW, "frames height width", "b"),
+    "covisible": (VIEW, "frames height width", "b"),
     "normals": (VIEW, "frames 3 height width", "i"),
 }
 """File, axes (``_`` is free) and NumPy dtype kind of every array; a VIEW file has its own view's, without that axis.

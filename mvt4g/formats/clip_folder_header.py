@@ -22,6 +22,7 @@ CONVENTIONS = {
     "visible": "true = seen; implies 0 <= x < width and 0 <= y < height",
     "depth": "z-depth of pixel centres, scene units; 0 or non-finite = none",
     "instances": "id of every pixel, 0 = background; point_instance alike",
+    "covisible": "true = enough is known of the pixel from other views to score it",
     "normals": "world frame; int16 / 32767",
     "collisions": "frame, instance, other instance (0 = ground)",
 }

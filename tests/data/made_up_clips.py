@@ -42,6 +42,7 @@ def moving_clip(views=2, frames=3, height=24, width=32, points=40, seed=0, name=
         depth=(rows + 100.0 * columns).expand(views, frames, height, width).clone(),
         instances=columns.expand(views, frames, height, width).clone(),
         dynamic=(rows % 2 == 0).expand(views, frames, height, width).clone(),
+        covisible=(rows % 3 == 0).expand(views, frames, height, width).clone(),
         fps=24.0,
     )
 
@@ -82,7 +83,7 @@ class Listed:
         clip = clip.select_views(views)
         by_view = {
             field: getattr(clip, field)[:, frames]
-            for field in ("video", "tracks", "visible", "depth", "instances", "dynamic")
+            for field in ("video", "tracks", "visible", "depth", "instances", "dynamic", "covisible")
             if getattr(clip, field) is not None
         }
         points = None if clip.points_world is None else clip.points_world[frames]

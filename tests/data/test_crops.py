@@ -41,7 +41,7 @@ def test_what_leaves_the_image_is_no_longer_visible():
 def test_a_crop_without_resizing_is_a_slice_of_every_map():
     clip = moving_clip()
     cropped = crop_clip(clip, [Window(2, 3, 10, 12)] * 2, (10, 12))
-    for field in ("video", "depth", "instances", "dynamic"):
+    for field in ("video", "depth", "instances", "dynamic", "covisible"):
         assert torch.equal(getattr(cropped, field), getattr(clip, field)[..., 2:12, 3:15]), field
     assert torch.equal(cropped.tracks, clip.tracks - torch.tensor([3.0, 2.0]))
 

@@ -65,7 +65,7 @@ def test_bad_values_are_named(values, says):
 def test_frames_are_taken_of_every_field():
     clip = moving_clip(frames=4)
     part = select_frames(clip, [1, 3])
-    for field in ("video", "tracks", "visible", "depth", "instances", "dynamic"):
+    for field in ("video", "tracks", "visible", "depth", "instances", "dynamic", "covisible"):
         assert torch.equal(getattr(part, field), getattr(clip, field)[:, [1, 3]]), field
     assert torch.equal(part.points_world, clip.points_world[[1, 3]])
     assert torch.equal(part.cameras.cam_from_world, clip.cameras.cam_from_world[:, [1, 3]])

@@ -29,6 +29,7 @@ def _clip(views: int = 2, frames: int = 3, size: tuple[int, int] = (6, 10), poin
         depth=torch.rand(grid, generator=draw).where(torch.rand(grid, generator=draw) > 0.2, torch.inf),
         instances=torch.randint(0, 5, grid, generator=draw),
         dynamic=torch.rand(grid, generator=draw) > 0.5,
+        covisible=torch.rand(grid, generator=draw) > 0.5,
         caption="two balls",
         fps=12.5,
     )

@@ -41,6 +41,7 @@ def clip() -> MultiViewClip:
         depth=(0.3 + 90 * torch.rand(grid, generator=draw)).where(torch.rand(grid, generator=draw) > 0.2, torch.inf),
         instances=torch.randint(0, 5, grid, generator=draw),
         dynamic=torch.rand(grid, generator=draw) > 0.5,
+        covisible=torch.rand(grid, generator=draw) > 0.5,
         caption="two balls",
         fps=12.5,
     )

@@ -9,10 +9,10 @@ from mvt4g.formats.clip_cache import clip_size, read_clip
 from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.readers.folders import DEPTH
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
-from mvt4g.types import InputError, MultiViewClip
+from mvt4g.types import PIXEL_MAPS, InputError, MultiViewClip
 
 _SUFFIX = ".npz"
-_FRAME_AXES = {"video": 1, "tracks": 1, "visible": 1, "points_world": 0, "depth": 1, "instances": 1, "dynamic": 1}
+_FRAME_AXES = {"video": 1, "tracks": 1, "visible": 1, "points_world": 0, **dict.fromkeys(PIXEL_MAPS, 1)}
 
 
 def is_clip_cache(path: Path) -> bool:

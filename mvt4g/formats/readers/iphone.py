@@ -1,11 +1,14 @@
 """DyCheck's iPhone scenes: a moving phone and, in some scenes, two that stand still; no tracks.
 
     <scene>/camera/<id>.json  rgb/{1x,2x}/<id>.png  depth/{1x,2x}/<id>.npy (h w 1) z-depth, metres
+            covisible/{1x,2x}/<split>/<id>.png  splits/{train,val}.json {frame_names}
             extra.json {fps}                                    <id> = <camera>_<time>, as 0_00012
 
 Views are the cameras in order, frames the times that all of them have: the standing phones dropped some, so that frames
 may lie more than 1/30 s apart. Only the moving phone measured depth; it is 0, none, in other views. World and depth are
-in metres, not normalised by ``scene.json``. Pictures at half size ("2x") are taken where they are there.
+in metres, not normalised by ``scene.json``. Pictures at half size ("2x") are taken where they are there. A co-visibility
+mask is True where more than max(5, a tenth) of the frames of the other cameras see what the pixel shows, by optical
+flow.
 
 Source: KAIR-BAIR/dycheck (Apache-2.0), ``dycheck/datasets/iphone.py``, ``dycheck/geometry/camera.py``,
 ``docs/DATASETS.md`` (which calls the depth millimetres; its writer stores metres).
@@ -16,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mvt4g.formats.images import read_images
-from mvt4g.formats.readers.fields import array, finite, member, read_json_object, whole_size
+from mvt4g.formats.images import read_images, read_mask
+from mvt4g.formats.readers.fields import array, field, finite, member, read_json_object, whole_size
 from mvt4g.formats.readers.folders import find_folders, holds_folder
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.formats.readers.track_fields import stacked
@@ -61,12 +64,22 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     """
     cameras, times = _ids(scene)
     views, frames = selection.of(scene, len(cameras), len(times))
-    size = _size_folder(scene)
-    ids = []
+    return read_ids(scene, [[f"{cameras[view]}_{times[frame]}" for frame in frames] for view in views])
+
+
+def read_ids(scene: Path, ids: Sequence[Sequence[str]]) -> MultiViewClip:
+    """Read some pictures of a scene with all that is known of them.
+
+    Args:
+        scene: Its folder.
+        ids: Of each view, as many of each, such as "0_00012".
+
+    Raises:
+        InputError: As ``read``.
+    """
+    size = size_folder(scene)
     videos = []
-    for view in views:
-        row = [f"{cameras[view]}_{times[frame]}" for frame in frames]
-        ids.append(row)
+    for row in ids:
         videos.append(read_images([scene / "rgb" / size / f"{id_}.png" for id_ in row]))
     video = stacked(scene, "rgb", videos)
     image_size = (video.shape[-2], video.shape[-1])
@@ -81,8 +94,36 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
         cameras=Cameras(torch.stack(poses), torch.stack(intrinsics)),
         name=scene.name,
         depth=_depth(scene / "depth" / size, ids, image_size),
-        fps=_frame_rate(scene),
+        covisible=_covisible(scene / "covisible" / size, ids, image_size),
+        fps=frame_rate(scene),
     )
+
+
+def read_split(scene: Path, split: str) -> dict[str, tuple[str, ...]]:
+    """Return the times of each camera in a split, in order; without a file, camera 0 is "train" and the others "val".
+
+    Args:
+        scene: Its folder.
+        split: A file of splits/.
+
+    Raises:
+        InputError: If the file is broken, or there is none and the split is another.
+    """
+    path = scene / "splits" / f"{split}.json"
+    if path.is_file():
+        names = field(str(path), read_json_object(path), "frame_names")
+    elif split in ("train", "val"):
+        all_names = [image.stem for image in (scene / "rgb" / size_folder(scene)).glob("*_*.png")]
+        names = [name for name in all_names if name.startswith("0_") == (split == "train")]
+    else:
+        raise InputError(f"{path}: no such file, want a split of the scene")
+    times: dict[str, list[str]] = {}
+    for name in names if isinstance(names, list) else [names]:
+        camera, _, time = str(name).partition("_")
+        if not (camera.isdigit() and time.isdigit()):
+            raise InputError(f"{path}: frame_names: got {name!r:.40}, want names such as 0_00012")
+        times.setdefault(camera, []).append(time)
+    return {camera: tuple(sorted(times[camera], key=int)) for camera in sorted(times, key=int)}
 
 
 def read_camera(path: Path, image_size: tuple[int, int]) -> Cameras:
@@ -121,14 +162,15 @@ def _is_scene(folder: Path) -> bool:
     return any(folder.glob("camera/*_*.json")) and any((folder / "rgb" / size).is_dir() for size in _SIZES)
 
 
-def _size_folder(scene: Path) -> str:
+def size_folder(scene: Path) -> str:
+    """Return which of the sizes of pictures is taken: "2x" is half of "1x"."""
     return next(size for size in _SIZES if (scene / "rgb" / size).is_dir())
 
 
 def _ids(scene: Path) -> tuple[list[str], list[str]]:
     """Return the cameras, and the times that all of them have a picture of."""
     times: dict[str, set[str]] = {}
-    for path in (scene / "rgb" / _size_folder(scene)).glob("*_*.png"):
+    for path in (scene / "rgb" / size_folder(scene)).glob("*_*.png"):
         camera, _, time = path.stem.partition("_")
         if camera.isdigit() and time.isdigit():
             times.setdefault(camera, set()).add(time)
@@ -136,6 +178,26 @@ def _ids(scene: Path) -> tuple[list[str], list[str]]:
     if not shared:
         raise InputError(f"{scene / 'rgb'}: got pictures of cameras {sorted(times)}, want a time that all have")
     return sorted(times, key=int), sorted(shared, key=int)
+
+
+def _covisible(
+    folder: Path, ids: Sequence[Sequence[str]], image_size: tuple[int, int]
+) -> Bool[Tensor, "v t h w"] | None:
+    """Read the masks that any split has; all True where a picture has none. None where no picture has one."""
+    masks = torch.ones(len(ids), len(ids[0]), *image_size, dtype=torch.bool)
+    found = False
+    for view, row in enumerate(ids):
+        for frame, id_ in enumerate(row):
+            path = next(iter(sorted(folder.glob(f"*/{id_}.png"))), None)
+            if path is None:
+                continue
+            mask = read_mask(path)
+            if tuple(mask.shape) != image_size:
+                got, want = f"{mask.shape[1]}x{mask.shape[0]}", f"{image_size[1]}x{image_size[0]}"
+                raise InputError(f"{path}: got a mask of {got}, want {want} as the picture has")
+            masks[view, frame] = mask > 0
+            found = True
+    return masks if found else None
 
 
 def _depth(folder: Path, ids: Sequence[Sequence[str]], image_size: tuple[int, int]) -> Float[Tensor, "v t h w"] | None:
@@ -156,7 +218,12 @@ def _depth(folder: Path, ids: Sequence[Sequence[str]], image_size: tuple[int, in
     return torch.from_numpy(maps)
 
 
-def _frame_rate(scene: Path) -> float | None:
+def frame_rate(scene: Path) -> float | None:
+    """Return frames a second; None where the scene does not say.
+
+    Raises:
+        InputError: If what it says is no rate.
+    """
     path = scene / "extra.json"
     if not path.is_file():
         return None

@@ -58,7 +58,7 @@ def test_frames_without_leading_zeros_come_by_their_numbers(layout) -> None:
     (after,) = (reader.read(one) for one in reader.list_clips(root))
     assert torch.equal(after.video, before.video)
     assert not torch.equal(after.video[:, 0], after.video[:, 2]), "frames differ, so that their order shows"
-    for field in ("tracks", "visible", "depth", "instances", "dynamic"):
+    for field in ("tracks", "visible", "depth", "instances", "dynamic", "covisible"):
         was, now = getattr(before, field), getattr(after, field)
         assert (was is None) == (now is None)
         if was is not None:

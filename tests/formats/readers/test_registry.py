@@ -83,7 +83,7 @@ def test_the_format_is_told_from_all_others(roots, clip, name: str) -> None:
     part = source.read(0, Selection(views=[0], frames=[0, 2]))
     assert torch.equal(part.video, found.video[:1, [0, 2]])
     assert torch.equal(part.cameras.intrinsics.nan_to_num(), found.cameras.intrinsics[:1, [0, 2]].nan_to_num())
-    for field in ("tracks", "visible", "depth", "instances", "dynamic"):
+    for field in ("tracks", "visible", "depth", "instances", "dynamic", "covisible"):
         assert (getattr(part, field) is None) == (getattr(found, field) is None)
         if getattr(part, field) is not None:
             assert torch.equal(getattr(part, field), getattr(found, field)[:1, [0, 2]])
