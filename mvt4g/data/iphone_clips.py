@@ -1,4 +1,4 @@
-"""DyCheck's iPhone scenes as pairs of views: the moving phone's video, and what a phone that stood still saw meanwhile."""
+"""DyCheck's iPhone scenes as pairs of views: a moving phone's video, and what one that stood still saw meanwhile."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -118,9 +118,10 @@ class IPhonePair:
         )
         queries = grid_queries(QueryChoice.parse(self.queries).count, framing)
         numbers = [int(time) for time in self.times]
-        seconds = [(number - numbers[0]) / (whole.fps or FPS) for number in numbers]
+        fps = iphone.frame_rate(self.scene) or FPS
+        seconds = [number / fps for number in numbers]
         place = self.scene / "rgb" / iphone.size_folder(self.scene)
-        record = SourceRecord.of(place, whole.fps or FPS, numbers, seconds, framing)
+        record = SourceRecord.of(place, fps, numbers, seconds, framing)
         rule = f"times {numbers[0]} to {numbers[-1]}; {framing.sentence()}; cameras of the scene, in metres"
         camera = TargetCamera(self.camera, self.camera)
         rows = torch.arange(len(queries))

@@ -17,9 +17,6 @@ from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.readers.iphone import list_clips
 from mvt4g.types import InputError, MultiViewClip
 
-SCENES = ("apple", "block", "paper-windmill", "spin", "teddy")
-"""Scenes of several phones that MVTrack4Gen's page shows."""
-
 
 class IPhoneDataModule(AsksForViews[IPhonePair], LightningDataModule):
     """Chunks of the moving phone's video, each to be seen from the phones that stood still.
@@ -67,7 +64,7 @@ class IPhoneDataModule(AsksForViews[IPhonePair], LightningDataModule):
             raise InputError(f"queries: got {self.queries!r}, want 'grid:N'")
         if any(chunk < 0 for chunk in self.chunks):
             raise InputError(f"chunks: got {list(self.chunks)}, want numbers from 0")
-        pairs = []
+        pairs: list[IPhonePair] = []
         for scene in self._wanted_scenes():
             pairs += find_pairs(scene, self.size, self.queries, self.chunks)
         if not pairs:

@@ -6,9 +6,9 @@
 
 Views are the cameras in order, frames the times that all of them have: the standing phones dropped some, so that frames
 may lie more than 1/30 s apart. Only the moving phone measured depth; it is 0, none, in other views. World and depth are
-in metres, not normalised by ``scene.json``. Pictures at half size ("2x") are taken where they are there. A co-visibility
-mask is True where more than max(5, a tenth) of the frames of the other cameras see what the pixel shows, by optical
-flow.
+in metres, not normalised by ``scene.json``. Pictures at half size ("2x") are taken where they are there. A mask of
+co-visibility is true where more than max(5, a tenth) of the frames of the other split see what the pixel shows, by
+optical flow.
 
 Source: KAIR-BAIR/dycheck (Apache-2.0), ``dycheck/datasets/iphone.py``, ``dycheck/geometry/camera.py``,
 ``docs/DATASETS.md`` (which calls the depth millimetres; its writer stores metres).
