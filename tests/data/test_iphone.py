@@ -10,6 +10,7 @@ import torch
 from mvt4g.data.iphone_clips import find_pairs, longest_stretch
 from mvt4g.data.iphone_datamodule import IPhoneDataModule
 from mvt4g.data.video_size import VideoSize
+from mvt4g.evaluation.video_metrics import describe
 from mvt4g.formats.readers.iphone import read_split
 from mvt4g.formats.readers.iphone_keypoints import read_keypoints, transfer_pairs
 from mvt4g.geometry.camera import scale_intrinsics
@@ -93,6 +94,8 @@ def test_a_test_clip_has_the_true_target_view_and_its_mask(scene, clip):
     near = {tuple(clip.covisible[1, 5, row::2, 0].tolist()) for row in (0, 1)}
     assert tuple(second.covisible[0, 1, 0, :, 0].tolist()) in near
     assert 0 < float(second.covisible[0, 1].float().mean()) < 1
+    told = describe(second, second.name, second.video[:, 0])
+    assert torch.equal(told.mask, second.covisible[:, 1]), "what masked metrics look at"
     assert float(second.depth[0, 0].max()) > 0
     torch.testing.assert_close(
         second.cameras.cam_from_world[0], clip.cameras.cam_from_world[:2, frames], atol=1e-4, rtol=0
