@@ -28,7 +28,7 @@ TINTS = {"reference": (230, 120, 60), "generated": (60, 140, 230)}
 _TINT_SHARE = 0.6
 _TRAIL = 8
 """Past frames whose way a track shows."""
-_FRUSTUM = 0.08
+_FRUSTUM = 0.05
 """Size of a frustum as a share of the scene's depth."""
 
 
@@ -194,13 +194,13 @@ class LiveViewer:
         return rearrange(drawn.mul(255).byte(), "c h w -> h w c").numpy()
 
     def _look_from_reference(self) -> None:
-        """Start a little behind the reference's first camera; up is up in its picture."""
+        """Start a little behind and above the reference's first camera; up is up in its picture."""
         world_from_cam = invert_pose(self.scene.reference.cameras.cam_from_world[0])
         right_down_forward, centre = world_from_cam[:3, :3], world_from_cam[:3, 3]
         up, forward = -right_down_forward[:, 1], right_down_forward[:, 2]
         self.server.scene.set_up_direction(tuple(up.tolist()))
         camera = self.server.initial_camera
-        camera.position = tuple((centre - 0.5 * self.depth * forward + 0.15 * self.depth * up).tolist())
+        camera.position = tuple((centre - 0.3 * self.depth * forward + 0.25 * self.depth * up).tolist())
         camera.look_at = tuple((centre + self.depth * forward).tolist())
         camera.up = tuple(up.tolist())
 

@@ -1,5 +1,6 @@
 """The verb lift: what it takes, writes and refuses, each refusal in one line and nothing left behind."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -125,6 +126,42 @@ def test_views_of_two_sizes(pair, tmp_path):
     scene = read_scene4d(tmp_path / "scene" / "scene4d.npz")
     assert scene.generated.depth.shape == (FRAMES, 2 * HEIGHT, 2 * WIDTH)
     assert scene.generated.cameras.intrinsics[0, 0, 0] == 2 * scene.reference.cameras.intrinsics[0, 0, 0]
+
+
+def write_benchmark(folder: Path, pair: Path, **changes: object) -> Path:
+    """Write a method's folder of one video: the source is twice as large, and its middle was taken."""
+    folder.mkdir()
+    source = torch.zeros(2 * FRAMES, 3, 2 * HEIGHT, 2 * WIDTH + 8)
+    source[1::2, :, :, 4:-4] = 1.0  # of the frames that were taken, the part that was
+    write_video(folder / "source.mp4", source, 8.0)
+    shutil.copy(pair / "generated.mp4", folder / "dog_cam01.mp4")
+    shutil.copy(pair / "cameras.json", folder / "cameras.json")
+    entry = {
+        "file": "dog_cam01.mp4", "status": "made", "frames": list(range(1, 2 * FRAMES, 2)), "size": [HEIGHT, WIDTH],
+        "source": {"path": str(folder / "source.mp4"), "size": [2 * HEIGHT, 2 * WIDTH + 8]},
+        "crop_xyxy": [4, 0, 2 * WIDTH + 4, 2 * HEIGHT], "scale_xy": [0.5, 0.5], "cameras": "cameras.json",
+    } | changes  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps({"videos": [entry]}))
+    return folder / "dog_cam01.mp4"
+
+
+def test_a_video_of_the_benchmark(pair, tmp_path, capsys):
+    """The manifest names its source, frames, part and cameras."""
+    video = write_benchmark(tmp_path / "ours", pair)
+    args = ["lift", str(video), "--out", str(tmp_path / "scene"), "--depth", "plane", "--clouds", "null"]
+    assert main(args) == 0
+    scene = read_scene4d(tmp_path / "scene" / "scene4d.npz")
+    assert scene.reference.video.shape == (FRAMES, HEIGHT, WIDTH, 3)
+    assert scene.reference.video[:, 2:-2, 2:-2].float().mean() > 245, "frames 1 and 3, without the border"
+    assert scene.generated.cameras.intrinsics[0, 0, 0] == 40
+    gone = {"path": "gone.mp4", "size": [8, 8]}
+    for name, change, said in (
+        ("cut", {"scale_xy": [0.5]}, "cannot be read"),
+        ("gone", {"source": gone}, "gone.mp4: no such video"),
+    ):
+        video = write_benchmark(tmp_path / name, pair, **change)
+        assert main(["lift", str(video), "--out", str(tmp_path / "x"), "--depth", "plane"]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_folder_of_pairs(pair, tmp_path, capsys):

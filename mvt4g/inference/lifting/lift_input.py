@@ -17,6 +17,7 @@ from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajector
 from mvt4g.formats.video import read_video
 from mvt4g.geometry.camera import scale_intrinsics
 from mvt4g.geometry.pose import invert_pose
+from mvt4g.inference.lifting.benchmark_video import find_benchmark_video
 from mvt4g.types import Cameras, InputError, MultiViewClip, ViewRecord
 
 DEFAULT_FPS = 8.0
@@ -90,7 +91,8 @@ def read_lift_input(path: Path, files: PairFiles = PairFiles()) -> LiftInput:
 
     Args:
         path: A folder that ``predict`` wrote, any folder of ``formats.generated_folder``, a clip of two views in any
-            known format, or a generated video (file or folder of frames), with ``files`` telling the rest.
+            known format, a video of ``mvt4g benchmark generate``, or a generated video (file or folder of frames),
+            with ``files`` telling the rest.
         files: Of a generated video that lies alone.
 
     Raises:
@@ -98,10 +100,10 @@ def read_lift_input(path: Path, files: PairFiles = PairFiles()) -> LiftInput:
     """
     if files.reference is not None:
         return _read_files(path, files)
+    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+        return _read_benchmark(path, files)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder, want a folder that predict wrote, or a clip of two views")
-    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
-        raise InputError(f"{path}: got a video alone, want --pair.reference, the video it was generated from")
     if _video_there(path, GENERATED):
         return _read_generated(path)
     if _video_there(path, REFERENCE_VIEW) and _video_there(path, TARGET_VIEW):
@@ -148,24 +150,43 @@ def _read_two_videos(folder: Path) -> LiftInput:
     return LiftInput(str(folder), (reference, target), _times(len(reference), fps), tracks=tracks)
 
 
+def _read_benchmark(path: Path, files: PairFiles) -> LiftInput:
+    found = find_benchmark_video(path)
+    if found is None:
+        raise InputError(f"{path}: got a video alone, want --pair.reference, the video it was generated from")
+    generated, fps = _read_any_video(path)
+    cameras = found.cameras if files.cameras is None else files.cameras
+    return _pair_of(path, (_bytes(found.read_reference()), generated), fps, cameras, files.tracks)
+
+
 def _read_files(path: Path, files: PairFiles) -> LiftInput:
-    if files.reference is None:
-        raise InputError("--pair.reference: missing, want the video that the other was generated from")
+    assert files.reference is not None
     reference, fps = _read_any_video(files.reference)
     generated, _ = _read_any_video(path)
-    _check_lengths(f"{path}, {files.reference}", reference, generated)
-    sizes = [(video.shape[1], video.shape[2]) for video in (reference, generated)]
-    cameras = None
-    if files.cameras is not None:
-        views = read_views(files.cameras)
+    return _pair_of(path, (reference, generated), fps, files.cameras, files.tracks)
+
+
+def _pair_of(
+    path: Path,
+    videos: tuple[UInt8[Tensor, "t h w 3"], UInt8[Tensor, "t2 h2 w2 3"]],
+    fps: float,
+    cameras_file: Path | None,
+    tracks_file: Path | None,
+) -> LiftInput:
+    """Put the files of one pair together; K and tracks are told for the size of each video."""
+    _check_lengths(str(path), *videos)
+    num_frames = len(videos[0])
+    sizes = [(video.shape[1], video.shape[2]) for video in videos]
+    cameras, tracks = None, None
+    if cameras_file is not None:
+        views = read_views(cameras_file)
+        # A file of one path is that of the target, seen from a reference that stands still.
         still = Trajectory(torch.eye(4)[None], *_lens_of(views[TARGET_VIEW]))
-        paths = (views.get(REFERENCE_VIEW, still), views[TARGET_VIEW])
-        each = [_sized(files.cameras, way, size, len(reference)) for way, size in zip(paths, sizes, strict=True)]
-        cameras = (each[0], each[1])
-    tracks = None
-    if files.tracks is not None:
-        tracks = _given(files.tracks, read_tracks(files.tracks), sizes[0], len(reference))
-    return LiftInput(str(path), (reference, generated), _times(len(reference), fps), cameras, tracks)
+        reference = _sized(cameras_file, views.get(REFERENCE_VIEW, still), sizes[0], num_frames)
+        cameras = (reference, _sized(cameras_file, views[TARGET_VIEW], sizes[1], num_frames))
+    if tracks_file is not None:
+        tracks = _given(tracks_file, read_tracks(tracks_file), sizes[0], num_frames)
+    return LiftInput(str(path), videos, _times(num_frames, fps), cameras, tracks)
 
 
 def _lens_of(path: Trajectory) -> tuple[Float[Tensor, "t 3 3"] | None, tuple[int, int] | None]:
