@@ -3,7 +3,7 @@
 const REST = 180; // milliseconds without a change after which every pixel is drawn
 const SLOW = 42; // milliseconds a drawing beyond which detail is given up
 const FAST = 20; // and under which it is taken back
-const LEVELS = [[1, 1], [2, 1], [3, 1], [4, 0.8], [6, 0.66]]; // step between pixels of the cloud; share of the screen's
+const LEVELS = [[1, 1], [2, 1], [3, 1], [4, 0.8], [6, 0.66], [8, 0.5]]; // step between pixels of the cloud; share of the screen's
 
 export class Detail {
   constructor(settings, isSoftware) {
