@@ -274,6 +274,17 @@ def test_a_drag_in_a_bound_camera_goes_on_from_there(shared):
 
 
 @pytest.mark.slow
+def test_the_address_says_how_a_page_begins(browser, file):
+    page = OpenPage(browser, file, "#frame=7&camera=generated&tracks=0&size=1.5&colour=view&theme=light&speed=x")
+    page.rest()
+    assert page.run("mvt4g.stage.frame") == 7
+    got = page.run("['camera', 'tracks', 'size', 'colour', 'theme', 'speed'].map((name) => mvt4g.settings.get(name))")
+    assert got == ["generated", False, 1.5, "view", "light", 1]
+    assert page.complaints == []
+    page.close()
+
+
+@pytest.mark.slow
 def test_light_and_dark_and_a_saved_picture(shared):
     before = shared.picture("body")
     shared.page.keyboard.press("l")

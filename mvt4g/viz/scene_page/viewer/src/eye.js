@@ -28,12 +28,16 @@ export class Eye extends EventTarget {
     this.controls.addEventListener("start", () => this._letGo());
     this.flying = new Set(); // keys that are held down
     this.swayed = new Vector3();
-    this.home();
+    this._standAtHome();
   }
 
   /** Stand beside the reference camera and look at what it looks at. */
   home() {
     this.settings.set("camera", "free");
+    this._standAtHome();
+  }
+
+  _standAtHome() {
     this.controls.enableDamping = false;
     this.controls.update(); // forgets what is left of a drag's momentum
     this.controls.enableDamping = true;

@@ -12,7 +12,7 @@ export class Videos {
     this.canvases = scene.views.map((view) => {
       const figure = document.createElement("figure");
       figure.style.setProperty("--tint", `rgb(${VIEW_COLOURS[view.name].map((value) => Math.round(255 * value))})`);
-      figure.style.setProperty("--aspect", `${view.width} / ${view.height}`);
+      figure.style.setProperty("--aspect", view.width / view.height);
       figure.innerHTML = `<canvas tabindex="0" title="Look through this camera"></canvas><figcaption><i></i>${view.label}</figcaption>`;
       container.append(figure);
       const canvas = figure.querySelector("canvas");
@@ -44,7 +44,7 @@ export class Videos {
 
   _drawTracks(pen, view, frame, tracks, unit) {
     const trail = this.settings.get("trail");
-    pen.lineCap = "round";
+    pen.lineCap = pen.lineJoin = "round";
     for (let point = 0; point < tracks.count; point++) {
       const isSeen = tracks.seen[trackIndex(tracks, view, frame, point)] > 0;
       const now = position(tracks, view, frame, point);
@@ -78,20 +78,30 @@ function position(tracks, view, frame, point) {
   return Number.isNaN(tracks.pixels[at]) ? null : [tracks.pixels[at], tracks.pixels[at + 1]];
 }
 
+/** Draw where a point came from, the older half fainter: two strokes, since many short ones are slow. */
 function drawTrail(pen, tracks, view, frame, point, trail, colour, width) {
   pen.strokeStyle = colour;
   pen.lineWidth = width;
   let later = position(tracks, view, frame, point);
-  for (let age = 1; age <= trail && frame - age >= 0; age++) {
-    const earlier = position(tracks, view, frame - age, point);
-    if (!earlier) return;
-    if (Math.hypot(earlier[0] - later[0], earlier[1] - later[1]) < width) continue;
-    pen.globalAlpha = 0.85 * (1 - age / (trail + 1));
+  let age = 0;
+  for (const [oldest, opacity] of [[trail / 2, 0.85], [trail, 0.4]]) {
+    let isMoved = false;
+    pen.globalAlpha = opacity;
     pen.beginPath();
-    pen.moveTo(...earlier);
-    pen.lineTo(...later);
-    pen.stroke();
-    later = earlier;
+    pen.moveTo(...later);
+    while (age < oldest && frame - age > 0) {
+      age++;
+      const earlier = position(tracks, view, frame - age, point);
+      if (!earlier) {
+        age = Infinity;
+        break;
+      }
+      if (Math.hypot(earlier[0] - later[0], earlier[1] - later[1]) < width) continue;
+      pen.lineTo(...earlier);
+      later = earlier;
+      isMoved = true;
+    }
+    if (isMoved) pen.stroke();
   }
 }
 
