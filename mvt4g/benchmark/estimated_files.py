@@ -55,6 +55,12 @@ class EstimatedFiles:
         found = source_camera_files(place, self.layout)
         if self.layout == "vipe":
             found += [place.parent.parent / kind / f"{place.stem}.zip" for kind in ("depth", "mask")]
+        elif self.layout == "vista4d":
+            found += [*sorted((place.parent / "depths").glob("*.exr"))]
+        elif self.layout == "cognvs":
+            found.append(place / "megasam_depth.npy")
+        elif self.layout == "depth_anything_3" and place.is_dir():
+            found += [*sorted((place / "results_output").glob("frame_*.npz"))]
         return [path for path in found if path.is_file()]
 
     def read(self, path: Path, num_frames: int | None, maps: bool = False) -> Reconstruction:

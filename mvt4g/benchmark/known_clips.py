@@ -169,10 +169,12 @@ class Sources:
         """Find the clips.
 
         Raises:
-            InputError: If there is none.
+            InputError: If there is none, or the place is not there.
         """
         if place is None:
             return Sources()
+        if not place.exists() and not any(sign in str(place) for sign in "*?["):
+            raise InputError(f"sources: got {place}, which is not there, want a DAVIS root, videos or clip folders")
         if (place / "JPEGImages").is_dir():
             listed = list_sequences(place)
             sequences = {

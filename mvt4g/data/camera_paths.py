@@ -46,7 +46,8 @@ class CameraAssumption:
         centres: Of a path that is resampled: "linear" or "spline"; rotations go by slerp.
         source: File of the source's own cameras, "{name}" standing for the video; its poses go by time. null = the
             source's camera is not known, and is taken to stand still.
-        source_layout: What wrote that file: "json", "vipe", "depth_anything_3", "megasam" or "colmap".
+        source_layout: What wrote that file: "json", "vipe", "depth_anything_3", "megasam", "colmap", "vista4d" or
+            "cognvs".
     """
 
     fov_deg: FieldOfView = 60.0

@@ -46,8 +46,11 @@ def source_camera_files(path: Path, layout: str) -> list[Path]:
         layout: As the option gives it.
     """
     if path.is_dir():
-        # COLMAP's in either form, and Depth Anything 3's.
-        names = ("images.bin", "cameras.bin", "images.txt", "cameras.txt", "camera_poses.txt", "intrinsic.txt")
+        # COLMAP's in either form, Depth Anything 3's and CogNVS's.
+        names = (
+            "images.bin", "cameras.bin", "images.txt", "cameras.txt", "camera_poses.txt", "intrinsic.txt",
+            "megasam_c2ws.npy", "megasam_intrinsics.npy",
+        )  # fmt: skip
         return list(filter(Path.is_file, map(path.joinpath, names)))
     files = [path]
     if layout == "vipe":

@@ -1,12 +1,10 @@
 """How a program turns a picture of its source into one of its output: the rules of several, as one framing each."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from mvt4g.geometry.framing import FitSpec, Framing, Window
 from mvt4g.types import InputError
 
-CropWay = Literal["cover", "cover_down", "cut_first", "squeeze", "squeeze_cut"]
 _SAID = {
     "cover": "resized to cover {size}, keeping its shape, and cut to the centre",
     "cover_down": "resized to cover {size}, sides rounded down, and cut to the centre",
@@ -28,7 +26,7 @@ class CropRule:
         through: (height, width) in between, for "squeeze_cut".
     """
 
-    way: CropWay = "cover"
+    way: str = "cover"
     through: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -37,8 +35,8 @@ class CropRule:
         Raises:
             InputError: If the way is unknown, or ``through`` is missing where it is needed or given where it is not.
         """
-        if self.way not in get_args(CropWay):
-            raise InputError(f"crop.way: got {self.way!r}, want one of {', '.join(get_args(CropWay))}")
+        if self.way not in _SAID:
+            raise InputError(f"crop.way: got {self.way!r}, want one of {', '.join(_SAID)}")
         if (self.way == "squeeze_cut") != (self.through is not None):
             want = "[height, width]" if self.way == "squeeze_cut" else "none"
             raise InputError(f"crop.through: got {self.through} for {self.way!r}, want {want}")

@@ -4,13 +4,13 @@ Videos are aligned by index, never by time: the rates that programs write into t
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 
 from mvt4g.types import InputError
 
-Way = Literal["step", "spread", "centre", "hold"]
+WAYS = ("step", "spread", "centre", "hold")
 
 
 class AlignedFrames(NamedTuple):
@@ -39,7 +39,7 @@ class FrameMap:
         skip: Leading frames of the output that show no moment of their own; they are not scored.
     """
 
-    way: Way = "step"
+    way: str = "step"
     start: int = 0
     stride: int = 1
     padded: bool = False
@@ -51,8 +51,8 @@ class FrameMap:
         Raises:
             InputError: If the way is unknown or a number is out of range.
         """
-        if self.way not in get_args(Way):
-            raise InputError(f"frames.way: got {self.way!r}, want one of {', '.join(get_args(Way))}")
+        if self.way not in WAYS:
+            raise InputError(f"frames.way: got {self.way!r}, want one of {', '.join(WAYS)}")
         for name, least in (("start", 0), ("stride", 1), ("skip", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"frames.{name}: got {getattr(self, name)}, want at least {least}")

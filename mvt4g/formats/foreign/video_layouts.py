@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from mvt4g.formats.foreign.crop_rules import CropRule
 from mvt4g.formats.foreign.frame_maps import FrameCount, FrameMap
 from mvt4g.formats.foreign.video_names import check_pattern
 from mvt4g.types import InputError
 
-RelativeTo = Literal["source_start", "source_frames"]
-Speed = Literal["total", "per_frame"]
+SPEEDS: Mapping[str, str] = {
+    "total": "the whole motion in the frames that a video has",
+    "per_frame": "the motion of ReCamMaster's 81 frames from one frame to the next",
+}
 RELATIONS: Mapping[str, str] = {
     "source_start": "relative to the source's first camera, whose motion is not kept",
     "source_frames": "relative to the source's camera of each frame, whose motion is kept",
@@ -68,8 +69,8 @@ class VideoLayout:
     sizes: tuple[tuple[int, int], ...] = ()
     fps: float | None = None
     side_by_side: bool = False
-    relative_to: RelativeTo = "source_start"
-    speed: Speed = "total"
+    relative_to: str = "source_start"
+    speed: str = "total"
     scale: str = "metres, as asked"
     table: ClipTable | None = None
     by_name_alone: bool = True
@@ -80,10 +81,12 @@ class VideoLayout:
         Raises:
             InputError: If one is unknown, or there is no pattern.
         """
-        words = {"relative_to": get_args(RelativeTo), "speed": get_args(Speed)}
+        words = {"relative_to": RELATIONS, "speed": SPEEDS}
         for field, known in words.items():
             if getattr(self, field) not in known:
-                raise InputError(f"layout {self.name}: {field}: got {getattr(self, field)!r}, want one of {known}")
+                raise InputError(
+                    f"layout {self.name}: {field}: got {getattr(self, field)!r}, want one of {', '.join(known)}"
+                )
         if not self.patterns:
             raise InputError(f"layout {self.name}: patterns: got none, want at least one")
         for pattern in (*self.patterns, *self.companions):
@@ -106,8 +109,4 @@ class VideoLayout:
 
     def convention(self) -> str:
         """Say in words what target cameras are told from, and how fast they move."""
-        paces = {
-            "total": "the whole motion in the frames that a video has",
-            "per_frame": "the motion of ReCamMaster's 81 frames from one frame to the next",
-        }
-        return f"OpenCV axes, {RELATIONS[self.relative_to]}; {paces[self.speed]}"
+        return f"OpenCV axes, {RELATIONS[self.relative_to]}; {SPEEDS[self.speed]}"

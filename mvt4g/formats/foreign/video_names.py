@@ -28,7 +28,7 @@ PLACEHOLDERS: Mapping[str, tuple[str, str]] = {
     "resolution": (r"vista4d_[^/]+", "the model's size; told as a variant of the method"),
 }
 """What a placeholder stands for, as a regular expression and in words."""
-_TOKEN = re.compile(r"\{(\w*)\}|\*\*/|[*\[\]]|[^{*\[\]]+|\{")
+_TOKEN = re.compile(r"\{(\w*)\}|\*\*/|[*\[\]]|[^{}*\[\]]+|[{}]")
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     parts = []
     for token in _TOKEN.finditer(pattern):
         text, placeholder = token.group(), token.group(1)
+        if text in "{}":
+            raise KeyError(text)
         if placeholder is not None:
             parts.append(f"(?P<{placeholder}>{PLACEHOLDERS[placeholder][0]})")
         else:

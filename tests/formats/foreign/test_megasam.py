@@ -17,10 +17,12 @@ from tests.formats.layouts.reconstructions import (
     PATH,
     WIDTH,
     K,
+    write_cognvs,
     write_depth_anything,
     write_megasam,
     write_streaming,
     write_vipe,
+    write_vista4d,
 )
 
 
@@ -72,6 +74,8 @@ WRITERS = {
     "vipe": write_vipe,
     "depth_anything_3": write_depth_anything,
     "megasam": write_megasam,
+    "vista4d": write_vista4d,
+    "cognvs": write_cognvs,
 }
 
 

@@ -89,3 +89,28 @@ def write_megasam(folder, **changes):
     path = folder / "clip_sgd_cvd_hr.npz"
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
     return path
+
+
+def write_vista4d(folder, maps=True, **changes):
+    """Write ``recon_and_seg/clip``; ``changes`` replace arrays of the cameras, None leaves one out."""
+    place = folder / "recon_and_seg" / "clip"
+    for name in ("depths", "dynamic_mask") if maps else ():
+        (place / name).mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
+    arrays = {"cam_c2w": PATH.numpy(), "intrinsics": LENS} | changes
+    np.savez(place / "cameras.npz", **{key: array for key, array in arrays.items() if array is not None})
+    for frame in range(COUNT) if maps else ():
+        (place / "depths" / f"{frame:05d}.exr").write_bytes(exr({"Y": DEPTH[frame].astype(np.float16)}))
+        (place / "dynamic_mask" / f"{frame:05d}.png").write_bytes(png(np.uint8(255) * (IDS[frame] == 1)))
+    return place / "cameras.npz"
+
+
+def write_cognvs(folder, **changes):
+    """Write ``clip/cam_info``; ``changes`` replace files by name, None leaves one out."""
+    place = folder / "clip" / "cam_info"
+    place.mkdir(parents=True, exist_ok=True)
+    arrays = {"megasam_c2ws": PATH.numpy(), "megasam_intrinsics": K, "megasam_depth": DEPTH} | changes
+    for name, array in arrays.items():
+        if array is not None:
+            np.save(place / f"{name}.npy", array)
+    return place
