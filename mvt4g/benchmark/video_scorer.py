@@ -24,7 +24,7 @@ from mvt4g.evaluation.video_metrics import pose_evidence
 from mvt4g.formats.checksums import sha256_of
 from mvt4g.formats.foreign.frame_maps import AlignedFrames
 from mvt4g.geometry.pose import invert_pose
-from mvt4g.metrics.collection import NovelViewMetrics
+from mvt4g.metrics.collection import NovelViewMetrics, required_inputs
 from mvt4g.metrics.pose_estimators.poses import PoseEstimate, PoseEstimator, PoseEvidence
 from mvt4g.metrics.pose_estimators.poses_from_files import NAME, PosesFromFiles
 from mvt4g.metrics.presets import Preset, novel_view_metrics
@@ -105,6 +105,8 @@ class VideoScorer:
         self.reused = 0
         self._batches = ScoredBatches(out / FOLDER, facts)
         self._digests: dict[Path, str] = {}
+        members = self.metrics.members().values()
+        self._needs_truth = spec.estimator is not None or any("target_video" in required_inputs(m) for m in members)
 
     def add(
         self, method: Method, video: FoundVideo, shape: Shape, clip: KnownClip | None, frames: AlignedFrames
@@ -127,7 +129,7 @@ class VideoScorer:
             share.add_to(self.metrics)
             self.reused += 1
         else:
-            aligned = align_video(method, video, shape, clip, frames)
+            aligned = align_video(method, video, shape, clip, frames, self._needs_truth)
             share = self._score(method, video, aligned)
             self._batches.hold(place, share)
             self._batches.write()
