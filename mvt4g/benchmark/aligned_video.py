@@ -271,10 +271,9 @@ def _maps(
     if whole is None:
         return None
     first, count = numbers[0], len(numbers)
-    if tuple(numbers) == tuple(range(first, first + count)):
-        taken = whole[first : first + count]  # no copy: maps of 81 frames take 130 MB
-    else:
-        taken = whole[list(numbers)]
+    in_a_row = tuple(numbers) == tuple(range(first, first + count))
+    # A slice is no copy: maps of 81 frames take 130 MB.
+    taken = whole[first : first + count] if in_a_row else whole[list(numbers)]
     is_same = framing.source == framing.resized == framing.size
     return taken if is_same else framing.nearest(taken)
 

@@ -52,8 +52,10 @@ def video_pair(
     """
     pred, there = valid_video(video, valid_frames)
     check_shape("target_video", target_video, "b t 3 h w", **check_shape("video", video, "b t 3 h w"))
-    black = target_video.new_zeros(())
-    target = torch.where(rearrange(there, "b t -> b t 1 1 1"), target_video, black)
+    target = target_video
+    if valid_frames is not None:  # else a copy of a long video would be made for nothing
+        black = target_video.new_zeros(())
+        target = torch.where(rearrange(there, "b t -> b t 1 1 1"), target_video, black)
     return pred, unit_video("target_video", target), there
 
 
