@@ -72,17 +72,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         lay_out(root, args.frames, tuple(args.size))
-        command = [
-            sys.executable,
-            "-m",
-            "mvt4g",
-            "benchmark",
-            "score",
-            str(root / "results"),
-            "--out",
-            str(root / "out"),
-        ]
-        command += ["--sources", str(root / "sources"), "--preset", args.preset, *args.options]
+        command = [sys.executable, "-m", "mvt4g", "benchmark", "score", str(root / "results")]
+        command += ["--out", str(root / "out"), "--sources", str(root / "sources")]
+        command += ["--preset", args.preset, *args.options]
         start = time.monotonic()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - start
