@@ -41,8 +41,9 @@ from mvt4g.types import Cameras, InputError
 VERSION = 1
 VIEWS = ("reference", "generated")
 """Names in the file, in the order of the axis v."""
-METRES, UNKNOWN = "metres", "unknown"
-"""Values of ``unit``."""
+METRES = "metres"
+UNKNOWN = "unknown"
+"""Values of ``unit`` are these two."""
 _VIEW_LAYOUT = {
     "video": ("t h w 3", "u"),
     "depth": ("t h w", "f"),
@@ -207,6 +208,7 @@ def _layout() -> dict[str, tuple[str, str]]:
     layout = {**_SCENE_LAYOUT, **_TRACK_LAYOUT, **_TRUTH_LAYOUT}
     for view in VIEWS:
         for name, (axes, kind) in _VIEW_LAYOUT.items():
+            # The two views may have two sizes, so that each has names of its own for them.
             own = axes.replace("h", f"h_{view}").replace("w", f"w_{view}")
             layout[f"{view}_{name}"] = (own, kind)
     return layout
@@ -261,7 +263,7 @@ def _scene_of(where: str, arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> Sc
     if not bool(alignment.isfinite().all()):
         raise InputError(f"{where}: alignment: got {alignment.tolist()}, want finite numbers")
     views = [_view_of(f"{where}: {view}", _of_view(arrays, view)) for view in VIEWS]
-    tracks, truth = None, None
+    tracks = None
     if "tracks_px" in arrays:
         tracks = SceneTracks(
             _floats(arrays["tracks_px"]),
@@ -269,6 +271,7 @@ def _scene_of(where: str, arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> Sc
             torch.from_numpy(arrays["visible"]),
             torch.from_numpy(arrays["track_lifted"]),
         )
+    truth = None
     if "true_tracks_px" in arrays:
         truth = TrueTracks(
             _floats(arrays["true_tracks_px"]),
@@ -287,12 +290,14 @@ def _view_of(where: str, arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> Sce
     depth = _or_zero(_floats(arrays["depth"]))
     if not bool((depth > 0).any()):
         raise InputError(f"{where}_depth: got no pixel with a depth, want depth over 0 somewhere")
-    poses, lens = _floats(arrays["cam_from_world"]), _floats(arrays["intrinsics"])
+    poses = _floats(arrays["cam_from_world"])
+    lens = _floats(arrays["intrinsics"])
     check_poses(poses, f"{where}_cam_from_world frame ")
     focal = torch.stack([lens[:, 0, 0], lens[:, 1, 1]])
     if not bool(lens.isfinite().all() and (focal > 0).all()):
         raise InputError(f"{where}_intrinsics: got a NaN, infinity or focal length <= 0, want K in pixels")
-    confidence, true_poses = arrays.get("confidence"), None
+    confidence = arrays.get("confidence")
+    true_poses = None
     if "true_cam_from_world" in arrays:
         true_poses = _floats(arrays["true_cam_from_world"])
         check_poses(true_poses, f"{where}_true_cam_from_world frame ")
@@ -311,6 +316,7 @@ def _to_numpy(**tensors: Shaped[Tensor, "..."] | None) -> dict[str, Shaped[np.nd
     for name, tensor in tensors.items():
         if tensor is not None:
             value = tensor.detach().cpu()
+            # The file has one kind of floating-point numbers, whatever the scene was computed in.
             arrays[name] = (value.float() if value.is_floating_point() else value).numpy()
     return arrays
 

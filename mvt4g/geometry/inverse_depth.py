@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-LEAST_FOR_SCALE, LEAST_FOR_SHIFT = 4, 12
-"""Points from which on a scale, and a shift beside it, are looked for."""
+LEAST_FOR_SCALE = 4
+"""Points from which on a scale is looked for."""
+LEAST_FOR_SHIFT = 12
+"""Points from which on a shift is looked for beside it."""
 LEAST_SPREAD = 0.05
 """Spread of the given inverse depths (5th to 95th percentile), as a share of their median, under which no shift can be
 told from a scale."""
@@ -73,10 +75,12 @@ def fit_inverse_depth(given: Float[Tensor, " n"], true: Float[Tensor, " n"], see
         (scale and shift of inverse depth).
     """
     there = given.isfinite() & true.isfinite() & (given > 0) & (true > 0)
-    source, target = given[there].double().reciprocal(), true[there].double().reciprocal()
+    source = given[there].double().reciprocal()
+    target = true[there].double().reciprocal()
     if len(source) < LEAST_FOR_SCALE:
         return InverseDepthFit()
-    scale, shift = float((target / source).median()), 0.0
+    scale = float((target / source).median())
+    shift = 0.0
     low, middle, high = source.quantile(source.new_tensor([0.05, 0.5, 0.95])).tolist()
     if len(source) >= LEAST_FOR_SHIFT and high - low > LEAST_SPREAD * middle:
         scale, shift = _best_line(source, target, (scale, shift), seed)
@@ -92,18 +96,20 @@ def _best_line(
     """Return the line of least median relative error among ``start`` and lines through two of the points."""
     generator = torch.Generator().manual_seed(seed)
     pairs = torch.randint(len(source), (2, _TRIALS), generator=generator)
-    first, second = source[pairs[0]], source[pairs[1]]
-    apart = first - second
+    first = source[pairs[0]]
+    apart = first - source[pairs[1]]
     usable = apart.abs() > 1e-12
     slopes = (target[pairs[0]] - target[pairs[1]]) / torch.where(usable, apart, 1.0)
     shifts = target[pairs[0]] - slopes * first
-    best, least = start, float(_relative_error(source, target, *start).median())
+    best = start
+    least = float(_relative_error(source, target, *start).median())
     for slope, shift in zip(slopes[usable].tolist(), shifts[usable].tolist(), strict=True):
         if slope <= 0:  # farther would become nearer
             continue
         error = float(_relative_error(source, target, slope, shift).median())
         if error < least:
-            best, least = (slope, shift), error
+            best = (slope, shift)
+            least = error
     return best
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -86,12 +86,12 @@ def _read_window(
     steps = torch.arange(_WINDOW, device=pixels.device) - before
     # The neighbour before a point is the last pixel whose centre, at i + 0.5, is not beyond it.
     corner = (pixels - 0.5).floor().long()
-    column = rearrange(corner[..., :1] + steps, "b n x -> b n 1 x").expand(-1, -1, _WINDOW, -1)
-    row = rearrange(corner[..., 1:] + steps, "b n y -> b n y 1").expand(-1, -1, -1, _WINDOW)
-    column, row = (rearrange(index, "b n y x -> b n (y x)") for index in (column, row))
+    column = repeat(corner[..., :1] + steps, "b n x -> b n (y x)", y=_WINDOW)
+    row = repeat(corner[..., 1:] + steps, "b n y -> b n (y x)", x=_WINDOW)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     offset = torch.stack([column, row], dim=-1) + 0.5 - pixels[..., None, :]
-    column, row = column.clamp(0, width - 1), row.clamp(0, height - 1)
+    column = column.clamp(0, width - 1)  # to be read; what lies outside is not known
+    row = row.clamp(0, height - 1)
     batch = torch.arange(len(depth), device=depth.device)[:, None, None]
     values = depth[batch, row, column].double()
     known = inside & values.isfinite() & (values > 0)
@@ -121,7 +121,7 @@ def _fit_plane(window: _Window, own: Bool[Tensor, "b n k"]) -> Float[Tensor, "b 
     It stays within the range of these pixels, widened by its own width: a plane may be continued by a pixel, no more.
     """
     distance = window.offset.square().sum(dim=-1)
-    weights = own * torch.exp(-0.5 * distance)
+    weights = own * torch.exp(-0.5 * distance)  # a surface may bend: near pixels tell more
     count = own.sum(dim=-1)
     nearest = distance.masked_fill(~own, torch.inf).argmin(dim=-1, keepdim=True)
     at_nearest = window.inverse.gather(-1, nearest)[..., 0]
@@ -135,6 +135,7 @@ def _fit_plane(window: _Window, own: Bool[Tensor, "b n k"]) -> Float[Tensor, "b 
     normal = torch.where(enough[..., None, None], normal + ridge, identity)
     plane = torch.linalg.solve(normal, right[..., None])[..., 0, 0]
 
+    # Few pixels, almost in a row, can tilt a plane without bounds.
     low = window.inverse.masked_fill(~own, torch.inf).amin(dim=-1)
     high = window.inverse.masked_fill(~own, -torch.inf).amax(dim=-1)
     plane = torch.minimum(torch.maximum(plane, 2 * low - high), 2 * high - low)

@@ -47,7 +47,8 @@ def meet_rays(pixels: Float[Tensor, "2 t n 2"], cameras: Cameras) -> RayMeeting:
     apart = origin[1] - origin[0]
     cosine = (direction[0] * direction[1]).sum(dim=-1)
     squared_sine = torch.linalg.cross(direction[0], direction[1]).square().sum(dim=-1)
-    along_first, along_second = (apart * direction[0]).sum(dim=-1), (apart * direction[1]).sum(dim=-1)
+    along_first = (apart * direction[0]).sum(dim=-1)
+    along_second = (apart * direction[1]).sum(dim=-1)
     divisor = torch.where(squared_sine > 0, squared_sine, 1.0)
     # Each ray's point is where the other ray is perpendicular to the way between them.
     first = (along_first - cosine * along_second) / divisor

@@ -65,7 +65,9 @@ class LiveViewer:
     """
 
     def __init__(self, scene: Scene4D, server: Any, spec: ViewerSpec = ViewerSpec()) -> None:
-        self.scene, self.server, self.spec = scene, server, spec
+        self.scene = scene
+        self.server = server
+        self.spec = spec
         self.frame = 0
         self.depth = _typical_depth(scene)
         self._add_controls()
@@ -98,7 +100,8 @@ class LiveViewer:
         return 1 / float(self.speed.value)
 
     def _add_controls(self) -> None:
-        gui, last = self.server.gui, self.scene.num_frames - 1
+        gui = self.server.gui
+        last = self.scene.num_frames - 1
         gui.configure_theme(show_share_button=False)  # nothing leaves this machine but to who opens its address
         self.slider = gui.add_slider("frame", min=0, max=max(last, 1), step=1, initial_value=0, disabled=last == 0)
         self.playing = gui.add_checkbox("play", initial_value=False)
@@ -111,14 +114,14 @@ class LiveViewer:
         self.with_cameras = gui.add_checkbox("cameras", initial_value=True)
         self.with_tracks = gui.add_checkbox("tracks", initial_value=self.scene.tracks is not None)
         self.videos = {name: gui.add_image(self._video_frame(name, 0), label=name) for name in VIEWS}
-        handles = (self.slider, self.point_size, self.tinted, *self.shown.values(), self.with_tracks)
-        for handle in handles:
+        for handle in (self.slider, self.point_size, self.tinted, *self.shown.values(), self.with_tracks):
             handle.on_update(lambda _: self.show(int(self.slider.value)))
         self.with_cameras.on_update(lambda _: self._show_cameras())
 
     def _add_cameras(self) -> None:
         """Draw each view's path, and a frustum that follows the frame."""
-        self.frusta, self.paths = {}, {}
+        self.frusta = {}
+        self.paths = {}
         for name, view in zip(VIEWS, self.scene.views, strict=True):
             height, width = view.depth.shape[1:]
             fov_y = 2 * np.arctan(0.5 * height / float(view.cameras.intrinsics[0, 1, 1]))
@@ -196,8 +199,9 @@ class LiveViewer:
     def _look_from_reference(self) -> None:
         """Start a little behind and above the reference's first camera; up is up in its picture."""
         world_from_cam = invert_pose(self.scene.reference.cameras.cam_from_world[0])
-        right_down_forward, centre = world_from_cam[:3, :3], world_from_cam[:3, 3]
-        up, forward = -right_down_forward[:, 1], right_down_forward[:, 2]
+        centre = world_from_cam[:3, 3]
+        up = -world_from_cam[:3, 1]
+        forward = world_from_cam[:3, 2]
         self.server.scene.set_up_direction(tuple(up.tolist()))
         camera = self.server.initial_camera
         camera.position = tuple((centre - 0.3 * self.depth * forward + 0.25 * self.depth * up).tolist())

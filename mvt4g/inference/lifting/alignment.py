@@ -72,19 +72,24 @@ def align_depths(
     nothing = (InverseDepthFit(), InverseDepthFit())
     if tracks is None or not tracks.pixels.numel():
         return Alignment(nothing, "nothing", 0)
-    worlds, own_depths, known = [], [], []
+    worlds = []
+    own_depths = []
+    known = []
     for depth, camera, pixels in zip(depths, cameras, tracks.pixels, strict=True):
         world, there = lift_on_surface(pixels, depth, camera.cam_from_world, camera.intrinsics)
         worlds.append(world)
         own_depths.append(points_depth(world, rearrange(camera.cam_from_world, "t i j -> t 1 i j")))
         known.append(there)
+    # A track may be said to be visible and still have no pixel, as one of another program.
     both = tracks.visible.all(dim=0) & tracks.pixels.isfinite().all(dim=-1).all(dim=0)
     shared = both & known[0] & known[1]
     true_depths, meets = _triangulated(tracks.pixels, cameras)
     usable = shared & meets
     if int(usable.sum()) >= LEAST_FOR_SHIFT:
-        fits = [fit_inverse_depth(own[usable], true[usable]) for own, true in zip(own_depths, true_depths, strict=True)]
-        return Alignment((fits[0], fits[1]), "triangulation", int(shared.sum()))
+        reference = fit_inverse_depth(own_depths[0][usable], true_depths[0][usable])
+        generated = fit_inverse_depth(own_depths[1][usable], true_depths[1][usable])
+        return Alignment((reference, generated), "triangulation", int(shared.sum()))
+    # The reference's points, seen from the generated view, say what depth that view should have there.
     in_generated = points_depth(worlds[0], rearrange(cameras[1].cam_from_world, "t i j -> t 1 i j"))
     fit = fit_inverse_depth(own_depths[1][shared], in_generated[shared])
     return Alignment((InverseDepthFit(), fit), "reference" if fit.is_known else "nothing", int(shared.sum()))
@@ -105,14 +110,16 @@ def _triangulated(
     pixels: Float[Tensor, "2 t n 2"], cameras: tuple[Cameras, Cameras]
 ) -> tuple[Float[Tensor, "2 t n"], Bool[Tensor, "t n"]]:
     """Return z-depths of where rays meet, and which do so before both cameras at an angle that tells."""
+    first, second = cameras
     both = Cameras(
-        torch.stack([camera.cam_from_world for camera in cameras]),
-        torch.stack([camera.intrinsics for camera in cameras]),
+        torch.stack([first.cam_from_world, second.cam_from_world]),
+        torch.stack([first.intrinsics, second.intrinsics]),
     )
     pixels = torch.nan_to_num(pixels)
     meeting = meet_rays(pixels, both)
     depths = depth_of_meeting(meeting, both)
     least = torch.sin(torch.deg2rad(meeting.squared_sine.new_tensor(LEAST_ANGLE_DEG))).square()
+    # Tracks that went astray have rays that pass each other at a distance.
     gap = torch.linalg.vector_norm(meeting.ends[0] - meeting.ends[1], dim=-1)
     before = (meeting.along > 0).all(dim=0) & (depths > 0).all(dim=0)
     meets = before & (meeting.squared_sine >= least) & (gap <= LARGEST_GAP * depths.amin(dim=0))

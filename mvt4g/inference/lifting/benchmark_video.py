@@ -49,8 +49,8 @@ class BenchmarkVideo:
         else:
             video, _ = read_video(self.source, frames=self.frames)
         if video.shape[-2:] != self.framing.source:
-            got, want = list(video.shape[-2:]), list(self.framing.source)
-            raise InputError(f"{self.source}: got frames of {got}, want {want}, as the manifest says")
+            got = f"frames of {list(video.shape[-2:])}"
+            raise InputError(f"{self.source}: got {got}, want {list(self.framing.source)}, as the manifest says")
         return self.framing.video(video)
 
 

@@ -14,7 +14,7 @@ from mvt4g.geometry.depth_maps import plane_depth, resize_depth
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.inference.lifting.alignment import triangulated_depths
 from mvt4g.inference.lifting.depth_files import ViewDepth, read_joint_depth, read_view_depth
-from mvt4g.inference.lifting.lift_input import LiftInput
+from mvt4g.inference.lifting.lift_input import GivenTracks, LiftInput
 from mvt4g.models.depth_model import DepthModel, DepthPrediction, TransformersDepth
 from mvt4g.ranges import Positive, check_ranges
 from mvt4g.types import Cameras, InputError
@@ -110,10 +110,9 @@ def choose_depth(
         if kind == "files":
             want = "--depth_from.joint, or --depth_from.reference and --depth_from.generated"
         raise InputError(f"{source.name}: got no depth of both views beside the videos, want {want}")
-    if any(depth.shape[1:] != size for depth, size in zip(source.depth, source.sizes, strict=True)):
-        raise InputError(f"{source.name}: got depth of another size than the videos, want it at theirs")
-    reference, generated = (ViewDepth(_or_zero(depth)) for depth in source.depth)
-    return ChosenDepth((reference, generated), kind == "true", False, f"depth that lies with {source.name}")
+    of_reference, of_generated = source.depth
+    views = (ViewDepth(_or_zero(of_reference)), ViewDepth(_or_zero(of_generated)))
+    return ChosenDepth(views, kind == "true", False, f"depth that lies with {source.name}")
 
 
 def _kind_of(spec: DepthSpec, model: DepthModel | None) -> DepthKind:
@@ -131,17 +130,21 @@ def _by_model(source: LiftInput, spec: DepthSpec, model: DepthModel | None) -> C
     said = f"depth by {'a model' if spec.model is None else spec.model}"
     frames = [_floats(video) for video in source.videos]
     if source.sizes[0] != source.sizes[1]:
+        # Two runs have two worlds, so that the cameras of neither are used.
         apart = [_view_of(model(each), slice(0, len(each)), tuple(each.shape[-2:])) for each in frames]
         return ChosenDepth((apart[0], apart[1]), False, False, said)
-    answer, count = model(torch.cat(frames)), len(source.times_s)
-    views = [_view_of(answer, part, source.sizes[0]) for part in (slice(0, count), slice(count, 2 * count))]
-    return ChosenDepth((views[0], views[1]), False, answer.cameras is not None, said)
+    answer = model(torch.cat(frames))
+    count = len(source.times_s)
+    reference = _view_of(answer, slice(0, count), source.sizes[0])
+    generated = _view_of(answer, slice(count, 2 * count), source.sizes[1])
+    return ChosenDepth((reference, generated), False, answer.cameras is not None, said)
 
 
 def _view_of(answer: DepthPrediction, frames: slice, size: tuple[int, ...]) -> ViewDepth:
     """Return some frames of a network's answer at the size of the video."""
     height, width = size
-    cameras, confidence = answer.cameras, answer.confidence
+    cameras = answer.cameras
+    confidence = answer.confidence
     if cameras is not None:
         scales = width / answer.depth.shape[-1], height / answer.depth.shape[-2]
         cameras = Cameras(cameras.cam_from_world[frames], scale_intrinsics(cameras.intrinsics[frames], *scales))
@@ -155,14 +158,10 @@ def _by_plane(source: LiftInput, spec: DepthSpec) -> ChosenDepth:
     """Put all that both views show on one plane before the reference's first camera."""
     if source.cameras is None:
         raise InputError(f"{source.name}: got no cameras, want cameras.json of both views for --depth plane")
-    distance, how = spec.distance, "as asked"
-    found, _ = triangulated_depths(source.tracks, source.cameras)
-    if distance is None and len(found):
-        distance, how = float(found.median()), f"the median of {len(found)} triangulated points"
+    distance = spec.distance
+    how = "as asked"
     if distance is None:
-        world_from_cam = [invert_pose(camera.cam_from_world) for camera in source.cameras]
-        ways = (world_from_cam[1][:, :3, 3] - world_from_cam[0][:, :3, 3]).norm(dim=-1)
-        distance, how = max(PLANE_AT_LEAST, PLANE_BY_WAY * float(ways.max())), "by the cameras' way"
+        distance, how = _plane_distance(source.cameras, source.tracks)
     first = invert_pose(source.cameras[0].cam_from_world[0])
     normal = first[:3, 2]
     point = first[:3, 3] + distance * normal
@@ -172,6 +171,16 @@ def _by_plane(source: LiftInput, spec: DepthSpec) -> ChosenDepth:
     ]
     said = f"a plane {distance:.3g} scene units before the reference's first camera, {how}"
     return ChosenDepth((views[0], views[1]), True, False, said)
+
+
+def _plane_distance(cameras: tuple[Cameras, Cameras], tracks: GivenTracks | None) -> tuple[float, str]:
+    """Return where the plane stands, and how it was found."""
+    found, _ = triangulated_depths(tracks, cameras)
+    if len(found):
+        return float(found.median()), f"the median of {len(found)} triangulated points"
+    centres = [invert_pose(camera.cam_from_world)[:, :3, 3] for camera in cameras]
+    ways = (centres[1] - centres[0]).norm(dim=-1)
+    return max(PLANE_AT_LEAST, PLANE_BY_WAY * float(ways.max())), "by the cameras' way"
 
 
 def _floats(video: UInt8[Tensor, "t h w 3"]) -> Float[Tensor, "t 3 h w"]:

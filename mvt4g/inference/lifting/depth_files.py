@@ -93,26 +93,31 @@ def _read_any(path: Path, num_frames: int) -> Reconstruction:
     if "depth" not in headers:
         raise InputError(f"{path}: got arrays {sorted(headers)}, want {WANT}")
     arrays = read_arrays(path, ("depth", "confidence"))
-    maps = {name: depth_maps(f"{path}: {name}", array, num_frames) for name, array in arrays.items()}
-    confidence = maps.get("confidence")
-    if confidence is not None and confidence.shape != maps["depth"].shape:
-        raise InputError(f"{path}: confidence: got shape {tuple(confidence.shape)}, want that of depth")
+    depth = depth_maps(f"{path}: depth", arrays["depth"], num_frames)
+    confidence = None
+    if "confidence" in arrays:
+        confidence = depth_maps(f"{path}: confidence", arrays["confidence"], num_frames)
+        if confidence.shape != depth.shape:
+            raise InputError(f"{path}: confidence: got shape {tuple(confidence.shape)}, want that of depth")
+    # It tells no cameras: no frame has a pose.
     nowhere = torch.full((num_frames, 4, 4), torch.nan)
-    size = (maps["depth"].shape[1], maps["depth"].shape[2])
     unposed = torch.zeros(num_frames, dtype=torch.bool)
-    return Reconstruction(nowhere, unposed, image_size=size, depth=maps["depth"], confidence=confidence)
+    size = (depth.shape[1], depth.shape[2])
+    return Reconstruction(nowhere, unposed, image_size=size, depth=depth, confidence=confidence)
 
 
 def _at_size(path: Path, found: Reconstruction, size: tuple[int, int], frames: slice) -> ViewDepth:
     if found.depth is None or found.image_size is None:
         raise InputError(f"{path}: got no depth, want {WANT}")
-    shape, want = found.image_size[1] / found.image_size[0], size[1] / size[0]
-    if abs(shape / want - 1) > SAME_SHAPE:
+    shape = found.image_size[1] / found.image_size[0]
+    # Depth of the source video, of which ``predict`` takes a part, would be moved against the pictures.
+    if abs(shape * size[0] / size[1] - 1) > SAME_SHAPE:
         got = f"depth of {found.image_size[1]}x{found.image_size[0]}"
         raise InputError(f"{path}: got {got}, want the shape of the video, {size[1]}x{size[0]}")
     depth = resize_depth(found.depth[frames], size)
     confidence = None if found.confidence is None else found.at_size(size).confidence
-    registered, cameras = found.registered[frames], None
+    registered = found.registered[frames]
+    cameras = None
     if bool(registered.any()):
         depth = depth * registered[:, None, None]
         cameras = _cameras(found, registered, size, frames)

@@ -123,11 +123,13 @@ def _read_generated(folder: Path) -> LiftInput:
         raise InputError(f"{folder}: got no {REFERENCE_VIEW}.mp4, want the video that {GENERATED}.mp4 was made from")
     video = known.video[0]
     fps = DEFAULT_FPS if known.fps is None else float(known.fps[0])
+    # A program's depth of the generated video is no true one; it may lie there under the target's name all the same.
     depth = None
     if known.reference.depth is not None and known.target.depth is not None:
         depth = (known.reference.depth[0], known.target.depth[0])
     cameras = None
-    reference, target = _cameras_of(known.reference), _cameras_of(known.target)
+    reference = _cameras_of(known.reference)
+    target = _cameras_of(known.target)
     if reference is not None and target is not None:
         cameras = (reference, target)
     videos = (_bytes(known.reference.video[0]), _bytes(video))
@@ -177,13 +179,14 @@ def _pair_of(
     _check_lengths(str(path), *videos)
     num_frames = len(videos[0])
     sizes = [(video.shape[1], video.shape[2]) for video in videos]
-    cameras, tracks = None, None
+    cameras = None
     if cameras_file is not None:
         views = read_views(cameras_file)
         # A file of one path is that of the target, seen from a reference that stands still.
         still = Trajectory(torch.eye(4)[None], *_lens_of(views[TARGET_VIEW]))
         reference = _sized(cameras_file, views.get(REFERENCE_VIEW, still), sizes[0], num_frames)
         cameras = (reference, _sized(cameras_file, views[TARGET_VIEW], sizes[1], num_frames))
+    tracks = None
     if tracks_file is not None:
         tracks = _given(tracks_file, read_tracks(tracks_file), sizes[0], num_frames)
     return LiftInput(str(path), videos, _times(num_frames, fps), cameras, tracks)
@@ -234,7 +237,8 @@ def _tracks_of(clip: MultiViewClip) -> tuple[GivenTracks | None, TrueTracks | No
     if clip.tracks is None or clip.visible is None:
         return None, None, None
     valid = torch.ones(clip.tracks.shape[2], dtype=torch.bool) if clip.point_valid is None else clip.point_valid
-    pixels, visible = clip.tracks[:, :, valid], clip.visible[:, :, valid]
+    pixels = clip.tracks[:, :, valid]
+    visible = clip.visible[:, :, valid]
     truth = None if clip.points_world is None else TrueTracks(pixels, visible, clip.points_world[:, valid])
     ids = None if clip.point_instance is None else clip.point_instance[valid]
     return GivenTracks(pixels, visible), truth, ids

@@ -30,7 +30,8 @@ def lift_tracks(
         point_instance: Ids of the points; both or none.
         fill_hidden: False leaves hidden points NaN. Before a point is first seen and after it is last seen it is NaN.
     """
-    worlds, lifted = [], []
+    worlds = []
+    lifted = []
     for view, (depth, camera) in enumerate(zip(depths, cameras, strict=True)):
         ids = None if instances is None else instances[view]
         world, known = lift_on_surface(
@@ -64,12 +65,15 @@ def _between_seen(world: Float[Tensor, "t n 3"], seen: Bool[Tensor, "t n"]) -> F
     """Fill frames between two seen ones by a straight line in time."""
     num_frames = len(world)
     frames = torch.arange(num_frames)[:, None]
+    # The last seen frame up to each frame, and the first one from it on.
     before = torch.where(seen, frames, -1).cummax(dim=0).values
     after = torch.where(seen, frames, num_frames).flip(0).cummin(dim=0).values.flip(0)
     between = (before >= 0) & (after < num_frames)
-    start, end = before.clamp(min=0), after.clamp(max=num_frames - 1)
+    start = before.clamp(min=0)
+    end = after.clamp(max=num_frames - 1)
     share = (frames - start) / (end - start).clamp(min=1)
-    first, last = (world.gather(0, index[..., None].expand(-1, -1, 3)) for index in (start, end))
+    first = world.gather(0, start[..., None].expand(-1, -1, 3))
+    last = world.gather(0, end[..., None].expand(-1, -1, 3))
     filled = first + share[..., None] * (last - first)
     filled = torch.where(between[..., None], filled, torch.nan)
     return torch.where(seen[..., None], world, filled)

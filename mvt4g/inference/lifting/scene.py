@@ -69,8 +69,10 @@ def lift_scene(source: LiftInput, chosen: ChosenDepth, spec: LiftSpec = LiftSpec
         true_poses = _asked_beside(cameras, source.cameras)
     elif source.cameras is not None:
         cameras = source.cameras
-    sentences = [chosen.sentence, *dict.fromkeys(note for view in chosen.views for note in view.notes)]
-    depths = (chosen.views[0].depth, chosen.views[1].depth)
+    reference, generated = chosen.views
+    # Files of one program say the same of both views.
+    sentences = [chosen.sentence, *dict.fromkeys((*reference.notes, *generated.notes))]
+    depths = (reference.depth, generated.depth)
     fits = (InverseDepthFit(), InverseDepthFit())
     if spec.align or (spec.align is None and not chosen.is_exact and not is_estimated):
         found = align_depths(depths, cameras, source.tracks)
@@ -87,13 +89,14 @@ def lift_scene(source: LiftInput, chosen: ChosenDepth, spec: LiftSpec = LiftSpec
     views = []
     for index, (video, given) in enumerate(zip(source.videos, chosen.views, strict=True)):
         views.append(SceneView(video, depths[index], cameras[index], given.confidence, true_poses[index]))
-    is_metric = is_estimated and chosen.views[0].is_metric and chosen.views[1].is_metric
+    # Depth that was fitted to cameras has their unit, which nobody tells.
+    is_metric = is_estimated and reference.is_metric and generated.is_metric
     scene = Scene4D(
         reference=views[0],
         generated=views[1],
         times_s=source.times_s,
-        alignment=torch.tensor([[fit.scale, fit.shift] for fit in fits]),
-        alignment_residual=torch.tensor([fit.residual for fit in fits]),
+        alignment=torch.tensor([[fits[0].scale, fits[0].shift], [fits[1].scale, fits[1].shift]]),
+        alignment_residual=torch.tensor([fits[0].residual, fits[1].residual]),
         unit=METRES if is_metric else UNKNOWN,
         tracks=tracks,
         true_tracks=None if is_estimated else source.true_tracks,  # these are in the world of the cameras given
@@ -133,8 +136,9 @@ def _own_cameras(chosen: ChosenDepth) -> tuple[Cameras, Cameras]:
 def _from_first(cameras: tuple[Cameras, Cameras]) -> tuple[Cameras, Cameras]:
     """Return cameras in the world of the reference's first camera."""
     origin = invert_pose(cameras[0].cam_from_world[:1].double())
-    moved = [compose(camera.cam_from_world.double(), origin).float() for camera in cameras]
-    return Cameras(moved[0], cameras[0].intrinsics), Cameras(moved[1], cameras[1].intrinsics)
+    reference = compose(cameras[0].cam_from_world.double(), origin).float()
+    generated = compose(cameras[1].cam_from_world.double(), origin).float()
+    return Cameras(reference, cameras[0].intrinsics), Cameras(generated, cameras[1].intrinsics)
 
 
 def _asked_beside(
@@ -147,10 +151,8 @@ def _asked_beside(
     if given is None:
         return None, None
     asked = _from_first(given)
-    ours, theirs = (
-        torch.cat([invert_pose(camera.cam_from_world.double())[:, :3, 3] for camera in cameras])
-        for cameras in (estimated, asked)
-    )
+    ours = _centres(estimated)
+    theirs = _centres(asked)
     way = float(theirs.square().sum())
     scale = float((ours * theirs).sum()) / way if way > STILL**2 else 0.0
     if scale <= 0:
@@ -161,3 +163,9 @@ def _asked_beside(
         pose[:, :3, 3] *= scale
         scaled.append(pose)
     return scaled[0], scaled[1]
+
+
+def _centres(cameras: tuple[Cameras, Cameras]) -> Float[Tensor, "p 3"]:
+    """Return the camera centres of both views, one after the other."""
+    centres = [invert_pose(camera.cam_from_world.double())[:, :3, 3] for camera in cameras]
+    return torch.cat(centres)

@@ -7,7 +7,9 @@ from mvt4g.formats.scene4d import VIEWS, Scene4D, write_scene4d
 from mvt4g.viz.scene_clouds import CloudFilter, frame_cloud
 from mvt4g.viz.scene_page import write_scene_page
 
-SCENE, PAGE, CLOUDS = "scene4d.npz", "scene.html", "clouds"
+SCENE = "scene4d.npz"
+PAGE = "scene.html"
+CLOUDS = "clouds"
 
 
 def write_scene_files(
