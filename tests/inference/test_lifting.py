@@ -149,6 +149,11 @@ def test_a_model_of_both_views_in_its_own_world(source, tmp_path):
     assert given.scene.unit == "unknown"
 
 
+def test_a_model_that_answers_for_one_view_alone_is_refused(source):
+    with pytest.raises(InputError, match="got depth of 3 frames, want 6"):
+        choose_depth(source, None, DepthSpec(), lambda frames: DepthPrediction(torch.ones(3, 64, 96)))
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "spec", "said"),
     [
@@ -158,6 +163,7 @@ def test_a_model_of_both_views_in_its_own_world(source, tmp_path):
         ({"cameras": None}, "plane", DepthSpec(), "want cameras.json"),
         ({}, "model", DepthSpec(), "--depth_from.model: missing"),
         ({}, "model", DepthSpec(model=Path("/nowhere")), "no such folder"),
+        ({}, "true", DepthSpec(joint=Path("/nowhere")), "--depth: got true beside files"),
     ],
 )
 def test_what_lacks_is_said_in_one_line(source, changes, kind, spec, said):

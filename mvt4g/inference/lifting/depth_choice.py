@@ -92,6 +92,9 @@ def choose_depth(
     """
     if kind is None:
         kind = _kind_of(spec, model)
+    has_files = spec.joint is not None or spec.reference is not None
+    if has_files and kind != "files":
+        raise InputError(f"--depth: got {kind} beside files in --depth_from, want files, or no files")
     if kind == "model":
         return _by_model(source, spec, model)
     if kind == "plane":
@@ -135,6 +138,8 @@ def _by_model(source: LiftInput, spec: DepthSpec, model: DepthModel | None) -> C
         return ChosenDepth((apart[0], apart[1]), False, False, said)
     answer = model(torch.cat(frames))
     count = len(source.times_s)
+    if len(answer.depth) != 2 * count:
+        raise InputError(f"{said}: got depth of {len(answer.depth)} frames, want {2 * count}: of both views")
     reference = _view_of(answer, slice(0, count), source.sizes[0])
     generated = _view_of(answer, slice(count, 2 * count), source.sizes[1])
     return ChosenDepth((reference, generated), False, answer.cameras is not None, said)
