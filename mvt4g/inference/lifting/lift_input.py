@@ -123,7 +123,7 @@ def _read_generated(folder: Path) -> LiftInput:
         raise InputError(f"{folder}: got no {REFERENCE_VIEW}.mp4, want the video that {GENERATED}.mp4 was made from")
     video = known.video[0]
     fps = DEFAULT_FPS if known.fps is None else float(known.fps[0])
-    # A program's depth of the generated video is no true one; it may lie there under the target's name all the same.
+    # The generated video shows the target view as far as it is right: its depth is taken for that of the target.
     depth = None
     if known.reference.depth is not None and known.target.depth is not None:
         depth = (known.reference.depth[0], known.target.depth[0])
