@@ -1,6 +1,6 @@
 """Every option of a command with every odd value: what becomes of a good configuration with one leaf changed.
 
-    python -m tests.fuzz.option_walk fit -c configs/debug.yaml [--only model.init_args] [--run-too]
+    python -m tests.fuzz.option_walk fit -c configs/debug.yaml [--only model.init_args] [--after OPTION] [--run-too]
 
 prints a line for each leaf and value that neither builds nor is refused in one line, and a table of what was seen. A
 value that is taken is carried out too with ``--run-too`` (one step), since a number can break long after it was parsed.
@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import io
 import json
+import signal
 import sys
 import tempfile
 import traceback
@@ -28,7 +29,8 @@ NUMBERS = (-1, 0, 0.5, 1e30, 10**30, 2**31, float("nan"), float("inf"))
 """What stands in the place of a number."""
 OTHERS: tuple[Any, ...] = ("", [], {}, None, "a", True)
 """What stands in the place of anything."""
-LARGEST_LINE = 400
+SECONDS = 60
+"""After which a command line counts as hanging."""
 
 
 class Built(SuiteCLI):
@@ -48,6 +50,10 @@ class Parsed(SuiteCLI):
         """Keep the configuration and stop."""
         config, _ = parse(parser, args)
         raise Stop(config[config.subcommand])
+
+
+class Hang(BaseException):
+    """A command line that has not ended in time."""
 
 
 class Stop(Exception):
@@ -88,6 +94,8 @@ def written(value: Any) -> str:
 def outcome(args: list[str], cli: type[SuiteCLI]) -> tuple[str, str]:
     """Return what came of a command line (taken, refused, long line, traceback), and the last it said."""
     said = io.StringIO()
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(SECONDS)
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             start(args, cli)
@@ -98,17 +106,24 @@ def outcome(args: list[str], cli: type[SuiteCLI]) -> tuple[str, str]:
         return "taken", ""
     except SystemExit as left:
         return f"exit {left.code}", said.getvalue()[-200:]
-    except Exception as error:
+    except (Exception, Hang) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno}"
         return "traceback", f"{type(error).__name__}: {' '.join(str(error).split())[:160]} ({where})"
+    finally:
+        signal.alarm(0)
     return "taken", said.getvalue()[-200:]
+
+
+def _too_long(signum: int, frame: object) -> None:
+    raise Hang
 
 
 def main() -> None:
     """Walk the options of a command line and print what is neither refused nor taken."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="options that begin so")
+    parser.add_argument("--after", help="options that come after this one, to go on where a walk was stopped")
     parser.add_argument("--run-too", action="store_true", help="carry one step out of what is taken")
     parser.add_argument("--taken", action="store_true", help="print what is taken too")
     options, args = parser.parse_known_args()
@@ -119,9 +134,13 @@ def main() -> None:
             start(base, Parsed)
         except Stop as stop:
             config = stop.config
-        for option, value in leaves(config):
+        every = list(leaves(config))
+        if options.after is not None:
+            every = every[[option for option, _ in every].index(options.after) + 1 :]
+        for option, value in every:
             if not option.startswith(options.only) or option in ("run", "config"):
                 continue
+            sys.stderr.write(f"{option}\n")  # what --after takes
             for odd in mutations(value):
                 kind, told = outcome([*base, f"--{option}={written(odd)}"], Built)
                 if kind == "taken" and options.run_too:

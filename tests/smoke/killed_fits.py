@@ -1,6 +1,6 @@
-"""Fits that are killed: at a moment from outside, or by themselves in the middle of writing a checkpoint.
+"""Fits that are killed: from outside in a chosen micro-batch, or by themselves in the middle of writing a checkpoint.
 
-The processes come from a fork server that has imported what a fit needs, so that a start takes a second.
+Moments count micro-batches and saves, so that a fast machine and a slow one kill at the same ones. The processes come from a fork server that has imported what a fit needs, so that a start takes a second.
 """
 
 import multiprocessing
@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ import torch
 from mvt4g import cli
 from mvt4g.callbacks import checkpoints, step_checkpoints
 from mvt4g.formats import atomic
+from mvt4g.systems.novel_view import NovelViewSystem
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -29,6 +31,27 @@ def start(args: list[str], dies: str | None = None) -> multiprocessing.Process:
     return process
 
 
+def kill_in(args: list[str], micro_batch: int, delay_s: float) -> bool:
+    """Start a fit and kill it from outside a moment after the n-th micro-batch of this start has begun.
+
+    The fit waits before the next micro-batch, so that even a late kill comes before it.
+
+    Returns:
+        Whether it was killed, rather than ended by itself.
+    """
+    told, tells = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_fit, args=(args, None, micro_batch, tells))
+    process.start()
+    tells.close()
+    try:
+        assert told.poll(300), f"no micro-batch {micro_batch} in 300 s"
+        told.recv()
+    except EOFError:  # it has ended before
+        pass
+    time.sleep(delay_s)
+    return kill(process)
+
+
 def kill(process: multiprocessing.Process) -> bool:
     """Kill a fit and its workers; return whether it was still running."""
     try:
@@ -39,15 +62,7 @@ def kill(process: multiprocessing.Process) -> bool:
     return process.exitcode == -signal.SIGKILL
 
 
-def wait_for_step(run: Path, step: int, process: multiprocessing.Process, timeout_s: float = 300) -> None:
-    """Wait until a run has a checkpoint of a step or a later one, or its process ended."""
-    deadline = time.monotonic() + timeout_s
-    while max(checkpoints.step_checkpoints(run), default=0) < step and process.is_alive():
-        assert time.monotonic() < deadline, f"no checkpoint of step {step} in {timeout_s} s"
-        time.sleep(0.005)
-
-
-def _fit(args: list[str], dies: str | None) -> None:
+def _fit(args: list[str], dies: str | None, micro_batch: int = 0, tells: Connection | None = None) -> None:
     os.setsid()
     os.chdir(ROOT)
     torch.set_num_threads(1)
@@ -55,7 +70,25 @@ def _fit(args: list[str], dies: str | None) -> None:
     if dies is not None:
         moment, save = dies.rsplit(" ", 1)
         _die(moment, int(save))
+    if tells is not None:
+        _tell(micro_batch, tells)
     os._exit(cli.main(args))  # exit handlers of the server's are none of this process's business
+
+
+def _tell(micro_batch: int, tells: Connection) -> None:
+    """Make this process tell when its n-th micro-batch begins, and wait before the one after it."""
+    begun = []
+    training_step = NovelViewSystem.training_step
+
+    def counted(self, *batch):
+        begun.append(batch)
+        if len(begun) == micro_batch:
+            tells.send(micro_batch)
+        if len(begun) > micro_batch:
+            time.sleep(3600)
+        return training_step(self, *batch)
+
+    NovelViewSystem.training_step = counted
 
 
 def _die(moment: str, save: int) -> None:

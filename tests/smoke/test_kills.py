@@ -1,5 +1,6 @@
 """A fit killed again and again ends as one that ran through, bit for bit, and its folder holds what the rule says."""
 
+import signal
 import zipfile
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from mvt4g.callbacks.checkpoints import step_checkpoints
 from mvt4g.callbacks.run_record import fit_marker
-from tests.smoke.killed_fits import IN_WRITING, kill, start, wait_for_step
+from tests.smoke.killed_fits import IN_WRITING, kill_in, start
 from tests.smoke.test_resume import differing, scalars, training_state
 
 STEPS, EVERY, KEEP = 48, 2, 2
@@ -18,15 +19,18 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def kills(count: int, seed: int) -> list[str | float]:
-    """Return how each start of a fit ends: seconds after its first new checkpoint, or a moment of one of its saves."""
+def kills(count: int, seed: int) -> list[str | tuple[int, float]]:
+    """Return how each start of a fit ends: in a micro-batch, seconds after it began, or at a moment of one of its saves.
+
+    A start has at most 8 micro-batches, which hold one save, or two saves of its own: 20 leave the fit unfinished.
+    """
     rng = np.random.default_rng(seed)
-    chosen: list[str | float] = []
+    chosen: list[str | tuple[int, float]] = []
     for number in range(count):
         if number % 3 == 2:
             chosen.append(f"{IN_WRITING[number // 3 % len(IN_WRITING)]} {rng.integers(1, 3)}")
         else:
-            chosen.append(float(rng.uniform(0, 1.0)))
+            chosen.append((int(rng.integers(1, 8)), float(rng.uniform(0, 0.2))))
     return chosen
 
 
@@ -40,21 +44,18 @@ def check_folder(run) -> None:
 
 def killed_again_and_again(run, ends) -> int:
     """Kill a fit at each of some moments and let the last start run through; return how many kills met it running."""
-    met = 0
+    met, reached = 0, set()
     for end in ends:
-        before = max(step_checkpoints(run), default=0)
-        dies = end if isinstance(end, str) else None
-        process = start([*OPTIONS, "--run", str(run)], dies)
-        if dies is None:
-            wait_for_step(run, before + 1, process)
-            process.join(end)
-            met += kill(process)
-        else:
+        if isinstance(end, str):
+            process = start([*OPTIONS, "--run", str(run)], end)
             process.join(300)
-            met += process.exitcode == -9
+            met += process.exitcode == -signal.SIGKILL
+        else:
+            met += kill_in([*OPTIONS, "--run", str(run)], *end)
         check_folder(run)
-        if fit_marker(run).exists():
-            break
+        reached.add(max(step_checkpoints(run), default=0))
+        assert not fit_marker(run).exists()
+    assert len(reached) > len(ends) / 4, "kills with few saves between them show little"
     process = start([*OPTIONS, "--run", str(run)])
     process.join(600)
     assert process.exitcode == 0
