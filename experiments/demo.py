@@ -5,15 +5,11 @@ Everything lies under ``runs/demo``; a demo that was stopped goes on where it wa
 
 import argparse
 import shutil
+import sys
 import time
 from pathlib import Path
 
-from experiments import runs
-from mvt4g.data.kubric import SyntheticClips
-from mvt4g.formats.video import write_video
-from mvt4g.formats.weights import read_metadata
-from mvt4g.models.shipped import place_of
-from mvt4g.synthetic.spec import SceneSpec
+from experiments.endings import told
 
 CONFIG = "configs/experiment/from_base.yaml"
 FOLDER = Path("runs/demo")
@@ -34,6 +30,14 @@ ROWS = {
 
 def main() -> None:
     """Run the demo."""
+    # Torch and Lightning take seconds to import: Ctrl-C then is one line too.
+    from experiments import runs
+    from mvt4g.data.kubric import SyntheticClips
+    from mvt4g.formats.video import write_video
+    from mvt4g.formats.weights import read_metadata
+    from mvt4g.models.shipped import place_of
+    from mvt4g.synthetic.spec import SceneSpec
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fresh", action="store_true", help="forget an earlier demo")
     if parser.parse_args().fresh:
@@ -66,10 +70,12 @@ def main() -> None:
 
 def view_of(video: Path, run: Path, checkpoint: Path | None) -> None:
     """Predict a novel view of the example into a run folder; None = by the base."""
+    from experiments import runs
+
     camera = "--data.init_args.camera.fov_deg=42"  # about what the synthetic cameras have
     flags = ["-c", "configs/data/davis.yaml", f"--data.init_args.video={video}", camera]
     runs.predict(CONFIG, run, checkpoint, *flags)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(told(main))

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments import endings
 from mvt4g.callbacks.checkpoints import last_checkpoint
 from mvt4g.callbacks.run_record import fit_marker
 from mvt4g.formats.parsing.yaml_files import read_yaml
@@ -19,7 +18,7 @@ Metrics = dict[str, float | None]
 def fit(config: str, run: Path, *flags: str) -> Path:
     """Fit, going on from the last checkpoint if there is one, and return the last checkpoint."""
     if not fit_marker(run).exists():
-        _call("fit", "-c", config, "--run", str(run), "--ckpt_path", "last", *flags)
+        endings.call("fit", "-c", config, "--run", str(run), "--ckpt_path", "last", *flags)
     checkpoint = last_checkpoint(run)
     assert checkpoint is not None, "a finished fit leaves its last step's checkpoint"
     return checkpoint
@@ -30,14 +29,14 @@ def test(config: str, run: Path, checkpoint: Path | None, *flags: str) -> Metric
     path = run / "test" / "metrics.json"
     if not path.exists():
         weights = [] if checkpoint is None else ["--ckpt_path", str(checkpoint)]
-        _call("test", "-c", config, "--run", str(run), "--verbose=false", *weights, *flags)
+        endings.call("test", "-c", config, "--run", str(run), "--verbose=false", *weights, *flags)
     return read_metrics(run)
 
 
 def predict(config: str, run: Path, checkpoint: Path | None, *flags: str) -> None:
     """Predict into the run folder; None = by the weights that the configuration names."""
     weights = [] if checkpoint is None else ["--ckpt_path", str(checkpoint)]
-    _call("predict", "-c", config, "--run", str(run), *weights, *flags)
+    endings.call("predict", "-c", config, "--run", str(run), *weights, *flags)
 
 
 def read_metrics(run: Path) -> Metrics:
@@ -69,7 +68,3 @@ def _cell(value: Any) -> str:
     if value is None:
         return "n/a"
     return value if isinstance(value, str) else f"{value:.3f}"
-
-
-def _call(*args: str) -> None:
-    subprocess.run([sys.executable, "-m", "mvt4g", *args], check=True)

@@ -3,9 +3,11 @@
 ``python -m experiments.novel_view.run``; it goes on where it was stopped.
 """
 
+import sys
 from pathlib import Path
 
 from experiments import runs
+from experiments.endings import told
 from experiments.novel_view import baselines
 
 CONFIG = "configs/experiment/demo.yaml"
@@ -31,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(told(main))

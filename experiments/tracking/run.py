@@ -5,12 +5,14 @@
 
 import argparse
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from experiments import runs
+from experiments.endings import told
 from mvt4g.cli import main as mvt4g
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.inference.queries import draw_queries_by_name
@@ -73,7 +75,9 @@ def fit(folder: Path, arm: str, seed: int, flags: Sequence[str]) -> Path:
 def test(run: Path, checkpoint: Path, *flags: str) -> dict[str, float]:
     """Return the scores of one way to read tracks; a test that is done is not done again."""
     if not (run / "test" / "metrics.json").exists():
-        mvt4g(["test", *TEST, "--run", str(run), "--verbose=false", "--ckpt_path", str(checkpoint), *flags])
+        code = mvt4g(["test", *TEST, "--run", str(run), "--verbose=false", "--ckpt_path", str(checkpoint), *flags])
+        if code:
+            raise SystemExit(code)  # it has said why
     return {key: float("nan") if value is None else value for key, value in runs.read_metrics(run).items()}
 
 
@@ -103,4 +107,4 @@ def comparison(found: Readings) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(told(main))

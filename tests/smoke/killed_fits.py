@@ -1,6 +1,7 @@
 """Fits that are killed: from outside in a chosen micro-batch, or by themselves in the middle of writing a checkpoint.
 
-Moments count micro-batches and saves, so that a fast machine and a slow one kill at the same ones. The processes come from a fork server that has imported what a fit needs, so that a start takes a second.
+Moments count micro-batches and saves, so that a fast machine and a slow one kill at the same ones. The processes come
+from a fork server that has imported what a fit needs, so that a start takes a second.
 """
 
 import multiprocessing

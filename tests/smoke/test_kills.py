@@ -20,7 +20,7 @@ OPTIONS = [
 
 
 def kills(count: int, seed: int) -> list[str | tuple[int, float]]:
-    """Return how each start of a fit ends: in a micro-batch, seconds after it began, or at a moment of one of its saves.
+    """Return how each start of a fit ends: seconds after a micro-batch of it began, or at a moment of one of its saves.
 
     A start has at most 8 micro-batches, which hold one save, or two saves of its own: 20 leave the fit unfinished.
     """
