@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from mvt4g.callbacks.signals import current_watch
 from mvt4g.errors import InputError, Interrupted, RunStopped, one_line
 from mvt4g.formats.atomic import DISK_FULL
 
@@ -22,16 +23,24 @@ def exit_code(command: Callable[[], Any]) -> int:
         return _ended(str(error), EXIT_BAD_INPUT)
     except RunStopped as error:
         return _ended(str(error), EXIT_STOPPED, told_by_all=True)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        return _ended(f"{error.filename or 'disk'}: cannot be written ({error.strerror})", EXIT_STOPPED)
     except (Interrupted, KeyboardInterrupt) as end:
-        by_hand = isinstance(end, KeyboardInterrupt) or end.signum == signal.SIGINT
-        note = getattr(end, "note", "")
-        line = f"{'interrupted' if by_hand else 'terminated'} {note}".strip()
-        return _ended(line, EXIT_INTERRUPTED if by_hand else EXIT_TERMINATED, told_by_all=bool(note))
+        return _ended_by(getattr(end, "signum", signal.SIGINT), getattr(end, "note", ""))
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            return _ended(f"{error.filename or 'disk'}: cannot be written ({error.strerror})", EXIT_STOPPED)
+        # A signal that went to the command's other processes too may have broken what this one does with them.
+        received = current_watch().received
+        if received is None:
+            raise
+        return _ended_by(received)
     return code if isinstance(code, int) else 0
+
+
+def _ended_by(signum: int, note: str = "") -> int:
+    """Write that a signal ended a command, with what was saved, and return its exit code."""
+    by_hand = signum == signal.SIGINT
+    line = f"{'interrupted' if by_hand else 'terminated'} {note}".strip()
+    return _ended(line, EXIT_INTERRUPTED if by_hand else EXIT_TERMINATED, told_by_all=bool(note))
 
 
 def _ended(line: str, code: int, told_by_all: bool = False) -> int:

@@ -20,6 +20,7 @@ from mvt4g.data.frame_rates import FrameSpec, play_backwards
 from mvt4g.data.kubric import SyntheticClips
 from mvt4g.data.loading import raise_if_error
 from mvt4g.data.samples import HeldOutClips, SamplingSpec
+from mvt4g.data.worker_signals import leave_signals_to_parent
 from mvt4g.formats.atomic import is_leftover
 from mvt4g.formats.captions import read_captions
 from mvt4g.formats.checksums import sha256_of
@@ -336,7 +337,8 @@ def _read(
         workers: Processes.
         backwards: Play them backwards.
     """
-    for clip in DataLoader(Subset(clips, indices), batch_size=None, num_workers=workers):
+    chosen = Subset(clips, indices)
+    for clip in DataLoader(chosen, None, num_workers=workers, worker_init_fn=leave_signals_to_parent):
         yield play_backwards(clip) if backwards and not isinstance(clip, InputError) else clip
 
 

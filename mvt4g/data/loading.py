@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from mvt4g.data.worker_signals import leave_signals_to_parent
 from mvt4g.ranges import Depth, Few, Side, check_ranges
 from mvt4g.types import InputError, LatentClip, MultiViewClip
 
@@ -42,6 +43,7 @@ class LoaderSpec:
         options: dict[str, Any] = {"num_workers": self.num_workers, "pin_memory": self.pin_memory}
         if self.num_workers:
             options |= {"prefetch_factor": self.prefetch_factor, "persistent_workers": self.persistent_workers}
+            options["worker_init_fn"] = leave_signals_to_parent
         return options
 
 
