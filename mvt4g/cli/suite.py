@@ -24,7 +24,7 @@ from mvt4g.callbacks.run_record import RunRecord
 from mvt4g.commands.parsing.messages import unwrapped
 from mvt4g.commands.parsing.parser import OneLineParser, parse
 from mvt4g.commands.parsing.trust import OPTION, VARIABLE
-from mvt4g.commands.verbs import COMMANDS
+from mvt4g.commands.verbs import COMMANDS, TRAINER_COMMANDS
 from mvt4g.formats.atomic import nearest_existing
 from mvt4g.formats.run_lock import run_lock
 from mvt4g.systems.loading import check_weights
@@ -45,6 +45,11 @@ class SuiteCLI(LightningCLI):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Parse and run, which is all LightningCLI does; what is held for the run is released whatever happens."""
+        named = next(iter(kwargs.get("args") or ()), "")
+        if named in TRAINER_COMMANDS:
+            # LightningCLI builds the parser of every command, and most of a short command's time is theirs.
+            skipped = self.subcommands()[named]
+            self.subcommands = lambda: {named: skipped}  # type: ignore[method-assign]
         with ExitStack() as self.held:
             super().__init__(*args, **kwargs)
 
