@@ -111,7 +111,7 @@ def test_a_video_seen_twice_counts_once(metrics):
 
 
 def two_ranks_that_saw_one_video_count_it_once(rank: int) -> None:
-    """Run by ``test_contract.py`` in each of its two processes, whose start takes long."""
+    """Run by ``test_contract.py`` in each of its two processes."""
     metrics = NovelViewMetrics({"brightness": Brightness(), "error": Error()})
     if rank == 0:
         metrics.update(videos(0.25, truth=0.0))

@@ -6,13 +6,14 @@ import inspect
 import pickle
 import pkgutil
 import re
-import subprocess
-import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
+from torch import distributed as dist
+from torch.multiprocessing import start_processes
 from torchmetrics import Metric, MetricCollection
 
 import mvt4g.metrics
@@ -20,9 +21,9 @@ from mvt4g.metrics.collection import required_inputs
 from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError
 from tests.metrics.cases.case import MetricCase
+from tests.metrics.test_collection import two_ranks_that_saw_one_video_count_it_once
 from tests.pretend_device import SECOND, brought_back, second_device, sent
 
-ROOT = Path(__file__).parents[2]
 ROOMS = sorted(file.stem for file in (Path(__file__).parent / "cases").glob("*.py") if file.stem != "case")
 CASES: dict[str, MetricCase] = {}
 for room in ROOMS:
@@ -239,45 +240,27 @@ def test_gradients_flow_where_claimed(case):
     assert not any(state.requires_grad for state in states), "the graph of every batch would stay in memory"
 
 
-RANKS = """
-import sys, warnings
-from datetime import timedelta
-import torch, torch.distributed as dist, torch.multiprocessing as mp
-from tests.metrics.test_contract import CASES, assert_same
-from tests.metrics.test_collection import two_ranks_that_saw_one_video_count_it_once
-
-def rank(number, path):
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    dist.init_process_group("gloo", init_method=f"file://{path}", rank=number, world_size=2, timeout=timedelta(0, 120))
+def compare_with_one_process(rank: int, meeting: Path) -> None:
+    """Be one of two ranks: what both make of their shares of a case is what one process makes of all of it."""
+    timeout = timedelta(minutes=2)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2, timeout=timeout)
     for name, case in CASES.items():
-        for shares in ((range(len(case.updates)), ()), [range(first, len(case.updates), 2) for first in (0, 1)]):
+        everything = range(len(case.updates))
+        for shares in ((everything, ()), (everything[::2], everything[1::2])):
             metric, alone = case.make(), case.make()
-            for update in shares[number]:
-                metric.update(**case.arguments(case.updates[update]))
+            for number in shares[rank]:
+                metric.update(**case.arguments(case.updates[number]))
             alone.distributed_available_fn = lambda: False
-            for update in [*shares[0], *shares[1]]:
-                alone.update(**case.arguments(case.updates[update]))
+            for number in (*shares[0], *shares[1]):
+                alone.update(**case.arguments(case.updates[number]))
             try:
                 assert_same(metric.compute(), alone.compute(), rtol=1e-9 if shares[1] else 0)
             except AssertionError as wrong:
                 raise AssertionError(f"{name}, shares {shares}") from wrong
-    two_ranks_that_saw_one_video_count_it_once(number)
+    two_ranks_that_saw_one_video_count_it_once(rank)
     dist.destroy_process_group()
-
-if __name__ == "__main__":
-    mp.spawn(rank, args=(f"{sys.argv[1]}/meeting",), nprocs=2)
-    print(len(CASES), "metrics")
-"""
 
 
 def test_two_ranks_give_what_one_gives(tmp_path):
-    """With one rank idle to the last bits, and with an uneven share; all in one pair of processes."""
-    program = tmp_path / "ranks.py"
-    program.write_text(RANKS)
-    finished = subprocess.run(
-        [sys.executable, program, tmp_path], cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert finished.returncode == 0, finished.stderr[-3000:]
-    assert finished.stdout.strip() == f"{len(CASES)} metrics"
+    """With one rank idle to the last bits, and with an uneven share; forked, so that nothing is imported again."""
+    start_processes(compare_with_one_process, (tmp_path / "meeting",), nprocs=2, start_method="fork")

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,44 @@ def test_predict_makes_every_video_once(trained_run, tmp_path, count):
     assert done.returncode == 0, done.stderr
     assert f"predict: {count} made" in done.stdout
     assert len(list((tmp_path / "run").glob("predict/*/arc_left-s0/provenance.json"))) == count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("verb", "strategy"), [("validate", "ddp"), ("test", "fsdp")])
+def test_scores_killed_on_both_ranks_go_on(trained_run, tmp_path, verb, strategy):
+    FSDP2["init_args"]["data_parallel_size"] = 2
+    ranks = {"devices": 2, "strategy": FSDP2 if strategy == "fsdp" else "ddp"}
+    (tmp_path / "ranks.yaml").write_text(yaml.safe_dump({"trainer": ranks}))
+    words = [verb, "-c", CONFIG, "-c", tmp_path / "ranks.yaml", "--ckpt_path", trained_run]
+    words += ["--data.init_args.loader.batch_size=1", "--data.init_args.num_test=12", "--data.init_args.num_val=12"]
+    through, killed = tmp_path / "through", tmp_path / "killed"
+    done = command(*words, "--run", through)
+    assert done.returncode == 0, done.stderr
+
+    program = [sys.executable, "-m", "mvt4g", *map(str, words), "--run", str(killed)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        program, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 400
+    while len(list(killed.glob(f"{verb}/scored/[!.]*.pt"))) < 4:
+        assert process.poll() is None, "it ended before"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+    done = command(*words, "--run", killed)
+    assert done.returncode == 0, done.stderr
+    assert not (killed / verb / "scored").exists()
+    if verb == "validate":
+        values = last_values(killed / verb)
+        assert len(values) > 30
+        assert values == pytest.approx(last_values(through / verb), abs=0, rel=0, nan_ok=True)
+        return
+    told = next(line for line in done.stdout.splitlines() if line.startswith("test: ") and "before" in line)
+    made, before = (int(word) for word in told.split() if word.isdigit())
+    assert made + before == 12
+    assert before >= 4
+    for name in ("metrics.json", "scores.csv", "videos.csv"):
+        assert (killed / verb / name).read_bytes() == (through / verb / name).read_bytes(), name

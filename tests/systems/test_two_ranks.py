@@ -1,6 +1,5 @@
 """Two ranks over gloo, with DDP, with FSDP2 and with shared tokens, do what one process does on the same clips."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,8 @@ from tests.systems.two_ranks import STEPS, BothRanks, batches, build, fit, state
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 ROOT = Path(__file__).parents[2]
+QUICK = ("fsdp", "tokens")
+"""Strategies of the fast suite; one pair of processes tries both, since their imports take longer than the fits."""
 
 
 class Pair(NamedTuple):
@@ -25,6 +26,11 @@ class Pair(NamedTuple):
     one_process: dict[str, Any]
 
 
+def one_process(strategy):
+    """Return the fit by one process that does what two ranks do."""
+    return fit_first if strategy == "tokens" else fit_both
+
+
 def fit_both(first_step=0, **options):
     data = list(zip(batches(0), batches(1), strict=True))[first_step:]
     return fit(build(BothRanks), data, **options)
@@ -34,22 +40,28 @@ def fit_first(first_step=0, **options):
     return fit(build(), batches(0)[first_step:], **options)
 
 
-@pytest.fixture(scope="module", params=[pytest.param("ddp", marks=pytest.mark.slow), "fsdp", "tokens"])
-def pair(request, tmp_path_factory):
-    out, one = tmp_path_factory.mktemp(request.param), fit_first if request.param == "tokens" else fit_both
-    one(steps=STEPS - 1)[1].save_checkpoint(out / "one.ckpt")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "tests.systems.two_ranks", request.param, str(rank), port, out],
-            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )
-        for rank in (0, 1)
-    ]  # fmt: skip
-    errors = [process.communicate(timeout=300)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0], errors
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory):
+    """Return a call that fits by two ranks and returns the folder of what they found."""
+    out = tmp_path_factory.mktemp("ranks")
+
+    def fitted(strategy: str) -> Path:
+        if not (out / strategy).exists():
+            together = QUICK if strategy in QUICK else (strategy,)
+            for each in together:
+                (out / each).mkdir()
+                one_process(each)(steps=STEPS - 1)[1].save_checkpoint(out / each / "one.ckpt")
+            command = [sys.executable, "-W", "ignore", "-m", "tests.systems.two_ranks", out, *together]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+            assert done.returncode == 0, done.stderr
+        return out / strategy
+
+    return fitted
+
+
+@pytest.fixture(scope="module", params=[pytest.param("ddp", marks=pytest.mark.slow), *QUICK])
+def pair(request, two_ranks):
+    out, one = two_ranks(request.param), one_process(request.param)
     return Pair(torch.load(out / "two.pt", weights_only=True), out, one, state(*one()))
 
 

@@ -1,7 +1,8 @@
-"""Fits of a tiny system, by one process or a rank of two: ``python -m tests.systems.two_ranks ddp RANK PORT OUT``."""
+"""Fits of a tiny system, by one process or by two ranks: ``python -m tests.systems.two_ranks OUT fsdp tokens``."""
 
 import logging
 import os
+import socket
 import sys
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 import lightning
 import torch
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from torch.multiprocessing import start_processes
 from torch.utils.data import DataLoader
 
 from mvt4g.callbacks.checkpoints import CheckpointFiles
@@ -138,14 +140,9 @@ def state(seen, trainer, average):
     }  # fmt: skip
 
 
-def main(strategy, rank, port, out):
+def found_by(strategy, rank, out):
     """Fit through, save a fit cut short in ``out``, resume it, and resume the one that lies there already."""
-    os.environ |= {
-        "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test",
-    }  # fmt: skip
-    torch.set_num_threads(1)
-    out, data = Path(out), batches(0 if strategy == "tokens" else int(rank))
+    data = batches(0 if strategy == "tokens" else rank)
     through = state(*fit(build(), data, STRATEGIES[strategy](), 2))
     seen, trainer, average = fit(build(), data, STRATEGIES[strategy](), 2, steps=STEPS - 1)
     trainer.save_checkpoint(out / "short.ckpt")
@@ -155,8 +152,29 @@ def main(strategy, rank, port, out):
     found = {"through": through, "short": short, "resumed": resumed, "from_one": from_one}
     if strategy == "tokens":
         found["redirector"] = state(*fit(build(redirector=True), data, STRATEGIES[strategy](), 2))
-    if rank == "0":
-        torch.save(found, out / "two.pt")
+    return found
+
+
+def be_rank(rank, out, strategies):
+    """Fit by one strategy after the other; the first rank writes what it found."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    torch.set_num_threads(1)
+    for strategy in strategies:
+        found = found_by(strategy, rank, out / strategy)
+        if rank == 0:
+            torch.save(found, out / strategy / "two.pt")
+
+
+def main(out, *strategies):
+    """Fork two ranks off this process, which has imported what they need."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    os.environ |= {
+        "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test",
+    }  # fmt: skip
+    start_processes(be_rank, (Path(out), strategies), nprocs=2, start_method="fork")
 
 
 if __name__ == "__main__":
