@@ -30,7 +30,7 @@ NUMBERS = (-1, 0, 0.5, 1e30, 10**30, 2**31, float("nan"), float("inf"))
 OTHERS: tuple[Any, ...] = ("", [], {}, None, "a", True)
 """What stands in the place of anything."""
 SECONDS = 60
-"""After which a command line counts as hanging."""
+"""Of processor time, or ten times as many on the clock, after which a command line counts as hanging."""
 
 
 class Built(SuiteCLI):
@@ -94,8 +94,10 @@ def written(value: Any) -> str:
 def outcome(args: list[str], cli: type[SuiteCLI]) -> tuple[str, str]:
     """Return what came of a command line (taken, refused, long line, traceback), and the last it said."""
     said = io.StringIO()
-    signal.signal(signal.SIGALRM, _too_long)
-    signal.alarm(SECONDS)
+    for signum in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(signum, _too_long)
+    signal.alarm(10 * SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             start(args, cli)
@@ -112,6 +114,7 @@ def outcome(args: list[str], cli: type[SuiteCLI]) -> tuple[str, str]:
         return "traceback", f"{type(error).__name__}: {' '.join(str(error).split())[:160]} ({where})"
     finally:
         signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return "taken", said.getvalue()[-200:]
 
 

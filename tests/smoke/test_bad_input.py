@@ -270,7 +270,11 @@ def test_what_a_worker_meets_in_training(refused, bad, workers):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("fit", "-c", CONFIG, "--model.init_args.tracking_head.init_args.laier=1"), "got option 'laier'"),
+        pytest.param(
+            ("fit", "-c", CONFIG, "--model.init_args.tracking_head.init_args.laier=1"),
+            "got option 'laier'",
+            marks=pytest.mark.slow,  # the other one starts a process too, and in this one many options are wrong
+        ),
         ((*PREDICT, "--data.init_args.loader.num_workers=1", "--data.init_args.video={bad}/broken"), "1.jpg: cannot"),
     ],
     ids=["option", "worker"],

@@ -198,6 +198,7 @@ def test_trust_ends_with_its_command(mvt4g, planted, tmp_path, capfd):
     """The words of one command say nothing of the next in the same process, nor does the configuration of a run."""
     run = tmp_path / "run"
     args = (*COMMANDS["fit"], "--model.init_args.training.optimizer=planted.Optimizer", "--trainer.max_steps=1")
+    args += ("--data.init_args.num_test=1",)
     assert mvt4g(*args, "--run", run, "--trust", "planted") == 0
     assert mvt4g("test", "-c", run / "config.yaml", "--run", run, "--ckpt_path", "last") == 2
     assert "a module that you trust needs --trust planted" in capfd.readouterr().err
