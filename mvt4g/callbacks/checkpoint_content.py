@@ -8,6 +8,7 @@ import lightning
 from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from mvt4g.formats.weights import first_names, name_faults
 from mvt4g.types import InputError
@@ -15,6 +16,8 @@ from mvt4g.types import InputError
 VERSION = "pytorch-lightning_version"
 OF_A_FIT: dict[str, type] = {"loops": dict, "optimizer_states": list, "lr_schedulers": list, "callbacks": dict}
 """What a fit needs beside weights and step, and of which kind."""
+OF_A_SCHEDULE = {"last_epoch", "base_lrs", "lr_lambdas"}
+"""What torch needs of a schedule's state; other entries come and go with its versions."""
 
 
 def check_content(content: Mapping[str, Any], path: str, command: str) -> None:
@@ -86,6 +89,29 @@ def check_optimizer(states: Sequence[Mapping[str, Any]], model: nn.Module, optim
         raise InputError(f"{where} without {', '.join(missing)}, want that of {type(optimizer).__name__}")
     if faults:
         raise InputError(f"{where} of another model: {first_names(faults)}")
+
+
+def check_schedule(states: Sequence[Any], schedule: LRScheduler) -> None:
+    """Check that the state of a learning rate's schedule in a checkpoint is one that this schedule can take.
+
+    Args:
+        states: One a schedule.
+        schedule: As configured.
+
+    Raises:
+        InputError: If there is not exactly one, or an entry is missing or of another kind.
+    """
+    where = "--ckpt_path: got a learning rate's schedule"
+    if len(states) != 1 or not isinstance(states[0], Mapping):
+        raise InputError(f"{where} that cannot be understood, want the state of one {type(schedule).__name__}")
+    (state,) = states
+    own = schedule.state_dict()
+    missing = sorted(OF_A_SCHEDULE & own.keys() - state.keys())
+    if missing:
+        raise InputError(f"{where} without {', '.join(missing)}, want that of {type(schedule).__name__}")
+    for key in sorted(own.keys() & state.keys()):
+        if not isinstance(state[key], type(own[key])):
+            raise InputError(f"{where} with {key} {_kind(state[key])}, want {type(own[key]).__name__}")
 
 
 def check_average(average: Any, model: nn.Module, for_fit: bool) -> None:

@@ -97,8 +97,19 @@ class Outcome(Callback):
             self.fail(outputs)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let a rank whose items all failed, or that has none, compute what the others do."""
+        """Let a rank whose items all failed, or that has none, compute what the others do.
+
+        Raises:
+            InputError: If items failed and none was scored: metrics of nothing would pass for those of a finished test.
+        """
         agree_on_updates(pl_module)
+        scored = sum(gathered(self.made + self.skipped))
+        failed = self.failed_everywhere(trainer)
+        if failed and not scored:
+            self.failed = failed
+            error = self.error()
+            assert error is not None
+            raise error
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put together what the ranks know."""

@@ -6,9 +6,10 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils._pytree import tree_map
 
-from mvt4g.callbacks.checkpoint_content import check_optimizer
+from mvt4g.callbacks.checkpoint_content import check_optimizer, check_schedule
 from mvt4g.callbacks.checkpoints import (
     checkpoint_path,
     first_not_finite,
@@ -66,10 +67,10 @@ class StepCheckpoints(Checkpoint):
         return current_watch()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Check that the optimizer's state is of this model, which torch would find in the middle of a step.
+        """Check what the optimizer and its schedule go on from, which torch would trip over in the middle of a step.
 
         Raises:
-            InputError: As ``check_optimizer``.
+            InputError: As ``check_optimizer`` and ``check_schedule``.
         """
         if trainer.state.fn != "fit" or "optimizer_states" not in checkpoint:
             return  # of ranks that hold slices, ModelParallelStrategy has loaded it already
@@ -77,6 +78,10 @@ class StepCheckpoints(Checkpoint):
         optimizer = made.get("optimizer") if isinstance(made, dict) else made
         if isinstance(optimizer, Optimizer):  # a system of somebody else's may have several
             check_optimizer(checkpoint["optimizer_states"], pl_module, optimizer)
+        configured = made.get("lr_scheduler") if isinstance(made, dict) else None
+        schedule = configured.get("scheduler") if isinstance(configured, dict) else configured
+        if isinstance(schedule, LRScheduler):
+            check_schedule(checkpoint["lr_schedulers"], schedule)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep signals for the step boundaries from now on."""

@@ -25,6 +25,7 @@ from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.layers.lora import LoRASpec, add_lora
 from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.models.pretrained import usable_device
 from mvt4g.models.shipped import PREFIX as BUILTIN
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.types import InputError, TapShape
@@ -96,7 +97,7 @@ def read_model(config: str | Path, weights: str | Path, device: str | torch.devi
         raise InputError(f"{config}: got {type(content).__name__}, want the configuration of a run")
     where = f"{config}: model.init_args"
     options = mapping_at(mapping_at(content, "model", str(config)), "init_args", f"{config}: model")
-    place = _usable_device(device)
+    place = usable_device(device, "device")
     trained = _weights_of_fit(weights)
     with torch.random.fork_rng(devices=[]):
         # What a base lacks, such as the part of the Plücker rays, starts as it does on the command line.
@@ -216,15 +217,3 @@ def _starting_from(spec: Mapping[str, Any], weights: Path | None) -> dict[str, A
     if weights is not None:
         arguments["weights"] = str(weights)
     return {**spec, "init_args": arguments}
-
-
-def _usable_device(device: str | torch.device | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
-    except (AssertionError, NotImplementedError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0][:120]
-        raise InputError(f"device: got {device} ({reason}), want one that this machine has") from error
-    return place

@@ -15,10 +15,33 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def choose_device(device: str) -> str:
-    """Return a device's name, of "auto" that of a GPU if there is one."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Return the name of a device that an option ``--device`` asks for, of "auto" that of a GPU if there is one.
+
+    Raises:
+        InputError: As ``usable_device``.
+    """
+    return str(usable_device(None if device == "auto" else device, "--device"))
+
+
+def usable_device(device: str | torch.device | None, option: str) -> torch.device:
+    """Return a device that can be computed on; None = a GPU if there is one.
+
+    Args:
+        device: As torch names it.
+        option: What asks for it, for the message.
+
+    Raises:
+        InputError: If torch knows no such device, this machine has none, or it holds no numbers (meta).
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.zeros(1, device=place).item()
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0][:120]
+        raise InputError(f"{option}: got {device} ({reason}), want one that this machine has") from error
+    return place
 
 
 def read_pretrained(path: Path) -> dict[str, Shaped[Tensor, "..."]]:

@@ -1,6 +1,7 @@
 """Checkpoint files: whole or not there, the last whole one, what stays; odd contents in one line."""
 
 import copy
+import re
 import resource
 import zipfile
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from mvt4g.callbacks.checkpoint_content import check_average, check_content, check_optimizer
+from mvt4g.callbacks.checkpoint_content import check_average, check_content, check_optimizer, check_schedule
 from mvt4g.callbacks.checkpoints import (
     CheckpointFiles,
     checkpoint_path,
@@ -185,6 +186,33 @@ def test_an_optimizer_state_of_another_model(states, says):
     with pytest.raises(InputError) as error:
         check_optimizer(states(model), model, adam(model))
     assert says in str(error.value)
+
+
+def warmed_up() -> torch.optim.lr_scheduler.LambdaLR:
+    return torch.optim.lr_scheduler.LambdaLR(adam(nn.Linear(3, 2)), lambda step: min(1.0, step / 2))
+
+
+def test_a_schedule_of_before_fits():
+    state = warmed_up().state_dict()
+    check_schedule([state], warmed_up())
+    check_schedule([{key: value for key, value in state.items() if key != "_last_lr"}], warmed_up())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda state: [], "cannot be understood"),
+        (lambda state: [1, [2, 3]], "cannot be understood"),
+        (lambda state: [3], "cannot be understood"),
+        (lambda state: [state, state], "cannot be understood"),
+        (lambda state: [{}], "without base_lrs, last_epoch, lr_lambdas, want that of LambdaLR"),
+        (lambda state: [state | {"base_lrs": 3}], "base_lrs of kind int, want list"),
+        (lambda state: [state | {"last_epoch": "3"}], "last_epoch of kind str, want int"),
+    ],
+)
+def test_odd_schedules(change, says):
+    with pytest.raises(InputError, match=re.escape(says)):
+        check_schedule(change(warmed_up().state_dict()), warmed_up())
 
 
 def test_averages_of_another_model():

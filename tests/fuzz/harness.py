@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mvt4g.types import InputError, RunStopped
+from mvt4g.errors import InputError, RunStopped, one_line
 
 MARK = "ran.mark"
 """Left in a case's folder by the programs that its input holds, should one be run."""
@@ -106,9 +106,9 @@ def _be_child(case: Case, folder: Path, report: int) -> None:
         result = case.run()
         code = result if isinstance(result, int) and not isinstance(result, bool) else 0
     except InputError as error:
-        code, told = 2, str(error)
+        code, told = 2, one_line(str(error))  # as the command line tells it
     except RunStopped as error:
-        code, told = 1, str(error)
+        code, told = 1, one_line(str(error))
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except BaseException:  # anything else is what is looked for
