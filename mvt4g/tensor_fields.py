@@ -56,7 +56,8 @@ def _stack_field(name: str, clips: Sequence[Any]) -> Any:
     if len(missing) == len(clips):
         return None
     if missing:
-        raise InputError(f"{name}: missing in clip {missing[0]!r} but present in others of its batch; want all or none")
+        got = f"missing in clip {missing[0]!r} but present in others of its batch"
+        raise InputError(f"{name}: {got}; want all or none")
     if isinstance(values[0], TensorFields):
         stacked = {}
         for field in fields(values[0]):  # type: ignore[arg-type]  # mixed into dataclasses only

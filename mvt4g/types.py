@@ -138,6 +138,7 @@ class LatentClip(TensorFields):
         Raises:
             InputError: If ``clips`` is empty, or a field is there (or has a shape) in one clip and not in another.
         """
+        # Zeros are how the network itself fills up a text, so that a batch does not change what it sees.
         longest = 0
         for clip in clips:
             longest = max(longest, 0 if clip.text is None else len(clip.text))
@@ -260,6 +261,7 @@ class LatentGrid:
             if num_frames > 0:
                 told += f", such as the first {self.usable_frames(num_frames)}"
             raise InputError(told)
+        # The first frame has a latent of its own, so that a single picture can be encoded.
         return (num_frames - 1) // self.temporal_stride + 1
 
     def usable_frames(self, num_frames: int) -> int:

@@ -121,7 +121,12 @@ class BatchScorer:
         self.guidance = Guidance(spec.guidance, model.backbone.text_shape, model.backbone.image_dim)
 
     @torch.no_grad()
-    def __call__(self, batch: MultiViewClip | LatentClip, scores: NovelViewScores, sample: bool) -> EvaluationOutput:
+    def __call__(
+        self,
+        batch: MultiViewClip | LatentClip,
+        scores: NovelViewScores,
+        sample: bool,
+    ) -> EvaluationOutput:
         """Add one batch to ``scores``; all draws follow each clip's name.
 
         Args:
@@ -152,9 +157,11 @@ class BatchScorer:
             if sigma == self.spec.headline:
                 headline = reading
         generated = None
+        # Sampling takes as many passes as it has steps: validation may do without.
         if sample and self.spec.sample_steps:
             text, guidance = self.guidance.arguments(names, latents.device, conditions.text)
             reader = None if truth is None else _TapReader(truth, scores, SAMPLED, self.layers, self.kept)
+            # Of the last step alone, where the latents are nearest to a video.
             taps = {} if reader is None else {-1: TapRequest(self.tapped, reader)}
             conditions = replace(conditions, text=text)
             sampler = self.spec.build_sampler()

@@ -45,7 +45,8 @@ class EvaluationSpec(GenerationSpec):
         """
         check_ranges(self, "evaluation")
         in_range = all(0 < level < 1 for level in self.noise_levels)
-        named_apart = len({round(level, 2) for level in self.noise_levels}) == len(self.noise_levels)
+        names = {round(level, 2) for level in self.noise_levels}
+        named_apart = len(names) == len(self.noise_levels)
         if not (self.noise_levels and in_range and named_apart):
             want = "sigmas in (0, 1) that differ in their first two decimals, by which scores are named"
             raise InputError(f"evaluation.noise_levels: got {self.noise_levels}, want {want}")

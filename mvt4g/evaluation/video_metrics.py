@@ -49,7 +49,11 @@ class VideoMetricsSpec:
         return novel_view_metrics(self.preset, self.weights, self.on_pose_failure, self.more, beside)
 
 
-def describe(clip: MultiViewClip, names: tuple[str, ...], generated: Float[Tensor, "b t 3 h w"]) -> GeneratedVideos:
+def describe(
+    clip: MultiViewClip,
+    names: tuple[str, ...],
+    generated: Float[Tensor, "b t 3 h w"],
+) -> GeneratedVideos:
     """Put together what a batch of clips with both views tells of the videos generated for their target view."""
 
     def view(index: int) -> ViewRecord:

@@ -37,8 +37,10 @@ class Similarity:
 
     def apply(self, points: Float[Tensor, "*b n 3"]) -> Float[Tensor, "*b n 3"]:
         """Take points of the source to the target."""
-        turned = rotate(rearrange(self.rotation, "... i j -> ... 1 i j"), points.double())
-        return self.scale[..., None, None] * turned + rearrange(self.translation, "... i -> ... 1 i")
+        rotation = rearrange(self.rotation, "... i j -> ... 1 i j")
+        turned = rotate(rotation, points.double())
+        translation = rearrange(self.translation, "... i -> ... 1 i")
+        return self.scale[..., None, None] * turned + translation
 
 
 def umeyama(
@@ -64,26 +66,34 @@ def umeyama(
         eq. 40-42.
     """
     if source.shape != target.shape:
-        raise InputError(f"source: got shape {tuple(source.shape)}, want that of target, {tuple(target.shape)}")
-    source, target = source.double(), target.double()
+        want = f"that of target, {tuple(target.shape)}"
+        raise InputError(f"source: got shape {tuple(source.shape)}, want {want}")
+    source = source.double()
+    target = target.double()
     weights = torch.ones_like(source[..., 0]) if weights is None else weights.double()
     total = weights.sum(dim=-1)
     share = weights / torch.where(total > 0, total, 1.0)[..., None]
-    source_mean, target_mean = (einsum(share, points, "... n, ... n i -> ... i") for points in (source, target))
-    from_mean, to_mean = source - source_mean[..., None, :], target - target_mean[..., None, :]
+    source_mean = einsum(share, source, "... n, ... n i -> ... i")
+    target_mean = einsum(share, target, "... n, ... n i -> ... i")
+    from_mean = source - source_mean[..., None, :]
+    to_mean = target - target_mean[..., None, :]
     variance = einsum(share, from_mean.square(), "... n, ... n i -> ...")
     size = einsum(share, source.square(), "... n, ... n i -> ...")
     covariance = einsum(share, to_mean, from_mean, "... n, ... n i, ... n j -> ... i j")
 
     known = variance > COINCIDENT**2 * size
-    left, singular, right = torch.linalg.svd(torch.where(known[..., None, None], covariance, 0.0))
+    # Of one point the covariance is rounding: what it would turn to is noise.
+    covariance = torch.where(known[..., None, None], covariance, 0.0)
+    left, singular, right = torch.linalg.svd(covariance)
     signs = _handedness(left, right)
     rotation = (left * signs[..., None, :]) @ right
     scale = (singular * signs).sum(dim=-1) / torch.where(known, variance, 1.0)
     identity = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
-    rotation = torch.where((singular[..., 0] > 0)[..., None, None], rotation, identity)
+    turned = singular[..., 0] > 0
+    rotation = torch.where(turned[..., None, None], rotation, identity)
     translation = target_mean - scale[..., None] * rotate(rotation, source_mean)
-    return Similarity(scale, rotation, translation, singular[..., 1] > FLAT * singular[..., 0])
+    rotation_fixed = singular[..., 1] > FLAT * singular[..., 0]
+    return Similarity(scale, rotation, translation, rotation_fixed)
 
 
 def nearest_rotation(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
@@ -97,7 +107,10 @@ def nearest_rotation(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]
     return (left * _handedness(left, right)[..., None, :]) @ right
 
 
-def _handedness(left: Float[Tensor, "*b 3 3"], right: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
+def _handedness(
+    left: Float[Tensor, "*b 3 3"],
+    right: Float[Tensor, "*b 3 3"],
+) -> Float[Tensor, "*b 3"]:
     """Return the signs (1, 1, ±1) of singular directions with which ``left @ right`` does not mirror."""
     sign = torch.linalg.det(left) * torch.linalg.det(right)
     one = torch.ones_like(sign)

@@ -93,7 +93,11 @@ def zoom_intrinsics(
     return torch.where(lens, zoomed, intrinsics)
 
 
-def intrinsics_from_fov(fov_x_rad: float | int, height: int, width: int) -> Float[Tensor, "3 3"]:
+def intrinsics_from_fov(
+    fov_x_rad: float | int,
+    height: int,
+    width: int,
+) -> Float[Tensor, "3 3"]:
     """Return K with square pixels and the principal point in the image centre.
 
     Args:

@@ -12,7 +12,10 @@ from mvt4g.geometry.surface_lifting import SAME_SURFACE
 from mvt4g.types import Cameras
 
 
-def resize_depth(depth: Float[Tensor, "t h w"], size: tuple[int, int]) -> Float[Tensor, "t H W"]:
+def resize_depth(
+    depth: Float[Tensor, "t h w"],
+    size: tuple[int, int],
+) -> Float[Tensor, "t H W"]:
     """Return depth at another size of the same picture, no surface mixed with another.
 
     Where the four pixels about a new centre lie on one surface (inverse depths within ``SAME_SURFACE``), inverse depth
@@ -24,13 +27,16 @@ def resize_depth(depth: Float[Tensor, "t h w"], size: tuple[int, int]) -> Float[
     """
     if depth.shape[-2:] == size:
         return depth
-    top, bottom, along_y = _neighbours(depth.shape[-2], size[0])
-    left, right, along_x = _neighbours(depth.shape[-1], size[1])
-    return torch.stack([_resize_map(each, (top, bottom, along_y), (left, right, along_x)) for each in depth])
+    rows = _neighbours(depth.shape[-2], size[0])
+    columns = _neighbours(depth.shape[-1], size[1])
+    return torch.stack([_resize_map(each, rows, columns) for each in depth])
 
 
 def plane_depth(
-    cameras: Cameras, size: tuple[int, int], point: Float[Tensor, "3"], normal: Float[Tensor, "3"]
+    cameras: Cameras,
+    size: tuple[int, int],
+    point: Float[Tensor, "3"],
+    normal: Float[Tensor, "3"],
 ) -> Float[Tensor, "t h w"]:
     """Return the z-depth at which each pixel's ray meets a plane; 0 where it does not.
 
@@ -62,21 +68,32 @@ def _neighbours(was: int, now: int) -> _Axis:
     place = (torch.arange(now, dtype=torch.float64) + 0.5) * (was / now) - 0.5
     before = place.floor()
     share = (place - before).float()
-    return before.long().clamp(0, was - 1), (before.long() + 1).clamp(0, was - 1), share
+    first = before.long()
+    return first.clamp(0, was - 1), (first + 1).clamp(0, was - 1), share
 
 
-def _resize_map(depth: Float[Tensor, "h w"], rows: _Axis, columns: _Axis) -> Float[Tensor, "H W"]:
-    (top, bottom, down), (left, right, across) = rows, columns
-    corners = torch.stack([depth[top][:, left], depth[top][:, right], depth[bottom][:, left], depth[bottom][:, right]])
+def _resize_map(
+    depth: Float[Tensor, "h w"],
+    rows: _Axis,
+    columns: _Axis,
+) -> Float[Tensor, "H W"]:
+    top, bottom, down = rows
+    left, right, across = columns
+    above = depth[top]
+    below = depth[bottom]
+    corners = torch.stack([above[:, left], above[:, right], below[:, left], below[:, right]])
     known: Bool[Tensor, "four H W"] = corners.isfinite() & (corners > 0)
     inverse = torch.where(known, torch.where(known, corners, 1.0).reciprocal(), 0.0)
     is_right = (across >= 0.5).float()
     is_low = (down >= 0.5).float()[:, None]
-    smooth = torch.where(known, inverse, torch.inf).amin(dim=0) >= (1 - SAME_SURFACE) * inverse.amax(dim=0)
+    farthest = torch.where(known, inverse, torch.inf).amin(dim=0)
+    smooth = farthest >= (1 - SAME_SURFACE) * inverse.amax(dim=0)
     smooth = smooth & known.all(dim=0)
     # Weights of a map that is smooth are bilinear, of another all on the nearest pixel.
     across = torch.where(smooth, across, is_right)
     down = torch.where(smooth, down[:, None], is_low)
-    weights = torch.stack([(1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across])
+    up = 1 - down
+    back = 1 - across
+    weights = torch.stack([up * back, up * across, down * back, down * across])
     mixed = (weights * inverse).sum(dim=0)
     return torch.where(mixed > 0, torch.where(mixed > 0, mixed, 1.0).reciprocal(), 0.0)

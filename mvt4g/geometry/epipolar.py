@@ -86,5 +86,8 @@ def _homogeneous(pixels: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 3"]:
     return torch.nn.functional.pad(pixels.double(), (0, 1), value=1.0)
 
 
-def _apply(matrix: Float[Tensor, "*#b 3 3"], vectors: Float[Tensor, "*#b n 3"]) -> Float[Tensor, "*b n 3"]:
+def _apply(
+    matrix: Float[Tensor, "*#b 3 3"],
+    vectors: Float[Tensor, "*#b n 3"],
+) -> Float[Tensor, "*b n 3"]:
     return rotate(rearrange(matrix, "... i j -> ... 1 i j"), vectors)

@@ -91,7 +91,10 @@ class Framing:
         resized = scale_intrinsics(windowed, *self.scale_xy)
         return crop_intrinsics(resized, self.corner[1], self.corner[0])
 
-    def points(self, xy: Float[Tensor, "*b 2"]) -> tuple[Float[Tensor, "*b 2"], Bool[Tensor, " *b"]]:
+    def points(
+        self,
+        xy: Float[Tensor, "*b 2"],
+    ) -> tuple[Float[Tensor, "*b 2"], Bool[Tensor, " *b"]]:
         """Return pixels of the result, and which of them lie inside it."""
         windowed = xy - xy.new_tensor([self.window.left, self.window.top])
         resized = windowed * xy.new_tensor(self.scale_xy)
@@ -120,7 +123,10 @@ class Framing:
         from_ = "" if centred else f" from column {self.corner[1]}, row {self.corner[0]}"
         return f", of which {where}{_size(self.size)}{from_} is kept"
 
-    def _windowed(self, maps: Shaped[Tensor, "*b h w"]) -> Shaped[Tensor, "*b window_h window_w"]:
+    def _windowed(
+        self,
+        maps: Shaped[Tensor, "*b h w"],
+    ) -> Shaped[Tensor, "*b window_h window_w"]:
         window = self.window
         rows = slice(window.top, window.top + window.height)
         return maps[..., rows, window.left : window.left + window.width]
@@ -169,7 +175,12 @@ class FitSpec:
             if not (0 <= left < right and 0 <= top < bottom):
                 raise InputError(f"fit.box: got {list(self.box)}, want left < right and top < bottom, from 0")
 
-    def framing(self, source: tuple[int, int], size: tuple[int, int], name: str = "picture") -> Framing:
+    def framing(
+        self,
+        source: tuple[int, int],
+        size: tuple[int, int],
+        name: str = "picture",
+    ) -> Framing:
         """Return what is done to a picture of (height, width) ``source`` to make it one of ``size``.
 
         Odd margins are split as torchvision's ``CenterCrop`` does: half a pixel is rounded to the even number.
@@ -204,7 +215,11 @@ class FitSpec:
         return max(1, height), max(1, width)
 
 
-def show_window(source: tuple[int, int], window: Window, size: tuple[int, int]) -> Framing:
+def show_window(
+    source: tuple[int, int],
+    window: Window,
+    size: tuple[int, int],
+) -> Framing:
     """Return what shows a window of a picture at another size."""
     return Framing(source, size, window, size)
 

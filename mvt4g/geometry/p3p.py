@@ -74,7 +74,10 @@ def _spans_a_plane(points: Float[Tensor, "*b 3 3"]) -> Bool[Tensor, " *b"]:
     return area > SLENDER * longest
 
 
-def _ray_distances(sides: Float[Tensor, "*b 3"], cosines: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4 3"]:
+def _ray_distances(
+    sides: Float[Tensor, "*b 3"],
+    cosines: Float[Tensor, "*b 3"],
+) -> Float[Tensor, "*b 4 3"]:
     """Return the distances of the three points for each root of Grunert's quartic (rough, real parts)."""
     a2, b2, c2 = sides.unbind(dim=-1)
     alpha, beta, gamma = cosines.unbind(dim=-1)

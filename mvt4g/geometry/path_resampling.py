@@ -20,7 +20,11 @@ RULES = ("time", "arc_length")
 CENTRES = ("linear", "spline")
 
 
-def resampling_places(world_from_cam: Float[Tensor, "s 4 4"], num_frames: int, rule: str) -> Float[Tensor, " t"]:
+def resampling_places(
+    world_from_cam: Float[Tensor, "s 4 4"],
+    num_frames: int,
+    rule: str,
+) -> Float[Tensor, " t"]:
     """Return where on a path, in its own (fractional) pose numbers, each of ``num_frames`` lies.
 
     Args:
@@ -88,7 +92,10 @@ def resample_path(
     return pose_from(rotation, position).to(world_from_cam.dtype)
 
 
-def resample_intrinsics(intrinsics: Float[Tensor, "s 3 3"], places: Float[Tensor, " t"]) -> Float[Tensor, "t 3 3"]:
+def resample_intrinsics(
+    intrinsics: Float[Tensor, "s 3 3"],
+    places: Float[Tensor, " t"],
+) -> Float[Tensor, "t 3 3"]:
     """Return K at (fractional) pose numbers, linear in every entry."""
     before = places.long().clamp(0, max(len(intrinsics) - 2, 0))
     after = (before + 1).clamp(max=len(intrinsics) - 1)
@@ -96,7 +103,10 @@ def resample_intrinsics(intrinsics: Float[Tensor, "s 3 3"], places: Float[Tensor
     return torch.lerp(intrinsics[before], intrinsics[after], share)
 
 
-def _chained(left: Float[Tensor, "t 3 3"], right: Float[Tensor, "t 3 3"]) -> Float[Tensor, "t 3 3"]:
+def _chained(
+    left: Float[Tensor, "t 3 3"],
+    right: Float[Tensor, "t 3 3"],
+) -> Float[Tensor, "t 3 3"]:
     zero = left.new_zeros(3)
     return compose(pose_from(left, zero), pose_from(right, zero))[..., :3, :3]
 

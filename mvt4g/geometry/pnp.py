@@ -227,11 +227,17 @@ def _spread(
     return residual, rotation.rad2deg(), position
 
 
-def _msac(squared: Float[Tensor, "*b n"], threshold_px: float) -> Float[Tensor, " *b"]:
+def _msac(
+    squared: Float[Tensor, "*b n"],
+    threshold_px: float,
+) -> Float[Tensor, " *b"]:
     return squared.clamp(max=threshold_px**2).sum(dim=-1)
 
 
-def _geman_mcclure(squared: Float[Tensor, "*b n"], scale_px: float) -> Float[Tensor, " *b"]:
+def _geman_mcclure(
+    squared: Float[Tensor, "*b n"],
+    scale_px: float,
+) -> Float[Tensor, " *b"]:
     """Sum the robust cost; an infinite error counts as the most an error can."""
     cost = squared * scale_px**2 / (squared + scale_px**2)
     bounded = torch.where(squared.isfinite(), cost, scale_px**2)

@@ -14,7 +14,10 @@ PARALLEL = 1e-6
 """Sine of the angle under which two directions count as parallel."""
 
 
-def rotate(rotation: Float[Tensor, "*#b 3 3"], vectors: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
+def rotate(
+    rotation: Float[Tensor, "*#b 3 3"],
+    vectors: Float[Tensor, "*#b 3"],
+) -> Float[Tensor, "*b 3"]:
     """Apply a rotation (or any 3x3 matrix) to vectors."""
     x = vectors[..., :1]
     y = vectors[..., 1:2]
@@ -22,18 +25,28 @@ def rotate(rotation: Float[Tensor, "*#b 3 3"], vectors: Float[Tensor, "*#b 3"]) 
     return rotation[..., 0] * x + rotation[..., 1] * y + rotation[..., 2] * z
 
 
-def transform_points(a_from_b: Float[Tensor, "*#b 4 4"], points_b: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
+def transform_points(
+    a_from_b: Float[Tensor, "*#b 4 4"],
+    points_b: Float[Tensor, "*#b 3"],
+) -> Float[Tensor, "*b 3"]:
     """Take points from frame b to frame a."""
     return rotate(a_from_b[..., :3, :3], points_b) + a_from_b[..., :3, 3]
 
 
-def compose(a_from_b: Float[Tensor, "*#b 4 4"], b_from_c: Float[Tensor, "*#b 4 4"]) -> Float[Tensor, "*b 4 4"]:
+def compose(
+    a_from_b: Float[Tensor, "*#b 4 4"],
+    b_from_c: Float[Tensor, "*#b 4 4"],
+) -> Float[Tensor, "*b 4 4"]:
     """Chain two transforms into ``a_from_c``, without matmul's reduced precisions."""
-    terms = rearrange(a_from_b, "... i j -> ... i j 1") * rearrange(b_from_c, "... j k -> ... 1 j k")
-    return terms.sum(dim=-2)
+    left = rearrange(a_from_b, "... i j -> ... i j 1")
+    right = rearrange(b_from_c, "... j k -> ... 1 j k")
+    return (left * right).sum(dim=-2)
 
 
-def pose_from(rotation: Float[Tensor, "*#b 3 3"], translation: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 4 4"]:
+def pose_from(
+    rotation: Float[Tensor, "*#b 3 3"],
+    translation: Float[Tensor, "*#b 3"],
+) -> Float[Tensor, "*b 4 4"]:
     """Put a rotation and a translation into one 4x4 matrix with last row 0 0 0 1."""
     batch = torch.broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
     column = rearrange(translation, "... i -> ... i 1")
@@ -122,7 +135,8 @@ def rotation_from_axis_angle(axis_angle: Float[Tensor, "*b 3"]) -> Float[Tensor,
 def rotation_from_quaternion(wxyz: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
     """Return the rotation of a quaternion, scalar first, of any length; a zero quaternion gives the identity."""
     length = torch.linalg.vector_norm(wxyz, dim=-1, keepdim=True)
-    w, x, y, z = (wxyz / torch.where(length > 0, length, 1.0)).unbind(dim=-1)
+    unit = wxyz / torch.where(length > 0, length, 1.0)
+    w, x, y, z = unit.unbind(dim=-1)
     entries = [
         1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
@@ -137,8 +151,11 @@ def quaternion_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor,
     Source: Shepperd, Quaternion from rotation matrix, 1978: the largest entry is found by a root, the others by
         division, so that no angle loses digits.
     """
+    first, second, third = rotation.unbind(dim=-2)
+    xx, xy, xz = first.unbind(dim=-1)
+    yx, yy, yz = second.unbind(dim=-1)
+    zx, zy, zz = third.unbind(dim=-1)
     # 4 times the outer product of the quaternion with itself: every row is the quaternion, but for its length.
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(dim=-1) for row in rotation.unbind(dim=-2))
     products = torch.stack([
         1 + xx + yy + zz, zy - yz, xz - zx, yx - xy,
         zy - yz, 1 + xx - yy - zz, xy + yx, xz + zx,
@@ -157,6 +174,7 @@ def axis_angle_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor,
     Half a turn has two such vectors, of which one is given.
     """
     wxyz = quaternion_from_rotation(rotation)
+    # q and -q are one rotation: the one whose angle is at most pi.
     wxyz = torch.where(wxyz[..., :1] < 0, -wxyz, wxyz)
     sine = torch.linalg.vector_norm(wxyz[..., 1:], dim=-1, keepdim=True)
     angle = 2 * torch.atan2(sine, wxyz[..., :1])
@@ -175,11 +193,16 @@ def rotation_angle(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, " *b"]:
         ],
         dim=-1,
     )
+    twice_sine = torch.linalg.vector_norm(axis_twice_sine, dim=-1)
     twice_cosine = rotation[..., 0, 0] + rotation[..., 1, 1] + rotation[..., 2, 2] - 1
-    return torch.atan2(torch.linalg.vector_norm(axis_twice_sine, dim=-1), twice_cosine)
+    return torch.atan2(twice_sine, twice_cosine)
 
 
-def check_poses(poses: Float[Tensor, "*b 4 4"], name: str, tolerance: float = 1e-3) -> None:
+def check_poses(
+    poses: Float[Tensor, "*b 4 4"],
+    name: str,
+    tolerance: float = 1e-3,
+) -> None:
     """Refuse matrices that are not rigid transforms.
 
     Args:

@@ -79,12 +79,7 @@ def render_points(
     if blend not in get_args(Blend):
         raise InputError(f"blend: got {blend!r}, want one of {', '.join(get_args(Blend))}")
 
-    def one(
-        image: Float[Tensor, "c h w"],
-        depth: Float[Tensor, "h w"],
-        source: Cameras,
-        target: Cameras,
-    ) -> Rendering:
+    def one(image: Float[Tensor, "c h w"], depth: Float[Tensor, "h w"], source: Cameras, target: Cameras) -> Rendering:
         points = torch.where(smooth_depth(depth), depth, 0.0) if edge_filter else depth
         if blend == "hard":
             return _hard_points(image, points, source, target, image_size)
@@ -220,7 +215,10 @@ def _stretched(
     return sharp_faces(points, faces, LEAST_ANGLE_DEG)
 
 
-def _nothing(image: Float[Tensor, "c h w"], image_size: tuple[int, int]) -> Rendering:
+def _nothing(
+    image: Float[Tensor, "c h w"],
+    image_size: tuple[int, int],
+) -> Rendering:
     empty = image.new_zeros(image_size)
     return Rendering(image.new_zeros(len(image), *image_size), empty.bool(), empty)
 

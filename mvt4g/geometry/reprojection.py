@@ -81,7 +81,9 @@ def reproject_rows(
 
 
 def smooth_depth(
-    depth: Float[Tensor, "h w"], window: int = EDGE_WINDOW, tolerance: float = EDGE_TOLERANCE
+    depth: Float[Tensor, "h w"],
+    window: int = EDGE_WINDOW,
+    tolerance: float = EDGE_TOLERANCE,
 ) -> Bool[Tensor, "h w"]:
     """Return which pixels have a depth and lie on one surface; along depth edges lifted points float in the air.
 

@@ -5,7 +5,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def rotate_pairs(x: Float[Tensor, "*b d"], angles: Float[Tensor, "*#b half_d"]) -> Float[Tensor, "*b d"]:
+def rotate_pairs(
+    x: Float[Tensor, "*b d"],
+    angles: Float[Tensor, "*#b half_d"],
+) -> Float[Tensor, "*b d"]:
     """Rotate the pairs (x0, x1), (x2, x3), ... each by its angle, in fp32 or better, and return ``x``'s dtype.
 
     Args:

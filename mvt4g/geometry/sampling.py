@@ -109,6 +109,10 @@ def _draw_points(
     return order.gather(-1, rank), (num_seen > 0).expand_as(rank)
 
 
-def _uniform(shape: torch.Size, generator: torch.Generator, device: torch.device) -> Float[Tensor, "..."]:
+def _uniform(
+    shape: torch.Size,
+    generator: torch.Generator,
+    device: torch.device,
+) -> Float[Tensor, "..."]:
     """Draw from [0, 1) on the generator's device, so that the numbers are the same wherever the data is."""
     return torch.rand(shape, generator=generator, device=generator.device).to(device)

@@ -139,7 +139,10 @@ def preset_trajectory(
     return path.to(torch.float32)
 
 
-def preset_at(name: str, done: Float[torch.Tensor, " t"]) -> Float[torch.Tensor, "t 4 4"]:
+def preset_at(
+    name: str,
+    done: Float[torch.Tensor, " t"],
+) -> Float[torch.Tensor, "t 4 4"]:
     """Return ``world_from_cam`` of a preset, in metres, where so much of its whole motion is done.
 
     Args:
@@ -149,7 +152,10 @@ def preset_at(name: str, done: Float[torch.Tensor, " t"]) -> Float[torch.Tensor,
     return _preset_path(PRESETS[BENCHMARK_CAMERAS.get(name, name)], FRACTION_DONE * done)
 
 
-def _preset_path(motion: Motion, shares: Float[torch.Tensor, " t"]) -> Float[torch.Tensor, "t 4 4"]:
+def _preset_path(
+    motion: Motion,
+    shares: Float[torch.Tensor, " t"],
+) -> Float[torch.Tensor, "t 4 4"]:
     """Return the path, in metres, at these shares of the nominal motion."""
     progress = shares[:, None]
     position = progress * progress.new_tensor(motion.shift_m)
@@ -173,7 +179,10 @@ def _steps(
     return turns, rotate(back, shifts)
 
 
-def _resampled(steps: Float[torch.Tensor, "s 3"], count: int) -> Float[torch.Tensor, "r 3"]:
+def _resampled(
+    steps: Float[torch.Tensor, "s 3"],
+    count: int,
+) -> Float[torch.Tensor, "r 3"]:
     """Return ``count`` steps, linear between those of the file, the first and the last being its own."""
     place = torch.linspace(0.0, len(steps) - 1, count, dtype=steps.dtype)
     before = place.long().clamp(max=len(steps) - 2)

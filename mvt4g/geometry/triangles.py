@@ -14,7 +14,11 @@ ON_EDGE = 1e-9
 """Share of a face by which a pixel centre may lie outside of it: shared edges and the border of a mesh have no gaps."""
 
 
-def grid_faces(height: int, width: int, device: torch.device | None = None) -> Int[Tensor, "m 3"]:
+def grid_faces(
+    height: int,
+    width: int,
+    device: torch.device | None = None,
+) -> Int[Tensor, "m 3"]:
     """Return two triangles for every four neighbouring pixels of an image, by the pixels' numbers row by row."""
     number = torch.arange(height * width, device=device).reshape(height, width)
     top_left = number[:-1, :-1]
@@ -135,7 +139,10 @@ def uneven_faces(
     return of_corners.amax(dim=1) > (1 + tolerance) * of_corners.amin(dim=1)
 
 
-def _shares(corners: Float[Tensor, "p 3 2"], at: Float[Tensor, "p 2"]) -> Float[Tensor, "p 3"]:
+def _shares(
+    corners: Float[Tensor, "p 3 2"],
+    at: Float[Tensor, "p 2"],
+) -> Float[Tensor, "p 3"]:
     """Return barycentric coordinates in the image; of a face seen edge-on, which covers no pixel, -1."""
     a, b, c = corners.unbind(dim=1)
     area = _cross(b - a, c - a)

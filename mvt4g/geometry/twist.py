@@ -15,7 +15,10 @@ RANK_TOLERANCE = 1e-14
 """Eigenvalues of an information matrix below this share of the largest count as this share: nearly undetermined."""
 
 
-def apply_twist(cam_from_world: Float[Tensor, "*#b 4 4"], twist: Float[Tensor, "*#b 6"]) -> Float[Tensor, "*b 4 4"]:
+def apply_twist(
+    cam_from_world: Float[Tensor, "*#b 4 4"],
+    twist: Float[Tensor, "*#b 6"],
+) -> Float[Tensor, "*b 4 4"]:
     """Move the points of the camera frame by a twist."""
     moved = pose_from(rotation_from_axis_angle(twist[..., :3]), twist[..., 3:])
     return compose(moved, cam_from_world)

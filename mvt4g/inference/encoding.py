@@ -24,14 +24,20 @@ def encoded(codec: Codec, batch: MultiViewClip | LatentClip) -> Encoded:
     """
     if isinstance(batch, MultiViewClip):
         return Encoded(codec.encode(batch.video))
-    for name in batch.codec if isinstance(batch.codec, tuple) else (batch.codec,):
+    names = batch.codec if isinstance(batch.codec, tuple) else (batch.codec,)
+    for name in names:
+        # Of some caches no more than the first word of the identity is known.
         if codec.identity != name and not codec.identity.startswith(f"{name} "):
             raise InputError(f"cache: got latents of {name!r}, want the model's codec {codec.identity!r}")
     image = None if batch.image is None else batch.image[:, REFERENCE]
     return Encoded(batch.latents, Conditions(batch.text, image))
 
 
-def seen(codec: Codec, batch: MultiViewClip | LatentClip, clips: int | None = None) -> MultiViewClip:
+def seen(
+    codec: Codec,
+    batch: MultiViewClip | LatentClip,
+    clips: int | None = None,
+) -> MultiViewClip:
     """Return a batch as a clip with a video: of latents, what the codec decodes them to.
 
     Args:

@@ -108,7 +108,10 @@ class NovelViewGenerator:
     """
 
     def __init__(
-        self, model: NovelViewModel, spec: GenerationSpec = GenerationSpec(), autocast: torch.dtype | None = None
+        self,
+        model: NovelViewModel,
+        spec: GenerationSpec = GenerationSpec(),
+        autocast: torch.dtype | None = None,
     ) -> None:
         self.model = model
         self.spec = spec
@@ -118,7 +121,10 @@ class NovelViewGenerator:
 
     @classmethod
     def from_run(
-        cls, run: str | Path, checkpoint: str | Path = "last", device: str | torch.device | None = None
+        cls,
+        run: str | Path,
+        checkpoint: str | Path = "last",
+        device: str | torch.device | None = None,
     ) -> "NovelViewGenerator":
         """Read the model of a run.
 
@@ -134,7 +140,10 @@ class NovelViewGenerator:
 
     @classmethod
     def from_weights(
-        cls, config: str | Path, weights: str | Path, device: str | torch.device | None = None
+        cls,
+        config: str | Path,
+        weights: str | Path,
+        device: str | torch.device | None = None,
     ) -> "NovelViewGenerator":
         """Read a model whose configuration and weights are files of their own.
 

@@ -89,7 +89,12 @@ class Guidance:
             for a network that looks at none.
     """
 
-    def __init__(self, spec: GuidanceSpec, text_shape: tuple[int, int], image_dim: int | None = None) -> None:
+    def __init__(
+        self,
+        spec: GuidanceSpec,
+        text_shape: tuple[int, int],
+        image_dim: int | None = None,
+    ) -> None:
         self.spec = spec
         self.text_shape = text_shape
         self.image_dim = image_dim
@@ -111,7 +116,10 @@ class Guidance:
         self._warned = False
 
     def arguments(
-        self, names: Sequence[str], device: torch.device, own: Float[Tensor, "b l text_d"] | None = None
+        self,
+        names: Sequence[str],
+        device: torch.device,
+        own: Float[Tensor, "b l text_d"] | None = None,
     ) -> Guided:
         """Return texts and guidance for a batch.
 
@@ -146,14 +154,14 @@ class Guidance:
         if self.spec.image_encoder is None:
             if self.image_dim is not None and not self._warned:
                 self._warned = True
-                warnings.warn(
-                    f"evaluation.guidance.image_encoder: got null for a backbone that looks at image tokens of width"
-                    f" {self.image_dim}, want CLIP's weights: without them it sees an empty image",
-                    stacklevel=2,
-                )
+                got = f"null for a backbone that looks at image tokens of width {self.image_dim}"
+                want = "CLIP's weights: without them it sees an empty image"
+                told = f"evaluation.guidance.image_encoder: got {got}, want {want}"
+                warnings.warn(told, stacklevel=2)
             return None
         if self._image_encoder is None:
-            self._image_encoder = ImageEncoder(self.spec.image_encoder, "bfloat16").to(first_frames.device)
+            encoder = ImageEncoder(self.spec.image_encoder, "bfloat16")
+            self._image_encoder = encoder.to(first_frames.device)
         return self._image_encoder(first_frames)
 
     @property
@@ -191,9 +199,11 @@ class Guidance:
         texts = []
         for name in names:
             caption = None if self.captions is None else self.captions.of(name)
+            # A text of the video's own comes before one for all.
             words = self.spec.prompt if caption is None else caption
             if words is None and self.text is None and self.captions is not None:
-                raise InputError(f"{self.captions.path}: got no text of {name}, want one, or a prompt for all others")
+                want = "one, or a prompt for all others"
+                raise InputError(f"{self.captions.path}: got no text of {name}, want {want}")
             texts.append(self.text if words is None else embeddings[words])
         given = [text for text in texts if text is not None]
         return pad_sequence(given, batch_first=True) if given else None

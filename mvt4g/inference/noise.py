@@ -21,7 +21,12 @@ def name_key(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-def clip_noise(names: Sequence[str], seed: int, shape: Sequence[int], device: torch.device) -> Float[Tensor, "b ..."]:
+def clip_noise(
+    names: Sequence[str],
+    seed: int,
+    shape: Sequence[int],
+    device: torch.device,
+) -> Float[Tensor, "b ..."]:
     """Return unit noise (b, *shape) that follows each clip's name: batch size, order and rank change nothing."""
     noise = [torch.randn(*shape, generator=generator_for(seed, name_key(name))) for name in names]
     return torch.stack(noise).to(device)

@@ -12,7 +12,11 @@ VIEWS = 2
 
 
 def batch_of_one(
-    videos: Sequence[Shaped[Tensor, "..."]], cameras: Cameras, name: str, grid: LatentGrid, device: torch.device
+    videos: Sequence[Shaped[Tensor, "..."]],
+    cameras: Cameras,
+    name: str,
+    grid: LatentGrid,
+    device: torch.device,
 ) -> MultiViewClip:
     """Return a batch of one clip.
 
@@ -37,11 +41,15 @@ def batch_of_one(
     grid.latent_frames(num_frames)
     _check_cameras(cameras, num_frames)
     batch = torch.stack([video.float() for video in videos])[None]
-    cameras = Cameras(cameras.cam_from_world.float(), cameras.intrinsics.float())[None]
+    poses = cameras.cam_from_world.float()
+    cameras = Cameras(poses, cameras.intrinsics.float())[None]
     return MultiViewClip(video=batch.to(device), cameras=cameras.to(device), name=(name,))
 
 
-def check_queries(queries: Float[Tensor, "q 4"], clip: MultiViewClip) -> Float[Tensor, "1 q 4"]:
+def check_queries(
+    queries: Float[Tensor, "q 4"],
+    clip: MultiViewClip,
+) -> Float[Tensor, "1 q 4"]:
     """Return query points with a batch axis, on the clip's device.
 
     Raises:
@@ -56,7 +64,11 @@ def check_queries(queries: Float[Tensor, "q 4"], clip: MultiViewClip) -> Float[T
     return asked
 
 
-def check_moments(queries: Float[Tensor, "b q 4"], num_views: int, num_frames: int) -> None:
+def check_moments(
+    queries: Float[Tensor, "b q 4"],
+    num_views: int,
+    num_frames: int,
+) -> None:
     """Refuse queries that no view or frame answers; a position may lie outside the image.
 
     Raises:
@@ -66,13 +78,15 @@ def check_moments(queries: Float[Tensor, "b q 4"], num_views: int, num_frames: i
         raise InputError("queries: got none, want at least one (view, frame, x, y)")
     moments = queries[..., :2]
     last = moments.new_tensor([num_views - 1, num_frames - 1])
-    # A moment between two frames has no view of its own: both numbers are whole.
-    there = ((moments >= 0) & (moments <= last) & (moments == moments.round())).all(dim=-1)
+    # Between two frames there is no picture to point into: both numbers are whole.
+    in_range = (moments >= 0) & (moments <= last)
+    there = (in_range & (moments == moments.round())).all(dim=-1)
     if not there.all():
         clip, query = (~there).nonzero()[0].tolist()
         view, frame = moments[clip, query].tolist()
         want = f"whole numbers, view 0 to {num_views - 1} and frame 0 to {num_frames - 1}"
-        raise InputError(f"queries: got view {view:g} and frame {frame:g} (clip {clip}, query {query}), want {want}")
+        got = f"view {view:g} and frame {frame:g} (clip {clip}, query {query})"
+        raise InputError(f"queries: got {got}, want {want}")
 
 
 def _check_video(video: Shaped[Tensor, "..."], argument: str) -> None:
@@ -80,7 +94,8 @@ def _check_video(video: Shaped[Tensor, "..."], argument: str) -> None:
         raise InputError(f"{argument}: got {_told(video)}, want a video (t 3 h w)")
     if not video.is_floating_point():
         raise InputError(f"{argument}: got {video.dtype}, want floating-point values in [0, 1]")
-    low, high = (float(value) for value in video.aminmax())
+    low, high = map(float, video.aminmax())
+    # Not the other way round: NaN is refused too.
     if not (low >= 0 and high <= 1):
         raise InputError(f"{argument}: got values from {low:g} to {high:g}, want [0, 1]")
 

@@ -15,7 +15,10 @@ from mvt4g.types import LatentClip, LatentGrid, MultiViewClip, PointTruth
 
 
 def draw_queries(
-    clip: MultiViewClip | LatentClip, grid: LatentGrid, num_queries: int, generator: torch.Generator
+    clip: MultiViewClip | LatentClip,
+    grid: LatentGrid,
+    num_queries: int,
+    generator: torch.Generator,
 ) -> PointTruth:
     """Draw query points from either view and any latent frame's time.
 
@@ -28,10 +31,18 @@ def draw_queries(
     if clip.tracks is None or clip.visible is None:
         return _no_queries(clip, grid)
     queries, point_index = sample_queries(
-        clip.tracks, clip.visible, clip.point_valid, num_queries, generator, frame_step=grid.temporal_stride
+        clip.tracks,
+        clip.visible,
+        clip.point_valid,
+        num_queries,
+        generator,
+        frame_step=grid.temporal_stride,
     )
     num_frames = clip.tracks.shape[2]
-    taken = rearrange(point_index.clamp(min=0), "b q -> b 1 1 q")
+    latent_frame = torch.arange(grid.latent_frames(num_frames), device=queries.device)
+    # A clip without a point has index -1: it takes some point's track, which ``valid`` says not to count.
+    known = point_index.clamp(min=0)
+    taken = rearrange(known, "b q -> b 1 1 q")
     visible = clip.visible.take_along_dim(taken, dim=3)
     moving = dynamic_points(clip) if isinstance(clip, MultiViewClip) else None
     return PointTruth(
@@ -39,9 +50,9 @@ def draw_queries(
         tracks=clip.tracks.take_along_dim(taken[..., None], dim=3),
         visible=visible,
         valid=point_index >= 0,
-        frame_times=torch.arange(grid.latent_frames(num_frames), device=queries.device) * grid.temporal_stride,
+        frame_times=latent_frame * grid.temporal_stride,
         image_size=_image_size(clip, grid),
-        dynamic=None if moving is None else moving.gather(1, point_index.clamp(min=0)),
+        dynamic=None if moving is None else moving.gather(1, known),
     )
 
 
@@ -49,12 +60,21 @@ def _no_queries(clip: MultiViewClip | LatentClip, grid: LatentGrid) -> PointTrut
     batch, views, num_frames = clip.cameras.cam_from_world.shape[:3]
     queries = clip.cameras.intrinsics.new_zeros(batch, 1, 4)
     unseen = torch.zeros(batch, views, num_frames, 1, dtype=torch.bool, device=queries.device)
-    times = torch.arange(grid.latent_frames(num_frames), device=queries.device) * grid.temporal_stride
-    tracks = queries.new_zeros(*unseen.shape, 2)
-    return PointTruth(queries, tracks, unseen, unseen[:, 0, 0], times, _image_size(clip, grid))
+    latent_frame = torch.arange(grid.latent_frames(num_frames), device=queries.device)
+    return PointTruth(
+        queries=queries,
+        tracks=queries.new_zeros(*unseen.shape, 2),
+        visible=unseen,
+        valid=unseen[:, 0, 0],
+        frame_times=latent_frame * grid.temporal_stride,
+        image_size=_image_size(clip, grid),
+    )
 
 
-def _image_size(clip: MultiViewClip | LatentClip, grid: LatentGrid) -> tuple[int, int]:
+def _image_size(
+    clip: MultiViewClip | LatentClip,
+    grid: LatentGrid,
+) -> tuple[int, int]:
     """Return height and width in pixels of a batch's video, or of that which its latents stand for."""
     if isinstance(clip, MultiViewClip):
         return clip.video.shape[-2], clip.video.shape[-1]
@@ -66,12 +86,18 @@ def dynamic_points(clip: MultiViewClip) -> Bool[Tensor, "b n"] | None:
     """Return which points of a batch lie on instances that move anywhere in their clip; None where nobody says."""
     if clip.dynamic is None or clip.instances is None or clip.point_instance is None:
         return None
-    parts = zip(clip.point_instance, clip.instances, clip.dynamic, strict=True)
-    return torch.stack([torch.isin(of_point, ids[moving]) for of_point, ids, moving in parts])
+    on_moving = []
+    for of_point, ids, moving in zip(clip.point_instance, clip.instances, clip.dynamic, strict=True):
+        on_moving.append(torch.isin(of_point, ids[moving]))
+    return torch.stack(on_moving)
 
 
 def draw_queries_by_name(
-    clip: MultiViewClip | LatentClip, names: Sequence[str], grid: LatentGrid, num_queries: int, seed: int
+    clip: MultiViewClip | LatentClip,
+    names: Sequence[str],
+    grid: LatentGrid,
+    num_queries: int,
+    seed: int,
 ) -> PointTruth:
     """Draw as ``draw_queries`` with draws that follow each clip's name: batch size, order and rank change nothing."""
     one_each = []
@@ -86,7 +112,10 @@ def draw_queries_by_name(
     return replace(one_each[0], **joined)
 
 
-def _one_clip(clip: MultiViewClip | LatentClip, i: int) -> MultiViewClip | LatentClip:
+def _one_clip(
+    clip: MultiViewClip | LatentClip,
+    i: int,
+) -> MultiViewClip | LatentClip:
     """Return one clip as a batch of its own, with what draws and truth depend on."""
     assert clip.tracks is not None and clip.visible is not None
     known: dict[str, Any] = {"cameras": clip.cameras[i : i + 1]}

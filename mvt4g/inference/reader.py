@@ -57,7 +57,9 @@ class TrainedModel:
 
 
 def read_run(
-    run: str | Path, checkpoint: str | Path = "last", device: str | torch.device | None = None
+    run: str | Path,
+    checkpoint: str | Path = "last",
+    device: str | torch.device | None = None,
 ) -> TrainedModel:
     """Read the model of a run.
 
@@ -77,7 +79,11 @@ def read_run(
     return read_model(config, weights, device)
 
 
-def read_model(config: str | Path, weights: str | Path, device: str | torch.device | None = None) -> TrainedModel:
+def read_model(
+    config: str | Path,
+    weights: str | Path,
+    device: str | torch.device | None = None,
+) -> TrainedModel:
     """Read a model whose configuration and weights are files of their own.
 
     Args:
@@ -147,7 +153,10 @@ def build_model(
 
 
 @contextmanager
-def running(model: NovelViewModel, autocast: torch.dtype | None) -> Iterator[torch.device]:
+def running(
+    model: NovelViewModel,
+    autocast: torch.dtype | None,
+) -> Iterator[torch.device]:
     """Run a block without gradients in the arithmetic of a run, and give the model's device."""
     device = next(model.parameters()).device
     with torch.no_grad(), torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
@@ -197,14 +206,21 @@ def _weights_of_fit(path: Path) -> dict[str, Shaped[Tensor, "..."]] | None:
     return weights
 
 
-def _without_absent_head(options: Mapping[str, Any], weights: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, Any]:
+def _without_absent_head(
+    options: Mapping[str, Any],
+    weights: Mapping[str, Shaped[Tensor, "..."]],
+) -> dict[str, Any]:
     """Return the options without a tracking head where the weights have none: an untrained one tracks nothing."""
     if any(name.startswith(HEAD) for name in weights):
         return dict(options)
     return {**options, "tracking_head": None}
 
 
-def _load(model: NovelViewModel, weights: Mapping[str, Shaped[Tensor, "..."]], path: Path) -> None:
+def _load(
+    model: NovelViewModel,
+    weights: Mapping[str, Shaped[Tensor, "..."]],
+    path: Path,
+) -> None:
     if faults := name_faults(weights, model.state_dict()):
         raise InputError(f"{path}: got weights of another model than the configuration's: {faults}")
     model.load_state_dict(dict(weights))

@@ -65,7 +65,11 @@ def build_class(spec: Any, kind: type, where: str) -> Any:
     return _call(found, build_arguments(found, arguments, f"{where}.init_args"), where)
 
 
-def build_arguments(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+def build_arguments(
+    function: Callable[..., Any],
+    given: Mapping[str, Any],
+    where: str,
+) -> dict[str, Any]:
     """Return the keyword arguments of a class or function that a mapping of a configuration gives.
 
     Args:
@@ -109,6 +113,7 @@ def _one_of(kinds: Sequence[Any], value: Any, where: str) -> Any:
         return None
     faults = []
     for kind in kinds:
+        # None was taken above: from here on a message tells of what the value could have been.
         if kind is type(None):
             continue
         try:
@@ -191,7 +196,11 @@ def _names_a_class(value: Any) -> bool:
     return isinstance(value, dict) and "class_path" in value and set(value) <= set(CLASS_KEYS)
 
 
-def _call(function: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> Any:
+def _call(
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    where: str,
+) -> Any:
     """Call a class with checked arguments.
 
     Raises:
@@ -204,5 +213,6 @@ def _call(function: Callable[..., Any], arguments: Mapping[str, Any], where: str
         if parameter.default is parameter.empty and not is_open and name not in arguments:
             missing.append(name)
     if missing:
-        raise InputError(f"{where}: got no {', '.join(missing)}, want all that {function.__qualname__} must be given")
+        want = f"all that {function.__qualname__} must be given"
+        raise InputError(f"{where}: got no {', '.join(missing)}, want {want}")
     return function(**arguments)

@@ -104,13 +104,17 @@ class Tracker:
     """
 
     def __init__(
-        self, model: NovelViewModel, spec: TrackerSpec = TrackerSpec(), autocast: torch.dtype | None = None
+        self,
+        model: NovelViewModel,
+        spec: TrackerSpec = TrackerSpec(),
+        autocast: torch.dtype | None = None,
     ) -> None:
         self.model = model
         self.spec = spec
         self.autocast = autocast
         if spec.method == "head" and model.tracking_head is None:
             raise InputError("tracker.method: got 'head' without a tracking head, want one, or argmax or soft_argmax")
+        # A head reads one layer, that it was trained on: only attention is read from another.
         own = None if model.tracking_head is None else model.tracking_head.layer
         layer = own if spec.method == "head" or spec.layer is None else spec.layer
         if layer is None:
@@ -122,7 +126,10 @@ class Tracker:
 
     @classmethod
     def from_run(
-        cls, run: str | Path, checkpoint: str | Path = "last", device: str | torch.device | None = None
+        cls,
+        run: str | Path,
+        checkpoint: str | Path = "last",
+        device: str | torch.device | None = None,
     ) -> "Tracker":
         """Read the model of a run: of the tracker, or of a novel-view system, which says no ``tracker`` options.
 
@@ -138,7 +145,10 @@ class Tracker:
 
     @classmethod
     def from_weights(
-        cls, config: str | Path, weights: str | Path, device: str | torch.device | None = None
+        cls,
+        config: str | Path,
+        weights: str | Path,
+        device: str | torch.device | None = None,
     ) -> "Tracker":
         """Read a model whose configuration and weights are files of their own.
 
@@ -188,7 +198,11 @@ class Tracker:
         return found.tracks[0], found.visible[0], found.confidence[0]
 
     @torch.no_grad()
-    def __call__(self, clip: MultiViewClip | LatentClip, queries: Float[Tensor, "b q 4"]) -> VideoTracks:
+    def __call__(
+        self,
+        clip: MultiViewClip | LatentClip,
+        queries: Float[Tensor, "b q 4"],
+    ) -> VideoTracks:
         """Track in a batch of clips.
 
         Args:
@@ -205,6 +219,7 @@ class Tracker:
         if spec.window is None or num_frames <= spec.window:
             return self._track(clip, names, range(num_frames), queries)
         windows = windows_over(num_frames, spec.window, spec.shared)
+        # Latents cannot be cut in time: the first one of a window stands for one frame, all others for a whole stride.
         video = seen(self.model.codec, clip).video
 
         parts = []
@@ -237,16 +252,23 @@ class Tracker:
         asked = TapRequest([self.layer], stop_after=True)
         taps = self.model.noisy_pass(latents, cameras, sigma, noise, conditions, asked).taps
         if self.spec.method == "head":
-            return at_video_frames(self.model.track(taps, queries, cameras), len(window), self.spec.seen)
+            prediction = self.model.track(taps, queries, cameras)
+            return at_video_frames(prediction, len(window), self.spec.seen)
         return self._zero_shot(taps[self.layer], queries, len(window))
 
-    def _zero_shot(self, tap: AttentionTap, queries: Float[Tensor, "b q 4"], num_frames: int) -> VideoTracks:
+    def _zero_shot(
+        self,
+        tap: AttentionTap,
+        queries: Float[Tensor, "b q 4"],
+        num_frames: int,
+    ) -> VideoTracks:
         """Read tracks off attention; a point counts as seen where its match comes home."""
         find = argmax_matches if self.spec.method == "argmax" else soft_matches
         found: Matches = find(tap, queries)
         at_home = cycle_consistent(tap, queries, found)
         both = torch.stack([at_home.to(found.probability.dtype), found.probability], dim=-1)
-        seen, confidence = interpolate_frames(both, tap.frame_times, num_frames).unbind(dim=-1)
+        both = interpolate_frames(both, tap.frame_times, num_frames)
+        seen, confidence = both.unbind(dim=-1)
         tracks = interpolate_frames(found.pixels, tap.frame_times, num_frames)
         return VideoTracks(tracks, seen > 0.5, confidence)
 

@@ -31,7 +31,11 @@ class VideoTracks:
     confidence: Float[Tensor, "b v t q"]
 
 
-def at_video_frames(prediction: TrackPrediction, num_frames: int, rule: SeenRule = "product") -> VideoTracks:
+def at_video_frames(
+    prediction: TrackPrediction,
+    num_frames: int,
+    rule: SeenRule = "product",
+) -> VideoTracks:
     """Bring the last iteration of a prediction from latent frames to video frames, linearly in time.
 
     Args:
@@ -43,6 +47,7 @@ def at_video_frames(prediction: TrackPrediction, num_frames: int, rule: SeenRule
     visible = prediction.visible_logit[-1].sigmoid()
     if rule == "product":
         visible = prediction.visible_probability()
+    # Interpolated as probabilities: the mean of two logits would follow the surer one.
     seen = rearrange(visible, "... -> ... 1")
     confident = rearrange(prediction.confidence_logit[-1].sigmoid(), "... -> ... 1")
     return VideoTracks(

@@ -24,11 +24,17 @@ def windows_over(num_frames: int, length: int, overlap: int) -> list[range]:
         raise InputError(f"tracker.overlap: got {overlap} with windows of {length} frames, want 1 to {length - 1}")
     if num_frames <= length:
         return [range(num_frames)]
-    starts = [*range(0, num_frames - length, length - overlap), num_frames - length]
+    last = num_frames - length
+    # The last window may share more than ``overlap``: all are of one length, which the codec takes.
+    starts = [*range(0, last, length - overlap), last]
     return [range(start, start + length) for start in starts]
 
 
-def track_in_windows(track: TrackWindow, queries: Float[Tensor, "1 q 4"], windows: list[range]) -> VideoTracks:
+def track_in_windows(
+    track: TrackWindow,
+    queries: Float[Tensor, "1 q 4"],
+    windows: list[range],
+) -> VideoTracks:
     """Track query points through a whole video, window by window.
 
     A query is tracked in every window that holds its frame, and a frame's answer is that of the first of them, its
@@ -52,12 +58,14 @@ def track_in_windows(track: TrackWindow, queries: Float[Tensor, "1 q 4"], window
         raise InputError(f"queries: got {got}, want 0 to {windows[-1].stop - 1}")
     home = _home_windows(frames, windows)
     gathered: _Gathered | None = None
+    # Forwards through all windows, then backwards: a query's home may lie anywhere.
     order = [*range(len(windows)), *range(len(windows) - 2, -1, -1)]
     for turn, number in enumerate(order):
         forwards = turn < len(windows)
         window = windows[number]
         before = number - 1 if forwards else number + 1
-        chosen = (home <= number if forwards else home > number).nonzero()[:, 0]
+        reached = home <= number if forwards else home > number
+        chosen = reached.nonzero()[:, 0]
         if not len(chosen):
             continue
         asked = queries[0, chosen].clone()
@@ -93,11 +101,14 @@ class _Gathered:
         shared = slice(frames.start, frames.stop)
         tracks = self.tracks.tracks[0, :, shared][:, :, chosen].flatten(0, 1)
         confidence = self.tracks.confidence[0, :, shared][:, :, chosen]
+        visible = self.tracks.visible[0, :, shared][:, :, chosen]
         # Confidence is at most 1: a position at which the point is seen comes before all others.
-        score = confidence + self.tracks.visible[0, :, shared][:, :, chosen]
+        score = confidence + visible
         moment = score.flatten(0, 1).argmax(dim=0)
         xy = tracks[moment, torch.arange(len(chosen), device=moment.device)]
-        when = torch.stack([moment // len(frames), frames.start + moment % len(frames)], dim=-1)
+        view = moment // len(frames)
+        frame = frames.start + moment % len(frames)
+        when = torch.stack([view, frame], dim=-1)
         return torch.cat([when.to(xy.dtype), xy], dim=-1)
 
     def add(self, found: VideoTracks, window: range, chosen: Int[Tensor, " p"]) -> None:
@@ -108,12 +119,16 @@ class _Gathered:
             whole = getattr(self.tracks, name)
             part = getattr(found, name)
             kept = new[..., None] if name == "tracks" else new
-            whole[0][:, frame, chosen] = torch.where(kept, part[0], whole[0][:, frame, chosen])
+            before = whole[0][:, frame, chosen]
+            whole[0][:, frame, chosen] = torch.where(kept, part[0], before)
         self.known[frame, chosen] = True
 
 
-def _home_windows(frames: Float[Tensor, " q"], windows: list[range]) -> Int[Tensor, " q"]:
-    stops = torch.tensor([window.stop for window in windows], device=frames.device, dtype=frames.dtype)
+def _home_windows(
+    frames: Float[Tensor, " q"],
+    windows: list[range],
+) -> Int[Tensor, " q"]:
+    stops = frames.new_tensor([window.stop for window in windows])
     return torch.searchsorted(stops, frames.contiguous(), right=True)
 
 

@@ -142,7 +142,11 @@ class CorrespondenceLoss(nn.Module):
         nll = by_head.amin(dim=-1) if self.head_reduction == "best" else by_head.mean(dim=-1)
         return torch.where(valid, nll, torch.zeros_like(nll))
 
-    def _valid_terms(self, tap: AttentionTap, truth: PointTruth) -> Bool[Tensor, "b v f q"]:
+    def _valid_terms(
+        self,
+        tap: AttentionTap,
+        truth: PointTruth,
+    ) -> Bool[Tensor, "b v f q"]:
         """Where a term counts."""
         tracks = truth.latent_tracks()
         valid = truth.latent_visible()

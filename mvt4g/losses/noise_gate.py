@@ -39,5 +39,6 @@ class NoiseGate:
 
     def __call__(self, sigma: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return the weight of each clip's noise level."""
+        # A sigma over 1 by rounding would be a negative base, of which a fractional power is NaN.
         weight = (1 - sigma).clamp(min=0) ** self.power
         return torch.where((sigma >= self.low) & (sigma <= self.high), weight, torch.zeros_like(weight))

@@ -119,6 +119,7 @@ class TapObjective(ABC):
         """
         if not layers:
             raise InputError(f"objectives.{self.name}.layers: got none, want at least one layer")
+        # Not the other way round: NaN is refused too.
         if not weight >= 0:
             raise InputError(f"objectives.{self.name}.weight: got {weight}, want at least 0")
         self.layers = tuple(layers)

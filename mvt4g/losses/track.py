@@ -77,7 +77,8 @@ class TrackLoss(nn.Module):
         # Masked before subtracting: an infinite target that does not count must not reach the gradient as 0 * inf.
         target = torch.where(kept, target_tracks.to(predicted.dtype), predicted.detach())
         error = (predicted - target) * scale
-        huber = F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=HUBER_DELTA).mean(dim=-1)
+        nothing = torch.zeros_like(error)
+        huber = F.huber_loss(error, nothing, reduction="none", delta=HUBER_DELTA).mean(dim=-1)
         confident = (error.detach().norm(dim=-1) < CONFIDENT_WITHIN).to(error.dtype)
         visible = target_visible.to(error.dtype).expand_as(prediction.visible_logit)
         position = VISIBLE_WEIGHT * _discounted(_clip_mean(huber, seen))
@@ -131,18 +132,27 @@ class TrackObjective(TapObjective):
         return LossTerms(terms.total, parts, counts, terms.empty)
 
 
-def _near_image(tracks: Float[Tensor, "b v f q 2"], image_width: int) -> Bool[Tensor, "b v f q"]:
+def _near_image(
+    tracks: Float[Tensor, "b v f q 2"],
+    image_width: int,
+) -> Bool[Tensor, "b v f q"]:
     """Where positions are within the margin; False for NaN."""
     low = -OCCLUDED_MARGIN * image_width
     high = (1 + OCCLUDED_MARGIN) * image_width
     return ((tracks >= low) & (tracks <= high)).all(dim=-1)
 
 
-def _cross_entropy(logit: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def _cross_entropy(
+    logit: Float[Tensor, "*shape"],
+    target: Float[Tensor, "*shape"],
+) -> Float[Tensor, "*shape"]:
     return F.binary_cross_entropy_with_logits(logit.to(target.dtype), target, reduction="none")
 
 
-def _clip_mean(values: Float[Tensor, "i b v f q"], chosen: Bool[Tensor, "b v f q"]) -> Float[Tensor, "i b"]:
+def _clip_mean(
+    values: Float[Tensor, "i b v f q"],
+    chosen: Bool[Tensor, "b v f q"],
+) -> Float[Tensor, "i b"]:
     """Mean over the chosen entries of each clip, exactly 0 (with a graph) where there are none."""
     total = reduce(torch.where(chosen, values, torch.zeros_like(values)), "i b v f q -> i b", "sum")
     return total / reduce(chosen.to(values.dtype), "b v f q -> b", "sum").clamp(min=1)

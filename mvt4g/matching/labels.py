@@ -19,7 +19,12 @@ LabelKind = Literal["hard", "bilinear", "gaussian"]
 
 
 def cell_labels(
-    xy: Float[Tensor, "*batch 2"], stride: int, height: int, width: int, kind: LabelKind = "hard", sigma: float = 1.0
+    xy: Float[Tensor, "*batch 2"],
+    stride: int,
+    height: int,
+    width: int,
+    kind: LabelKind = "hard",
+    sigma: float = 1.0,
 ) -> tuple[Int[Tensor, "*batch m"], Float[Tensor, "*batch m"]]:
     """Return the cells that share a point's label, and their shares, which sum to 1.
 
@@ -150,7 +155,10 @@ def _rotated(
     return rearrange(rotate_pairs(keys, angles[:, part]), "b n l k d -> b k n l d")
 
 
-def _turning(rotated: Float[Tensor, "b n l k d"], grad: Float[Tensor, "b n l k d"]) -> Float[Tensor, "b n l k e"]:
+def _turning(
+    rotated: Float[Tensor, "b n l k d"],
+    grad: Float[Tensor, "b n l k d"],
+) -> Float[Tensor, "b n l k e"]:
     """Gradient to the angles of features after rotation: each pair (x, y) turns towards (-y, x)."""
     x, y = rotated.unflatten(-1, (-1, 2)).unbind(dim=-1)
     grad_x, grad_y = grad.unflatten(-1, (-1, 2)).unbind(dim=-1)

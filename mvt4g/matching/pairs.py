@@ -93,7 +93,10 @@ def entries_of(
     return Entries(view == query_view, frame == query_frame, frame > query_frame)
 
 
-def view_pairs(query_view: Float[Tensor, "b q"], num_views: int) -> Int[Tensor, "b v 1 q"]:
+def view_pairs(
+    query_view: Float[Tensor, "b q"],
+    num_views: int,
+) -> Int[Tensor, "b v 1 q"]:
     """Return the pair of every query and view, as its place in ``VIEW_PAIRS``."""
     from_reference = rearrange(query_view == REFERENCE, "b q -> b 1 1 q")
     in_reference = rearrange(torch.arange(num_views, device=query_view.device) == REFERENCE, "v -> v 1 1")
@@ -102,13 +105,19 @@ def view_pairs(query_view: Float[Tensor, "b q"], num_views: int) -> Int[Tensor, 
     return torch.where(from_reference == in_reference, within, across)
 
 
-def of_pairs(pair: Int[Tensor, "*shape"], names: tuple[ViewPair, ...]) -> Bool[Tensor, "*shape"]:
+def of_pairs(
+    pair: Int[Tensor, "*shape"],
+    names: tuple[ViewPair, ...],
+) -> Bool[Tensor, "*shape"]:
     """Return where ``view_pairs`` found one of these pairs."""
     wanted = torch.tensor([VIEW_PAIRS.index(name) for name in names], device=pair.device)
     return torch.isin(pair, wanted)
 
 
-def seen_by_kind(truth: PointTruth, rule: CountRule = CountRule()) -> dict[str, Bool[Tensor, "b v t q"]]:
+def seen_by_kind(
+    truth: PointTruth,
+    rule: CountRule = CountRule(),
+) -> dict[str, Bool[Tensor, "b v t q"]]:
     """Return the entries at video frames that count and whose point is seen, by ``KINDS``."""
     views, frames = truth.tracks.shape[1:3]
     times = torch.arange(frames, device=truth.tracks.device)

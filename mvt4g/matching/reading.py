@@ -89,7 +89,10 @@ def read_attention(
     return of_mean, of_heads
 
 
-def _joined(parts: Sequence[Sequence[Shaped[Tensor, "..."]]], dim: int) -> list[Shaped[Tensor, "..."]]:
+def _joined(
+    parts: Sequence[Sequence[Shaped[Tensor, "..."]]],
+    dim: int,
+) -> list[Shaped[Tensor, "..."]]:
     """Concatenate the first tensors of all parts, then the second, and so on."""
     return [torch.cat(values, dim=dim) for values in zip(*parts, strict=True)]
 
@@ -181,7 +184,11 @@ class _Entries:
             back=torch.stack([back, back + size]),
         )
 
-    def spread(self, values: Shaped[Tensor, "*k e"], shape: Sequence[int]) -> Shaped[Tensor, "*k b n q"]:
+    def spread(
+        self,
+        values: Shaped[Tensor, "*k e"],
+        shape: Sequence[int],
+    ) -> Shaped[Tensor, "*k b n q"]:
         """Return the values where they belong, and 0 elsewhere."""
         whole = values.new_zeros(*values.shape[:-1], *shape)
         whole.flatten(-3)[..., self.flat] = values
@@ -251,12 +258,18 @@ def _match_back(
     return reached, _first_largest(by_head, by_head.amax(dim=-1))
 
 
-def _take(rows: Shaped[Tensor, "..."], index: Int[Tensor, "*e"]) -> Shaped[Tensor, "..."]:
+def _take(
+    rows: Shaped[Tensor, "..."],
+    index: Int[Tensor, "*e"],
+) -> Shaped[Tensor, "..."]:
     """Return rows[index], faster."""
     return rows.index_select(0, index.flatten()).unflatten(0, index.shape)
 
 
-def _first_largest(values: Float[Tensor, "*b l"], largest: Float[Tensor, " *b"]) -> Int[Tensor, " *b"]:
+def _first_largest(
+    values: Float[Tensor, "*b l"],
+    largest: Float[Tensor, " *b"],
+) -> Int[Tensor, " *b"]:
     """Return where each row first is at its largest; ``argmax`` takes four times as long on a CPU."""
     is_largest = torch.empty_like(values)
     torch.ge(values, largest[..., None], out=is_largest)
@@ -266,7 +279,10 @@ def _first_largest(values: Float[Tensor, "*b l"], largest: Float[Tensor, " *b"])
     return place.clamp_(max=size - 1).long()  # NaN is nowhere largest
 
 
-def _home_frame(tokens: _Tokens, queries: Float[Tensor, "b q 4"]) -> Int[Tensor, "b q"]:
+def _home_frame(
+    tokens: _Tokens,
+    queries: Float[Tensor, "b q 4"],
+) -> Int[Tensor, "b q"]:
     """Return the (view, latent frame) that each query is in, the nearer one where it is between two."""
     lower, upper, weight = latent_frame_of(queries[..., 1], tokens.frame_times)
     nearer = torch.where(weight < 0.5, lower, upper)

@@ -79,7 +79,11 @@ def rotated(tap: AttentionTap) -> tuple[Float[Tensor, "b v f h w k d"], Float[Te
     return query, rotate_pairs(_widened(tap.key), tap.rotary)
 
 
-def gather_queries(tap: AttentionTap, queries: Float[Tensor, "b q 4"], rotate: bool) -> Float[Tensor, "b q k d"]:
+def gather_queries(
+    tap: AttentionTap,
+    queries: Float[Tensor, "b q 4"],
+    rotate: bool,
+) -> Float[Tensor, "b q k d"]:
     """Return the query features of the token under each query point, in fp32 or wider.
 
     Between two latent frames, features before rotary embedding are linear in time, and so are the rotary angles
@@ -126,7 +130,11 @@ def row_log_softmax(
 
 
 @torch.no_grad()
-def argmax_matches(tap: AttentionTap, queries: Float[Tensor, "b q 4"], max_logits: int = MAX_LOGITS) -> Matches:
+def argmax_matches(
+    tap: AttentionTap,
+    queries: Float[Tensor, "b q 4"],
+    max_logits: int = MAX_LOGITS,
+) -> Matches:
     """Match every query to the best cell of every (view, frame) by the layer's own attention; no gradient.
 
     Probabilities of the per-frame softmax are averaged over heads before the best is taken (as DiffTrack does). The
@@ -198,7 +206,10 @@ def frame_attention(
     return FrameAttention(*by_view)
 
 
-def logsumexp_of_others(tap: AttentionTap, query_rows: Float[Tensor, "b q k d"]) -> Float[Tensor, "b q k"] | None:
+def logsumexp_of_others(
+    tap: AttentionTap,
+    query_rows: Float[Tensor, "b q k d"],
+) -> Float[Tensor, "b q k"] | None:
     """Return the log of the sum of exp of the rows' logits of a tap's tokens that are no video; None = it has none."""
     if tap.other_key is None:
         return None
@@ -209,7 +220,10 @@ def logsumexp_of_others(tap: AttentionTap, query_rows: Float[Tensor, "b q k d"])
 
 @torch.no_grad()
 def cycle_consistent(
-    tap: AttentionTap, queries: Float[Tensor, "b q 4"], matches: Matches, max_cells: float = 1.5
+    tap: AttentionTap,
+    queries: Float[Tensor, "b q 4"],
+    matches: Matches,
+    max_cells: float = 1.5,
 ) -> Bool[Tensor, "b v f q"]:
     """Return where the match, matched back into the query's own frame, comes home within ``max_cells`` cells.
 
@@ -240,7 +254,11 @@ def cycle_consistent(
     return torch.stack(consistent, dim=-1)
 
 
-def frames_at_once(query_rows: Float[Tensor, "b q k d"], num_cells: int, max_logits: int) -> int:
+def frames_at_once(
+    query_rows: Float[Tensor, "b q k d"],
+    num_cells: int,
+    max_logits: int,
+) -> int:
     """Return how many frames' logits, and rotated keys, are at most ``max_logits`` values; at least 1."""
     batch, points, heads, dim = query_rows.shape
     return max(1, max_logits // max(1, batch * heads * num_cells * max(points, dim)))

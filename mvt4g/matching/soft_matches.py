@@ -12,7 +12,10 @@ from mvt4g.types import AttentionTap
 
 @torch.no_grad()
 def soft_matches(
-    tap: AttentionTap, queries: Float[Tensor, "b q 4"], reach: int = 1, max_logits: int = MAX_LOGITS
+    tap: AttentionTap,
+    queries: Float[Tensor, "b q 4"],
+    reach: int = 1,
+    max_logits: int = MAX_LOGITS,
 ) -> Matches:
     """Match as ``argmax_matches``, and refine each match to the mean of the cells within ``reach`` of the best one.
 

@@ -7,23 +7,36 @@ from torch import Tensor
 from mvt4g.types import InputError
 
 
-def cell_of_pixels(xy: Float[Tensor, "*batch 2"], stride: int) -> Int[Tensor, "*batch 2"]:
+def cell_of_pixels(
+    xy: Float[Tensor, "*batch 2"],
+    stride: int,
+) -> Int[Tensor, "*batch 2"]:
     """Return the (column, row) of the token that covers each pixel position; outside the image it is out of range."""
     return torch.floor(xy / stride).long()
 
 
-def cell_centre(cell: Int[Tensor, "*batch 2"], stride: int) -> Float[Tensor, "*batch 2"]:
+def cell_centre(
+    cell: Int[Tensor, "*batch 2"],
+    stride: int,
+) -> Float[Tensor, "*batch 2"]:
     """Return the pixel (x, y) at the centre of each (column, row)."""
     return (cell.to(torch.float32) + 0.5) * stride
 
 
-def flat_cell(cell: Int[Tensor, "*batch 2"], height: int, width: int) -> Int[Tensor, " *batch"]:
+def flat_cell(
+    cell: Int[Tensor, "*batch 2"],
+    height: int,
+    width: int,
+) -> Int[Tensor, " *batch"]:
     """Return row * width + column, cells outside the grid taken to the border."""
     row = cell[..., 1].clamp(0, height - 1)
     return row * width + cell[..., 0].clamp(0, width - 1)
 
 
-def unflat_cell(index: Int[Tensor, " *batch"], width: int) -> Int[Tensor, "*batch 2"]:
+def unflat_cell(
+    index: Int[Tensor, " *batch"],
+    width: int,
+) -> Int[Tensor, "*batch 2"]:
     """Return the (column, row) of row * width + column."""
     return torch.stack([index % width, index // width], dim=-1)
 

@@ -71,7 +71,12 @@ class PatchCodec(Codec):
     encoder: Tensor
     decoder: Tensor
 
-    def __init__(self, block: Side = 4, keep: Width = 16, scale: Literal["natural", "whitened"] = "natural") -> None:
+    def __init__(
+        self,
+        block: Side = 4,
+        keep: Width = 16,
+        scale: Literal["natural", "whitened"] = "natural",
+    ) -> None:
         super().__init__()
         inputs = 3 * block**2
         check_allocation("block", {"coefficients": inputs, "pixels": inputs}, bytes_each=8)

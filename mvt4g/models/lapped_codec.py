@@ -87,13 +87,19 @@ def border_filters(block: int) -> tuple[Float[Tensor, "n n"], Float[Tensor, "n n
     return before, after
 
 
-def over_borders(video: Float[Tensor, "*b h w"], border: Float[Tensor, "n n"]) -> Float[Tensor, "*b h w"]:
+def over_borders(
+    video: Float[Tensor, "*b h w"],
+    border: Float[Tensor, "n n"],
+) -> Float[Tensor, "*b h w"]:
     """Return a video whose pixels about each inner border of its blocks are replaced by ``border`` times themselves."""
     with torch.autocast(video.device.type, enabled=False):
         return _over_borders_of_last(_over_borders_of_last(video, border).mT, border).mT
 
 
-def _over_borders_of_last(video: Float[Tensor, "*b h w"], border: Float[Tensor, "n n"]) -> Float[Tensor, "*b h w"]:
+def _over_borders_of_last(
+    video: Float[Tensor, "*b h w"],
+    border: Float[Tensor, "n n"],
+) -> Float[Tensor, "*b h w"]:
     """Do so along the last axis: windows of a block's length, half a block from the edges, tile what lies between."""
     half = len(border) // 2
     first, inner, last = video.tensor_split((half, video.shape[-1] - half), dim=-1)

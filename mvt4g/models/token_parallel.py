@@ -29,7 +29,11 @@ class TokenSlices:
         self.rank = dist.get_rank(group)
         self.ranks = dist.get_world_size(group)
 
-    def own(self, values: Float[Tensor, " b #f #h #w *rest"], grid: torch.Size) -> Float[Tensor, "b n 1 1 *rest"]:
+    def own(
+        self,
+        values: Float[Tensor, " b #f #h #w *rest"],
+        grid: torch.Size,
+    ) -> Float[Tensor, "b n 1 1 *rest"]:
         """Return this rank's slice.
 
         Args:
@@ -50,7 +54,11 @@ class TokenSlices:
         """Return the tokens of all ranks."""
         return torch.cat(all_gather(part.contiguous(), self.group), dim=1)
 
-    def on_grid(self, part: Float[Tensor, "b n 1 1 *rest"], grid: torch.Size) -> Float[Tensor, "b f h w *rest"]:
+    def on_grid(
+        self,
+        part: Float[Tensor, "b n 1 1 *rest"],
+        grid: torch.Size,
+    ) -> Float[Tensor, "b f h w *rest"]:
         """Return the tokens of all ranks on their grid."""
         return self.whole(part).reshape(len(part), *grid, *part.shape[4:])
 

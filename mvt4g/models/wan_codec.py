@@ -195,7 +195,12 @@ def _digest(net: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _leave_out(module: nn.Module, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any]) -> None:
+def _leave_out(
+    module: nn.Module,
+    state_dict: dict[str, Any],
+    prefix: str,
+    local_metadata: dict[str, Any],
+) -> None:
     """Keep a checkpoint of a fit free of what is never trained."""
     for name in list(state_dict):
         if name.startswith(f"{prefix}vae."):

@@ -51,13 +51,25 @@ class Pen:
         self._scale = scale
         self._line_width = line_width
 
-    def line(self, start: tuple[float, float], end: tuple[float, float], colour: Colour, width: float = 1.0) -> None:
+    def line(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        colour: Colour,
+        width: float = 1.0,
+    ) -> None:
         """Draw a line, ``width`` in units of the usual one."""
         ends = [self._at(start), self._at(end)]
         fine_width = max(1, round(width * self._line_width))
         self._draw.line(ends, fill=colour, width=fine_width)
 
-    def dot(self, centre: tuple[float, float], colour: Colour, size: float = 1.0, filled: bool = True) -> None:
+    def dot(
+        self,
+        centre: tuple[float, float],
+        colour: Colour,
+        size: float = 1.0,
+        filled: bool = True,
+    ) -> None:
         """Draw a disc with a dark rim, or a ring between two dark rims."""
         radius = 2.1 * size * self._line_width
         rim = max(1, round(0.45 * self._line_width))
@@ -74,7 +86,13 @@ class Pen:
             self.line((x - reach, y - reach), (x + reach, y + reach), tint, width)
             self.line((x - reach, y + reach), (x + reach, y - reach), tint, width)
 
-    def _circle(self, centre: tuple[float, float], radius: float, colour: Colour, width: float | None) -> None:
+    def _circle(
+        self,
+        centre: tuple[float, float],
+        radius: float,
+        colour: Colour,
+        width: float | None,
+    ) -> None:
         x, y = self._at(centre)
         box = [x - radius, y - radius, x + radius, y + radius]
         if width is None:
@@ -87,7 +105,11 @@ class Pen:
         return point[0] * self._scale - 0.5, point[1] * self._scale - 0.5
 
 
-def draw_over(frame: Float[Tensor, "3 h w"], factor: int, marks: Callable[[Pen], None]) -> Float[Tensor, "3 H W"]:
+def draw_over(
+    frame: Float[Tensor, "3 h w"],
+    factor: int,
+    marks: Callable[[Pen], None],
+) -> Float[Tensor, "3 H W"]:
     """Enlarge a frame by ``factor`` and let ``marks`` draw on it in the frame's own pixel coordinates."""
     image = to_image(magnify(frame, factor)).convert("RGBA")
     fine = (image.width * _SUPERSAMPLING, image.height * _SUPERSAMPLING)

@@ -36,7 +36,11 @@ def draw_noise_levels(
     return draw_heat_maps(rows, _texts(layers), _levels(sigmas), ("layer", "noise level"))
 
 
-def draw_heads(head_maps: Maps, layers: Sequence[int], same_place: Mapping[str, float]) -> Figure:
+def draw_heads(
+    head_maps: Maps,
+    layers: Sequence[int],
+    same_place: Mapping[str, float],
+) -> Figure:
     """Draw scores as layer x head, averaged over noise levels, otherwise as ``draw_noise_levels``."""
     means = {key: values.nanmean(dim=-1) for key, values in head_maps.items()}
     num_heads = next(iter(means.values())).shape[1]
@@ -50,7 +54,12 @@ def draw_changes(changes: Maps, layers: Sequence[int], sigmas: Sequence[float]) 
     return draw_heat_maps(rows, _texts(layers), _levels(sigmas), ("layer", "noise level"))
 
 
-def draw_layers(maps: Maps, layers: Sequence[int], sigmas: Sequence[float], chosen: Sequence[int]) -> Figure:
+def draw_layers(
+    maps: Maps,
+    layers: Sequence[int],
+    sigmas: Sequence[float],
+    chosen: Sequence[int],
+) -> Figure:
     """Draw the scores of the chosen layers over noise levels, the highest level on the left."""
     levels = sorted(sigmas)
     order = sorted(range(len(sigmas)), key=sigmas.__getitem__)
@@ -74,7 +83,10 @@ def draw_layers(maps: Maps, layers: Sequence[int], sigmas: Sequence[float], chos
 
 
 def _heat_rows(
-    maps: Maps, scores: Sequence[str], same_place: Mapping[str, float] = MappingProxyType({}), signed: bool = False
+    maps: Maps,
+    scores: Sequence[str],
+    same_place: Mapping[str, float] = MappingProxyType({}),
+    signed: bool = False,
 ) -> list[HeatRow]:
     """Return the panels of each score, which share their colours."""
     rows = []

@@ -64,7 +64,13 @@ class AttentionPCK(Metric):
             zeros = torch.zeros(len(layers), len(KINDS), dtype=torch.int64)
             self.add_state(name, zeros, dist_reduce_fx="sum")
 
-    def update(self, layer: int, match_cells: Int[Tensor, "b v f q 2"], truth: PointTruth, stride: int) -> None:
+    def update(
+        self,
+        layer: int,
+        match_cells: Int[Tensor, "b v f q 2"],
+        truth: PointTruth,
+        stride: int,
+    ) -> None:
         """Add one layer's matches; arguments as in ``functional.attention.attention_terms``.
 
         Raises:

@@ -213,7 +213,11 @@ class RelativePoseAccuracy(PerVideoMetric):
         return scores
 
 
-def _path_reader(convention: str, orthonormalize: bool, static_threshold: float | int) -> Callable[..., CameraPaths]:
+def _path_reader(
+    convention: str,
+    orthonormalize: bool,
+    static_threshold: float | int,
+) -> Callable[..., CameraPaths]:
     """Return ``camera_paths`` under options that are tried at once: a wrong one stops before hours of sampling."""
     reader = partial(
         camera_paths, convention=convention, orthonormalize=orthonormalize, static_threshold=static_threshold

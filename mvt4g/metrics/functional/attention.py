@@ -27,7 +27,11 @@ class AttentionTerms(NamedTuple):
     valid: Bool[Tensor, "b v f q"]
 
 
-def attention_terms(match_cells: Int[Tensor, "b v f q 2"], truth: PointTruth, stride: int) -> AttentionTerms:
+def attention_terms(
+    match_cells: Int[Tensor, "b v f q 2"],
+    truth: PointTruth,
+    stride: int,
+) -> AttentionTerms:
     """Compare matched cells with true ones.
 
     Args:

@@ -55,7 +55,11 @@ class CorrespondenceCounts(NamedTuple):
     peak_queries: Float[Tensor, "*rows pair"]
 
 
-def scored_pairs(truth: PointTruth, num_views: int, cross_frames: CrossFrames = "same") -> Int[Tensor, "b v f q"]:
+def scored_pairs(
+    truth: PointTruth,
+    num_views: int,
+    cross_frames: CrossFrames = "same",
+) -> Int[Tensor, "b v f q"]:
     """Return the pair (as its place in ``VIEW_PAIRS``) of every query and (view, latent frame), -1 where none counts.
 
     Within a view all frames but the query's own count; in the other view the query's own moment, or all. Padding counts

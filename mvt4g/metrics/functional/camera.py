@@ -244,7 +244,10 @@ def camera_motion_consistency(
     return error if reduction == "mean" else error * paths.registered.shape[1]
 
 
-def scaled_centres(paths: CameraPaths, align: Align) -> tuple[Float[Tensor, "b t 3"], Float[Tensor, "b t 3"]]:
+def scaled_centres(
+    paths: CameraPaths,
+    align: Align,
+) -> tuple[Float[Tensor, "b t 3"], Float[Tensor, "b t 3"]]:
     """Return predicted and true centres, aligned and divided as ``translation_error`` says.
 
     Raises:

@@ -238,7 +238,11 @@ def lift_depth(depth: Float[Tensor, "h w"], intrinsics: Float[Tensor, "3 3"]) ->
     return unproject_pixels(centres, depth, torch.eye(4, device=depth.device), intrinsics.float())
 
 
-def upsample_features(features: Float[Tensor, "n h w d"], height: int, width: int) -> Float[Tensor, "n hi wi d"]:
+def upsample_features(
+    features: Float[Tensor, "n h w d"],
+    height: int,
+    width: int,
+) -> Float[Tensor, "n hi wi d"]:
     """Return one feature a pixel, in fp32, bilinear between the centres of the feature cells."""
     if features.shape[1:3] == (height, width):
         return features.float()

@@ -125,7 +125,11 @@ def _partial_blur(
     return total * rearrange(scale, "n h w -> n 1 h w"), number > 0
 
 
-def _weighted_window(images: Float[Tensor, "..."], dim: int, weights: list[float]) -> Float[Tensor, "..."]:
+def _weighted_window(
+    images: Float[Tensor, "..."],
+    dim: int,
+    weights: list[float],
+) -> Float[Tensor, "..."]:
     length = images.shape[dim] - SSIM_WINDOW + 1
     total = weights[0] * images.narrow(dim, 0, length)
     for start, weight in enumerate(weights[1:], start=1):

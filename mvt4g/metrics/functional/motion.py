@@ -122,7 +122,11 @@ def dynamic_degree(
     return (enough & (len(magnitudes) > 0)).to(magnitudes.dtype)
 
 
-def _all_valid(valid_frames: Bool[Tensor, " t"] | None, num_frames: int, offsets: list[int]) -> list[bool]:
+def _all_valid(
+    valid_frames: Bool[Tensor, " t"] | None,
+    num_frames: int,
+    offsets: list[int],
+) -> list[bool]:
     """Tell for every first frame whether it and those at the offsets are there and valid."""
     valid = [True] * num_frames if valid_frames is None else valid_frames.tolist()
     num_starts = max(0, num_frames - offsets[-1])

@@ -84,7 +84,10 @@ def center_crop(images: Float[Tensor, "n 3 h w"], side: int) -> Float[Tensor, "n
     return images[..., top : top + side, left : left + side]
 
 
-def crop_to_multiple(images: Float[Tensor, "n c h w"], multiple: int) -> Float[Tensor, "n c height width"]:
+def crop_to_multiple(
+    images: Float[Tensor, "n c h w"],
+    multiple: int,
+) -> Float[Tensor, "n c height width"]:
     """Cut rows at the bottom and columns at the right until both sides are multiples.
 
     Raises:

@@ -324,7 +324,11 @@ def tapvid(
     return track_scores(counts, torch.ones_like(same), TAPVID_NAMES)
 
 
-def check_query_frames(query_frames: Float[Tensor, "*b n"], num_frames: int, valid: Bool[Tensor, "*b n"]) -> None:
+def check_query_frames(
+    query_frames: Float[Tensor, "*b n"],
+    num_frames: int,
+    valid: Bool[Tensor, "*b n"],
+) -> None:
     """Check that every valid query lies in the video: one before it would have every frame scored.
 
     Raises:

@@ -113,7 +113,11 @@ class ImageFeatures(nn.Module):
         return self.net.forward_head(tokens(self.net, images, self.position_rule))
 
 
-def aesthetic_head(weights: str | Path, embedding_size: int = 768, sha256: str | None = None) -> nn.Linear:
+def aesthetic_head(
+    weights: str | Path,
+    embedding_size: int = 768,
+    sha256: str | None = None,
+) -> nn.Linear:
     """Load LAION's rating of embeddings of length 1, from 1 to 10 (``sa_0_4_vit_l_14_linear.pth`` for CLIP ViT-L/14).
 
     Raises:
@@ -144,7 +148,10 @@ def load_timm(architecture: str, weights: str | Path, sha256: str | None = None)
     return net.eval().requires_grad_(False)
 
 
-def timm_layout(net: Any, state_dict: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, Shaped[Tensor, "..."]]:
+def timm_layout(
+    net: Any,
+    state_dict: Mapping[str, Shaped[Tensor, "..."]],
+) -> dict[str, Shaped[Tensor, "..."]]:
     """Return weights under timm's names, converted where they carry another's.
 
     Weights made for other patches or another image size stay as they are, for ``load_strict`` to refuse: timm's own
@@ -183,7 +190,11 @@ def checked_rule(net: Any, position_rule: PositionRule, architecture: str) -> Po
     return position_rule
 
 
-def tokens(net: Any, images: Float[Tensor, "n 3 h w"], position_rule: PositionRule) -> Float[Tensor, "n l d"]:
+def tokens(
+    net: Any,
+    images: Float[Tensor, "n 3 h w"],
+    position_rule: PositionRule,
+) -> Float[Tensor, "n l d"]:
     """Run a transformer of timm's up to its last LayerNorm; prefix tokens come first."""
     if position_rule == "timm":
         return net.forward_features(images)

@@ -40,7 +40,11 @@ class RaftFlow(nn.Module):
         self.net = net.eval().requires_grad_(False)
         self.num_updates = num_updates
 
-    def forward(self, before: Float[Tensor, "n 3 h w"], after: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 2 h w"]:
+    def forward(
+        self,
+        before: Float[Tensor, "n 3 h w"],
+        after: Float[Tensor, "n 3 h w"],
+    ) -> Float[Tensor, "n 2 h w"]:
         """Return the motion (x, y) in pixels from frames in [0, 1] to those after them.
 
         Raises:

@@ -43,7 +43,9 @@ class GeometryProvider(Protocol):
 
 
 def geometry_from_depth(
-    depths: Float[Tensor, "2 h w"], intrinsics: Float[Tensor, "2 3 3"], first_from_second: Float[Tensor, "4 4"]
+    depths: Float[Tensor, "2 h w"],
+    intrinsics: Float[Tensor, "2 3 3"],
+    first_from_second: Float[Tensor, "4 4"],
 ) -> PairGeometry:
     """Take a pair's geometry from z-depths (scene units, 0 or non-finite = none) and cameras."""
     first = lift_depth(depths[0], intrinsics[0])

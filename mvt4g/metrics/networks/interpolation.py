@@ -12,7 +12,10 @@ from mvt4g.geometry.sampling import bilinear_sample
 from mvt4g.metrics.networks.frozen_net import FrozenNet
 
 
-def linear_midpoint(before: Float[Tensor, "n 3 h w"], after: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+def linear_midpoint(
+    before: Float[Tensor, "n 3 h w"],
+    after: Float[Tensor, "n 3 h w"],
+) -> Float[Tensor, "n 3 h w"]:
     """Return the mean of two frames: right where nothing moves, a double exposure where something does."""
     return (before + after) / 2
 
@@ -33,7 +36,11 @@ class FlowMidpoint(nn.Module):
         super().__init__()
         self.flow = FrozenNet(flow)
 
-    def forward(self, before: Float[Tensor, "n 3 h w"], after: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    def forward(
+        self,
+        before: Float[Tensor, "n 3 h w"],
+        after: Float[Tensor, "n 3 h w"],
+    ) -> Float[Tensor, "n 3 h w"]:
         """Return the frames half-way."""
         forward = self.flow(before, after)
         backward = self.flow(after, before)

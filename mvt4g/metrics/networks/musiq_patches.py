@@ -79,7 +79,10 @@ def scaled_size(height: int, width: int, longer_side: int) -> tuple[int, int]:
     return scaled_height, max(1, round(width * longer_side / longest))
 
 
-def cut_patches(images: Float[Tensor, "n 3 h w"], patch: int) -> tuple[Float[Tensor, "n l 3 p p"], int, int]:
+def cut_patches(
+    images: Float[Tensor, "n 3 h w"],
+    patch: int,
+) -> tuple[Float[Tensor, "n l 3 p p"], int, int]:
     """Cut images into squares, row by row; return their rows and columns too.
 
     Sides that are no multiple are padded with 0 (mid-grey), half on each side, the odd pixel after.

@@ -94,7 +94,10 @@ class VideoFeatures(nn.Module):
         return self.net(preprocess_clip(video, self.preprocessing))
 
 
-def preprocess_clip(video: Float[Tensor, "b t 3 h w"], how: ClipPreprocessing) -> Float[Tensor, "b 3 t crop crop"]:
+def preprocess_clip(
+    video: Float[Tensor, "b t 3 h w"],
+    how: ClipPreprocessing,
+) -> Float[Tensor, "b 3 t crop crop"]:
     """Make videos in [0, 1] ready for a network.
 
     Raises:
@@ -120,7 +123,11 @@ def preprocess_clip(video: Float[Tensor, "b t 3 h w"], how: ClipPreprocessing) -
     return rearrange(images, "(b t) c h w -> b c t h w", b=batch)
 
 
-def i3d_features(weights: str | Path, as_videogpt: bool = False, sha256: str | None = None) -> VideoFeatures:
+def i3d_features(
+    weights: str | Path,
+    as_videogpt: bool = False,
+    sha256: str | None = None,
+) -> VideoFeatures:
     """Return I3D's logits: the features of FVD (``fvd_i3d``, or ``fvd_i3d_videogpt``).
 
     Args:
@@ -137,7 +144,11 @@ def i3d_features(weights: str | Path, as_videogpt: bool = False, sha256: str | N
     return VideoFeatures(net, I3D_CLIP, "fvd_i3d", CLASSES)
 
 
-def torchvision_features(architecture: str, weights: str | Path, sha256: str | None = None) -> VideoFeatures:
+def torchvision_features(
+    architecture: str,
+    weights: str | Path,
+    sha256: str | None = None,
+) -> VideoFeatures:
     """Return what a video network of torchvision has before its classifier (``frechet_<architecture>``, never FVD).
 
     Args:
@@ -159,7 +170,11 @@ def torchvision_features(architecture: str, weights: str | Path, sha256: str | N
     return VideoFeatures(net.eval().requires_grad_(False), preprocessing, f"frechet_{architecture}", feature_dim)
 
 
-def torchscript_i3d_features(path: str | Path, sha256: str, run_its_program: bool = False) -> VideoFeatures:
+def torchscript_i3d_features(
+    path: str | Path,
+    sha256: str,
+    run_its_program: bool = False,
+) -> VideoFeatures:
     """Return the logits of StyleGAN-V's I3D (``fvd_i3d_torchscript``), whose file is a program.
 
     TorchScript files carry code, and running the network runs it. Nothing here can tell a good file from a bad one

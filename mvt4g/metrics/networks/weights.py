@@ -48,7 +48,11 @@ def check_sha256(path: Path, sha256: str) -> None:
         raise InputError(f"{path}: got sha256 {found}, want {sha256.lower()}")
 
 
-def load_strict(net: nn.Module, state_dict: Mapping[str, Shaped[Tensor, "..."]], path: str | Path) -> None:
+def load_strict(
+    net: nn.Module,
+    state_dict: Mapping[str, Shaped[Tensor, "..."]],
+    path: str | Path,
+) -> None:
     """Load weights of which every one has a place, every place a weight, and every shape fits.
 
     Args:

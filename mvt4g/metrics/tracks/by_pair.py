@@ -159,7 +159,12 @@ class TAPVidByPair(PerVideoMetric):
         super().__init__(columns)
         self.add_state("num_told_apart", torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, tracks: Float[Tensor, "b v t q 2"], visible: Bool[Tensor, "b v t q"], truth: PointTruth) -> None:
+    def update(
+        self,
+        tracks: Float[Tensor, "b v t q 2"],
+        visible: Bool[Tensor, "b v t q"],
+        truth: PointTruth,
+    ) -> None:
         """Add the tracks of a batch's query points.
 
         Args:
@@ -234,7 +239,12 @@ class TAPVidPooled(PerVideoMetric):
     def __init__(self) -> None:
         super().__init__(HEADLINES)
 
-    def update(self, tracks: Float[Tensor, "b v t q 2"], visible: Bool[Tensor, "b v t q"], truth: PointTruth) -> None:
+    def update(
+        self,
+        tracks: Float[Tensor, "b v t q 2"],
+        visible: Bool[Tensor, "b v t q"],
+        truth: PointTruth,
+    ) -> None:
         """Add the tracks of a batch's query points; arguments as in ``TAPVidByPair``."""
         _check_tracks(tracks, visible, truth)
         num_views = tracks.shape[1]
@@ -250,7 +260,11 @@ class TAPVidPooled(PerVideoMetric):
         return self.means(HEADLINES)
 
 
-def _check_tracks(tracks: Shaped[Tensor, "..."], visible: Shaped[Tensor, "..."], truth: PointTruth) -> int:
+def _check_tracks(
+    tracks: Shaped[Tensor, "..."],
+    visible: Shaped[Tensor, "..."],
+    truth: PointTruth,
+) -> int:
     """Check that tracks fit to the truth, and return the number of clips."""
     sizes = check_shape("tracks", tracks, "b v t q 2")
     check_shape("visible", visible, "b v t q", **sizes)

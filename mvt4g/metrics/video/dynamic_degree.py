@@ -116,7 +116,11 @@ class DynamicDegree(PerVideoMetric):
         """Return both means over the videos that have a value, or NaN."""
         return self.means(self.columns)
 
-    def _magnitudes(self, frames: Float[Tensor, "t 3 h w"], valid: Bool[Tensor, " t"]) -> Float[Tensor, " pairs"]:
+    def _magnitudes(
+        self,
+        frames: Float[Tensor, "t 3 h w"],
+        valid: Bool[Tensor, " t"],
+    ) -> Float[Tensor, " pairs"]:
         # A pair counts where both of its frames do.
         starts = (valid[:-1] & valid[1:]).nonzero()[:, 0]
         found = [frames.new_zeros(0, dtype=torch.float64)]

@@ -55,7 +55,11 @@ class FrameFeatureMetric(PerVideoMetric):
         self.average = average
         self.frames_at_once = frames_at_once
 
-    def update(self, video: Shaped[Tensor, "b t 3 h w"], valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
+    def update(
+        self,
+        video: Shaped[Tensor, "b t 3 h w"],
+        valid_frames: Bool[Tensor, "b t"] | None = None,
+    ) -> None:
         """Add videos, uint8 or in [0, 1]; frames that are not valid are not looked at."""
         frames, there = valid_video(video, valid_frames)
         extracted = [self._features(some) for some in frames[there].split(self.frames_at_once) if len(some)]

@@ -53,7 +53,12 @@ class VideoPSNR(PerVideoMetric):
         check_cap(cap_db)
         self.cap_db = cap_db
 
-    def update(self, video: Video, target_video: Video, valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
+    def update(
+        self,
+        video: Video,
+        target_video: Video,
+        valid_frames: Bool[Tensor, "b t"] | None = None,
+    ) -> None:
         """Add videos in [0, 1] or uint8 and their truth; frames that are not valid do not count."""
         pred, target, valid = video_pair(video, target_video, valid_frames)
         frames = score_frames(_psnr, pred, target, batch=PSNR_FRAMES_AT_ONCE)
@@ -90,7 +95,12 @@ class CodecPSNR(PerVideoMetric):
         super().__init__(columns=("psnr_codec", "num_identical_frames"))
 
     @torch.no_grad()
-    def update(self, codec_output: Video, codec_input: Video, valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
+    def update(
+        self,
+        codec_output: Video,
+        codec_input: Video,
+        valid_frames: Bool[Tensor, "b t"] | None = None,
+    ) -> None:
         """Add what the codec made of videos in [0, 1] or uint8, and these; frames that are not valid do not count."""
         pred, target, valid = video_pair(codec_output, codec_input, valid_frames)
         frames = score_frames(_psnr, pred, target, batch=PSNR_FRAMES_AT_ONCE)
@@ -155,7 +165,12 @@ class VideoSSIM(PerVideoMetric):
             raise InputError(f"border: got {border!r}, want 'padded' or 'whole'")
         self.margin = 0 if border == "padded" else SSIM_WINDOW // 2
 
-    def update(self, video: Video, target_video: Video, valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
+    def update(
+        self,
+        video: Video,
+        target_video: Video,
+        valid_frames: Bool[Tensor, "b t"] | None = None,
+    ) -> None:
         """Add videos in [0, 1] or uint8, at least 11 pixels on each side, and their truth."""
         pred, target, valid = video_pair(video, target_video, valid_frames)
         check_window(pred)
@@ -232,7 +247,12 @@ class VideoLPIPS(PerVideoMetric):
 
         return cls(load_lpips(files.path("alexnet")))
 
-    def update(self, video: Video, target_video: Video, valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
+    def update(
+        self,
+        video: Video,
+        target_video: Video,
+        valid_frames: Bool[Tensor, "b t"] | None = None,
+    ) -> None:
         """Add videos in [0, 1] or uint8 and their truth; frames that are not valid do not count."""
         pred, target, valid = video_pair(video, target_video, valid_frames)
         frames = score_frames(self.net, pred, target, batch=self.frames_at_once)

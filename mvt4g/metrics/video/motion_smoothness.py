@@ -69,7 +69,11 @@ class MotionSmoothness(PerVideoMetric):
         self.pairs_at_once = pairs_at_once
 
     @torch.no_grad()
-    def update(self, video: Shaped[Tensor, "b t 3 h w"], valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
+    def update(
+        self,
+        video: Shaped[Tensor, "b t 3 h w"],
+        valid_frames: Bool[Tensor, "b t"] | None = None,
+    ) -> None:
         """Add videos, uint8 or floats in [0, 1].
 
         Args:
@@ -86,7 +90,11 @@ class MotionSmoothness(PerVideoMetric):
         """Return the mean over videos in [0, 1], or NaN, by a key that names the interpolator."""
         return {self.key: self.mean(self.key)}
 
-    def _between(self, before: Float[Tensor, "n 3 h w"], after: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    def _between(
+        self,
+        before: Float[Tensor, "n 3 h w"],
+        after: Float[Tensor, "n 3 h w"],
+    ) -> Float[Tensor, "n 3 h w"]:
         between = self.interpolator(before, after)
         n, _, h, w = before.shape
         check_shape("interpolator", between, "n 3 h w", n=n, h=h, w=w)

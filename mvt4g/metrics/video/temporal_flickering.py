@@ -36,7 +36,11 @@ class TemporalFlickering(PerVideoMetric):
         super().__init__(["score"])
 
     @torch.no_grad()
-    def update(self, video: Shaped[Tensor, "b t 3 h w"], valid_frames: Bool[Tensor, "b t"] | None = None) -> None:
+    def update(
+        self,
+        video: Shaped[Tensor, "b t 3 h w"],
+        valid_frames: Bool[Tensor, "b t"] | None = None,
+    ) -> None:
         """Add videos, uint8 or floats in [0, 1].
 
         Args:

@@ -169,7 +169,13 @@ class JointViews(NovelViewBackbone):
         if layer == 0:
             self.null_text.requires_grad_(False)
 
-    def _encode_cameras(self, cameras: Cameras, frames: int, height: int, width: int) -> EncodedCameras:
+    def _encode_cameras(
+        self,
+        cameras: Cameras,
+        frames: int,
+        height: int,
+        width: int,
+    ) -> EncodedCameras:
         """Do so inside ``forward``, where FSDP2 must not gather and free the weights once more."""
         _, rows, columns = self.dit.config.patch_size
         if height % rows or width % columns:
@@ -222,13 +228,24 @@ class JointViews(NovelViewBackbone):
             joint = F.pad(joint, (0, 0, 0, 0, 0, 0, 0, unused))
         return torch.cat([joint, _target_first(more, dim=2).to(joint.dtype)], dim=1)
 
-    def _angles(self, frames: int, height: int, width: int, device: torch.device) -> Float[Tensor, "1 f h w 1 half_d"]:
+    def _angles(
+        self,
+        frames: int,
+        height: int,
+        width: int,
+        device: torch.device,
+    ) -> Float[Tensor, "1 f h w 1 half_d"]:
         _, rows, columns = self.dit.config.patch_size
         positions = self.frame_positions(frames, device)
         angles = rotary_angles(self.tap_shape.head_dim, positions, height // rows, width // columns)
         return rearrange(angles, "f h w half_d -> 1 f h w 1 half_d")
 
-    def _camera_features(self, cameras: Cameras, height: int, width: int) -> dict[str, Float[Tensor, "b f _ _ _"]]:
+    def _camera_features(
+        self,
+        cameras: Cameras,
+        height: int,
+        width: int,
+    ) -> dict[str, Float[Tensor, "b f _ _ _"]]:
         features = {}
         rays = None
         # Outside autocast: in bf16 a ray is half a pixel off at 480p.
@@ -255,7 +272,13 @@ class JointViews(NovelViewBackbone):
             if not 0 <= layer < self.num_layers:
                 raise InputError(f"tap layer: got {layer}, want 0 to {self.num_layers - 1} ({self.num_layers} layers)")
 
-    def _check_grid(self, angles: Float[Tensor, "1 f h w 1 half_d"], frames: int, height: int, width: int) -> None:
+    def _check_grid(
+        self,
+        angles: Float[Tensor, "1 f h w 1 half_d"],
+        frames: int,
+        height: int,
+        width: int,
+    ) -> None:
         _, rows, columns = self.dit.config.patch_size
         wanted = (2 * frames, height // rows, width // columns)
         if angles.shape[1:4] != wanted:

@@ -85,7 +85,14 @@ class EpipolarGains(nn.Module):
     Frames beside the token's own have gains of their own, which start at 0: only still points obey there.
     """
 
-    def __init__(self, heads: Sequence[int], num_heads: int, initial: float, width: float, neighbours: int) -> None:
+    def __init__(
+        self,
+        heads: Sequence[int],
+        num_heads: int,
+        initial: float,
+        width: float,
+        neighbours: int,
+    ) -> None:
         """Set the sizes.
 
         Args:

@@ -18,7 +18,12 @@ def packed_channels(grid: LatentGrid) -> int:
     return 6 * grid.temporal_stride * grid.spatial_stride**2
 
 
-def packed_rays(cameras: Cameras, grid: LatentGrid, height: int, width: int) -> Float[Tensor, "b v c f h w"]:
+def packed_rays(
+    cameras: Cameras,
+    grid: LatentGrid,
+    height: int,
+    width: int,
+) -> Float[Tensor, "b v c f h w"]:
     """Return rays ``[o x d, d]`` relative to the reference's first camera, packed on the grid of the latents, fp32.
 
     The first frame is repeated ``temporal_stride`` times, so that every latent frame owns a group of that many video

@@ -202,7 +202,10 @@ def joined(
     return bias + other
 
 
-def _logit_mask(bias: Float[Tensor, "b k f h w cells"], num_frames: int) -> Float[Tensor, "b k tokens all_tokens"]:
+def _logit_mask(
+    bias: Float[Tensor, "b k f h w cells"],
+    num_frames: int,
+) -> Float[Tensor, "b k tokens all_tokens"]:
     """Lay a bias towards the other view's same frame, and frames about it, out over all keys, 0 for those of others.
 
     Args:

@@ -28,7 +28,13 @@ class PatchEmbedding(nn.Conv3d):
 class Head(nn.Module):
     """Modulated norm and the projection of every token to its patch of latents."""
 
-    def __init__(self, dim: int, out_channels: int, patch_size: tuple[int, int, int], eps: float) -> None:
+    def __init__(
+        self,
+        dim: int,
+        out_channels: int,
+        patch_size: tuple[int, int, int],
+        eps: float,
+    ) -> None:
         super().__init__()
         self.patch_size = patch_size
         self.eps = eps

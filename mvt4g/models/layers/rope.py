@@ -58,7 +58,11 @@ def rotary_angles(
     )
 
 
-def _axis_angles(positions: Int[Tensor, " n"], dims: int, theta: float) -> Float[Tensor, "n half_d"]:
+def _axis_angles(
+    positions: Int[Tensor, " n"],
+    dims: int,
+    theta: float,
+) -> Float[Tensor, "n half_d"]:
     exponent = -torch.arange(0, dims, 2, device=positions.device).double() / dims
     # float64 until the product is there: positions are large and frequencies small.
     return torch.outer(positions.double(), theta**exponent).float()

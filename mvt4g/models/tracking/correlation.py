@@ -166,7 +166,10 @@ def _point_blocks(
         yield slice(start, start + len(index)), gathered.view(len(index), -1, keys.shape[1])
 
 
-def _per_cell(values: Float[Tensor, "p *cells c"], side: int) -> Float[Tensor, "p f {side} {side} c"]:
+def _per_cell(
+    values: Float[Tensor, "p *cells c"],
+    side: int,
+) -> Float[Tensor, "p f {side} {side} c"]:
     """View (p fm c) or (p f m c) as (p f y x c) of side x side cells."""
     return values.view(len(values), -1, side, side, values.shape[-1])
 
@@ -203,7 +206,10 @@ def _blended(
     return torch.lerp(rows[..., :-1, :, :], rows[..., 1:, :, :], along_y, out=out)
 
 
-def _unblended(grad: Float[Tensor, "*b y x c"], fraction: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b y+1 x+1 c"]:
+def _unblended(
+    grad: Float[Tensor, "*b y x c"],
+    fraction: Float[Tensor, "*b 2"],
+) -> Float[Tensor, "*b y+1 x+1 c"]:
     """Carry a gradient (... y x c) back through ``_blended``."""
     along_x, along_y = _along(fraction)
     rows = _spread(grad, along_y, dim=-3)

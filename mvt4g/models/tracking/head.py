@@ -140,7 +140,12 @@ class TrackingHead(nn.Module):
     Source: MVTrack4Gen (arXiv 2606.26087), section 5.2 and App. B.2; MV-TAP.
     """
 
-    def __init__(self, tap_shape: TapShape, layer: Natural, spec: TrackingHeadSpec = TrackingHeadSpec()) -> None:
+    def __init__(
+        self,
+        tap_shape: TapShape,
+        layer: Natural,
+        spec: TrackingHeadSpec = TrackingHeadSpec(),
+    ) -> None:
         """Build the head.
 
         Args:
@@ -177,7 +182,12 @@ class TrackingHead(nn.Module):
         self.role_embedding = nn.Parameter(torch.zeros(2, spec.width))
         nn.init.trunc_normal_(self.role_embedding, std=0.02)
 
-    def forward(self, tap: AttentionTap, queries: Float[Tensor, "b n 4"], cameras: Cameras) -> TrackPrediction:
+    def forward(
+        self,
+        tap: AttentionTap,
+        queries: Float[Tensor, "b n 4"],
+        cameras: Cameras,
+    ) -> TrackPrediction:
         """Track the queries.
 
         Args:
@@ -242,7 +252,10 @@ class TrackingHead(nn.Module):
             raise InputError("queries: got none, want at least one (view, frame, x, y)")
         check_readable(tap, queries)
 
-    def upsampled(self, tap: AttentionTap) -> tuple[Float[Tensor, "m h w c"], Float[Tensor, "m h w c"]]:
+    def upsampled(
+        self,
+        tap: AttentionTap,
+    ) -> tuple[Float[Tensor, "m h w c"], Float[Tensor, "m h w c"]]:
         """Return the fine maps of q and of k, clips, views and frames on one axis."""
         query = tap.query
         key = tap.key
@@ -284,7 +297,11 @@ class TrackingHead(nn.Module):
             scales.append(Scale(patches, keys, cell_size))
         return scales
 
-    def correlation(self, scales: list[Scale], coords: Float[Tensor, "b n vf 2"]) -> Float[Tensor, "b n vf c"]:
+    def correlation(
+        self,
+        scales: list[Scale],
+        coords: Float[Tensor, "b n vf 2"],
+    ) -> Float[Tensor, "b n vf c"]:
         """Correlate around the current estimates, at every scale, and encode what is found."""
         features = []
         for scale in scales:
@@ -323,7 +340,11 @@ class TrackingHead(nn.Module):
         flags = torch.stack([own_view, own_frame], dim=-1)
         return torch.cat([flags, _time_features(now), _time_features(since / stride)], dim=-1)
 
-    def _rays(self, coords: Float[Tensor, "b v f n 2"], cameras: Cameras) -> Float[Tensor, "b v f n d"]:
+    def _rays(
+        self,
+        coords: Float[Tensor, "b v f n 2"],
+        cameras: Cameras,
+    ) -> Float[Tensor, "b v f n d"]:
         """Embedding of the ray through each current estimate."""
         with torch.autocast(coords.device.type, enabled=False):
             pose = rearrange(cameras.cam_from_world, "b v f i j -> b v f 1 i j")
@@ -345,7 +366,10 @@ def _relative_cameras(cameras: Cameras, frame_times: Int[Tensor, " f"]) -> Camer
     return Cameras(pose, cameras.intrinsics.float().index_select(2, frame_times))
 
 
-def _motion_features(position: Float[Tensor, "b v f n 2"], degrees: int) -> Float[Tensor, "b v f n c"]:
+def _motion_features(
+    position: Float[Tensor, "b v f n 2"],
+    degrees: int,
+) -> Float[Tensor, "b v f n c"]:
     """Encode motion to the next and from the previous frame (image sizes), 0 at the ends."""
     forward = nn.functional.pad(position[:, :, :-1] - position[:, :, 1:], (0, 0, 0, 0, 0, 1))
     backward = nn.functional.pad(position[:, :, 1:] - position[:, :, :-1], (0, 0, 0, 0, 1, 0))
