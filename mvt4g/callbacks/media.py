@@ -72,7 +72,8 @@ class EvaluationMedia(Callback):
             sheet = with_track_legend(sheet)
             strip = with_track_legend(strip)
         pictures = {"videos": strip}
-        if output.tap is not None and output.matches is not None:
+        reading = output.headline
+        if reading is not None and reading.tap is not None and reading.matches is not None:
             pictures["matches"] = match_picture(output, self.clips, self.points)
         for name, picture in pictures.items():
             with appearing(folder / f"{name}-{step:08d}.png") as temporary:
@@ -115,9 +116,11 @@ def video_rows(output: EvaluationOutput, clips: int) -> tuple[list[list[Float[Te
 
 def match_picture(output: EvaluationOutput, clips: int, points: int) -> Float[Tensor, "3 H W"]:
     """Return, for a few query points of the reference, where attention looks for them in the target's same frame."""
-    assert output.truth is not None and output.tap is not None and output.matches is not None
+    reading = output.headline
+    assert output.truth is not None and reading is not None
+    assert reading.tap is not None and reading.matches is not None
     truth = output.truth
-    tap = output.tap
+    tap = reading.tap
     features = gather_queries(tap, truth.queries, rotate=True)
     _, key = rotated(tap)
     probability = row_log_softmax(features, key).exp().mean(dim=2)
@@ -138,7 +141,7 @@ def match_picture(output: EvaluationOutput, clips: int, points: int) -> Float[Te
                     output.clip.video[i, REFERENCE, frame].cpu(),
                     output.clip.video[i, TARGET, frame].cpu(),
                     truth.queries[i, q, 2:].cpu(),
-                    output.matches[i, TARGET, latent, q].cpu(),
+                    reading.matches[i, TARGET, latent, q].cpu(),
                     truth.tracks[i, TARGET, frame, q].cpu(),
                     heat.cpu(),
                 )
@@ -157,7 +160,8 @@ def _with_tracks(
     if truth is None:
         return magnify(video, magnification(*video.shape[-2:]))
     tracks = truth.tracks
-    if predicted and output.tracks is not None:
-        tracks = output.tracks
+    reading = output.headline
+    if predicted and reading is not None and reading.tracks is not None:
+        tracks = reading.tracks.tracks
     drawn = truth.valid[i].nonzero()[:MAX_TRACKS, 0]
     return draw_tracks(video, tracks[i, view][:, drawn].cpu(), truth.visible[i, view][:, drawn].cpu())

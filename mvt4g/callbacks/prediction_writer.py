@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from mvt4g.callbacks.checkpoints import say
 from mvt4g.callbacks.outcome import Outcome
@@ -28,6 +26,7 @@ from mvt4g.formats.result_records import ResultPlace
 from mvt4g.formats.track_files import TrackFile, write_tracks
 from mvt4g.formats.trajectory_json import write_trajectory
 from mvt4g.formats.video import write_video
+from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.systems.tracking import PairTracks
 from mvt4g.types import REFERENCE, InputError
 from mvt4g.viz.canvas import magnification, magnify
@@ -165,10 +164,10 @@ def write_prediction(folder: Path, made: NovelView) -> None:
     cameras = clip.cameras[0].to("cpu")
     write_trajectory(folder / "cameras.json", cameras, (height, width), source_cameras(made.real, cameras))
     captions = ["reference", "generated"]
-    if made.tracks is not None and made.visible is not None:
-        _write_tracks(folder, made.real, made.tracks, made.visible, made.confidence)
+    if made.tracks is not None:
+        _write_tracks(folder, made.real, made.tracks)
         videos = torch.stack([reference, generated.to(reference.dtype)])
-        overlay = draw_track_views(videos, made.tracks, made.visible, captions)
+        overlay = draw_track_views(videos, made.tracks.tracks, made.tracks.visible, captions)
     else:
         factor = magnification(height, width)
         overlay = tile_videos([[magnify(reference, factor), magnify(generated, factor)]], [captions])
@@ -182,20 +181,21 @@ def write_pair(folder: Path, found: PairTracks) -> None:
     captions = ["reference", "target"]
     for video, name in zip(videos, captions, strict=True):
         write_video(folder / f"{name}.mp4", video, fps)
-    _write_tracks(folder, found.real, found.tracks, found.visible, found.confidence)
-    write_video(folder / "overlay.mp4", draw_track_views(videos, found.tracks, found.visible, captions), fps)
+    _write_tracks(folder, found.real, found.tracks)
+    overlay = draw_track_views(videos, found.tracks.tracks, found.tracks.visible, captions)
+    write_video(folder / "overlay.mp4", overlay, fps)
 
 
-def _write_tracks(
-    folder: Path,
-    real: RealClip,
-    tracks: Float[Tensor, "v t q 2"],
-    visible: Bool[Tensor, "v t q"],
-    confidence: Float[Tensor, "v t q"] | None,
-) -> None:
+def _write_tracks(folder: Path, real: RealClip, found: VideoTracks) -> None:
     height, width = real.clip.video.shape[-2:]
-    in_source = source_tracks(real, tracks.cpu())
-    content = TrackFile(tracks, visible, real.queries[0], (height, width), confidence, in_source)
+    content = TrackFile(
+        tracks=found.tracks,
+        visible=found.visible,
+        queries=real.queries[0],
+        image_size=(height, width),
+        confidence=found.confidence,
+        source=source_tracks(real, found.tracks.cpu()),
+    )
     for name in ("tracks.npz", "tracks.json"):
         write_tracks(folder / name, content)
 

@@ -15,7 +15,7 @@ from mvt4g.inference.encoding import encoded, seen
 from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.queries import draw_queries_by_name
-from mvt4g.inference.video_tracks import at_video_frames
+from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
 from mvt4g.matching.rows import argmax_matches
 from mvt4g.models.novel_view import Generation, NovelViewModel
 from mvt4g.types import (
@@ -32,6 +32,21 @@ from mvt4g.types import (
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What was read of a batch at one noise level.
+
+    Attributes:
+        tracks: The head's, at video frames; None without a head.
+        matches: Pixels that the headline layer's attention matches each query to; None without such a layer.
+        tap: That layer's.
+    """
+
+    tracks: VideoTracks | None
+    matches: Float[Tensor, "b v f q 2"] | None = None
+    tap: AttentionTap | None = None
+
+
+@dataclass(frozen=True)
 class EvaluationOutput:
     """What an evaluated batch leaves for pictures.
 
@@ -39,26 +54,13 @@ class EvaluationOutput:
         clip: The batch.
         generated: Sampled target video in [0, 1]; None without sampling.
         truth: Query points and the truth about them; None for clips without tracks.
-        tracks: The head's tracks at video frames, at the headline noise level; None without a head.
-        matches: Pixels that the headline layer's attention matches each query to, likewise.
-        tap: The tap of the headline layer, likewise.
+        headline: What was read at the headline noise level; None for clips without tracks.
     """
 
     clip: MultiViewClip
     generated: Float[Tensor, "b t c h w"] | None = None
     truth: PointTruth | None = None
-    tracks: Float[Tensor, "b v t q 2"] | None = None
-    matches: Float[Tensor, "b v f q 2"] | None = None
-    tap: AttentionTap | None = None
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The head's tracks and the headline layer's matches at one noise level; None where there are none."""
-
-    tracks: Float[Tensor, "b v t q 2"] | None
-    matches: Float[Tensor, "b v f q 2"] | None
-    tap: AttentionTap | None
+    headline: Reading | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class BatchScorer:
         truth = None
         if clip.tracks is not None:
             truth = draw_queries_by_name(clip, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)
-        headline = Reading(None, None, None)
+        headline = None
         for sigma in self.spec.noise_levels:
             level = level_name(sigma)
             at_level = torch.full((len(latents),), sigma, device=latents.device)
@@ -153,7 +155,7 @@ class BatchScorer:
             tapped = self.tapped if reader is not None else ()
             passed = self.model.noisy_pass(latents, cameras, at_level, noise, conditions, TapRequest(tapped, reader))
             scores.read(level, velocity=passed.velocity, true_velocity=passed.target)
-            reading = self._read(reader, clip, cameras)
+            reading = self._read(reader, cameras)
             if sigma == self.spec.headline:
                 headline = reading
         generated = None
@@ -166,23 +168,22 @@ class BatchScorer:
             conditions = replace(conditions, text=text)
             sampler = self.spec.build_sampler()
             generation = self.model.generate(latents[:, REFERENCE], cameras, noise, sampler, conditions, guidance, taps)
-            self._read(reader, clip, cameras)
+            self._read(reader, cameras)
             generated = self._score_video(generation, clip, names, latents, scores)
-        return EvaluationOutput(clip, generated, truth, headline.tracks, headline.matches, headline.tap)
+        return EvaluationOutput(clip, generated, truth, headline)
 
-    def _read(self, reader: _TapReader | None, clip: MultiViewClip, cameras: Cameras) -> Reading:
+    def _read(self, reader: _TapReader | None, cameras: Cameras) -> Reading | None:
         """Run the tracking head on the taps kept during a forward, and collect what the pictures show."""
         if reader is None:
-            return Reading(None, None, None)
+            return None
         tracks = None
         if self.model.tracking_head is not None:
             truth = reader.truth
             prediction = self.model.track(reader.taps, truth.queries, cameras)
-            found = at_video_frames(prediction, truth.tracks.shape[2])
-            reader.scores.read(reader.level, tracks=found.tracks, visible=found.visible, truth=truth)
-            tracks = found.tracks
+            tracks = at_video_frames(prediction, truth.tracks.shape[2])
+            reader.scores.read(reader.level, tracks=tracks.tracks, visible=tracks.visible, truth=truth)
         if self.headline_layer is None:
-            return Reading(tracks, None, None)
+            return Reading(tracks)
         return Reading(tracks, reader.matches.get(self.headline_layer), reader.taps[self.headline_layer])
 
     def _score_video(

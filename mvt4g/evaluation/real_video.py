@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.data.real_clips import RealClip
@@ -25,16 +25,12 @@ class NovelView:
     Attributes:
         real: The video, cameras and queries it was made from.
         video: The target view, in [0, 1].
-        tracks: Pixels (x, y) of every query in both views; None without a tracking head.
-        visible: True where the head says it is seen.
-        confidence: In [0, 1], how near the truth the head thinks a position is.
+        tracks: The head's, of every query in both views; None without a tracking head.
     """
 
     real: RealClip
     video: Float[Tensor, "t 3 h w"]
-    tracks: Float[Tensor, "v t q 2"] | None
-    visible: Bool[Tensor, "v t q"] | None
-    confidence: Float[Tensor, "v t q"] | None = None
+    tracks: VideoTracks | None
 
 
 def real_video_metrics() -> NovelViewMetrics:
@@ -78,10 +74,8 @@ class RealVideoPass:
         made = generate_view(self.model, real.clip, real.queries, sampler, self.guidance, seed, layers)
         if metrics is not None:
             metrics.update(self._describe(real, made.reference_latents, made.video, made.taps, made.tracks))
-        found = made.tracks
-        if found is None:
-            return NovelView(real, made.video[0], None, None)
-        return NovelView(real, made.video[0], found.tracks[0], found.visible[0], found.confidence[0])
+        tracks = None if made.tracks is None else made.tracks[0]
+        return NovelView(real, made.video[0], tracks)
 
     def _describe(
         self,

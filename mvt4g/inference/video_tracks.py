@@ -18,7 +18,7 @@ SEEN_ABOVE: dict[SeenRule, float] = {"product": 0.6, "visibility": 0.5}
 
 @dataclass(frozen=True)
 class VideoTracks:
-    """What is said of every query point.
+    """What is said of every query point, of one clip or of a batch with a leading ``*b``.
 
     Attributes:
         tracks: Pixels (x, y), through occlusion.
@@ -26,9 +26,13 @@ class VideoTracks:
         confidence: In [0, 1]: how near the truth a position is thought to be.
     """
 
-    tracks: Float[Tensor, "b v t q 2"]
-    visible: Bool[Tensor, "b v t q"]
-    confidence: Float[Tensor, "b v t q"]
+    tracks: Float[Tensor, "*b v t q 2"]
+    visible: Bool[Tensor, "*b v t q"]
+    confidence: Float[Tensor, "*b v t q"]
+
+    def __getitem__(self, index: int) -> "VideoTracks":
+        """Return what is said of one clip of a batch."""
+        return VideoTracks(self.tracks[index], self.visible[index], self.confidence[index])
 
 
 def at_video_frames(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mvt4g.data.real_clips import RealClip
@@ -13,6 +13,7 @@ from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.evaluation.level_scores import level_name
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.tracker import Tracker, TrackerSpec, check_pair
+from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.losses.objective import MakeObjective
 from mvt4g.metrics.collection import Scores, ScoreTable
 from mvt4g.metrics.presets import TRACKS, build_metrics
@@ -33,15 +34,11 @@ class PairTracks:
 
     Attributes:
         real: The videos, cameras and queries.
-        tracks: Pixels (x, y) of every query in both views.
-        visible: True where it is said to be seen.
-        confidence: In [0, 1], how near the truth a position is thought to be.
+        tracks: Of every query in both views.
     """
 
     real: RealClip
-    tracks: Float[Tensor, "v t q 2"]
-    visible: Bool[Tensor, "v t q"]
-    confidence: Float[Tensor, "v t q"]
+    tracks: VideoTracks
 
 
 class MultiViewTracking(TrainedSystem):
@@ -173,7 +170,7 @@ class MultiViewTracking(TrainedSystem):
         """Track the query points of one pair of videos."""
         check_pair(batch.clip)
         found = self.tracker(batch.clip, batch.queries)
-        return PairTracks(batch, found.tracks[0], found.visible[0], found.confidence[0])
+        return PairTracks(batch, found[0])
 
     def _score(self, batch: MultiViewClip | LatentClip, split: str) -> None:
         check_tracks(batch)

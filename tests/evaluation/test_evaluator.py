@@ -73,10 +73,11 @@ def test_scoring_twice_gives_the_same(model):
 def test_output_is_of_the_headline_level_and_layer(model):
     _, output = scored(model, wall_batch(0, 1))
     _, at_headline = scored(model, wall_batch(0, 1), spec=replace(SPEC, noise_levels=(0.5,)))
-    assert output.tap.layer == HEADLINE_LAYER
-    assert output.tracks.shape == output.truth.tracks.shape == (2, 2, FRAMES, 8, 2)
-    assert torch.equal(output.tracks, at_headline.tracks)
-    assert torch.equal(output.matches, at_headline.matches)
+    reading = output.headline
+    assert reading.tap.layer == HEADLINE_LAYER
+    assert reading.tracks.tracks.shape == output.truth.tracks.shape == (2, 2, FRAMES, 8, 2)
+    assert torch.equal(reading.tracks.tracks, at_headline.headline.tracks.tracks)
+    assert torch.equal(reading.matches, at_headline.headline.matches)
     assert output.generated.shape == (2, FRAMES, 3, SIZE, SIZE)
     assert output.generated.min() >= 0
     assert output.generated.max() <= 1
@@ -101,8 +102,8 @@ def test_the_head_is_scored_though_its_layer_is_not(model):
     of_all = {key for key in whole if not key.startswith("attention_pck/")}
     assert set(found) == of_all | {key for key in whole if "/layer0/" in key or "/same_cell/" in key}
     assert found == pytest.approx({key: whole[key] for key in found}, rel=0, abs=0, nan_ok=True)
-    assert output.tap.layer == HEADLINE_LAYER
-    assert output.matches is None
+    assert output.headline.tap.layer == HEADLINE_LAYER
+    assert output.headline.matches is None
 
 
 @pytest.mark.parametrize("chosen", [(0,), (), (2, 0)])

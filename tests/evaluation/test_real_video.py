@@ -53,9 +53,8 @@ def test_generates_and_tracks_both_views(real):
     assert isinstance(made, NovelView)
     assert made.video.shape == (FRAMES, 3, SIZE, SIZE)
     assert made.tracks is not None
-    assert made.visible is not None
-    assert made.tracks.shape == (2, FRAMES, 2, 2)
-    assert made.visible.shape == (2, FRAMES, 2)
+    assert made.tracks.tracks.shape == (2, FRAMES, 2, 2)
+    assert made.tracks.visible.shape == (2, FRAMES, 2)
     assert 0 <= made.video.min() <= made.video.max() <= 1
 
 
