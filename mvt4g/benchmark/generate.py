@@ -25,6 +25,8 @@ from mvt4g.geometry.trajectories import BENCHMARK_CAMERAS
 MOST_SEEDS = 1000
 TAKEN = {"--run": "--out", "--data.init_args.trajectory": "--cameras", "--data.trajectory": "--cameras"}
 """Options of ``predict`` that have another name here."""
+NAMED_HERE = {"--out": "--run", "--cameras": "trajectory"}
+"""What they are called in messages of ``predict``."""
 
 
 def main(argv: list[str]) -> int:
@@ -39,7 +41,14 @@ def main(argv: list[str]) -> int:
         start(["predict", *others], GenerateCLI)
     plan = plan_of(options, others)
     cli = type("GenerateCLI", (GenerateCLI,), {"plan": plan})
-    start(["predict", "--run", str(plan.folder), *others], cli)
+    try:
+        start(["predict", "--run", str(plan.folder), *others], cli)
+    except InputError as error:
+        told = str(error)
+        for here, there in NAMED_HERE.items():
+            if told.startswith(f"{there}: "):
+                raise InputError(f"{here}{told.removeprefix(there)}") from error
+        raise
     return 0
 
 

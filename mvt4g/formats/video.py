@@ -48,9 +48,11 @@ class _Encoding:
     options: dict[str, str]
 
 
+# The fast approximations of x264's rate control (mbtree) gave other bytes from one call to the next, in one process.
+_REPRODUCIBLE = {"x264-params": "cpu-independent=1"}
 _ARCHIVE: dict[ArchiveQuality, _Encoding] = {
     "lossless": _Encoding("matroska", "ffv1", "bgr0", {"level": "3", "slicecrc": "1", "g": "1"}),
-    "visually_lossless": _Encoding("matroska", "libx264", "yuv444p", {"crf": "10"}),
+    "visually_lossless": _Encoding("matroska", "libx264", "yuv444p", {"crf": "10", **_REPRODUCIBLE}),
 }
 
 
@@ -243,7 +245,8 @@ def write_video(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int, c
 
     4:2:0 needs even sizes: an odd height or width is made even by repeating the last row or column. Colours are stored
     by BT.601 in video range at any size, and the file says so, with BT.709's primaries and sRGB's transfer. Equal
-    videos give equal bytes: x264 works on one thread, since its files were seen to differ on a busy machine.
+    videos give equal bytes: x264 works on one thread and by the same algorithms on all processors, since its files were
+    seen to differ from one writing to the next.
 
     Args:
         path: Ends in .mp4.
@@ -259,7 +262,7 @@ def write_video(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int, c
     pixels = _levels(path, video, fps)
     height, width = pixels.shape[1:3]
     pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    _encode(path, pixels, fps, _Encoding("mp4", "libx264", "yuv420p", {"crf": str(crf)}), threads=1)
+    _encode(path, pixels, fps, _Encoding("mp4", "libx264", "yuv420p", {"crf": str(crf), **_REPRODUCIBLE}), threads=1)
 
 
 def write_archive_video(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mvt4g.benchmark import generate
 from mvt4g.benchmark.generate import method_name, parser, plan_of
 from mvt4g.benchmark.manifest import read_manifest
 from mvt4g.errors import InputError
@@ -201,3 +202,16 @@ def test_ranks_of_one_job_share_the_videos(tmp_path):
     found = content(out)
     differing = {name for name in through.keys() | found.keys() if through.get(name) != found.get(name)}
     assert differing == {"debug/config.yaml"}, "which says how many ranks"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("--run: got x", "--out: got x"), ("trajectory: got x", "--cameras: got x"), ("--runs: got x", "--runs: got x")],
+)
+def test_messages_name_the_options_of_this_command(theirs, ours, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise InputError(theirs)
+
+    monkeypatch.setattr(generate, "start", refuse)
+    with pytest.raises(InputError, match=f"^{ours}$"):
+        generate.main(["--out", "o", "-c", "a.yaml"])
