@@ -71,7 +71,10 @@ class Manifest:
     @property
     def counts(self) -> dict[str, int]:
         """How many videos have each status."""
-        return {status: sum(video["status"] == status for video in self.videos) for status in STATUSES}
+        counts = dict.fromkeys(STATUSES, 0)
+        for video in self.videos:
+            counts[video["status"]] += 1
+        return counts
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -118,9 +121,10 @@ def check_video(where: str, video: Any) -> None:
     if not isinstance(video, dict) or video.get("status") not in STATUSES:
         raise InputError(f"{where}: got {video!r:.60}, want an object whose status is one of {', '.join(STATUSES)}")
     wanted = [*ASKED, *(MADE if video["status"] == MADE_STATUS else ())]
-    absent = [name for name in wanted if name not in video]
-    if absent:
-        raise InputError(f"{where}: {absent[0]}: missing, got {', '.join(video)}")
+    for name in wanted:
+        if name not in video:
+            raise InputError(f"{where}: {name}: missing, got {', '.join(video)}")
+    # A manifest may be anybody's: what it names is opened.
     for name in ("file", "cameras"):
         parts = Path(str(video.get(name, ""))).parts
         if ".." in parts or parts[:1] == ("/",):

@@ -87,6 +87,7 @@ class VideoPlace:
         Raises:
             InputError: If a place cannot be written to, and what ``write_files`` raises.
         """
+        # The names come back in reverse: record, video, cameras. Killed between them, the video is made once more.
         with appearing(self.cameras) as cameras, appearing(self.video) as video:
             write_files(video, cameras)
             made = {**entry, "status": MADE_STATUS, "reason": "", "bytes": video.stat().st_size}
@@ -140,8 +141,12 @@ def entries_of(folder: Path) -> list[dict[str, Any]]:
         content = read_record(path)
         entry = content.get("failed") or content["video"]
         video = folder / str(entry["file"])
-        if entry["status"] == MADE_STATUS and not (video.is_file() and video.stat().st_size == entry["bytes"]):
-            entry = {name: entry[name] for name in ASKED} | {"status": MISSING, "reason": "the file is gone"}
+        is_whole = video.is_file() and video.stat().st_size == entry.get(
+            "bytes"
+        )  # its content is looked at on resuming
+        if entry["status"] == MADE_STATUS and not is_whole:
+            asked = {name: entry[name] for name in ASKED}
+            entry = {**asked, "status": MISSING, "reason": "the file is gone"}
         entries.append(entry)
     return entries
 

@@ -90,10 +90,10 @@ class BenchmarkWriter(Callback):
                 self.outcome.skipped += 1
             else:
                 wanted.append(number)
-        self._share(trainer, module, [requests[number] for number in wanted])
         module.keep(wanted)
+        self._share(trainer, module)
 
-    def _share(self, trainer: Trainer, module: AsksForViews, wanted: Sequence[AskedView]) -> None:
+    def _share(self, trainer: Trainer, module: AsksForViews) -> None:
         """Keep others from what this job makes: a job of one process video by video, one of several altogether."""
         alone = trainer.world_size == 1
         if not (alone or trainer.is_global_zero):
@@ -103,7 +103,8 @@ class BenchmarkWriter(Callback):
         if alone:
             module.claim = self._claim
         else:
-            for request in wanted:
+            # Nobody else is here, so that what lies about is of a job that was killed.
+            for request in module.requests():
                 self._place(request).remove_leftovers()
         with self.claims.writing_manifest():
             remove_leftovers(self.plan.folder / CONFIG)
@@ -117,6 +118,7 @@ class BenchmarkWriter(Callback):
         if not self.claims.take(place.stem):
             self.outcome.elsewhere += 1
             return False
+        # Another job may have made it and given it back between ``setup`` and now.
         if self._is_done(request):
             self.outcome.skipped += 1
             self.claims.give_back(place.stem)
@@ -129,7 +131,9 @@ class BenchmarkWriter(Callback):
     ) -> None:
         """Write one video, or why there is none; the outcome has noted an error of an earlier stage."""
         if isinstance(outputs, InputError):
-            self._note_failure(self._request_called(outputs.item), outputs)
+            for request in self.asked.values():
+                if request.item == outputs.item:
+                    self._note_failure(request, outputs)
         if not isinstance(outputs, NovelView):
             return
         real = outputs.real
@@ -165,7 +169,9 @@ class BenchmarkWriter(Callback):
         with self.claims.writing_manifest():
             remove_leftovers(self.plan.folder / MANIFEST)
             entries = entries_of(self.plan.folder)
-            told = {entry["file"] for entry in entries}
+            told = set()
+            for entry in entries:
+                told.add(entry["file"])
             for request in self.asked.values():
                 entry = self._asked_entry(request)
                 if entry["file"] not in told:
@@ -194,9 +200,6 @@ class BenchmarkWriter(Callback):
                 got = f"{other.item} and {request.item}, which would both be {self._place(request).video.name}"
                 raise InputError(f"data: got {got}, want names that tell videos apart")
 
-    def _request_called(self, item: str) -> AskedView:
-        return next(request for request in self.asked.values() if request.item == item)
-
     def _note_failure(self, request: AskedView, error: InputError) -> None:
         """Write why there is no video; the claim stays, so that no other job tries it while this one lasts."""
         reason = " ".join(str(error).split())
@@ -216,10 +219,13 @@ class BenchmarkWriter(Callback):
     ) -> dict[str, Any]:
         """Return what the manifest says of a video, but for length and checksum of its file."""
         told = provenance(made.real, inputs, self.facts, pl_module)
+        entry = self._asked_entry(request)
+        for name in _TAKEN_OVER:
+            entry[name] = told[name]
+        # Frames and times stand for those of the generated video too, so that they are fields of their own.
         source = dict(told["source"])
         return {
-            **self._asked_entry(request),
-            **{name: told[name] for name in _TAKEN_OVER},
+            **entry,
             "frames": source.pop("frames"),
             "times_s": source.pop("times_s"),
             "source": source,
@@ -243,12 +249,17 @@ def _of_cameras(requests: Sequence[AskedView], cameras: Sequence[str] | None) ->
     """
     if cameras is None:
         return list(range(len(requests)))
-    known = {request.camera for request in requests}
-    names = [camera.name for camera in target_cameras(list(cameras))]
-    for name in names:
-        if name not in known:
-            raise InputError(f"--cameras: got {name}, want some of {', '.join(sorted(known))}")
-    return [place for place, request in enumerate(requests) if request.camera in names]
+    # A file is given by its path, and its videos are called by its stem.
+    names = {camera.name for camera in target_cameras(list(cameras))}
+    known = set()
+    places = []
+    for place, request in enumerate(requests):
+        known.add(request.camera)
+        if request.camera in names:
+            places.append(place)
+    for name in sorted(names - known):
+        raise InputError(f"--cameras: got {name}, want some of {', '.join(sorted(known))}")
+    return places
 
 
 def _write_files(made: NovelView, video: Path, cameras: Path) -> None:

@@ -105,10 +105,15 @@ class IPhonePair:
         whole, framing = self._whole((self.reference,))
         height_width = (whole.video.shape[-2], whole.video.shape[-1])
         poses = self._files("camera", ".json", (self.target,))
-        targets = [iphone.read_camera(path, height_width) for path in poses]
+        target_poses = []
+        target_intrinsics = []
+        for path in poses:  # its pictures are not opened: they are what is to be generated
+            camera = iphone.read_camera(path, height_width)
+            target_poses.append(camera.cam_from_world)
+            target_intrinsics.append(camera.intrinsics)
         both = Cameras(
-            torch.stack([whole.cameras.cam_from_world[0], torch.stack([one.cam_from_world for one in targets])]),
-            torch.stack([whole.cameras.intrinsics[0], torch.stack([one.intrinsics for one in targets])]),
+            torch.stack([whole.cameras.cam_from_world[0], torch.stack(target_poses)]),
+            torch.stack([whole.cameras.intrinsics[0], torch.stack(target_intrinsics)]),
         )
         clip = MultiViewClip(
             video=framing.video(whole.video[0])[None],
@@ -117,19 +122,22 @@ class IPhonePair:
             fps=whole.fps,
         )
         queries = grid_queries(QueryChoice.parse(self.queries).count, framing)
-        numbers = [int(time) for time in self.times]
+        numbers = list(map(int, self.times))
         fps = iphone.frame_rate(self.scene) or FPS
         seconds = [number / fps for number in numbers]
         place = self.scene / "rgb" / iphone.size_folder(self.scene)
         record = SourceRecord.of(place, fps, numbers, seconds, framing)
         rule = f"times {numbers[0]} to {numbers[-1]}; {framing.sentence()}; cameras of the scene, in metres"
-        camera = TargetCamera(self.camera, self.camera)
+        target = TargetCamera(self.camera, self.camera)
         rows = torch.arange(len(queries))
-        return RealClip(clip, queries, rows, (record,), f"{self.clip}: {rule}", camera, self.item, self.seed)
+        return RealClip(clip, queries, rows, (record,), f"{self.clip}: {rule}", target, self.item, self.seed)
 
     def _whole(self, cameras: Sequence[str]) -> tuple[MultiViewClip, Framing]:
         """Read pictures at the scene's own size, and say what is to be done to them."""
-        whole = iphone.read_ids(self.scene, [[f"{camera}_{time}" for time in self.times] for camera in cameras])
+        ids = []
+        for camera in cameras:
+            ids.append([f"{camera}_{time}" for time in self.times])
+        whole = iphone.read_ids(self.scene, ids)
         whole = replace(whole, fps=whole.fps or FPS)
         return whole, self.size.framing((whole.video.shape[-2], whole.video.shape[-1]), str(self.scene))
 
