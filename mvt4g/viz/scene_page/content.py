@@ -5,6 +5,7 @@ reference is 1: the viewer needs no other scale for its first view, the size of 
 """
 
 import base64
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,7 @@ class PageWorld:
     @classmethod
     def of(cls, reference: SceneView) -> "PageWorld":
         """Return the world about a reference view."""
+        # The median, since a sky at 10,000 or one pixel at the lens must not shrink or blow up everything.
         scale = float(reference.depth[reference.depth > 0].median())
         return cls(reference.cameras.cam_from_world[0].double(), scale)
 
@@ -67,13 +69,15 @@ class PageWorld:
     def poses(self, cam_from_world: Float[Tensor, "t 4 4"]) -> list[list[float]]:
         """Return world_from_cam in the page's world, 12 numbers by rows."""
         poses = compose(self.page_from_world, invert_pose(cam_from_world.double()))
-        poses[:, :3, 3] /= self.scale
+        poses[:, :3, 3] /= self.scale  # rotations have no scale
         return rounded(poses[:, :3].flatten(1))
 
 
 def describe_view(name: str, view: SceneView, pictures: ViewPictures, world: PageWorld, block: Block) -> dict[str, Any]:
     """Return what the viewer is told of a view; its pictures go into the block."""
-    lenses = view.cameras.intrinsics.double()
+    lens = view.cameras.intrinsics.double()
+    focal_x, skew, centre_x = lens[:, 0].unbind(dim=1)
+    focal_y, centre_y = lens[:, 1, 1:].unbind(dim=1)
     scale = pictures.scale
     height, width = view.depth.shape[1:]
     described: dict[str, Any] = {
@@ -82,8 +86,8 @@ def describe_view(name: str, view: SceneView, pictures: ViewPictures, world: Pag
         "width": width,
         "height": height,
         "poses": world.poses(view.cameras.cam_from_world),
-        "lenses": rounded(torch.stack([lenses[:, 0, 0], lenses[:, 0, 1], lenses[:, 0, 2], *lenses[:, 1, 1:].T], dim=1)),
-        "logNear": torch.tensor(scale.nearest / world.scale, dtype=torch.float64).log().item(),
+        "lenses": rounded(torch.stack([focal_x, skew, centre_x, focal_y, centre_y], dim=1)),
+        "logNear": math.log(scale.nearest / world.scale),
         "logStep": scale.step,
         "levels": scale.num_levels,
         "hasConfidence": view.confidence is not None,
@@ -98,29 +102,15 @@ def describe_view(name: str, view: SceneView, pictures: ViewPictures, world: Pag
 def pack_tracks(tracks: SceneTracks, world: PageWorld, block: Block) -> dict[str, Any]:
     """Return what the viewer is told of tracks, of at most ``MAX_TRACKS`` points; their numbers go into the block."""
     kept = spread_over(tracks.visible.shape[-1])
-    pixels = tracks.pixels[:, :, kept]
-    return {
-        "count": len(kept),
-        "frames": pixels.shape[1],
-        "colours": rounded(rainbow_by_row(pixels[0]), 3),
-        "pixels": _add_floats(pixels, block),
-        "world": _add_floats(world.points(tracks.world[:, :, kept]), block),
-        "seen": _add_flags(tracks.visible[:, :, kept], block),
-    }
+    positions = world.points(tracks.world[:, :, kept])
+    return _described_tracks(tracks.pixels[:, :, kept], positions, tracks.visible[:, :, kept], block)
 
 
 def pack_truth(truth: TrueTracks, world: PageWorld, block: Block) -> dict[str, Any]:
     """Return what the viewer is told of true tracks; they have one position for both views."""
     kept = spread_over(truth.visible.shape[-1])
-    pixels = truth.pixels[:, :, kept]
-    return {
-        "count": len(kept),
-        "frames": pixels.shape[1],
-        "colours": rounded(rainbow_by_row(pixels[0]), 3),
-        "pixels": _add_floats(pixels, block),
-        "world": _add_floats(world.points(truth.world[:, kept]), block),
-        "seen": _add_flags(truth.visible[:, :, kept], block),
-    }
+    positions = world.points(truth.world[:, kept])
+    return _described_tracks(truth.pixels[:, :, kept], positions, truth.visible[:, :, kept], block)
 
 
 def spread_over(count: int) -> list[int]:
@@ -145,6 +135,20 @@ def checked_view(name: str, view: SceneView) -> SceneView:
 def rounded(values: Float[Tensor, "*b"], digits: int = 7) -> Any:
     """Return nested lists of numbers of few digits."""
     return torch.round(values.double(), decimals=digits).tolist()
+
+
+def _described_tracks(
+    pixels: Float[Tensor, "v t n 2"], world: Float[Tensor, "*v t n 3"], visible: Bool[Tensor, "v t n"], block: Block
+) -> dict[str, Any]:
+    return {
+        "count": pixels.shape[2],
+        "frames": pixels.shape[1],
+        # The colours of overlay.mp4: a point is the same there and here.
+        "colours": rounded(rainbow_by_row(pixels[0]), 3),
+        "pixels": _add_floats(pixels, block),
+        "world": _add_floats(world, block),
+        "seen": _add_flags(visible, block),
+    }
 
 
 def _finite(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:

@@ -45,6 +45,7 @@ class DepthScale:
         there = depth[depth > 0]
         nearest, farthest = float(there.min()), float(there.max())
         span = math.log(farthest / nearest)
+        # Half a step is the largest error; a range of many decades needs a coarser step to fit.
         step = max(2 * math.log1p(max_error), span / (MAX_LEVEL - 2))
         return cls(nearest, step, round(span / step) + 1)
 
@@ -75,8 +76,11 @@ def depth_picture(
     filters = edge_levels(depth)
     if confidence is not None:
         filters = filters + 16 * (confidence * CONFIDENCE_LEVELS).floor().clamp(0, CONFIDENCE_LEVELS - 1)
-    channels = [(levels / 256).floor(), levels % 256, torch.where(there, filters, 0.0).double()]
-    picture = torch.stack(channels, dim=-1).to(torch.uint8)
+    # Browsers decode 8 bits a channel, of 16-bit files too: a level is spread over two.
+    high = (levels / 256).floor()
+    low = levels % 256
+    blue = torch.where(there, filters, 0.0).double()
+    picture = torch.stack([high, low, blue], dim=-1).to(torch.uint8)
     return picture.numpy(), float(error.max()) if len(error) else 0.0
 
 
@@ -114,6 +118,7 @@ def _spread(
     inverse: Float[Tensor, "h w"], there: Bool[Tensor, "h w"]
 ) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
     """Return the largest and the smallest inverse depth of the 3 x 3 pixels about each that have one."""
+    # 0 stands for none, which a maximum passes over; a minimum needs infinity there.
     near = F.max_pool2d(inverse[None], 3, stride=1, padding=1)[0]
     known = torch.where(there, inverse, torch.inf)
     far = -F.max_pool2d(-known[None], 3, stride=1, padding=1)[0]

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from html.parser import HTMLParser
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -35,8 +35,9 @@ def write_gallery(pages: Sequence[Path], path: Path, title: str = "Scenes") -> P
         raise InputError(f"{path}: got no scene page to show, want at least one")
     scenes = []
     for page in pages:
-        relative = PurePosixPath(Path(os.path.relpath(page.resolve(), path.resolve().parent)).as_posix())
-        scenes.append({"href": quote(str(relative)), **_facts(page)})
+        # Path.relative_to goes down only; a page may lie beside the gallery's folder.
+        relative = Path(os.path.relpath(page.resolve(), path.resolve().parent))
+        scenes.append({"href": quote(relative.as_posix()), **_facts(page)})
     fields = {
         "version": __version__,
         "title": html.escape(title),

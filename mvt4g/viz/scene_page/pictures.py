@@ -83,6 +83,7 @@ class _ViewEncoder:
     def estimate(self, fineness: Fineness) -> int:
         """Return the bytes of all frames, from those of some."""
         num_frames = len(self._view.depth)
+        # From the middle of equal parts: the first frame alone may be plainer than those that follow.
         step = max(1, num_frames // _SAMPLES)
         sample = list(range(step // 2, num_frames, step))
         pictures = self._encode(fineness, sample)
@@ -106,6 +107,7 @@ class _ViewEncoder:
 
     def _encode_frame(self, frame: int, scale: DepthScale, fineness: Fineness) -> tuple[bytes, bytes, float]:
         ranks = None if self._ranks is None else self._ranks[frame]
+        # Depth is lossless: ringing at an edge would be points in the air.
         picture, error = depth_picture(self._view.depth[frame], scale, ranks)
         colour = webp(self._view.video[frame].numpy(), quality=fineness.colour_quality)
         return colour, webp(picture, quality=50, lossless=True), error

@@ -13,19 +13,24 @@ export class Detail {
     this.changed = -Infinity;
   }
 
-  /** Return the step between the pixels to draw now, and the share of the screen's pixels. */
+  /** Return the step between the pixels to draw now, and the share of the screen's pixels; call it every tick. */
   now(time, isStale, isBusy) {
+    // After a drawing the next tick comes late if the drawing was slow. Ticks without one say nothing.
+    if (this.hasDrawn) this._learn(time - this.before);
+    this.before = time;
+    this.hasDrawn = false;
     const asked = this.settings.get("detail");
     if (asked !== "auto") return [Number(asked), 1];
     if (isStale) this.changed = time;
     return LEVELS[isBusy || time - this.changed < REST ? this.level : 0];
   }
 
-  /** Note that something was drawn; adapt to the time from one drawing to the next. */
-  drew(time) {
-    const passed = time - (this.before ?? -Infinity);
-    this.before = time;
-    if (passed > 500) return; // a pause, not a slow drawing
+  drew() {
+    this.hasDrawn = true;
+  }
+
+  _learn(passed) {
+    if (passed > 500) return; // the page was in the background
     this.times.push(passed);
     if (this.times.length < 12) return;
     const middle = this.times.sort((a, b) => a - b)[6];

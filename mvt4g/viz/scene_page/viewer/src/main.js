@@ -54,8 +54,9 @@ function start() {
     player.tick(now, (frame) => Boolean(frames.get(frame)) || (frames.want(frame), false));
     const moves = stage.eye.tick(seconds);
     stage.tick(now, moves || isDragged || player.playing);
-    if (!areVideosStale || stage.frame === undefined) return;
-    videos.draw(stage.frame, frames.get(stage.frame));
+    const pictures = areVideosStale && frames.get(stage.frame);
+    if (!pictures) return; // none yet, or given up for those of a frame that is wanted now
+    videos.draw(stage.frame, pictures);
     areVideosStale = false;
     const { timing } = window.mvt4g;
     timing.firstPicture ??= performance.now();
@@ -122,10 +123,15 @@ function markPicture(stage, settings) {
   new ResizeObserver(place).observe(stage.canvas);
 }
 
+function tellTrouble(error) {
+  find("trouble").hidden = false;
+  find("trouble").textContent = `The scene cannot be shown: ${error.message}`;
+}
+
+addEventListener("unhandledrejection", ({ reason }) => tellTrouble(reason)); // a picture that cannot be decoded
 try {
   start();
 } catch (error) {
-  find("trouble").hidden = false;
-  find("trouble").textContent = `The scene cannot be shown: ${error.message}`;
+  tellTrouble(error);
   throw error;
 }

@@ -105,7 +105,7 @@ export class Stage {
       this.resize();
     }
     this._draw();
-    this.detail.drew(now);
+    this.detail.drew();
     return true;
   }
 
