@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from lightning.pytorch import LightningModule, Trainer
 
 from mvt4g.callbacks.outcome import Outcome, nan_lines
 from mvt4g.types import InputError
@@ -46,6 +47,16 @@ def test_bad_items_are_told_of_at_once_and_at_the_end(outcome: Outcome, capsys) 
     told = str(outcome.error())
     assert told.startswith("7 of 12 items failed, the others are done: clip0 (reason 0); clip1 (reason 1)")
     assert told.endswith("and 2 more")
+
+
+def test_a_test_of_nothing_ends_before_its_metrics_are_written() -> None:
+    outcome = Outcome(Path("run"), "test")
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False)
+    outcome.fail(bad("a", "a.npz: broken"))
+    with pytest.raises(InputError, match=r"^a\.npz: broken$"):
+        outcome.on_test_epoch_end(trainer, LightningModule())
+    outcome.made = 1
+    outcome.on_test_epoch_end(trainer, LightningModule())  # the other item has scores, which are written
 
 
 def test_why_scores_are_nan() -> None:

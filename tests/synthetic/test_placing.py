@@ -173,6 +173,7 @@ def test_masses_grow_with_the_power_asked_for():
         assert model.body_mass[2] / model.body_mass[1] == pytest.approx(2**exponent)
 
 
+@pytest.mark.slow  # test_generated_scenes.py digests the motion of a whole scene in another process
 def test_another_process_gives_the_same_motion():
     here: dict[str, object] = {}
     exec(DIGEST, here)  # the same lines as there
