@@ -18,7 +18,7 @@ from mvt4g.formats import clip_folder
 from mvt4g.formats.clip_checks import CHECKS, Fault, applies, check_clip, check_extras
 from mvt4g.formats.exports import mvtracker
 from mvt4g.formats.manifest import MANIFEST, Manifest, file_faults, read_manifest
-from mvt4g.formats.readers.registry import ClipSource, open_source
+from mvt4g.formats.readers.registry import ClipFiles, open_source
 from mvt4g.types import InputError, MultiViewClip
 
 EXIT_FAULTS = 2
@@ -111,7 +111,7 @@ def sheet_beside(path: Path) -> Path:
     return clips.with_name(f"{clips.name.removesuffix('.npz')}_contact_sheet.png")
 
 
-def check_one(source: ClipSource, index: int, manifest: Manifest | None = None, draw: bool = False) -> ClipReport:
+def check_one(source: ClipFiles, index: int, manifest: Manifest | None = None, draw: bool = False) -> ClipReport:
     """Read one clip and report what is wrong with it.
 
     Args:
@@ -198,7 +198,7 @@ def _empty_splits(path: Path) -> list[str]:
     return lines
 
 
-def _print_table(source: ClipSource, reports: list[ClipReport]) -> None:
+def _print_table(source: ClipFiles, reports: list[ClipReport]) -> None:
     console = Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH)
     sys.stdout.write(f"{source.root}: {len(source)} clips, format {source.format}\n")
     table = Table()

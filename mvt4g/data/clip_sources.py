@@ -151,9 +151,9 @@ def open_path(
         InputError: If it is not there, of no known format, or empty, or there is a rule for another format.
     """
     # Readers need PyAV, which training on generated scenes or from a cache does without.
-    from mvt4g.formats.readers.registry import believing, open_source
+    from mvt4g.formats.readers.registry import filter_tracks, open_source
 
     clips = open_source(path, format, reader=reader)
     if not len(clips):
         raise InputError(f"{path}: got no clip, want at least one")
-    return clips if rule is None else believing(clips, rule)
+    return clips if rule is None else filter_tracks(clips, rule)

@@ -241,7 +241,10 @@ def _pose(where: str, fields: Mapping[str, Any], up: tuple[float, float, float])
     view.
     """
     if fields["matrix"] is not None:
-        others = [name for name in _POSE_FIELDS if name != "matrix" and fields[name] != _POSE_FIELDS[name][1]]
+        others = []
+        for name, (_, default) in _POSE_FIELDS.items():
+            if name != "matrix" and fields[name] != default:
+                others.append(name)
         if others:
             raise InputError(f"{where}: got matrix and {', '.join(others)}, want a matrix alone")
         matrix = torch.tensor(fields["matrix"], dtype=torch.float64)
@@ -255,14 +258,14 @@ def _pose(where: str, fields: Mapping[str, Any], up: tuple[float, float, float])
         if fields["look_at"] == fields["position"]:
             raise InputError(f"{where}.look_at: got the camera's own position, want another point")
         aimed = look_at(zero, upwards.new_tensor(fields["look_at"]) - position, up)
-    pan, tilt, roll = (math.radians(fields[name]) for name in ("pan_deg", "tilt_deg", "roll_deg"))
+    pan = math.radians(fields["pan_deg"])
+    tilt = math.radians(fields["tilt_deg"])
+    roll = math.radians(fields["roll_deg"])
     zero = torch.zeros(3, dtype=torch.float64)
-    turns = [
-        -pan * upwards / upwards.norm(),
-        upwards.new_tensor([tilt, 0.0, 0.0]),
-        upwards.new_tensor([0.0, 0.0, roll]),
-    ]
-    panned, tilted, rolled = (pose_from(rotation_from_axis_angle(turn), zero) for turn in turns)
+    # A pan to the right turns against the right-handed angle about an axis that points up.
+    panned = pose_from(rotation_from_axis_angle(-pan * upwards / upwards.norm()), zero)
+    tilted = pose_from(rotation_from_axis_angle(upwards.new_tensor([tilt, 0.0, 0.0])), zero)
+    rolled = pose_from(rotation_from_axis_angle(upwards.new_tensor([0.0, 0.0, roll])), zero)
     turned = compose(compose(compose(panned, aimed), tilted), rolled)
     return pose_from(turned[:3, :3], position)
 

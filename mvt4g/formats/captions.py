@@ -42,13 +42,15 @@ def read_captions(path: Path) -> Captions:
     videos: dict[str, str] = {}
     folders: dict[str, str] = {}
     for row in read_table(path, COLUMNS, what="video"):
-        name, text = (row.fields[column].strip() for column in COLUMNS)
+        name = row.fields["file_name"].strip()
+        text = row.fields["text"].strip()
         if not name or not text:
             raise InputError(f"{row.where}: got {row.fields}, want a file name and a text")
         place = PurePosixPath(name)
         video = place.with_suffix("").as_posix()
         if videos.setdefault(video, text) != text:
             raise InputError(f"{row.where}: got another text of {name}, want one a video")
+        # A clip of several videos is a folder: it has the text of the first row below it.
         for folder in place.parents:
             folders.setdefault(folder.as_posix(), text)
     return Captions(path, folders | videos)

@@ -28,11 +28,10 @@ def sha256_of_all(paths: Sequence[Path]) -> str:
     Raises:
         InputError: If one cannot be read.
     """
-    digests = [sha256_of(path) for path in paths]
-    if len(digests) == 1:
-        return digests[0]
-    lines = [f"{digest}  {path.name}\n" for digest, path in zip(digests, paths, strict=True)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    if len(paths) == 1:
+        return sha256_of(paths[0])
+    lines = "".join(f"{sha256_of(path)}  {path.name}\n" for path in paths)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def check_sha256(path: Path, digest: str) -> None:

@@ -7,7 +7,6 @@ stays float32: float16 would move a surface by 1/2000 of its depth, and a cached
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.axes import bind_axes
 from mvt4g.formats.npz import read_array_headers, read_arrays
 from mvt4g.formats.parsing.array_headers import ArrayHeader
 from mvt4g.formats.parsing.json_files import parse_json
@@ -39,7 +39,8 @@ _LAYOUT = {
     "covisible": ("v t h w", "b"),
 }
 """Axes and NumPy dtype kind of every array; cameras may have other views than the video, so their v is not bound."""
-_REQUIRED = ("video", "cam_from_world", "intrinsics")
+_OF_CAMERAS = ("cam_from_world", "intrinsics")
+_REQUIRED = ("video", *_OF_CAMERAS)
 _KINDS = {"u": "unsigned integers", "f": "float32", "b": "bool"}
 
 
@@ -54,10 +55,15 @@ def write_clip(path: Path, clip: MultiViewClip) -> None:
         raise InputError(f"{path}: got a video of {clip.video.ndim} axes to write, want one clip (v t c h w)")
     if not bool(torch.isfinite(clip.video).all()):
         raise InputError(f"{path}: got a video with NaN or infinity to write, want values in [0, 1]")
-    arrays = {name: _packed(path, name, tensor) for name, tensor in _tensors(clip).items() if tensor is not None}
+    arrays = {}
+    for name in _LAYOUT:
+        tensor = getattr(clip.cameras if name in _OF_CAMERAS else clip, name)
+        if tensor is not None:
+            arrays[name] = _pack(path, name, tensor)
     header = {"version": _VERSION, "name": clip.name, "caption": clip.caption, "fps": clip.fps}
     with appearing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **{_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}, **arrays)
+        arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read_clip(path: Path) -> MultiViewClip:
@@ -68,11 +74,16 @@ def read_clip(path: Path) -> MultiViewClip:
     """
     arrays = read_arrays(path, check=lambda headers: _check_layout(path, headers))
     header = _read_header(path, arrays.pop(_HEADER, None))
-    tensors = {name: _unpacked(name, array) for name, array in arrays.items()}
+    tensors: dict[str, Any] = {name: _unpack(name, array) for name, array in arrays.items()}
     cameras = Cameras(tensors.pop("cam_from_world"), tensors.pop("intrinsics"))
     fps = header.get("fps")
-    optional: dict[str, Any] = {"caption": header.get("caption"), "fps": None if fps is None else float(fps), **tensors}
-    return MultiViewClip(cameras=cameras, name=header.get("name", ""), **optional)
+    return MultiViewClip(
+        cameras=cameras,
+        name=header.get("name", ""),
+        caption=header.get("caption"),
+        fps=None if fps is None else float(fps),
+        **tensors,
+    )
 
 
 def clip_size(path: Path) -> tuple[int, int]:
@@ -86,12 +97,7 @@ def clip_size(path: Path) -> tuple[int, int]:
     return headers["video"].shape[0], headers["video"].shape[1]
 
 
-def _tensors(clip: MultiViewClip) -> dict[str, Shaped[Tensor, "..."] | None]:
-    own = {field.name: getattr(clip, field.name) for field in fields(clip) if field.name in _LAYOUT}
-    return {**own, "cam_from_world": clip.cameras.cam_from_world, "intrinsics": clip.cameras.intrinsics}
-
-
-def _packed(path: Path, name: str, tensor: Shaped[Tensor, " *s"]) -> Shaped[np.ndarray, " *s"]:
+def _pack(path: Path, name: str, tensor: Shaped[Tensor, " *s"]) -> Shaped[np.ndarray, " *s"]:
     if name == "video":
         return tensor.detach().mul(255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
     array = tensor.detach().cpu().numpy()
@@ -102,11 +108,11 @@ def _packed(path: Path, name: str, tensor: Shaped[Tensor, " *s"]) -> Shaped[np.n
     return array.astype(np.float32) if _LAYOUT[name][1] == "f" else array
 
 
-def _unpacked(name: str, array: Shaped[np.ndarray, " *s"]) -> Shaped[Tensor, " *s"]:
+def _unpack(name: str, array: Shaped[np.ndarray, " *s"]) -> Shaped[Tensor, " *s"]:
     if name == "video":
         return torch.from_numpy(array).float().div_(255)
     if _LAYOUT[name][1] == "u":
-        return torch.from_numpy(array.astype(np.int64))
+        return torch.from_numpy(array.astype(np.int64))  # torch indexes by no unsigned type
     return torch.from_numpy(array)
 
 
@@ -143,9 +149,7 @@ def _check_layout(path: Path, arrays: Mapping[str, ArrayHeader]) -> None:
         array = arrays[name]
         if array.dtype.kind != kind or (kind == "f" and array.dtype != np.float32):
             raise InputError(f"{path}: {name}: got dtype {array.dtype}, want {_KINDS[kind]}")
-        bound = dict(sizes) if name not in ("cam_from_world", "intrinsics") else {"t": sizes["t"]}
-        want = [int(axis) if axis.isdigit() else bound.get(axis) for axis in axes.split()]
-        if array.ndim != len(want) or any(size not in (None, got) for size, got in zip(want, array.shape, strict=True)):
+        # There may be more cameras than videos.
+        bound = {"t": sizes["t"]} if name in _OF_CAMERAS else sizes
+        if not bind_axes(axes, array.shape, bound):
             raise InputError(f"{path}: {name}: got shape {array.shape}, want ({axes}) with {sizes}")
-        if name not in ("cam_from_world", "intrinsics"):
-            sizes.update({axis: got for axis, got in zip(axes.split(), array.shape, strict=True) if not axis.isdigit()})

@@ -11,6 +11,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from mvt4g.formats.axes import bind_axes
 from mvt4g.formats.clip_folder import ClipExtras
 from mvt4g.geometry.camera import points_depth, project_points
 from mvt4g.geometry.pose import check_poses
@@ -75,11 +76,9 @@ def check_clip(clip: MultiViewClip) -> list[Fault]:
     faults = check_finite(clip) + check_cameras(clip)
     broken = {fault.field.partition(".")[0] for fault in faults}
     for name, check in CHECKS.items():
-        if (
-            applies(name, clip)
-            and not broken & {*check.needs, *check.takes}
-            and name not in ("counts", "finite", "cameras")
-        ):
+        if name in ("counts", "finite", "cameras") or not applies(name, clip):
+            continue
+        if broken.isdisjoint((*check.needs, *check.takes)):
             faults += check.run(clip)
     return faults
 
@@ -92,28 +91,23 @@ def applies(name: str, clip: MultiViewClip) -> bool:
 
 def known_cameras(clip: MultiViewClip) -> bool:
     """Say whether a clip has cameras: NaN throughout means unknown, but not where points in space are known."""
-    matrices = (clip.cameras.cam_from_world, clip.cameras.intrinsics)
-    return clip.points_world is not None or not any(bool(matrix.isnan().all()) for matrix in matrices)
+    if clip.points_world is not None:
+        return True
+    return not (clip.cameras.cam_from_world.isnan().all() or clip.cameras.intrinsics.isnan().all())
 
 
 def check_counts(clip: MultiViewClip) -> list[Fault]:
     """Check that fields agree on views, frames, points and pixels, and that none of these is 0."""
-    fields = {name: _field(clip, name) for name in _AXES}
     sizes: dict[str, int] = {}
     faults = []
     for name, axes in _AXES.items():
-        tensor = fields[name]
+        tensor = _field(clip, name)
         if tensor is None:
             continue
-        want = [int(axis) if axis.isdigit() else sizes.get(axis) for axis in axes.split()]
-        agrees = len(want) == tensor.ndim and all(
-            size in (None, got) and got > 0 for size, got in zip(want, tensor.shape, strict=True)
-        )
-        if not agrees:
+        if 0 in tensor.shape or not bind_axes(axes, tensor.shape, sizes):
             known = ", ".join(f"{axis} = {size}" for axis, size in sizes.items())
             faults.append(Fault("counts", name, f"shape {tuple(tensor.shape)}", f"({axes}) with {known}"))
-        else:
-            sizes |= {axis: got for axis, got in zip(axes.split(), tensor.shape, strict=True) if axis.isalpha()}
+        sizes.pop("_", None)  # which stands for any number
     cameras = len(clip.cameras.intrinsics)
     if not faults and not (cameras == len(clip.cameras.cam_from_world) and cameras >= len(clip.video)):
         faults.append(Fault("counts", "cameras", f"{cameras} cameras", f"one for each of {len(clip.video)} views"))
@@ -173,19 +167,24 @@ def check_projection(clip: MultiViewClip) -> list[Fault]:
     )
     size = pixels.new_tensor([width, height])
     tracks = clip.tracks.double()
-    near = [((where >= -size) & (where <= 2 * size)).all(-1) for where in (pixels, tracks)]
+    near = _is_near(pixels, size) | _is_near(tracks, size)
     error = (pixels - tracks).norm(dim=-1)
     allowed = PROJECTION_TOLERANCE_PX * (pixels.norm(dim=-1) / 1000).clamp(min=1)
-    off = in_front & (near[0] | near[1]) & (error > allowed)
+    off = in_front & near & (error > allowed)
     if clip.visible is not None:
         off |= clip.visible & ~in_front
     off &= _valid(clip)
     if not bool(off.any()):
         return []
-    worst = tuple(torch.where(off, error, 0.0).flatten().argmax().unsqueeze(0).tolist())
-    place = tuple(int(index) for index in torch.unravel_index(torch.tensor(worst[0]), error.shape))
+    worst = torch.where(off, error, 0.0).argmax()
+    place = tuple(map(int, torch.unravel_index(worst, error.shape)))
     got = f"{float(error[place]):.3g} px off the point's projection at {place}, {int(off.sum())} like it"
     return [Fault("projection", "tracks", got, f"at most {PROJECTION_TOLERANCE_PX} px", place[0])]
+
+
+def _is_near(where: Float[Tensor, "*s 2"], size: Float[Tensor, " 2"]) -> Bool[Tensor, " *s"]:
+    """Say which positions lie in the picture, or as far around it as it is wide."""
+    return ((where >= -size) & (where <= 2 * size)).all(-1)
 
 
 def check_inside(clip: MultiViewClip) -> list[Fault]:
@@ -222,12 +221,9 @@ def check_depth(clip: MultiViewClip) -> list[Fault]:
     known = clip.visible & (about.isfinite() & (about > 0)).all(-1)
     behind = own * (1 - DEPTH_TOLERANCE) > about.amax(-1)
     before = own < about.amin(-1) * (1 - DEPTH_TOLERANCE)
-    return [
-        *_share(clip, "depth", "visible", known & behind, "none behind all pixels about it by over 1 %"),
-        *_share(
-            clip, "depth", "depth", known & before, "few points before all pixels about them by over 1 %", BENT_SHARE
-        ),
-    ]
+    faults = _share(clip, "depth", "visible", known & behind, "none behind all pixels about it by over 1 %")
+    few = "few points before all pixels about them by over 1 %"
+    return faults + _share(clip, "depth", "depth", known & before, few, BENT_SHARE)
 
 
 def check_ids(clip: MultiViewClip) -> list[Fault]:
@@ -238,9 +234,8 @@ def check_ids(clip: MultiViewClip) -> list[Fault]:
         strange = (_about(clip, clip.instances) != clip.point_instance[:, None]).all(-1) & clip.visible
         faults += _share(clip, "ids", "visible", strange, "a pixel of the point's instance about it")
     if clip.dynamic is not None:
-        ids = clip.instances.unique().tolist()
-        shares = {number: float(clip.dynamic[clip.instances == number].float().mean()) for number in ids}
-        for number, share in shares.items():
+        for number in clip.instances.unique().tolist():
+            share = float(clip.dynamic[clip.instances == number].float().mean())
             if share not in (0.0, 1.0) or (number == 0 and share):
                 got = f"{share:.1%} of the pixels of instance {number}"
                 want = "none of the background" if number == 0 else "all of an instance or none"

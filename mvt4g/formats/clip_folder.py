@@ -15,6 +15,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing_folder
+from mvt4g.formats.axes import bind_axes
 from mvt4g.formats.checksums import check_sha256, sha256_of
 from mvt4g.formats.clip_folder_header import HEADER, ClipHeader, read_header, safe_name
 from mvt4g.formats.npz import read_arrays, write_arrays
@@ -57,7 +58,7 @@ There may be more cameras than views. Quantised depth is of kind "u".
 _KINDS = {"u": "unsigned integers", "f": "float32", "b": "bool", "i": "int16"}
 _CAMERA_FIELDS = ("cam_from_world", "intrinsics")
 _EXTRA_FIELDS = ("normals", "world_from_object", "collisions")
-CLIP_FIELDS = tuple(name for name in LAYOUT if name not in (*_CAMERA_FIELDS, *_EXTRA_FIELDS))
+CLIP_FIELDS = tuple(name for name in LAYOUT if name not in _CAMERA_FIELDS + _EXTRA_FIELDS)
 """Fields of a clip that may be missing or left out of reading."""
 
 
@@ -131,15 +132,24 @@ def write_clip_folder(
     for name, array in arrays.items():
         _check_array(path, name, array if LAYOUT[name][0] != VIEW else array[0], header)
     with appearing_folder(path) as temporary:
-        for file in (CAMERAS, TRACKS, SCENE):
-            if own := {name: array for name, array in arrays.items() if LAYOUT[name][0] == file}:
-                write_arrays(temporary / file, own)
+        by_file = _sort_into_files(arrays)
+        of_views = by_file.pop(VIEW, {})
+        for file, own in by_file.items():
+            write_arrays(temporary / file, own)
         for view, video in enumerate(clip.video):
             write_archive_video((temporary / _video(view)), video, header.fps or _FALLBACK_FPS, storage.video)
-            if own := {name: array[view] for name, array in arrays.items() if LAYOUT[name][0] == VIEW}:
-                write_arrays(temporary / VIEW.format(view), own)
+            if of_views:
+                write_arrays(temporary / VIEW.format(view), {name: array[view] for name, array in of_views.items()})
         files = {file.name: sha256_of(file) for file in sorted(temporary.iterdir())}
         (temporary / HEADER).write_text(replace(header, files=files).to_json(), encoding="utf-8")
+
+
+def _sort_into_files(arrays: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what belongs to each file of a clip, VIEW standing for those of all views."""
+    by_file: dict[str, dict[str, Any]] = {}
+    for name, array in arrays.items():
+        by_file.setdefault(LAYOUT[name][0], {})[name] = array
+    return by_file
 
 
 def read_clip_folder(
@@ -168,12 +178,10 @@ def read_clip_folder(
     if unknown := sorted(set(fields or ()) - set(CLIP_FIELDS)):
         raise InputError(f"fields: got {unknown[0]!r}, want some of {', '.join(CLIP_FIELDS)}")
     wanted = [name for name in CLIP_FIELDS if name in header.fields and (fields is None or name in fields)]
-    arrays = _read(path, header, (*_CAMERA_FIELDS, *wanted), views, frames)
-    cameras = Cameras(torch.from_numpy(arrays.pop("cam_from_world")), torch.from_numpy(arrays.pop("intrinsics")))
-    tensors: dict[str, Any] = {name: _tensor(array) for name, array in arrays.items()}
+    tensors = _read_tensors(path, header, (*_CAMERA_FIELDS, *wanted), views, frames)
     return MultiViewClip(
-        video=_read_videos(path, header, _chosen(path, "views", views, header), frames),
-        cameras=cameras,
+        video=_read_videos(path, header, _choose(path, "views", views, header), frames),
+        cameras=Cameras(tensors.pop("cam_from_world"), tensors.pop("intrinsics")),
         name=header.name,
         caption=header.caption,
         fps=None if header.fps is None else float(header.fps),
@@ -188,11 +196,8 @@ def read_clip_extras(path: Path, views: Sequence[int] | None = None, frames: Seq
         InputError: As ``read_clip_folder``.
     """
     header = read_header(path)
-    arrays = _read(path, header, [name for name in _EXTRA_FIELDS if name in header.fields], views, frames)
-    if "normals" in arrays:
-        arrays["normals"] = dequantise_normals(arrays["normals"])
-    tensors: dict[str, Any] = {name: _tensor(array) for name, array in arrays.items()}
-    return ClipExtras(**tensors)
+    wanted = [name for name in _EXTRA_FIELDS if name in header.fields]
+    return ClipExtras(**_read_tensors(path, header, wanted, views, frames))
 
 
 def file_of(field: str, view: int | None = None) -> str:
@@ -209,22 +214,31 @@ def _video(view: int) -> str:
 
 def _sizes(clip: MultiViewClip) -> dict[str, int]:
     views, frames, _, height, width = clip.video.shape
-    counts = (
-        value.shape[axis]
-        for value, axis in ((clip.tracks, -2), (clip.points_world, -2), (clip.point_valid, -1))
-        if value is not None
-    )
-    cameras = clip.cameras.intrinsics.shape[0]
-    sizes = {"views": views, "cameras": cameras, "frames": frames, "height": height, "width": width}
-    return {**sizes, "points": next(counts, 0)}
+    points = 0
+    if clip.tracks is not None:
+        points = clip.tracks.shape[-2]
+    elif clip.points_world is not None:
+        points = clip.points_world.shape[-2]
+    elif clip.point_valid is not None:
+        points = clip.point_valid.shape[-1]
+    return {
+        "views": views,
+        "cameras": clip.cameras.intrinsics.shape[0],
+        "frames": frames,
+        "height": height,
+        "width": width,
+        "points": points,
+    }
 
 
 def _arrays(path: Path, clip: MultiViewClip, extras: ClipExtras) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Return what is there, in the types it is stored in; depth is not quantised yet."""
-    tensors = {name: getattr(clip.cameras, name) for name in _CAMERA_FIELDS}
-    tensors |= {name: getattr(clip, name) for name in CLIP_FIELDS}
-    tensors |= {name: getattr(extras, name) for name in _EXTRA_FIELDS}
-    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items() if tensor is not None}
+    arrays: dict[str, np.ndarray] = {}
+    for holder, names in ((clip.cameras, _CAMERA_FIELDS), (clip, CLIP_FIELDS), (extras, _EXTRA_FIELDS)):
+        for name in names:
+            tensor = getattr(holder, name)
+            if tensor is not None:
+                arrays[name] = tensor.detach().cpu().numpy()
     for name, array in arrays.items():
         kind = LAYOUT[name][2]
         if kind == "f":
@@ -240,31 +254,39 @@ def _arrays(path: Path, clip: MultiViewClip, extras: ClipExtras) -> dict[str, Sh
     return arrays
 
 
-def _read(
+def _read_tensors(
     path: Path,
     header: ClipHeader,
     names: Collection[str],
     views: Sequence[int] | None,
     frames: Sequence[int] | None,
-) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Read arrays of some views and frames; depth is dequantised, normals are not."""
-    view_files = [VIEW.format(view) for view in _chosen(path, "views", views, header)]
+) -> dict[str, Any]:
+    """Read arrays of some views and frames, depth and normals dequantised."""
+    chosen_views = _choose(path, "views", views, header)
     arrays: dict[str, np.ndarray] = {}
-    for file in dict.fromkeys(LAYOUT[name][0] for name in names):
-        own = [name for name in names if LAYOUT[name][0] == file]
-        parts = [_read_file(path, one, header, own) for one in (view_files if file == VIEW else [file])]
-        arrays |= {name: np.stack([part[name] for part in parts]) if file == VIEW else parts[0][name] for name in own}
-    moments = None if frames is None else _chosen(path, "frames", frames, header)
-    for name, array in arrays.items():
+    for file, own in _sort_into_files(dict.fromkeys(names)).items():
+        if file != VIEW:
+            arrays |= _read_file(path, file, header, own)
+            continue
+        parts = [_read_file(path, VIEW.format(view), header, own) for view in chosen_views]
+        for name in own:
+            arrays[name] = np.stack([part[name] for part in parts])
+    moments = None if frames is None else _choose(path, "frames", frames, header)
+    tensors = {}
+    for name in names:
+        array = arrays[name]
         file, axes, _ = LAYOUT[name]
         if views is not None and axes.startswith(("views", "cameras")):
             array = array[list(views)]
         if moments is not None and "frames" in axes:
+            # Of the files of views the stacking has put one more axis before those of the layout.
             array = np.take(array, moments, axis=axes.split().index("frames") + (file == VIEW))
-        arrays[name] = array
-    if header.depth_range is not None and "depth" in arrays:
-        arrays["depth"] = dequantise_depth(arrays["depth"], *header.depth_range)
-    return {name: arrays[name] for name in names}
+        if name == "depth" and header.depth_range is not None:
+            array = dequantise_depth(array, *header.depth_range)
+        if name == "normals":
+            array = dequantise_normals(array)
+        tensors[name] = _tensor(array)
+    return tensors
 
 
 def _read_file(
@@ -282,20 +304,20 @@ def _read_file(
 def _read_videos(
     path: Path, header: ClipHeader, views: Sequence[int], frames: Sequence[int] | None
 ) -> Float[Tensor, "v t c h w"]:
-    moments = _chosen(path, "frames", frames, header)
-    taken = sorted(set(moments))
-    order = [taken.index(frame) for frame in moments]
+    moments = _choose(path, "frames", frames, header)
+    # A video is decoded forwards, each frame once: then they are put in the order asked for.
+    taken, order = np.unique(moments, return_inverse=True)
     height = header.sizes["height"]
     width = header.sizes["width"]
     videos = []
     for file in map(_video, views):
         _check_file(path, file, header)
-        video, _ = read_video(path / file, frames=None if frames is None else taken)
+        video, _ = read_video(path / file, frames=None if frames is None else taken.tolist())
         if video.shape != (len(taken), 3, height, width):
             got = tuple(video.shape)
             want = (len(taken), 3, height, width)
             raise InputError(f"{path / file}: video: got shape {got}, want {want} as {HEADER} says")
-        videos.append(video if frames is None else video[order])
+        videos.append(video if frames is None else video[torch.from_numpy(order)])
     return torch.stack(videos)
 
 
@@ -310,16 +332,14 @@ def _check_array(path: Path, name: str, array: Shaped[np.ndarray, "..."], header
     kind = "u" if name == "depth" and header.depth_range is not None else kind
     if array.dtype.kind != kind or (kind == "f" and array.dtype != np.float32):
         raise InputError(f"{path}: {name}: got dtype {array.dtype}, want {_KINDS[kind]}")
-    want = [int(axis) if axis.isdigit() else header.sizes.get(axis) for axis in axes.split()]
-    if array.ndim != len(want) or any(size not in (None, got) for size, got in zip(want, array.shape, strict=True)):
-        shape = tuple(-1 if size is None else size for size in want)
-        raise InputError(f"{path}: {name}: got shape {array.shape}, want ({axes}) = {shape}")
+    if not bind_axes(axes, array.shape, dict(header.sizes)):
+        raise InputError(f"{path}: {name}: got shape {array.shape}, want ({axes}) with {dict(header.sizes)}")
 
 
-def _chosen(path: Path, axis: str, wanted: Sequence[int] | None, header: ClipHeader) -> list[int]:
+def _choose(path: Path, axis: str, wanted: Sequence[int] | None, header: ClipHeader) -> list[int]:
     count = header.sizes[axis]
-    chosen = list(range(count)) if wanted is None else list(wanted)
-    if not chosen or not all(0 <= index < count for index in chosen):
+    chosen = list(range(count) if wanted is None else wanted)
+    if not chosen or min(chosen) < 0 or max(chosen) >= count:
         raise InputError(f"{path}: {axis}: got {chosen}, want one or more of 0 to {count - 1}")
     return chosen
 

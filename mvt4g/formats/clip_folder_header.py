@@ -1,7 +1,7 @@
 """``clip.json``: what a clip folder says of itself, and its reading from files that may be anything."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,12 @@ class ClipHeader:
             "format": FORMAT,
             "version": VERSION,
             "conventions": CONVENTIONS,
-            **{key: getattr(self, key) for key in ("name", "caption", "fps", "sizes", "files", "made_by")},
+            "name": self.name,
+            "caption": self.caption,
+            "fps": self.fps,
+            "sizes": self.sizes,
+            "files": self.files,
+            "made_by": self.made_by,
             "fields": list(self.fields),
             "depth_range": None if self.depth_range is None else list(self.depth_range),
         }
@@ -96,39 +101,32 @@ def safe_name(where: str, name: Any) -> str:
     Raises:
         InputError: If it is no text, or has a separator or only dots.
     """
-    if not isinstance(name, str) or any(mark in name for mark in "/\\\0") or (name and not name.strip(".")):
+    if not isinstance(name, str) or not set("/\\\0").isdisjoint(name) or (name and not name.strip(".")):
         raise InputError(f"{where}: got {name!r}, want a name without / or \\ that leaves no folder")
     return name
 
 
 def _check_kinds(path: Path, content: dict[str, Any]) -> None:
     sizes = content.get("sizes")
+    fps = content.get("fps")
     near_far = content.get("depth_range")
+    fields = content.get("fields")
     files = content.get("files")
     checks = {
         "name": ("name" in content, "a text"),
         "caption": (isinstance(content.get("caption", 0), str | None), "a text or null"),
-        "fps": (
-            "fps" in content and (content["fps"] is None or (_is_number(content["fps"]) and content["fps"] > 0)),
-            "a rate over 0 or null",
-        ),
+        "fps": ("fps" in content and (fps is None or (_is_number(fps) and fps > 0)), "a rate over 0 or null"),
         "sizes": (
-            isinstance(sizes, dict) and all(_is_whole(sizes.get(axis)) for axis in SIZES),
+            isinstance(sizes, dict) and all(map(_is_whole, map(sizes.get, SIZES))),
             f"whole numbers {', '.join(SIZES)}",
         ),
-        "fields": (
-            isinstance(content.get("fields"), list) and all(isinstance(field, str) for field in content["fields"]),
-            "a list of names",
-        ),
+        "fields": (isinstance(fields, list) and _are_texts(fields), "a list of names"),
         "depth_range": (
             "depth_range" in content
             and (near_far is None or (isinstance(near_far, list) and len(near_far) == 2 and _increasing(near_far))),
             "null or 0 < nearest <= farthest",
         ),
-        "files": (
-            isinstance(files, dict) and all(isinstance(digest, str) for digest in files.values()),
-            "names and checksums",
-        ),
+        "files": (isinstance(files, dict) and _are_texts(files.values()), "names and checksums"),
         "made_by": (isinstance(content.get("made_by", 0), dict | None), "an object or null"),
     }
     for key, (good, want) in checks.items():
@@ -136,6 +134,10 @@ def _check_kinds(path: Path, content: dict[str, Any]) -> None:
             raise InputError(f"{path}: {key}: got {content.get(key, 'none')!r}, want {want}")
     for name in content["files"]:
         safe_name(f"{path}: files", name)
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _is_whole(value: Any) -> bool:

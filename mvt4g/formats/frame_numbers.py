@@ -30,7 +30,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 def frame_numbers(names: Sequence[str]) -> list[int] | None:
     """Return the one number in which file names differ; None if they differ otherwise, or there is only one."""
-    keys = [_stem_key(name) for name in names]
+    keys = list(map(_stem_key, names))
     differing = set()
     for key in keys:
         if _words(key) != _words(keys[0]):
@@ -50,9 +50,10 @@ def frame_places(names: Sequence[str]) -> tuple[int, ...]:
     in_a_row = tuple(range(len(names)))
     if numbers is None:
         return in_a_row
-    offsets = [number - numbers[0] for number in numbers]
-    step = math.gcd(*offsets)
-    places = tuple(offset // step for offset in offsets)
+    first = numbers[0]
+    step = math.gcd(*[number - first for number in numbers])
+    places = tuple((number - first) // step for number in numbers)
+    # Where over half are missing the numbers are time stamps, or of something else than frames.
     return places if places[-1] < 2 * len(places) else in_a_row
 
 

@@ -71,28 +71,30 @@ def read_generated(folder: Path, called: str | None = None) -> GeneratedVideos:
         others[name], rate = _read_video(folder, name)
         _check_fits(f"{folder}: {name}", others[name], rate, video, fps)
     cameras = _read_cameras(folder, video)
-    depth, moving = (_read_maps(folder / f"{kind}.npz", video) for kind in ("depth", "dynamic"))
-    views = {
-        name: ViewRecord(
-            video=_batched(others[name]),
-            depth=_batched(depth[name].float() if name in depth else None),
-            dynamic=_batched(moving[name] != 0 if name in moving else None),
-            **{field: _batched(value) for field, value in cameras.get(name, {}).items()},
+    depth = _read_maps(folder / "depth.npz", video)
+    dynamic = _read_maps(folder / "dynamic.npz", video)
+    views = {}
+    for name in VIEWS:
+        cam_from_world, intrinsics = cameras.get(name, (None, None))
+        views[name] = ViewRecord(
+            video=_add_batch(others[name]),
+            depth=_add_batch(depth[name].float() if name in depth else None),
+            dynamic=_add_batch(dynamic[name] != 0 if name in dynamic else None),
+            cam_from_world=_add_batch(cam_from_world),
+            intrinsics=_add_batch(intrinsics),
         )
-        for name in VIEWS
-    }
-    seen = _read_maps(folder / "mask.npz", video, (TARGET_VIEW,)).get(TARGET_VIEW)
+    mask = _read_maps(folder / "mask.npz", video, (TARGET_VIEW,)).get(TARGET_VIEW)
     return GeneratedVideos(
         names=(folder.name if called is None else called,),
         video=video[None],
         target=views[TARGET_VIEW],
         reference=views[REFERENCE_VIEW],
-        mask=_batched(None if seen is None else seen != 0),
+        mask=_add_batch(None if mask is None else mask != 0),
         fps=None if fps is None else torch.tensor([fps]),
     )
 
 
-def _batched(value: Shaped[Tensor, "*shape"] | None) -> Shaped[Tensor, " 1 *shape"] | None:
+def _add_batch(value: Shaped[Tensor, "*shape"] | None) -> Shaped[Tensor, " 1 *shape"] | None:
     return None if value is None else value[None]
 
 
@@ -102,8 +104,10 @@ def _folders(root: Path) -> list[Path]:
 
 def _is_known(folder: Path) -> bool:
     """Say whether a folder holds one of the files that are read."""
-    videos = any(_video_path(folder, name) for name in (GENERATED, *VIEWS))
-    return videos or any((folder / name).exists() for name in _FILES)
+    names = [*_FILES, GENERATED, *VIEWS]
+    for name in (GENERATED, *VIEWS):
+        names.append(f"{name}.mp4")
+    return any((folder / name).exists() for name in names)
 
 
 def _check_fits(
@@ -118,7 +122,7 @@ def _check_fits(
 
 def _video_path(folder: Path, name: str) -> Path | None:
     places = (folder / f"{name}.mp4", folder / name)
-    return next((place for place in places if place.exists()), None)
+    return next(filter(Path.exists, places), None)
 
 
 def _read_video(folder: Path, name: str) -> tuple[Float[Tensor, "t 3 h w"] | None, float | None]:
@@ -129,12 +133,12 @@ def _read_video(folder: Path, name: str) -> tuple[Float[Tensor, "t 3 h w"] | Non
     return (read_images(frame_paths(path)), None) if path.is_dir() else read_video(path)
 
 
-def _read_cameras(folder: Path, video: Shaped[Tensor, "t 3 h w"]) -> dict[str, dict[str, Any]]:
-    """Return poses and intrinsics of each view that has them."""
+def _read_cameras(folder: Path, video: Shaped[Tensor, "t 3 h w"]) -> dict[str, tuple[Any, Any]]:
+    """Return poses and intrinsics (None where not known) of each view that has poses."""
     path = folder / "cameras.json"
     if not path.exists():
         return {}
-    known: dict[str, dict[str, Any]] = {}
+    cameras = {}
     for name, path_of_view in read_views(path).items():
         view = path_of_view.of_length(len(video))
         if len(view.world_from_cam) != len(video):
@@ -142,8 +146,8 @@ def _read_cameras(folder: Path, video: Shaped[Tensor, "t 3 h w"]) -> dict[str, d
                 f"{path}: {name}: got {len(view.world_from_cam)} poses, want {len(video)}, one a frame, or 1"
             )
         intrinsics = _intrinsics(path, view, (video.shape[2], video.shape[3]))
-        known[name] = {"cam_from_world": invert_pose(view.world_from_cam), "intrinsics": intrinsics}
-    return known
+        cameras[name] = (invert_pose(view.world_from_cam), intrinsics)
+    return cameras
 
 
 def _intrinsics(path: Path, view: Trajectory, size: tuple[int, int]) -> Float[Tensor, "t 3 3"] | None:

@@ -35,7 +35,10 @@ def frame_paths(folder: Path) -> tuple[Path, ...]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, want a folder of frames")
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    paths = []
+    for path in folder.iterdir():
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            paths.append(path)
     if not paths:
         raise InputError(f"{folder}: got no image, want frames ({', '.join(SUFFIXES)})")
     paths.sort(key=lambda path: natural_key(path.name))

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.axes import bind_axes
 from mvt4g.formats.parsing.files import check_regular
 from mvt4g.formats.parsing.json_files import parse_json
 from mvt4g.types import Cameras, InputError, LatentClip
@@ -37,7 +38,8 @@ _LAYOUT = {
     "point_valid": "n",
     "image": "v i image_d",
 }
-_REQUIRED = ("latents", "cam_from_world", "intrinsics")
+_OF_CAMERAS = ("cam_from_world", "intrinsics")
+_REQUIRED = ("latents", *_OF_CAMERAS)
 _IN_LOW_PRECISION = ("latents", "image")
 _OF_ALL_VIEWS = ("point_valid",)
 
@@ -53,13 +55,12 @@ def write_latents(path: Path, clip: LatentClip, dtype: torch.dtype = torch.float
     """
     if not bool(torch.isfinite(clip.latents).all()):
         raise InputError(f"{path}: got latents with NaN or infinity to write, want numbers")
-    own = {name: getattr(clip, name) for name in _LAYOUT if hasattr(clip, name)}
-    own |= {"cam_from_world": clip.cameras.cam_from_world, "intrinsics": clip.cameras.intrinsics}
-    tensors = {
-        name: value.detach().cpu().to(dtype if name in _IN_LOW_PRECISION else value.dtype).contiguous()
-        for name, value in own.items()
-        if value is not None
-    }
+    tensors = {}
+    for name in _LAYOUT:
+        value = getattr(clip.cameras if name in _OF_CAMERAS else clip, name)
+        if value is not None:
+            kept_in = dtype if name in _IN_LOW_PRECISION else value.dtype
+            tensors[name] = value.detach().cpu().to(kept_in).contiguous()
     header = {"version": _VERSION, "name": clip.name, "codec": clip.codec, "caption": clip.caption}
     _save(path, tensors, header)
 
@@ -81,9 +82,10 @@ def read_latents(path: Path, views: Sequence[int] | None = None) -> LatentClip:
     _check_layout(path, tensors)
     cameras = Cameras(tensors.pop("cam_from_world"), tensors.pop("intrinsics"))
     caption = header.get("caption")
-    optional: dict[str, Any] = {
-        name: value.float() if name in _IN_LOW_PRECISION else value for name, value in tensors.items()
-    }
+    optional: dict[str, Any] = dict(tensors)
+    for name in _IN_LOW_PRECISION:
+        if name in tensors:
+            optional[name] = tensors[name].float()
     return LatentClip(cameras=cameras, codec=header["codec"], name=header.get("name", ""), caption=caption, **optional)
 
 
@@ -93,7 +95,7 @@ def num_views(path: Path) -> int:
     Raises:
         InputError: As ``read_latents``.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         if "latents" not in file.keys():  # noqa: SIM118  # it is no dict
             raise InputError(f"{path}: got no latents there, want a file from mvt4g precompute")
         views: int = file.get_slice("latents").get_shape()[0]
@@ -142,7 +144,7 @@ def _save(path: Path, tensors: dict[str, Shaped[Tensor, "..."]], header: dict[st
         save_file(tensors, temporary, {_HEADER: json.dumps(header)})
 
 
-def _opened(path: Path) -> Any:
+def _open(path: Path) -> Any:
     check_regular(path, "one from mvt4g precompute")
     try:
         return safe_open(path, "pt")
@@ -151,7 +153,7 @@ def _opened(path: Path) -> Any:
 
 
 def _load(path: Path, views: Sequence[int] | None) -> tuple[dict[str, Shaped[Tensor, "..."]], dict[str, Any]]:
-    with _opened(path) as file:
+    with _open(path) as file:
         told = (file.metadata() or {}).get(_HEADER)
         want = "what mvt4g precompute or encode-prompts wrote"
         if told is None:
@@ -165,8 +167,11 @@ def _load(path: Path, views: Sequence[int] | None) -> tuple[dict[str, Shaped[Ten
                 tensors[name] = file.get_tensor(name)
                 continue
             part = file.get_slice(name)
-            if strange := [view for view in views if not 0 <= view < part.get_shape()[0]]:
-                raise InputError(f"{path}: views: got {strange[0]}, want 0 to {part.get_shape()[0] - 1}")
+            num_views = part.get_shape()[0]
+            for view in views:
+                if not 0 <= view < num_views:
+                    raise InputError(f"{path}: views: got {view}, want 0 to {num_views - 1}")
+            # A slice reads its own bytes alone.
             tensors[name] = torch.cat([part[view : view + 1] for view in views])
         return tensors, header
 
@@ -177,10 +182,7 @@ def _check_layout(path: Path, tensors: dict[str, Shaped[Tensor, "..."]]) -> None
         if name not in tensors:
             continue
         tensor = tensors[name]
-        wanted = axes.split()
-        fits = tensor.ndim == len(wanted) and all(
-            size == (int(axis) if axis.isdigit() else sizes.setdefault(axis, size))
-            for axis, size in zip(wanted, tensor.shape, strict=True)
-        )
-        if not fits or tensor.is_floating_point() == (name in ("visible", "point_valid")):
+        if not bind_axes(axes, tensor.shape, sizes) or tensor.is_floating_point() == (
+            name in ("visible", "point_valid")
+        ):
             raise InputError(f"{path}: {name}: got {tensor.dtype} {tuple(tensor.shape)}, want ({axes}) with {sizes}")

@@ -55,7 +55,9 @@ def read_manifest(root: Path) -> Manifest:
     content = read_json(path, "a manifest of clips")
     if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
         raise InputError(f"{path}: format, version: got others than {(FORMAT, VERSION)}, want a manifest of clips")
-    made_by, splits, clips = (content.get(key) for key in ("made_by", "splits", "clips"))
+    made_by = content.get("made_by")
+    splits = content.get("splits")
+    clips = content.get("clips")
     if not isinstance(made_by, dict):
         raise InputError(f"{path}: made_by: got {made_by!r}, want an object")
     if not isinstance(splits, dict) or not all(isinstance(count, int) for count in splits.values()):
@@ -73,16 +75,19 @@ def read_manifest(root: Path) -> Manifest:
 
 def record_files(folder: Path) -> FileRecords:
     """Return size and checksum of every file in a clip's folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256_of(file)} for file in files
-    }
+    records: FileRecords = {}
+    for file in _files(folder):
+        records[file] = {"bytes": (folder / file).stat().st_size, "sha256": sha256_of(folder / file)}
+    return records
 
 
 def sizes_agree(folder: Path, records: FileRecords) -> bool:
     """Say whether a clip's files are all there in their recorded sizes: a quick look, which reads none of them."""
-    paths = {file: folder / file for file in records}
-    return all(path.is_file() and path.stat().st_size == records[file]["bytes"] for file, path in paths.items())
+    for file, record in records.items():
+        path = folder / file
+        if not path.is_file() or path.stat().st_size != record["bytes"]:
+            return False
+    return True
 
 
 def file_faults(folder: Path, records: FileRecords) -> list[str]:
@@ -95,8 +100,16 @@ def file_faults(folder: Path, records: FileRecords) -> list[str]:
         elif (got := sha256_of(path)) != record["sha256"]:
             want = str(record["sha256"])[:16]
             faults.append(f"{path}: sha256: got {got[:16]}..., want {want}... as {MANIFEST} says")
-    extra = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - records.keys()
-    return faults + [f"{folder / file}: got a file that {MANIFEST} does not list, want none" for file in sorted(extra)]
+    for file in _files(folder):
+        if file not in records:
+            faults.append(f"{folder / file}: got a file that {MANIFEST} does not list, want none")
+    return faults
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the paths of all files in a folder, from it, in order."""
+    files = sorted(filter(Path.is_file, folder.rglob("*")))
+    return [file.relative_to(folder).as_posix() for file in files]
 
 
 def first_difference(got: Any, want: Any, key: str = "") -> str | None:

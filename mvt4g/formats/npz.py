@@ -93,15 +93,21 @@ class _Archive:
 
     def headers(self, names: Collection[str] | Callable[[str], bool] | None) -> dict[str, ArrayHeader]:
         """Return the headers of all arrays, or of the wanted ones."""
-        is_wanted = names if callable(names) else (lambda name: names is None or name in names)
-        return {name: self._header(name, info) for name, info in self._members.items() if is_wanted(name)}
+        headers = {}
+        for name, info in self._members.items():
+            if names is None or (names(name) if callable(names) else name in names):
+                headers[name] = self._header(name, info)
+        return headers
 
     def check_size(self, headers: Mapping[str, ArrayHeader]) -> None:
         """Refuse arrays that take too much: together over ``memory``, or over ``stored`` if none is compressed."""
-        limits = file_limits()
-        is_stored = all(self._members[name].compress_type == zipfile.ZIP_STORED for name in headers)
-        most = limits.stored if is_stored else limits.memory
-        total = sum(header.nbytes for header in headers.values())
+        # What is not compressed takes as many bytes on the disk: a small file cannot hold much.
+        most = file_limits().stored
+        total = 0
+        for name, header in headers.items():
+            total += header.nbytes
+            if self._members[name].compress_type != zipfile.ZIP_STORED:
+                most = file_limits().memory
         if total > most:
             raise too_large(str(self.path), f"arrays of {size_text(total)} in all", size_text(most))
 

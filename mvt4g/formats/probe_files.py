@@ -11,6 +11,7 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.axes import bind_axes
 from mvt4g.formats.npz import read_arrays, write_arrays
 from mvt4g.formats.parsing.array_headers import ArrayHeader
 from mvt4g.types import InputError
@@ -55,9 +56,13 @@ class ProbeMaps:
 
     def write_table(self, path: Path) -> None:
         """Write a row for every panel, layer, head and noise level as CSV, an empty head being the mean over heads."""
-        named = [key.split("/") for key in self.maps]
-        panels = dict.fromkeys(panel for panel, _ in named)  # in order, each once
-        scores = dict.fromkeys(score for _, score in named)
+        # As keys they stay in order, each once.
+        panels: dict[str, None] = {}
+        scores: dict[str, None] = {}
+        for key in self.maps:
+            panel, _, score = key.partition("/")
+            panels[panel] = None
+            scores[score] = None
         with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("panel", "layer", "head", "noise_level", *scores))
@@ -75,15 +80,15 @@ class ProbeMaps:
         layers = tuple(arrays.pop("layers").tolist())
         sigmas = tuple(arrays.pop("sigmas").tolist())
         clips = tuple(arrays.pop("clips", np.array([])).tolist())
-        recipe = _taken(arrays, "recipe/")
-        same_place = _taken(arrays, "same_place/")
-        heads = _taken(arrays, "heads/")
+        recipe = _take(arrays, "recipe/")
+        same_place = _take(arrays, "same_place/")
+        heads = _take(arrays, "heads/")
         maps = arrays  # all that is left
         return cls(
             layers=layers,
             sigmas=sigmas,
-            maps={key: torch.from_numpy(value) for key, value in maps.items()},
-            heads={key: torch.from_numpy(value) for key, value in heads.items()},
+            maps=_as_tensors(maps),
+            heads=_as_tensors(heads),
             same_place={panel: value.item() for panel, value in same_place.items()},
             recipe={name: value.item() for name, value in recipe.items()},
             clips=clips,
@@ -136,12 +141,11 @@ class ProbeMatches:
 
     def first_of_each_clip(self) -> "ProbeMatches":
         """Return the first point of every clip."""
-        index = []
+        first: dict[str, int] = {}
         for place, name in enumerate(self.names):
-            if name not in self.names[:place]:
-                index.append(place)
-        taken = {name: getattr(self, name)[index] for name in _MATCH_TENSORS}
-        return ProbeMatches(self.layers, tuple(self.names[place] for place in index), **taken)
+            first.setdefault(name, place)
+        taken = {name: getattr(self, name)[list(first.values())] for name in _MATCH_TENSORS}
+        return ProbeMatches(self.layers, tuple(first), **taken)
 
     @classmethod
     def read(cls, folder: Path) -> "ProbeMatches":
@@ -152,10 +156,9 @@ class ProbeMatches:
         """
         path = folder / "matches.npz"
         arrays = read_arrays(path, _MATCH_LAYOUT, lambda headers: _check_matches(path, headers))
-        tensors = {name: torch.from_numpy(arrays[name]) for name in _MATCH_TENSORS}
-        layers = tuple(arrays["layers"].tolist())
-        names = tuple(arrays["names"].tolist())
-        return cls(layers, names, **tensors)
+        layers = tuple(arrays.pop("layers").tolist())
+        names = tuple(arrays.pop("names").tolist())
+        return cls(layers, names, **_as_tensors(arrays))
 
 
 def _check_maps(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
@@ -180,21 +183,17 @@ def _check_matches(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
 def _check_array(where: str, header: ArrayHeader, layout: tuple[str, str], sizes: dict[str, int]) -> None:
     """Refuse an array of other axes or kind; a size met for the first time is entered."""
     axes, kinds = layout
-    names = axes.split()
-    fits = header.ndim == len(names) and header.dtype.kind in kinds
-    met = dict(sizes)
-    for name, size in zip(names, header.shape, strict=False):
-        want = int(name) if name.isdigit() else met.setdefault(name, size)
-        fits = fits and size == want
-    if not fits:
-        told = f"({axes}) with {sizes}" if sizes else f"({axes})"
+    told = f"({axes}) with {sizes}" if sizes else f"({axes})"
+    if header.dtype.kind not in kinds or not bind_axes(axes, header.shape, sizes):
         raise InputError(f"{where}: got {header.dtype} of shape {header.shape}, want {told} as a probe writes it")
-    for name in names:
-        if not name.isdigit() and name != "k":  # a map may have heads of its own
-            sizes[name] = met[name]
+    sizes.pop("k", None)  # a map may have heads of its own
 
 
-def _taken(arrays: dict[str, Shaped[np.ndarray, "..."]], prefix: str) -> dict[str, Shaped[np.ndarray, "..."]]:
+def _as_tensors(arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> dict[str, Shaped[Tensor, "..."]]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _take(arrays: dict[str, Shaped[np.ndarray, "..."]], prefix: str) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Take the arrays of a prefix out of all of them, and return them without it."""
     taken = {}
     for key in list(arrays):

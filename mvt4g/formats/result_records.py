@@ -65,10 +65,11 @@ class ResultPlace:
         found = _read(self.record)
         if difference := first_difference(_as_json(inputs()), found["inputs"]):
             raise InputError(f"{self.folder}: holds other results: {difference}; {want}")
-        return all(
-            (self.folder / file).is_file() and sha256_of(self.folder / file) == entry.get("sha256")
-            for file, entry in found["files"].items()
-        )
+        for file, entry in found["files"].items():
+            path = self.folder / file
+            if not path.is_file() or sha256_of(path) != entry.get("sha256"):
+                return False
+        return True
 
     def write(self, inputs: Mapping[str, Any], fill: Callable[[Path], None]) -> None:
         """Make the folder, whole or not at all; of a damaged one of the same inputs the files are replaced.
@@ -109,6 +110,6 @@ def _read(path: Path) -> dict[str, Any]:
     content = read_json(path, "the record of results")
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise InputError(f"{path}: got no record of version {VERSION}, want the record of results")
-    if not all(isinstance(content.get(key), dict) for key in ("inputs", "files")):
+    if not (isinstance(content.get("inputs"), dict) and isinstance(content.get("files"), dict)):
         raise InputError(f"{path}: got no inputs and files, want the record of results")
     return content

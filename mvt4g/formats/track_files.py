@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.formats.atomic import appearing
+from mvt4g.formats.axes import bind_axes
 from mvt4g.formats.npz import read_arrays
 from mvt4g.formats.parsing.json_files import read_json, read_json_object
 from mvt4g.formats.parsing.rows import read_table
@@ -86,10 +87,13 @@ def write_tracks(path: Path, content: TrackFile) -> None:
     """
     if path.suffix not in (".npz", ".json"):
         raise InputError(f"{path}: got suffix {path.suffix!r}, want .npz or .json")
-    fields = {name: getattr(content, name) for name in ("tracks", "visible", "queries", "confidence")}
+    fields = {"tracks": content.tracks, "visible": content.visible, "queries": content.queries}
+    if content.confidence is not None:
+        fields["confidence"] = content.confidence
     if content.source is not None:
-        fields |= {f"source_{name}": value for name, value in vars(content.source).items()}
-    arrays = {name: value.detach().cpu().numpy() for name, value in fields.items() if value is not None}
+        for name, value in vars(content.source).items():
+            fields[f"source_{name}"] = value
+    arrays = {name: value.detach().cpu().numpy() for name, value in fields.items()}
     with appearing(path) as temporary:
         if path.suffix == ".json":
             temporary.write_text(json.dumps(_as_json(arrays, content.image_size), allow_nan=False) + "\n")
@@ -106,27 +110,30 @@ def read_tracks(path: Path) -> TrackFile:
         InputError: If the file is missing, broken, or a field is missing or of a wrong shape or type.
     """
     arrays = _json_arrays(path) if path.suffix == ".json" else read_arrays(path)
-    kinds = {"tracks": (4, "f"), "visible": (3, "b"), "queries": (2, "f"), "image_size": (1, "i")}
-    kinds |= {"confidence": (3, "f")} if "confidence" in arrays else {}
+    kinds = {"tracks": ("v t n 2", "f"), "visible": ("v t n", "b"), "queries": ("n 4", "f"), "image_size": ("2", "i")}
+    if "confidence" in arrays:
+        kinds["confidence"] = ("v t n", "f")
     for name, (axes, kind) in kinds.items():
         if name not in arrays:
-            raise InputError(
-                f"{path}: {name}: missing, got {sorted(arrays)}, want tracks, visible, queries, image_size"
-            )
+            want = "tracks, visible, queries, image_size"
+            raise InputError(f"{path}: {name}: missing, got {sorted(arrays)}, want {want}")
         array = arrays[name]
-        if array.ndim != axes or array.dtype.kind != kind:
-            raise InputError(
-                f"{path}: {name}: got {array.dtype} of shape {array.shape}, want {axes} axes, kind {kind!r}"
-            )
-    tracks, visible, queries = (torch.from_numpy(arrays[name]) for name in ("tracks", "visible", "queries"))
-    wanted = {"visible": tracks.shape[:3], "queries": (tracks.shape[2], 4), "image_size": (2,)}
-    wanted |= {"confidence": tracks.shape[:3]} if "confidence" in arrays else {}
-    for name, shape in wanted.items():
-        if arrays[name].shape != tuple(shape) or tracks.shape[-1] != 2:
-            raise InputError(f"{path}: {name}: got shape {arrays[name].shape}, want {tuple(shape)} with {tracks.shape}")
+        if array.ndim != len(axes.split()) or array.dtype.kind != kind:
+            got = f"{array.dtype} of shape {array.shape}"
+            raise InputError(f"{path}: {name}: got {got}, want {len(axes.split())} axes, kind {kind!r}")
+    sizes: dict[str, int] = {}
+    for name, (axes, _) in kinds.items():
+        if not bind_axes(axes, arrays[name].shape, sizes):
+            raise InputError(f"{path}: {name}: got shape {arrays[name].shape}, want ({axes}) with {sizes}")
     height, width = arrays["image_size"].tolist()
     confidence = torch.from_numpy(arrays["confidence"]).float() if "confidence" in arrays else None
-    return TrackFile(tracks.float(), visible, queries.float(), (height, width), confidence)
+    return TrackFile(
+        tracks=torch.from_numpy(arrays["tracks"]).float(),
+        visible=torch.from_numpy(arrays["visible"]),
+        queries=torch.from_numpy(arrays["queries"]).float(),
+        image_size=(height, width),
+        confidence=confidence,
+    )
 
 
 def _as_json(arrays: Mapping[str, Shaped[np.ndarray, "..."]], image_size: tuple[int, int]) -> dict[str, Any]:
@@ -146,7 +153,11 @@ def _as_json(arrays: Mapping[str, Shaped[np.ndarray, "..."]], image_size: tuple[
 
 def _conventions(arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> dict[str, str]:
     """Return what the fields of a file mean; those of sources are told of where they are."""
-    return {name: told for name, told in CONVENTIONS.items() if name in arrays or not name.startswith("source_")}
+    meanings = {}
+    for name, meaning in CONVENTIONS.items():
+        if name in arrays or not name.startswith("source_"):
+            meanings[name] = meaning
+    return meanings
 
 
 def _json_arrays(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
@@ -203,7 +214,8 @@ def read_queries(path: Path) -> Float[Tensor, "q 4"]:
     if queries.shape[1] == 3:
         queries = torch.cat([torch.zeros_like(queries[:, :1]), queries], dim=1)
     for index, (view, frame, x, y) in enumerate(queries.tolist()):
-        if not all(number >= 0 and number.is_integer() for number in (view, frame)):  # neither NaN nor infinity is
+        # NaN and infinity are no whole numbers either.
+        if view < 0 or frame < 0 or not (view.is_integer() and frame.is_integer()):
             raise InputError(f"{path}: query {index}: got view {view:g}, frame {frame:g}, want whole numbers from 0")
         if not (np.isfinite(x) and np.isfinite(y)):
             raise InputError(f"{path}: query {index}: got ({x}, {y}), want finite pixels")
@@ -229,7 +241,7 @@ def _queries_csv(path: Path) -> list[list[float]]:
     view, *required = _QUERY_COLUMNS
     rows = read_table(path, required, (view,), "query")
     columns = _QUERY_COLUMNS if view in rows[0].fields else required
-    return [[row.number(column) for column in columns] for row in rows]
+    return [list(map(row.number, columns)) for row in rows]
 
 
 def _queries_json(path: Path) -> Any:

@@ -14,7 +14,6 @@ pose was taken, in seconds from the video's first frame; then poses and frames a
 that the poses belong to.
 """
 
-import itertools
 import json
 import math
 import re
@@ -126,6 +125,7 @@ def read_views(path: Path, camera: str | None = None, same_length: bool = True) 
         told = view.get("times_s", content.get("times_s"))
         times = None if told is None else _read_times(f"{path}: times_s", told, len(trajectory.world_from_cam))
         trajectories[name] = replace(trajectory, times_s=times)
+    # One pose stands for any number of frames.
     lengths = {name: len(trajectory.world_from_cam) for name, trajectory in trajectories.items()}
     if same_length and len(set(lengths.values()) - {1}) > 1:
         raise InputError(f"{path}: got different numbers of poses {lengths}, want one number")
@@ -203,12 +203,14 @@ def _matrices(what: str, numbers: Any, rank: int) -> Float[Tensor, "t rank rank"
 
 
 def _read_times(what: str, times: Any, count: int) -> tuple[float, ...]:
-    numbers = isinstance(times, list) and all(
-        isinstance(time, int | float) and not isinstance(time, bool) and math.isfinite(time) for time in times
-    )
-    if not numbers or len(times) != count or any(after <= before for before, after in itertools.pairwise(times)):
+    fits = isinstance(times, list) and len(times) == count and all(map(_is_finite_number, times))
+    if not fits or sorted(set(times)) != times:
         raise InputError(f"{what}: got {times}, want {count} finite, increasing numbers, one a pose")
-    return tuple(float(time) for time in times)
+    return tuple(map(float, times))
+
+
+def _is_finite_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _read_size(path: Path, size: Any) -> tuple[int, int] | None:
@@ -238,10 +240,11 @@ def _recammaster_poses(path: Path, content: dict[str, Any], camera: str | None) 
         if camera not in cameras:
             raise InputError(f"{path}: got camera {camera!r}, want one of {', '.join(cameras)}")
         try:
-            numbers = [float(number) for number in re.findall(r"[^\s\[\]]+", str(cameras[camera]))]
+            numbers = list(map(float, re.findall(r"[^\s\[\]]+", str(cameras[camera]))))
             unreal = torch.tensor(numbers, dtype=torch.float64).reshape(4, 4).mT
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: frame{frame} {camera}: got no 4x4 matrix ({error}), want 16 numbers") from error
+        # Columns in the order y, z, x: OpenCV's x is Unreal's y; its y points down, where Unreal's z points up.
         opencv = unreal[:, [1, 2, 0, 3]] * unreal.new_tensor([1.0, -1.0, 1.0, 1.0])
         opencv[:3, 3] /= _CENTIMETRES_PER_METRE
         opencv[1] *= -1

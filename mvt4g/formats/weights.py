@@ -112,11 +112,8 @@ def tensors_of(content: Any, path: Path) -> dict[str, Shaped[torch.Tensor, "..."
     Raises:
         InputError: Naming the file and what it holds instead.
     """
-    if (
-        not isinstance(content, Mapping)
-        or not content
-        or not all(isinstance(v, torch.Tensor) for v in content.values())
-    ):
+    is_mapping = isinstance(content, Mapping) and len(content) > 0
+    if not is_mapping or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise InputError(f"{path}: got {type(content).__name__}, want a state dict: names and tensors only")
     return dict(content)
 
@@ -125,16 +122,18 @@ def name_faults(
     found: Mapping[str, Shaped[torch.Tensor, "..."]], wanted: Mapping[str, Shaped[torch.Tensor, "..."]]
 ) -> str:
     """Return which names are missing, unexpected or mis-shaped, as one line; empty if all fit."""
-    faults = {
-        "missing": [name for name in wanted if name not in found],
-        "unexpected": [name for name in found if name not in wanted],
-        "mis-shaped": [
-            f"{name} {tuple(found[name].shape)} for {tuple(place.shape)}"
-            for name, place in wanted.items()
-            if name in found and found[name].shape != place.shape
-        ],
-    }
-    return "; ".join(f"{len(names)} {kind}: {first_names(names)}" for kind, names in faults.items() if names)
+    faults: dict[str, list[str]] = {}
+    for name in wanted:
+        if name not in found:
+            faults.setdefault("missing", []).append(name)
+    for name in found:
+        if name not in wanted:
+            faults.setdefault("unexpected", []).append(name)
+    for name, place in wanted.items():
+        if name in found and found[name].shape != place.shape:
+            shapes = f"{tuple(found[name].shape)} for {tuple(place.shape)}"
+            faults.setdefault("mis-shaped", []).append(f"{name} {shapes}")
+    return "; ".join(f"{len(names)} {kind}: {first_names(names)}" for kind, names in faults.items())
 
 
 def first_names(names: list[str]) -> str:
@@ -180,12 +179,12 @@ def _check_storage(content: Any) -> None:
         RuntimeError: Saying how large.
     """
     waiting = [content]
-    seen = set()
+    visited = set()
     while waiting:
         part = waiting.pop()
-        if id(part) in seen:
+        if id(part) in visited:
             continue
-        seen.add(id(part))
+        visited.add(id(part))
         if isinstance(part, torch.Tensor):
             if part.layout != torch.strided or part.device.type != "cpu":
                 raise RuntimeError(f"a tensor of layout {part.layout} on {part.device.type}")

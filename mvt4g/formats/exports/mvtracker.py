@@ -59,8 +59,9 @@ def write_mvtracker_scene(
     assert clip.point_instance is not None
     assert clip.instances is not None
     check_cameras(path, clip.cameras, (clip.video.shape[-2], clip.video.shape[-1]))
-    count = max(int(ids.max()) for ids in (clip.instances, clip.point_instance))
-    count = max(count, 0 if extras.world_from_object is None else extras.world_from_object.shape[1])
+    count = max(int(clip.instances.max()), int(clip.point_instance.max()))
+    if extras.world_from_object is not None:  # which knows instances that are never in a picture too
+        count = max(count, extras.world_from_object.shape[1])
     if count > MAX_INSTANCES:
         raise InputError(f"{path}: instances: got {count}, want at most {MAX_INSTANCES}")
     keep = torch.ones(clip.tracks.shape[-2], dtype=torch.bool) if clip.point_valid is None else clip.point_valid
@@ -77,7 +78,8 @@ def write_mvtracker_scene(
             _write_frames(folder, clip, view)
             _write_tracks(folder, clip, view, keep)
             _write_json(folder / "metadata.json", _metadata(clip, extras, view, count, made_by or {}))
-            _write_json(folder / "object_id_to_segmentation_id.json", {name: id_ for id_, name in enumerate(names)})
+            # Here an instance has one id in all views.
+            _write_json(folder / "object_id_to_segmentation_id.json", dict(zip(names, range(count + 1), strict=True)))
             _write_json(folder / "data_ranges.json", _data_ranges(clip, view))
             _write_json(folder / "events.json", {"collisions": _collisions(extras, names)})
 

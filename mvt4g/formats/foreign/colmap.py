@@ -86,10 +86,10 @@ def read_colmap_poses(
     found = [images.get(name) for name in frame_names]
     if not any(found):
         raise InputError(f"{path}: got images {sorted(images)[:3]}, want names such as {list(frame_names[:3])}")
-    return _assembled(path, found, cameras)
+    return _assemble(path, found, cameras)
 
 
-def _assembled(path: Path, found: Sequence[_Image | None], cameras: dict[int, _Camera]) -> Reconstruction:
+def _assemble(path: Path, found: Sequence[_Image | None], cameras: dict[int, _Camera]) -> Reconstruction:
     poses = torch.full((len(found), 4, 4), torch.nan, dtype=torch.float64)
     taken_by: list[_Camera | None] = [None] * len(found)
     for frame, image in enumerate(found):
@@ -103,22 +103,26 @@ def _assembled(path: Path, found: Sequence[_Image | None], cameras: dict[int, _C
             raise InputError(f"{path}: {image.name}: got quaternion {image.quaternion}, want length 1")
         translation = torch.tensor(image.translation, dtype=torch.float64)
         poses[frame] = invert_pose(pose_from(rotation_from_quaternion(quaternion), translation))
+    cameras_path = path.with_stem("cameras")
+    intrinsics = _intrinsics(cameras_path, taken_by)
+    read = reconstruction_of(f"{path}: poses", poses, intrinsics, str(cameras_path))
     sizes = {camera.size for camera in taken_by if camera}
-    read = reconstruction_of(
-        f"{path}: poses", poses, _intrinsics(path.with_stem("cameras"), taken_by), str(path.with_stem("cameras"))
-    )
     return with_fov_note(replace(read, image_size=sizes.pop() if len(sizes) == 1 else None), str(path))
 
 
 def _intrinsics(path: Path, cameras: Sequence[_Camera | None]) -> Float[Tensor, "t 3 3"] | None:
     """Return K of every frame, or None where a camera is no pinhole."""
-    if any(camera.model not in PINHOLES.values() for camera in cameras if camera):
-        return None
-    lenses = [camera.parameters if camera else (1.0, 0.0, 0.0) for camera in cameras]
-    if odd := [lens for lens in lenses if len(lens) not in (3, 4)]:
-        raise InputError(f"{path}: got parameters {odd[0]}, want f, cx, cy or fx, fy, cx, cy")
-    rows = torch.tensor([(lens[0], *lens[-3:]) for lens in lenses], dtype=torch.float64)
-    return pinhole_matrices(str(path), rows)
+    rows = []
+    for camera in cameras:
+        lens: Sequence[float] = (1.0, 0.0, 0.0)  # of a frame without a pose, whose K nobody reads
+        if camera is not None:
+            lens = camera.parameters
+            if camera.model not in PINHOLES.values():
+                return None
+        if len(lens) not in (3, 4):
+            raise InputError(f"{path}: got parameters {lens}, want f, cx, cy or fx, fy, cx, cy")
+        rows.append((lens[0], *lens[-3:]))  # f, cx, cy has one focal length for both axes
+    return pinhole_matrices(str(path), torch.tensor(rows, dtype=torch.float64))
 
 
 def _read(path: Path, binary: Callable[[bytes], list[Any]], text: Callable[[Sequence[Line]], list[Any]]) -> list[Any]:
@@ -213,7 +217,7 @@ def _image_of(line: Line) -> _Image:
 
 def _is_points(text: str) -> bool:
     words = text.split()
-    return len(words) % 3 == 0 and all(_POINT_WORD.fullmatch(word) for word in words)
+    return len(words) % 3 == 0 and all(map(_POINT_WORD.fullmatch, words))
 
 
 def _check_count(lines: Sequence[Line], noun: str, found: int) -> None:
@@ -232,10 +236,9 @@ def _cameras_text(lines: Sequence[Line]) -> list[tuple[int, _Camera]]:
             continue
         if len(words) < 4:
             raise InputError(f"{line.where}: got {line.text[:60]!r}, want CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]")
-        number, width, height = (
-            whole_number(words[column], f"{line.where}: {name}")
-            for column, name in ((0, "CAMERA_ID"), (2, "WIDTH"), (3, "HEIGHT"))
-        )
+        number = whole_number(words[0], f"{line.where}: CAMERA_ID")
+        width = whole_number(words[2], f"{line.where}: WIDTH")
+        height = whole_number(words[3], f"{line.where}: HEIGHT")
         parameters = tuple(finite_number(word, f"{line.where}: PARAMS") for word in words[4:])
         want = _PARAMETERS_OF.get(words[1], len(parameters))
         if len(parameters) != want:

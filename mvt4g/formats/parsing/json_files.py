@@ -57,7 +57,8 @@ def parse_json(content: str | bytes, where: str, want: str, nan: bool = False) -
     """
     text = decoded(content, where, want) if isinstance(content, bytes) else content
     limits = file_limits()
-    if (memory := parsed_bytes(text)) > limits.memory:
+    memory = parsed_bytes(text)
+    if memory > limits.memory:
         raise too_large(where, f"JSON that takes about {size_text(memory)}", size_text(limits.memory))
     try:
         parsed = json.loads(
@@ -82,11 +83,11 @@ def parsed_bytes(text: str) -> int:
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in content if names.count(name) > 1)
-        raise ValueError(f"got key {twice!r:.80} twice in one object")
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in content:
+            raise ValueError(f"got key {name!r:.80} twice in one object")
+        content[name] = value
     return content
 
 
@@ -111,8 +112,12 @@ def _is_within(content: Any, depth: int) -> bool:
     """Say whether nothing lies deeper than ``depth``, level by level: recursion itself must not run out."""
     level = [content] if isinstance(content, dict | list) else []
     for _ in range(depth):
-        below = (part.values() if isinstance(part, dict) else part for part in level)
-        level = [value for values in below for value in values if isinstance(value, dict | list)]
+        below = []
+        for part in level:
+            for value in part.values() if isinstance(part, dict) else part:
+                if isinstance(value, dict | list):
+                    below.append(value)
+        level = below
     return not level
 
 

@@ -92,10 +92,9 @@ def parse_yaml_nodes(text: str, where: str, want: str) -> tuple[yaml.Node | None
     except _FAULTS as error:
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f"line {mark.line + 1}: "
-        reason = " ".join(str(getattr(error, "problem", None) or getattr(error, "reason", None) or error).split())
-        raise InputError(
-            f"{where}: {line}cannot be read as YAML ({reason or type(error).__name__}), want {want}"
-        ) from error
+        reason = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+        told = " ".join(reason.split()) or type(error).__name__
+        raise InputError(f"{where}: {line}cannot be read as YAML ({told}), want {want}") from error
 
 
 def _check_events(text: str, where: str) -> None:
@@ -146,28 +145,29 @@ class _Counted:
 def _nodes(node: yaml.Node) -> Iterator[yaml.Node]:
     """Yield every value and key once, wherever its aliases stand."""
     waiting = [node]
-    seen = set()
+    visited = set()
     while waiting:
         part = waiting.pop()
-        if id(part) in seen:
+        if id(part) in visited:  # an alias is the node itself
             continue
-        seen.add(id(part))
+        visited.add(id(part))
         yield part
         if isinstance(part, yaml.MappingNode):
-            waiting += [one for pair in part.value for one in pair]
+            for pair in part.value:
+                waiting += pair
         elif isinstance(part, yaml.SequenceNode):
             waiting += part.value
 
 
 def _check_keys(loader: Any, mapping: yaml.MappingNode) -> None:
     """Refuse a key that stands twice, and keys that are no words or numbers."""
-    seen: set[Any] = set()
+    values: set[Any] = set()
     for key, _ in mapping.value:
         if not isinstance(key, yaml.ScalarNode):
             raise _YamlError("a list or mapping as a key", key.start_mark)
         if key.tag == _MERGE:
             continue
         value = loader.construct_object(key)
-        if value in seen:
+        if value in values:
             raise _YamlError(f"key {key.value!r:.80} twice in one mapping", key.start_mark)
-        seen.add(value)
+        values.add(value)

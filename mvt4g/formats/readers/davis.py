@@ -11,6 +11,7 @@ from pathlib import Path
 from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.images import frame_paths
 from mvt4g.formats.parsing.rows import read_lines
+from mvt4g.formats.readers.folders import sub_folders
 from mvt4g.types import InputError
 
 _RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
@@ -48,34 +49,40 @@ def list_sequences(root: Path, names: Sequence[str] = (), resolution: str | None
     resolution = resolution or _first_resolution(images)
     if not (images / resolution).is_dir():
         raise InputError(f"{images}: got no folder {resolution}, want one of {_folders(images)}")
-    there = _folders(images / resolution)
-    if not there:
+    every = _folders(images / resolution)
+    if not every:
         raise InputError(f"{images / resolution}: got no sequence folder, want at least one")
-    wanted = [sequence for name in names for sequence in _expand(root, resolution, name, there)] or there
-    return tuple(_sequence(root, resolution, name) for name in dict.fromkeys(wanted))
+    chosen: dict[str, DavisSequence] = {}
+    for name in names or every:
+        for sequence in _expand(root, resolution, name, every):
+            frames = frame_paths(images / resolution / sequence)
+            masks = mask_paths(frames, root / "Annotations" / resolution / sequence)
+            chosen.setdefault(sequence, DavisSequence(sequence, frames, masks))
+    return tuple(chosen.values())
 
 
 def _first_resolution(images: Path) -> str:
-    there = _folders(images)
-    found = [name for name in _RESOLUTIONS if name in there]
-    if not found:
-        raise InputError(f"{images}: got folders {there}, want one of {', '.join(_RESOLUTIONS)}")
-    return found[0]
+    folders = _folders(images)
+    for name in _RESOLUTIONS:
+        if name in folders:
+            return name
+    raise InputError(f"{images}: got folders {folders}, want one of {', '.join(_RESOLUTIONS)}")
 
 
-def _expand(root: Path, resolution: str, name: str, there: Sequence[str]) -> list[str]:
+def _expand(root: Path, resolution: str, name: str, every: Sequence[str]) -> list[str]:
     """Return the sequences that a name stands for: itself, or those of a set."""
-    if name in there:
+    if name in every:
         return [name]
-    folders = [root / "ImageSets" / folder for folder in ("", "2017", resolution, "2016", "2019")]
-    for path in (folder / f"{name}.txt" for folder in folders):
+    # 2017 keeps its sets in ImageSets/2017, 2016 in the folder of a resolution.
+    for folder in ("", "2017", resolution, "2016", "2019"):
+        path = root / "ImageSets" / folder / f"{name}.txt"
         if path.is_file():
             listed = _sequences_of_set(path)
-            absent = [sequence for sequence in listed if sequence not in there]
+            absent = [sequence for sequence in listed if sequence not in every]
             if absent or not listed:
                 raise InputError(f"{path}: got sequences {absent}, want names of folders in JPEGImages/{resolution}")
             return listed
-    raise InputError(f"{root}: got no sequence or set {name!r}, want one of {_shortened(there)}, or a set of ImageSets")
+    raise InputError(f"{root}: got no sequence or set {name!r}, want one of {_shorten(every)}, or a set of ImageSets")
 
 
 def _sequences_of_set(path: Path) -> list[str]:
@@ -95,11 +102,6 @@ def _sequences_of_set(path: Path) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _sequence(root: Path, resolution: str, name: str) -> DavisSequence:
-    frames = frame_paths(root / "JPEGImages" / resolution / name)
-    return DavisSequence(name, frames, mask_paths(frames, root / "Annotations" / resolution / name))
-
-
 def mask_paths(frames: Sequence[Path], folder: Path) -> tuple[Path | None, ...]:
     """Return the mask of every frame, which has the frame's name but for leading zeros; None where there is none."""
     masks = folder.glob("*.png") if folder.is_dir() else ()
@@ -108,9 +110,8 @@ def mask_paths(frames: Sequence[Path], folder: Path) -> tuple[Path | None, ...]:
 
 
 def _folders(parent: Path) -> list[str]:
-    names = [path.name for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return sorted(names, key=natural_key)
+    return [folder.name for folder in sub_folders(parent)]
 
 
-def _shortened(names: Sequence[str]) -> str:
+def _shorten(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" ... ({len(names)} in all)" if len(names) > 10 else "")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from mvt4g.formats.axes import bind_axes
 from mvt4g.formats.parsing import json_files
 from mvt4g.types import InputError
 
@@ -58,14 +59,11 @@ def array(what: str, value: Any, axes: str, sizes: dict[str, int], kind: Kind = 
         found = np.asarray(value)
     except ValueError as error:
         raise InputError(f"{what}: got ragged lists, want an array ({axes})") from error
-    want = [int(axis) if axis.isdigit() else sizes.get(axis) for axis in axes.split()]
-    fits = found.ndim == len(want) and all(n in (None, got) for n, got in zip(want, found.shape, strict=True))
-    if not fits:
+    if not bind_axes(axes, found.shape, sizes):
         told = ", ".join(f"{name}={sizes[name]}" for name in axes.split() if name in sizes)
         raise InputError(f"{what}: got shape {found.shape}, want ({axes}){f' with {told}' if told else ''}")
     if found.dtype.kind not in _KINDS[kind]:
         raise InputError(f"{what}: got entries of type {found.dtype}, want {kind} entries")
-    sizes.update({axis: n for axis, n in zip(axes.split(), found.shape, strict=True) if not axis.isdigit()})
     types = {"number": np.float64, "whole": np.int64, "bool": np.bool_}
     with np.errstate(invalid="ignore"):  # a damaged NaN is still one
         return found.astype(types[kind])
@@ -98,8 +96,8 @@ def finite(what: str, values: Shaped[np.ndarray, " *s"]) -> Shaped[np.ndarray, "
     """
     faulty = ~fits_float32(values)
     if faulty.any():
-        index = tuple(int(i) for i in np.argwhere(faulty)[0])
-        raise InputError(f"{what}: got {values[index]} at {list(index)}, want finite numbers")
+        index = np.argwhere(faulty)[0].tolist()
+        raise InputError(f"{what}: got {values[tuple(index)]} at {index}, want finite numbers")
     return values
 
 

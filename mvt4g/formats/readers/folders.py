@@ -33,7 +33,7 @@ def find_folders(root: Path, is_clip: Callable[[Path], bool], want: str) -> list
 
 def holds_folder(root: Path, is_clip: Callable[[Path], bool]) -> bool:
     """Say whether there is a clip folder at or below a root, by a look at the first few folders."""
-    return root.is_dir() and any(True for _ in _walk(root, is_clip, DEPTH, _LOOKED_AT))
+    return root.is_dir() and any(_walk(root, is_clip, DEPTH, _LOOKED_AT))
 
 
 def sub_folders(parent: Path) -> list[Path]:
@@ -49,9 +49,11 @@ def numbered_files(folder: Path, stem: str, suffix: str) -> list[Path]:
         InputError: If a number is missing or twice there.
     """
     pattern = re.compile(rf"{re.escape(stem)}(\d+){re.escape(suffix)}")
-    numbered = sorted(
-        (int(match[1]), path) for path in folder.iterdir() if (match := pattern.fullmatch(path.name)) is not None
-    )
+    numbered = []
+    for path in folder.iterdir():
+        if match := pattern.fullmatch(path.name):
+            numbered.append((int(match[1]), path))
+    numbered.sort()
     for (before, _), (after, path) in itertools.pairwise(numbered):
         if after != before + 1:
             raise InputError(f"{path}: got this file after number {before}, want number {before + 1}")

@@ -12,15 +12,13 @@ Source: basilevh/gcd, ``data-gen/export_kub_mv.py``, ``data-gen/kubric_sim.py`` 
 import re
 from pathlib import Path
 
-import torch
-
 from mvt4g.formats.frame_numbers import natural_key
 from mvt4g.formats.readers.fields import read_json_object
 from mvt4g.formats.readers.folders import find_folders, holds_folder
-from mvt4g.formats.readers.kubric_view import count_frames, read_view
+from mvt4g.formats.readers.kubric_view import count_frames, read_view, stack_views
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
-from mvt4g.formats.readers.track_fields import stacked, stacked_if_all
-from mvt4g.types import Cameras, InputError, MultiViewClip
+from mvt4g.formats.readers.track_fields import stacked_if_all
+from mvt4g.types import InputError, MultiViewClip
 
 
 def is_kubric_4d(path: Path) -> bool:
@@ -61,16 +59,9 @@ def read(clip: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
         content = read_json_object(paths[view])
         views.append(read_view(folder, paths[view], content, frames, num_frames))
     return MultiViewClip(
-        video=stacked(clip, "rgba", [view.video for view in views]),
-        cameras=Cameras(
-            torch.stack([view.cameras.cam_from_world for view in views]),
-            torch.stack([view.cameras.intrinsics for view in views]),
-        ),
         name=clip.name,
-        depth=stacked_if_all(clip, "depth", [view.depth for view in views]),
         instances=stacked_if_all(clip, "segmentation", [view.segmentation for view in views]),
-        dynamic=stacked_if_all(clip, "segmentation", [view.dynamic for view in views]),
-        fps=views[0].fps,
+        **stack_views(clip, views),
     )
 
 
@@ -96,7 +87,7 @@ def _views(clip: Path) -> list[Path]:
             found[int(match[1])] = path
     if not found or sorted(found) != list(range(len(found))):
         raise InputError(f"{clip}_v*.json: got views {sorted(found)}, want 0, 1, ... without a gap")
-    return [found[view] for view in range(len(found))]
+    return [path for _, path in sorted(found.items())]
 
 
 def _frames_folder(clip: Path, view: int) -> Path:

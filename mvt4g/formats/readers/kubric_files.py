@@ -108,12 +108,14 @@ def read_segmentations(paths: Sequence[Path], image_size: tuple[int, int]) -> In
     Raises:
         InputError: If one is missing, broken, no mask or of another size.
     """
-    masks = [read_mask(path) for path in paths]
-    for path, mask in zip(paths, masks, strict=True):
+    masks = []
+    for path in paths:
+        mask = read_mask(path)
         if tuple(mask.shape) != image_size:
             raise InputError(f"{path}: got {mask.shape[1]}x{mask.shape[0]}, want {_size(image_size)}")
         if bool((mask < 0).any()):
             raise InputError(f"{path}: got id 255, want ids of instances below 255")
+        masks.append(mask)
     return torch.stack(masks)
 
 
@@ -142,9 +144,8 @@ def _intrinsics(what: str, camera: Any, num_frames: int, image_size: tuple[int, 
         return pixel_intrinsics(f"{what}.K", normalised, image_size).expand(num_frames, 3, 3).clone()
     if "focal_length" not in camera or "sensor_width" not in camera:
         return torch.full((num_frames, 3, 3), torch.nan, dtype=torch.float64)
-    focal, sensor = (
-        _per_frame(f"{what}.{name}", camera[name], num_frames) for name in ("focal_length", "sensor_width")
-    )
+    focal = _per_frame(f"{what}.focal_length", camera["focal_length"], num_frames)
+    sensor = _per_frame(f"{what}.sensor_width", camera["sensor_width"], num_frames)
     height, width = image_size
     matrices = torch.zeros(num_frames, 3, 3, dtype=torch.float64)
     matrices[:, 0, 0] = matrices[:, 1, 1] = torch.from_numpy(focal / sensor) * width

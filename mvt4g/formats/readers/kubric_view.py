@@ -19,6 +19,7 @@ from mvt4g.formats.readers.kubric_files import (
     read_segmentations,
     z_from_distance,
 )
+from mvt4g.formats.readers.track_fields import stacked, stacked_if_all
 from mvt4g.types import Cameras, InputError
 
 
@@ -41,6 +42,28 @@ class KubricView:
     segmentation: Int[Tensor, "t h w"] | None
     dynamic: Bool[Tensor, "t h w"] | None
     fps: float | None
+
+
+def stack_views(what: Path, views: Sequence[KubricView]) -> dict[str, Any]:
+    """Return video, cameras, depth, dynamic and fps of a clip from what its views show.
+
+    Args:
+        what: The clip, for messages.
+        views: At least one.
+
+    Raises:
+        InputError: If they differ in shape.
+    """
+    return {
+        "video": stacked(what, "rgba", [view.video for view in views]),
+        "cameras": Cameras(
+            torch.stack([view.cameras.cam_from_world for view in views]),
+            torch.stack([view.cameras.intrinsics for view in views]),
+        ),
+        "depth": stacked_if_all(what, "depth", [view.depth for view in views]),
+        "dynamic": stacked_if_all(what, "segmentation", [view.dynamic for view in views]),
+        "fps": views[0].fps,
+    }
 
 
 def count_frames(folder: Path) -> int:

@@ -57,17 +57,21 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     poses = read_recammaster_world(path)
     num_frames = len(next(iter(poses.values())))
     chosen, frames = selection.of(scene, len(videos), num_frames)
-    for file in (videos[view] for view in chosen):
+    pictures = []
+    world_from_cam = []
+    for view in chosen:
+        file = videos[view]
         found = probe_video(file).num_frames
         if file.stem not in poses or found != num_frames:
             got = f"{found} frames" if file.stem in poses else f"no camera {file.stem}"
             raise InputError(f"{file}: got {got}, want a camera with {num_frames} frames of {path.name}")
-    video = stacked(scene, "videos", [read_video(videos[view], frames=frames)[0] for view in chosen])
-    world_from_cam = torch.stack([poses[videos[view].stem][frames] for view in chosen])
+        pictures.append(read_video(file, frames=frames)[0])
+        world_from_cam.append(poses[file.stem][frames])
+    video = stacked(scene, "videos", pictures)
     intrinsics = _intrinsics(scene, (video.shape[-2], video.shape[-1]))
     return MultiViewClip(
         video=video,
-        cameras=Cameras(invert_pose(world_from_cam), intrinsics.expand(*video.shape[:2], 3, 3).clone()),
+        cameras=Cameras(invert_pose(torch.stack(world_from_cam)), intrinsics.expand(*video.shape[:2], 3, 3).clone()),
         name=scene.name,
         fps=probe_video(videos[chosen[0]]).fps,
     )

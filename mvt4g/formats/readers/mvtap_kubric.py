@@ -69,7 +69,10 @@ def read(sequence: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     occluded = rearrange(member(path, content, "occluded", "v n t", sizes, "bool"), "v n t -> v t n")
     background = member(path, content, "is_bkgd", "v n k", sizes, "bool")[:1, :, :1].any(axis=(0, 2))
     cameras = _cameras(path, content, sizes)
-    video = stacked(sequence, "rgba", [read_images([pictures[view][frame] for frame in frames]) for view in chosen])
+    videos = []
+    for view in chosen:
+        videos.append(read_images([pictures[view][frame] for frame in frames]))
+    video = stacked(sequence, "rgba", videos)
     picked = np.ix_(chosen, frames)
     return MultiViewClip(
         video=video,
@@ -87,8 +90,12 @@ def _is_sequence(folder: Path) -> bool:
 def _views(sequence: Path) -> list[list[Path]]:
     """Return the pictures of every view, in the order of their numbers, as tracks and cameras are."""
     folders = sorted(path for path in sequence.iterdir() if path.is_dir() and not path.name.startswith("."))
-    views = [numbered_files(folder, "rgba_", ".png") for folder in folders]
-    lengths = {folder.name: len(pictures) for folder, pictures in zip(folders, views, strict=True)}
+    views = []
+    lengths = {}
+    for folder in folders:
+        pictures = numbered_files(folder, "rgba_", ".png")
+        views.append(pictures)
+        lengths[folder.name] = len(pictures)
     if not views or len(set(lengths.values())) != 1 or not views[0]:
         raise InputError(f"{sequence}: got {lengths} rgba_*.png by view, want the same number in each, one or more")
     return views
@@ -96,10 +103,10 @@ def _views(sequence: Path) -> list[list[Path]]:
 
 def _tracks_file(sequence: Path) -> Path:
     folder = sequence.parents[1] / _TRACKS / sequence.name
-    found = next((folder / name for name in ("tracks.npy", "tracks.npz") if (folder / name).is_file()), None)
-    if found is None:
-        raise InputError(f"{folder}: got no tracks.npy or tracks.npz, want one")
-    return found
+    for path in (folder / "tracks.npy", folder / "tracks.npz"):
+        if path.is_file():
+            return path
+    raise InputError(f"{folder}: got no tracks.npy or tracks.npz, want one")
 
 
 def _cameras(path: Path, content: Any, sizes: dict[str, int]) -> Cameras:

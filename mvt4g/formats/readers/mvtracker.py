@@ -15,22 +15,22 @@ objects. Ids are None where these files are missing or their names do not fit ea
 Source: ethz-vlg/mvtracker, ``datasets/kubric_multiview_dataset.py`` (layout and formulas; no code was copied).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from mvt4g.formats.npz import read_arrays
 from mvt4g.formats.readers.fields import array, finite, member, read_json_object
 from mvt4g.formats.readers.folders import find_folders, holds_folder, sub_folders
-from mvt4g.formats.readers.kubric_view import KubricView, count_frames, read_view
+from mvt4g.formats.readers.kubric_view import count_frames, read_view, stack_views
 from mvt4g.formats.readers.selection import EVERYTHING, Selection
-from mvt4g.formats.readers.track_fields import check_projection, stacked, stacked_if_all, track_fields
-from mvt4g.types import Cameras, InputError, MultiViewClip
+from mvt4g.formats.readers.track_fields import check_projection, stacked_if_all, track_fields
+from mvt4g.types import InputError, MultiViewClip
 
 BACKGROUND = "dome"
 _VIEW = "view_"
@@ -69,36 +69,32 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     chosen, frames = selection.of(scene, len(folders), sizes["t"])
     points_world = torch.from_numpy(points[frames]).float()
     assets = _tracked_assets(scene)
-    views = [_read_view(folders[view], frames, points_world, sizes, assets) for view in chosen]
-    video = stacked(scene, "rgba", [view.seen.video for view in views])
+    views = []
+    tracks = []
+    visible = []
+    instances = []
+    for view in chosen:
+        folder = folders[view]
+        metadata_path = folder / "metadata.json"
+        shown = read_view(folder, metadata_path, read_json_object(metadata_path), frames, sizes["t"])
+        path = folder / "tracks_2d.npz"
+        arrays = read_arrays(path)
+        of_view = member(path, arrays, "tracks_2d", "t n 2", sizes)[frames]
+        check_projection(f"{path}: tracks_2d", torch.from_numpy(of_view).float(), points_world, shown.cameras)
+        views.append(shown)
+        tracks.append(of_view)
+        visible.append(~member(path, arrays, "occlusion", "t n", sizes, "bool")[frames])
+        instances.append(_scene_ids(folder, shown.segmentation, assets))
+    fields = stack_views(scene, views)
+    height, width = fields["video"].shape[-2:]
+    fields |= track_fields(f"{scene}: tracks_2d", np.stack(tracks), np.stack(visible), (height, width))
     return MultiViewClip(
-        video=video,
-        cameras=Cameras(
-            torch.stack([view.seen.cameras.cam_from_world for view in views]),
-            torch.stack([view.seen.cameras.intrinsics for view in views]),
-        ),
         name=scene.name,
         points_world=points_world,
         point_instance=_point_instances(scene, assets, sizes),
-        depth=stacked_if_all(scene, "depth", [view.seen.depth for view in views]),
-        instances=stacked_if_all(scene, "segmentation", [view.instances for view in views]),
-        dynamic=stacked_if_all(scene, "segmentation", [view.seen.dynamic for view in views]),
-        fps=views[0].seen.fps,
-        **track_fields(
-            f"{scene}: tracks_2d",
-            np.stack([view.tracks for view in views]),
-            np.stack([view.visible for view in views]),
-            (video.shape[-2], video.shape[-1]),
-        ),
+        instances=stacked_if_all(scene, "segmentation", instances),
+        **fields,
     )
-
-
-@dataclass(frozen=True)
-class _View:
-    seen: KubricView
-    tracks: np.ndarray
-    visible: np.ndarray
-    instances: Int[Tensor, "t h w"] | None
 
 
 @dataclass(frozen=True)
@@ -118,8 +114,13 @@ def _is_scene(folder: Path) -> bool:
 
 def _view_folders(scene: Path) -> list[Path]:
     """Return view_0, view_1 ..., as many as the scene says it has cameras."""
-    folders = [folder for folder in sub_folders(scene) if folder.name.removeprefix(_VIEW).isdigit()]
-    numbers = [int(folder.name.removeprefix(_VIEW)) for folder in folders]
+    folders = []
+    numbers = []
+    for folder in sub_folders(scene):
+        number = folder.name.removeprefix(_VIEW)
+        if number.isdigit():
+            folders.append(folder)
+            numbers.append(int(number))
     want = len(folders)
     for name, positions in (("cameras.npz", "camera_positions"), ("views.npz", "views")):
         if (scene / name).is_file():
@@ -127,23 +128,6 @@ def _view_folders(scene: Path) -> list[Path]:
     if not folders or numbers != list(range(want)):
         raise InputError(f"{scene}: got views {numbers}, want {_VIEW}0 to {_VIEW}{max(want, 1) - 1}")
     return folders
-
-
-def _read_view(
-    folder: Path,
-    frames: Sequence[int],
-    points_world: Float[Tensor, "t n 3"],
-    sizes: dict[str, int],
-    assets: _Assets | None,
-) -> _View:
-    metadata_path = folder / "metadata.json"
-    path = folder / "tracks_2d.npz"
-    seen = read_view(folder, metadata_path, read_json_object(metadata_path), frames, sizes["t"])
-    arrays = read_arrays(path)
-    tracks = member(path, arrays, "tracks_2d", "t n 2", sizes)[frames]
-    occluded = member(path, arrays, "occlusion", "t n", sizes, "bool")[frames]
-    check_projection(f"{path}: tracks_2d", torch.from_numpy(tracks).float(), points_world, seen.cameras)
-    return _View(seen, tracks, ~occluded, _scene_ids(folder, seen.segmentation, assets))
 
 
 def _tracked_assets(scene: Path) -> _Assets | None:
@@ -157,11 +141,17 @@ def _tracked_assets(scene: Path) -> _Assets | None:
     numbers = member(path, content, "ids", "k", {}, "whole").tolist()
     if not isinstance(names, list) or len(names) != len(numbers) or len(set(numbers)) != len(numbers):
         raise InputError(f"{path}: names: got {names} for ids {numbers}, want a name for each id")
-    objects = sorted(number for number, name in zip(numbers, names, strict=True) if name != BACKGROUND)
-    by_number = {number: objects.index(number) + 1 if number in objects else 0 for number in numbers}
-    by_name = {str(name): by_number[number] for name, number in zip(names, numbers, strict=True)}
-    twice = {name for name in map(str, names) if names.count(name) > 1 and name != BACKGROUND}
-    return _Assets({name: id_ for name, id_ in by_name.items() if name not in twice}, by_number)
+    by_number = {}
+    by_name = {}
+    place = 0
+    # The number of an asset grows with that in the file, whatever the order of the lists.
+    for number, name in sorted(zip(numbers, names, strict=True), key=lambda pair: pair[0]):
+        if name != BACKGROUND:
+            place += 1
+        by_number[number] = 0 if name == BACKGROUND else place
+        if name == BACKGROUND or names.count(name) == 1:
+            by_name[str(name)] = by_number[number]
+    return _Assets(by_name, by_number)
 
 
 def _point_instances(scene: Path, assets: _Assets | None, sizes: dict[str, int]) -> Int[Tensor, " n"] | None:
@@ -183,6 +173,7 @@ def _scene_ids(
     path = folder / "object_id_to_segmentation_id.json"
     if segmentation is None or assets is None or not path.is_file():
         return None
+    # Of an id without a name nothing is known: -1.
     table = torch.full((256,), -1)
     table[0] = 0
     for name, entry in read_json_object(path).items():

@@ -59,19 +59,27 @@ def read(clip: PseudoTrackClip, selection: Selection = EVERYTHING) -> MultiViewC
     Raises:
         InputError: Naming file and field, if one is missing, broken, or contradicts another.
     """
-    path, (num_views, num_frames) = clip.path / TRACKS, count(clip)
+    path = clip.path / TRACKS
+    num_views, num_frames = count(clip)
     views, frames = selection.of(clip.path, num_views, num_frames)
     sizes = {"v": num_views, "t": num_frames}
     content = read_arrays(path)
     tracks = member(path, content, "tracks", "v t n 2", sizes)
     visible = member(path, content, "visible", "v t n", sizes, "bool")
-    believed = visible & _confident(path, content, sizes, clip.filter)
-    believed &= _agreed(path, content, sizes, tracks, clip.filter)
-    videos, rates = zip(*(_read_video(_videos(clip.path)[view], frames) for view in views), strict=True)
+    believed = visible & _are_confident(path, content, sizes, clip.filter)
+    believed &= _agree_both_ways(path, content, sizes, tracks, clip.filter)
+    videos = []
+    rates = []
+    files = _videos(clip.path)
+    for view in views:
+        of_view, rate = _read_video(files[view], frames)
+        videos.append(of_view)
+        rates.append(rate)
     video = stacked(clip.path, "view_*", videos)
     chosen = np.ix_(views, frames)
     image_size = (video.shape[-2], video.shape[-1])
     fields = track_fields(f"{path}: tracks", tracks[chosen], believed[chosen], image_size, in_part=True)
+    # Where no least share is asked for, a point of which nothing is believed is left out all the same.
     left_out = torch.from_numpy(_share(believed, visible) < max(clip.filter.min_share, np.finfo(float).tiny))
     fields["point_valid"] &= ~left_out
     fields["visible"] &= fields["point_valid"]
@@ -79,7 +87,7 @@ def read(clip: PseudoTrackClip, selection: Selection = EVERYTHING) -> MultiViewC
     return MultiViewClip(video=video, cameras=cameras, name=clip.path.name, fps=rates[0], **fields)
 
 
-def _confident(
+def _are_confident(
     path: Path, content: dict[str, Shaped[ndarray, "..."]], sizes: dict[str, int], rule: PseudoTrackFilter
 ) -> Bool[ndarray, "v t n"] | bool:
     if "confidence" not in content:
@@ -90,7 +98,7 @@ def _confident(
     return np.asarray(confidence >= rule.min_confidence)
 
 
-def _agreed(
+def _agree_both_ways(
     path: Path,
     content: dict[str, Shaped[ndarray, "..."]],
     sizes: dict[str, int],
@@ -125,7 +133,7 @@ def _videos(clip: Path) -> list[Path]:
 
 def _view(clip: Path, number: int) -> Path | None:
     candidates = (clip / f"view_{number}.mp4", clip / f"view_{number}")
-    return next((path for path in candidates if path.exists()), None)
+    return next(filter(Path.exists, candidates), None)
 
 
 def _read_video(path: Path, frames: Sequence[int]) -> tuple[Float[Tensor, "t 3 h w"], float | None]:

@@ -61,25 +61,31 @@ def read(scene: Path, views: Sequence[int]) -> LatentClip:
     path = scene / "cameras" / "camera_extrinsics.json"
     files = _files(scene)
     poses = read_recammaster_world(path)
-    chosen = [files[view] for view in views]
-    contents = [_content(file) for file in chosen]
-    latents = [content["latents"].float() for content in contents]
-    names = [file.name.removesuffix(SUFFIX) for file in chosen]
-    for file, name, latent in zip(chosen, names, latents, strict=True):
+    latents: list[Tensor] = []
+    texts = []
+    world_from_cam = []
+    for view in views:
+        file = files[view]
+        name = file.name.removesuffix(SUFFIX)
+        content = _read_content(file)
+        latent = content["latents"].float()
         if name not in poses:
             raise InputError(f"{file}: got no camera {name}, want one in {path.name}")
-        if latent.shape != latents[0].shape:
-            raise InputError(
-                f"{file}: got latents {tuple(latent.shape)}, want {tuple(latents[0].shape)} as in {names[0]}"
-            )
+        if latents and latent.shape != latents[0].shape:
+            first = files[views[0]].name.removesuffix(SUFFIX)
+            raise InputError(f"{file}: got latents {tuple(latent.shape)}, want {tuple(latents[0].shape)} as in {first}")
+        # Wan's codec keeps the first frame and every fourth after it.
         if 4 * (latent.shape[1] - 1) + 1 != len(poses[name]):
             raise InputError(f"{file}: got {latent.shape[1]} latent frames, want those of {len(poses[name])} frames")
-    world_from_cam = torch.stack([poses[name] for name in names])
-    intrinsics = _intrinsics(scene, *latents[0].shape[-2:]).expand(*world_from_cam.shape[:2], 3, 3).clone()
-    text = contents[min(TARGET, len(contents) - 1)].get("text")
+        latents.append(latent)
+        texts.append(content.get("text"))
+        world_from_cam.append(poses[name])
+    poses_of_views = torch.stack(world_from_cam)
+    intrinsics = _intrinsics(scene, *latents[0].shape[-2:]).expand(*poses_of_views.shape[:2], 3, 3).clone()
+    text = texts[min(TARGET, len(texts) - 1)]
     return LatentClip(
         latents=torch.stack(latents),
-        cameras=Cameras(invert_pose(world_from_cam), intrinsics),
+        cameras=Cameras(invert_pose(poses_of_views), intrinsics),
         codec=CODEC,
         name=scene.name,
         text=None if text is None else _without_padding(text[0].float()),
@@ -95,7 +101,7 @@ def _files(scene: Path) -> list[Path]:
     return sorted((scene / "videos").glob(f"*{SUFFIX}"), key=lambda path: natural_key(path.name))
 
 
-def _content(file: Path) -> dict[str, Shaped[Tensor, "..."]]:
+def _read_content(file: Path) -> dict[str, Shaped[Tensor, "..."]]:
     content: Any = read_weights(file)
     latents = content.get("latents") if isinstance(content, Mapping) else None
     if not isinstance(latents, Tensor) or latents.ndim != 4 or len(latents) != _CHANNELS:
@@ -113,6 +119,7 @@ def _content(file: Path) -> dict[str, Shaped[Tensor, "..."]]:
 
 
 def _without_padding(text: Float[Tensor, "l d"]) -> Float[Tensor, "n d"]:
+    # The encoder's output is zeroed behind the prompt's last token; of no token one row stays.
     used = text.ne(0).any(dim=1).nonzero()
     return text[: int(used[-1]) + 1 if len(used) else 1]
 

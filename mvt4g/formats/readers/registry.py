@@ -129,8 +129,8 @@ FORMATS: dict[str, Reader] = {
 
 
 @dataclass(frozen=True)
-class ClipSource:
-    """The clips at or below a path.
+class ClipFiles:
+    """The clips at or below a path, a ``data.clip_sources.ClipSource``.
 
     Attributes:
         root: The path.
@@ -171,7 +171,7 @@ class ClipSource:
         return replace(self.reader.read(self.clips[index], selection), name=self.names[index])
 
 
-def believing(source: ClipSource, rule: PseudoTrackFilter) -> ClipSource:
+def filter_tracks(source: ClipFiles, rule: PseudoTrackFilter) -> ClipFiles:
     """Return a source of pseudo-tracks of which those are believed that a rule allows.
 
     Raises:
@@ -199,7 +199,7 @@ def detect(path: Path) -> str:
 
 def open_source(
     path: Path, format: str | None = None, names: Sequence[str] | None = None, reader: Reader | None = None
-) -> ClipSource:
+) -> ClipFiles:
     """List the clips at or below a path; none is read (but see ``readers/tapvid.py``).
 
     Args:
@@ -220,12 +220,13 @@ def open_source(
         reader = FORMATS[format]
     clips = {_name(path, clip): clip for clip in reader.list_clips(path)}
     if names is not None:
-        strange = [name for name in names if name not in clips]
+        strange = sorted(set(names) - clips.keys())
         if strange or not names:
-            there = ", ".join(list(clips)[:5]) + (f" ... ({len(clips)} in all)" if len(clips) > 5 else "")
-            raise InputError(f"{path}: names: got {strange or list(names)}, want some of {there}")
+            some = ", ".join(list(clips)[:5])
+            more = f" ... ({len(clips)} in all)" if len(clips) > 5 else ""
+            raise InputError(f"{path}: names: got {strange}, want some of {some}{more}")
         clips = {name: clips[name] for name in names}
-    return ClipSource(path, format or type(reader).__name__, tuple(clips), tuple(clips.values()), reader)
+    return ClipFiles(path, format or type(reader).__name__, tuple(clips), tuple(clips.values()), reader)
 
 
 def _name(root: Path, clip: Any) -> str:

@@ -33,21 +33,20 @@ class Selection:
         Raises:
             InputError: If one of them is not there, none is meant, or frames do not increase.
         """
-        views = _checked(f"{what}: views", self.views, num_views)
-        frames = _checked(f"{what}: frames", self.frames, num_frames)
+        views = _choose(f"{what}: views", self.views, num_views)
+        frames = _choose(f"{what}: frames", self.frames, num_frames)
         if any(later <= earlier for earlier, later in itertools.pairwise(frames)):
             raise InputError(f"{what}: frames: got {frames}, want increasing numbers")
         return views, frames
 
 
-def _checked(what: str, chosen: Sequence[int] | None, count: int) -> list[int]:
+def _choose(what: str, chosen: Sequence[int] | None, count: int) -> list[int]:
     if chosen is None and count:
         return list(range(count))
-    chosen = chosen or ()
-    strange = [number for number in chosen if not 0 <= number < count]
-    if strange or not chosen:
-        raise InputError(f"{what}: got {list(chosen)} of {count}, want one or more, numbered from 0")
-    return list(chosen)
+    numbers = list(chosen or ())
+    if not numbers or min(numbers) < 0 or max(numbers) >= count:
+        raise InputError(f"{what}: got {numbers} of {count}, want one or more, numbered from 0")
+    return numbers
 
 
 EVERYTHING = Selection()

@@ -59,7 +59,11 @@ def list_clips(root: Path) -> list[TapVidClip]:
     paths = _pickles(root)
     if not paths:
         raise InputError(f"{root}: got no pickle there, want {' or '.join(_SUFFIXES)}")
-    return [TapVidClip(path, key) for path in paths for key in _clips(path)]
+    clips = []
+    for path in paths:
+        for key in _clips(path):
+            clips.append(TapVidClip(path, key))
+    return clips
 
 
 def count(clip: TapVidClip) -> tuple[int, int]:
@@ -167,7 +171,9 @@ def _what(clip: TapVidClip) -> str:
 def _pickles(root: Path) -> list[Path]:
     if root.is_file():
         return [root] if root.suffix in _SUFFIXES else []
-    found = [path for path in root.iterdir() if path.suffix in _SUFFIXES] if root.is_dir() else []
+    if not root.is_dir():
+        return []
+    found = [path for path in root.iterdir() if path.suffix in _SUFFIXES]
     return sorted(found, key=lambda path: natural_key(path.name))
 
 
@@ -175,6 +181,7 @@ def _clips(path: Path) -> Mapping[str | int, Any]:
     return _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
+# A pickle holds all clips of a data set: it is read once, and anew when it has changed.
 @lru_cache(maxsize=1)
 def _read(path: Path, changed: int) -> Mapping[str | int, Any]:
     content = read_pickle(path)
@@ -186,24 +193,22 @@ def _read(path: Path, changed: int) -> Mapping[str | int, Any]:
 
 def _pictures(what: str, content: Any) -> Sequence[Any] | Shaped[np.ndarray, "..."]:
     pictures = field(what, content, "video")
-    if not (isinstance(pictures, list | tuple) or (isinstance(pictures, np.ndarray) and pictures.ndim)) or not len(
-        pictures
-    ):
-        raise InputError(
-            f"{what}: video: got {type(pictures).__name__} {np.shape(pictures)}, want a sequence of frames"
-        )
+    is_sequence = isinstance(pictures, list | tuple) or (isinstance(pictures, np.ndarray) and pictures.ndim)
+    if not is_sequence or not len(pictures):
+        got = f"{type(pictures).__name__} {np.shape(pictures)}"
+        raise InputError(f"{what}: video: got {got}, want a sequence of frames")
     return pictures
 
 
 def _video(what: str, pictures: Any, frames: Sequence[int]) -> Float[Tensor, "t 3 h w"]:
-    chosen = [_decoded(what, pictures[frame]) for frame in frames]
+    chosen = [_decode(what, pictures[frame]) for frame in frames]
     shapes = {picture.shape for picture in chosen}
     if len(shapes) != 1 or chosen[0].ndim != 3 or chosen[0].shape[2] != 3 or chosen[0].dtype != np.uint8:
         raise InputError(f"{what}: got frames of {chosen[0].dtype} and shapes {sorted(shapes)}, want uint8 (h, w, 3)")
     return rearrange(torch.from_numpy(np.stack(chosen)), "t h w c -> t c h w").float().div_(255)
 
 
-def _decoded(what: str, picture: Any) -> Shaped[np.ndarray, "..."]:
+def _decode(what: str, picture: Any) -> Shaped[np.ndarray, "..."]:
     if not isinstance(picture, bytes):
         try:
             return np.asarray(picture)

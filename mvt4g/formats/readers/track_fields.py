@@ -47,6 +47,7 @@ def track_fields(
         raise InputError(f"{what}: got no finite position for point {point} in view {view}, frame {frame}, where seen")
     if not tracks.shape[2]:
         raise InputError(f"{what}: got no point, want at least one")
+    # A place of a point that is none anywhere is padding: at (0, 0), so that no NaN comes into a sum.
     valid = placed.any(axis=(0, 1)) if in_part else placed.all(axis=(0, 1))
     pixels = np.where(valid[:, None], np.where(placed[..., None], tracks, np.nan), 0.0).astype(np.float32)
     height, width = image_size
@@ -116,5 +117,5 @@ def stacked_if_all(
     Raises:
         InputError: If they differ in shape.
     """
-    there = [value for value in values if value is not None]
-    return stacked(what, name, there) if len(there) == len(values) else None
+    known = [value for value in values if value is not None]
+    return stacked(what, name, known) if len(known) == len(values) else None

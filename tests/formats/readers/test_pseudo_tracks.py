@@ -14,7 +14,7 @@ from mvt4g.data.samples import SamplingSpec
 from mvt4g.formats.clip_checks import check_clip
 from mvt4g.formats.readers.pseudo_track_filter import PseudoTrackFilter
 from mvt4g.formats.readers.pseudo_tracks import PseudoTrackClip, count, read
-from mvt4g.formats.readers.registry import FORMATS, believing, open_source
+from mvt4g.formats.readers.registry import FORMATS, filter_tracks, open_source
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.formats.video import write_video
 from mvt4g.inference.queries import draw_queries
@@ -186,10 +186,10 @@ def test_without_cameras_training_is_refused(tmp_path: Path, made):
 def test_a_rule_is_for_pseudo_tracks_alone(tmp_path: Path, made):
     write_pseudo_tracks(tmp_path / "walk", made)
     source = open_source(tmp_path)
-    assert believing(source, PseudoTrackFilter(min_share=1.0)).clips[0].filter.min_share == 1.0
+    assert filter_tracks(source, PseudoTrackFilter(min_share=1.0)).clips[0].filter.min_share == 1.0
     other = type(source)(tmp_path, "clip_cache", ("a",), (tmp_path / "a.npz",), FORMATS["clip_cache"])
     with pytest.raises(InputError, match="pseudo_tracks: got a rule for clips of format clip_cache"):
-        believing(other, PseudoTrackFilter())
+        filter_tracks(other, PseudoTrackFilter())
     with pytest.raises(InputError, match=r"sampling.sources.pseudo_tracks: got a rule for generated"):
         SourceSpec(pseudo_tracks=PseudoTrackFilter())
 
