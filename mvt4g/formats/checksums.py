@@ -34,11 +34,12 @@ def sha256_of_all(paths: Sequence[Path]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def check_sha256(path: Path, digest: str) -> None:
+def check_unchanged(path: Path, digest: str) -> None:
     """Refuse a file that is not the one that was written.
 
     Raises:
         InputError: If it cannot be read, or its checksum is another.
     """
-    if (got := sha256_of(path)) != digest:
+    got = sha256_of(path)
+    if got != digest:
         raise InputError(f"{path}: sha256: got {got[:16]}..., want {digest[:16]}...: damaged or changed since written")

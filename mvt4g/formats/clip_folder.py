@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mvt4g.formats.atomic import appearing_folder
 from mvt4g.formats.axes import bind_axes
-from mvt4g.formats.checksums import check_sha256, sha256_of
+from mvt4g.formats.checksums import check_unchanged, sha256_of
 from mvt4g.formats.clip_folder_header import HEADER, ClipHeader, read_header, safe_name
 from mvt4g.formats.npz import read_arrays, write_arrays
 from mvt4g.formats.quantised import (
@@ -324,7 +324,7 @@ def _read_videos(
 def _check_file(path: Path, file: str, header: ClipHeader) -> None:
     if file not in header.files:
         raise InputError(f"{path / HEADER}: files: got no {file}, want its checksum")
-    check_sha256(path / file, header.files[file])
+    check_unchanged(path / file, header.files[file])
 
 
 def _check_array(path: Path, name: str, array: Shaped[np.ndarray, "..."], header: ClipHeader) -> None:

@@ -53,7 +53,8 @@ def read_manifest(root: Path) -> Manifest:
     """
     path = root / MANIFEST
     content = read_json(path, "a manifest of clips")
-    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
+    is_ours = isinstance(content, dict) and content.get("format") == FORMAT and content.get("version") == VERSION
+    if not is_ours:
         raise InputError(f"{path}: format, version: got others than {(FORMAT, VERSION)}, want a manifest of clips")
     made_by = content.get("made_by")
     splits = content.get("splits")

@@ -23,8 +23,11 @@ def depth_range(depth: Float[ndarray, "*b"]) -> tuple[float, float]:
     """
     if (depth < 0).any():
         raise InputError(f"depth: got {depth.min():g} to quantise, want 0 (none) or more")
-    there = depth[np.isfinite(depth) & (depth > 0)]
-    near, far = (float(there.min()), float(there.max())) if there.size else (1.0, 1.0)
+    known = depth[np.isfinite(depth) & (depth > 0)]
+    if not known.size:
+        return 1.0, 1.0
+    near = float(known.min())
+    far = float(known.max())
     if relative_error(near, far) > MAX_DEPTH_ERROR:
         raise InputError(f"depth: got {near:g} to {far:g} to quantise, want a narrower range or exact float32")
     return near, far
@@ -37,16 +40,18 @@ def relative_error(near: float, far: float) -> float:
 
 def quantise_depth(depth: Float[ndarray, "*b"], near: float, far: float) -> UInt16[ndarray, "*b"]:
     """Return levels evenly spaced in log depth: ``depth = near * (far / near) ** ((level - 1) / 65534)``, 0 = none."""
-    there = np.isfinite(depth) & (depth > 0)
-    span = max(math.log(far / near), 1e-12)
-    share = np.log(np.where(there, depth, near).astype(np.float64) / near) / span
-    return np.where(there, 1 + np.round(share * _LEVELS), 0).astype(np.uint16)
+    is_known = np.isfinite(depth) & (depth > 0)
+    span = max(math.log(far / near), 1e-12)  # of a single depth it is 0
+    exact = np.where(is_known, depth, near).astype(np.float64)
+    share = np.log(exact / near) / span
+    return np.where(is_known, 1 + np.round(share * _LEVELS), 0).astype(np.uint16)
 
 
 def dequantise_depth(levels: UInt16[ndarray, "*b"], near: float, far: float) -> Float[ndarray, "*b"]:
     """Return float32 depth, 0 where there is none."""
-    table = near * np.exp((np.arange(_LEVELS + 2) - 1) / _LEVELS * math.log(far / near))
-    table[0] = 0.0
+    share = (np.arange(_LEVELS + 2) - 1) / _LEVELS
+    table = near * np.exp(share * math.log(far / near))
+    table[0] = 0.0  # level 0 is no depth
     return table.astype(np.float32)[levels]
 
 

@@ -33,7 +33,7 @@ def read_pickle(path: Path) -> Any:
         InputError: If the file is missing, broken or too large, or names anything else; it is named, and nothing of it
             is run.
     """
-    with _opened(path, "a pickle of arrays") as file:
+    with _open(path, "a pickle of arrays") as file:
         return _load(path, file)
 
 
@@ -43,7 +43,7 @@ def read_npy(path: Path) -> Any:
     Raises:
         InputError: As ``read_pickle``.
     """
-    with _opened(path, "an .npy") as file:
+    with _open(path, "an .npy") as file:
         if not _holds_objects(path, file):
             file.seek(0)
             try:
@@ -60,7 +60,7 @@ def read_npy(path: Path) -> Any:
     return array.item() if array.ndim == 0 else array
 
 
-def _opened(path: Path, want: str) -> BinaryIO:
+def _open(path: Path, want: str) -> BinaryIO:
     length = check_regular(path, want)
     most = file_limits().stored
     if length > most:
@@ -167,7 +167,7 @@ class _Array:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, is_fortran, data = state
-        self.value = _filled(data, dtype, shape, "F" if is_fortran else "C")
+        self.value = _fill_array(data, dtype, shape, "F" if is_fortran else "C")
 
 
 def _no_call(*arguments: Any) -> Any:
@@ -184,10 +184,10 @@ def _reconstruct(kind: Any, shape: tuple[int, ...], code: bytes) -> _Array:
 
 
 def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
-    return _filled(data, dtype, (1,), "C")[0]
+    return _fill_array(data, dtype, (1,), "C")[0]
 
 
-def _filled(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> Shaped[np.ndarray, "..."]:
+def _fill_array(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> Shaped[np.ndarray, "..."]:
     if not isinstance(dtype, _Dtype):
         raise ValueError("an array without a dtype")
     if dtype.dtype.kind != "O":
@@ -219,7 +219,7 @@ _STAND_INS = {
     ("numpy", "dtype"): _Named(_Dtype),
     ("numpy.core.multiarray", "_reconstruct"): _Named(_reconstruct),
     ("numpy.core.multiarray", "scalar"): _Named(_scalar),
-    ("numpy.core.numeric", "_frombuffer"): _Named(_filled),
+    ("numpy.core.numeric", "_frombuffer"): _Named(_fill_array),
     ("_codecs", "encode"): _Named(_latin1),  # how protocols up to 2 write bytes
     ("__builtin__", "bytes"): _Named(_empty_bytes),  # and how they write none
 }
@@ -233,11 +233,11 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
         done: Results by identity: a list that is in a thousand places is looked through once.
     """
     if id(value) not in done:
-        done[id(value)] = _unwrapped(value, done)
+        done[id(value)] = _unwrap(value, done)
     return done[id(value)]
 
 
-def _unwrapped(value: Any, done: dict[int, Any]) -> Any:
+def _unwrap(value: Any, done: dict[int, Any]) -> Any:
     if isinstance(value, _Array):
         return _plain(value.value, done)
     if isinstance(value, np.ndarray) and value.dtype.kind == "O":

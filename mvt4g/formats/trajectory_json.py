@@ -116,14 +116,16 @@ def read_views(path: Path, camera: str | None = None, same_length: bool = True) 
     if convention != CONVENTION:
         raise InputError(f"{path}: convention: got {convention!r}, want {CONVENTION!r}")
     views = content.get("views", {TARGET_VIEW: content})
-    if not isinstance(views, dict) or TARGET_VIEW not in views or set(views) - {TARGET_VIEW, REFERENCE_VIEW}:
+    known = {TARGET_VIEW, REFERENCE_VIEW}
+    if not isinstance(views, dict) or TARGET_VIEW not in views or not set(views) <= known:
         raise InputError(f"{path}: got views {list(views)}, want {TARGET_VIEW!r} and perhaps {REFERENCE_VIEW!r}")
     size = _read_size(path, content.get("image_size"))
     trajectories = {}
     for name, view in views.items():
         trajectory = _read_view(path, name if "views" in content else "", view, size)
-        told = view.get("times_s", content.get("times_s"))
-        times = None if told is None else _read_times(f"{path}: times_s", told, len(trajectory.world_from_cam))
+        times = view.get("times_s", content.get("times_s"))
+        if times is not None:
+            times = _read_times(f"{path}: times_s", times, len(trajectory.world_from_cam))
         trajectories[name] = replace(trajectory, times_s=times)
     # One pose stands for any number of frames.
     lengths = {name: len(trajectory.world_from_cam) for name, trajectory in trajectories.items()}
@@ -180,12 +182,12 @@ def _read_view(path: Path, name: str, view: Any, size: tuple[int, int] | None) -
     if size is None:
         raise InputError(f"{path}: image_size: missing, want [height, width] of the image the intrinsics belong to")
     intrinsics = _matrices(f"{prefix}intrinsics", view["intrinsics"], 3)
-    if len(poses) == 1:
+    if len(poses) == 1:  # a still camera whose lens zooms
         poses = poses.expand(len(intrinsics), 4, 4)
     if len(intrinsics) not in (1, len(poses)):
         raise InputError(f"{prefix}intrinsics: got {len(intrinsics)} matrices, want 1 or {len(poses)}")
-    focal = torch.stack([intrinsics[:, 0, 0], intrinsics[:, 1, 1]])
-    if not bool(intrinsics.isfinite().all() and (focal > 0).all()):
+    has_focal = bool((intrinsics[:, 0, 0] > 0).all()) and bool((intrinsics[:, 1, 1] > 0).all())
+    if not (has_focal and bool(intrinsics.isfinite().all())):
         raise InputError(f"{prefix}intrinsics: got a NaN, infinity or focal length <= 0, want K in pixels")
     return Trajectory(poses, intrinsics.expand(len(poses), 3, 3).clone(), size)
 
@@ -216,9 +218,10 @@ def _is_finite_number(value: Any) -> bool:
 def _read_size(path: Path, size: Any) -> tuple[int, int] | None:
     if size is None:
         return None
-    if not (isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)):
-        raise InputError(f"{path}: image_size: got {size}, want [height, width]")
-    return size[0], size[1]
+    match size:
+        case [int(height), int(width)] if height > 0 and width > 0:
+            return height, width
+    raise InputError(f"{path}: image_size: got {size}, want [height, width]")
 
 
 def _read_recammaster(path: Path, content: dict[str, Any], camera: str | None) -> Trajectory:

@@ -4,7 +4,6 @@ docs/video.md states the rules: which stream and frames count, when they are sho
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -184,7 +183,7 @@ def _painters(
     info = timeline.info
     wanted = frozenset(frames)
     last = max(frames, default=-1)
-    if any(after <= before for before, after in itertools.pairwise([-1, *frames])):
+    if sorted({*frames, -1}) != [-1, *frames]:
         raise InputError(f"{path}: got frame numbers {list(frames)}, want increasing ones from 0")
     if last >= info.num_frames:
         raise InputError(f"{path}: got {info.num_frames} frames, want frames up to {last}")

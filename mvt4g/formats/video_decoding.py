@@ -1,7 +1,8 @@
 """From a video file to the frames a player shows: which stream, which frames, in which order, turned which way."""
 
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -54,14 +55,14 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         with container:
             check_whole(path, container.format.name)
-            stream = _shown_stream(path, container)
+            stream = _choose_stream(path, container)
             stream.thread_type = "AUTO"
             yield container, stream
     except av.FFmpegError as error:
         raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want a whole video file") from error
 
 
-def _shown_stream(path: Path, container: InputContainer) -> VideoStream:
+def _choose_stream(path: Path, container: InputContainer) -> VideoStream:
     """Return the stream a player shows, and say so where there are several videos.
 
     Cover pictures and thumbnails are no videos, nor is a stream of one frame beside a longer one, nor one with a
@@ -73,8 +74,7 @@ def _shown_stream(path: Path, container: InputContainer) -> VideoStream:
         videos = _without_previews(path, videos)
     if not videos:
         raise InputError(f"{path}: got no video stream, want one")
-    defaults = [stream for stream in videos if stream.disposition & Disposition.default]
-    taken = (defaults or videos)[0]
+    taken = next((stream for stream in videos if stream.disposition & Disposition.default), videos[0])
     if taken.codec_context is None:
         raise InputError(f"{path}: got a video stream of no codec that FFmpeg knows, want one that it can decode")
     if len(videos) > 1:
@@ -84,20 +84,23 @@ def _shown_stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 def _without_previews(path: Path, videos: list[VideoStream]) -> list[VideoStream]:
-    packets: dict[int, int] = {}
+    packets: Counter[int] = Counter()
+    # Opened anew: counting packets uses up those of the container.
     with av.open(path, metadata_errors="replace") as again:
         for packet in again.demux([again.streams[stream.index] for stream in videos]):
             if packet.size:
-                packets[packet.stream.index] = packets.get(packet.stream.index, 0) + 1
-    moving = [stream for stream in videos if packets.get(stream.index, 0) > 1] or videos
+                packets[packet.stream.index] += 1
+    moving = [stream for stream in videos if packets[stream.index] > 1] or videos
     largest = max(stream.width * stream.height for stream in moving)
     return [stream for stream in moving if stream.width * stream.height > _PREVIEW_SHARE * largest]
 
 
 def packet_stamps(container: InputContainer, stream: VideoStream) -> list[int] | None:
     """Return the time stamps of the frames, in order, from the packets alone; None where only decoding can tell."""
-    codecs = [_ONE_FRAME_A_PACKET[name] for name in container.format.name.split(",") if name in _ONE_FRAME_A_PACKET]
-    if not codecs or stream.codec_context.codec.canonical_name not in codecs[0]:
+    codecs: Collection[str] = ()
+    for name in container.format.name.split(","):
+        codecs = codecs or _ONE_FRAME_A_PACKET.get(name, ())
+    if stream.codec_context.codec.canonical_name not in codecs:
         return None
     stamps: list[int] = []
     for packet in container.demux(stream):
@@ -108,6 +111,7 @@ def packet_stamps(container: InputContainer, stream: VideoStream) -> list[int] |
         if not stamps and not packet.is_keyframe:
             return None
         stamps.append(packet.pts)
+    # A frame that comes before the first one, or two at one time: only decoding tells what is shown.
     if not stamps or min(stamps) != stamps[0] or len(set(stamps)) != len(stamps):
         return None
     return sorted(stamps)
@@ -121,9 +125,13 @@ def slot_stamps(container: InputContainer, stream: VideoStream) -> list[int] | N
     """
     if "avi" not in container.format.name.split(","):
         return None
-    stamps = [packet.dts for packet in container.demux(stream) if packet.size]
-    known = [stamp for stamp in stamps if stamp is not None]
-    return sorted(known) if len(known) == len(stamps) else None
+    stamps = []
+    for packet in container.demux(stream):
+        if packet.size:
+            if packet.dts is None:
+                return None
+            stamps.append(packet.dts)
+    return sorted(stamps)
 
 
 def decoded_frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
@@ -200,7 +208,11 @@ class FramePainter:
             rgb = F.interpolate(rgb[None], size, mode="bilinear", align_corners=False)[0]
         if transposed:
             rgb = rgb.transpose(1, 2)
-        out.copy_(rgb.flip([axis for axis, mirrored in ((2, mirrored_x), (1, mirrored_y)) if mirrored]))
+        if mirrored_x:
+            rgb = rgb.flip(2)
+        if mirrored_y:
+            rgb = rgb.flip(1)
+        out.copy_(rgb)
 
     def _stretched(self, frame: VideoFrame) -> tuple[int, int]:
         if self._aspect >= 1:
@@ -213,7 +225,9 @@ class FramePainter:
         if side_data is None:
             return False, False, False
         numbers = np.frombuffer(memoryview(side_data), np.int32).astype(float)  # type: ignore[arg-type]
-        x_from_x, y_from_x, x_from_y, y_from_y = numbers[[0, 1, 3, 4]] / max(np.abs(numbers[[0, 1, 3, 4]]).max(), 1)
+        # A 3x3 matrix of fixed-point numbers, whose upper left 2x2 turns the frame.
+        turn = numbers[[0, 1, 3, 4]]
+        x_from_x, y_from_x, x_from_y, y_from_y = turn / max(np.abs(turn).max(), 1)
         if max(abs(y_from_x), abs(x_from_y)) < 1e-3 < min(abs(x_from_x), abs(y_from_y)):
             return False, bool(x_from_x < 0), bool(y_from_y < 0)
         if max(abs(x_from_x), abs(y_from_y)) < 1e-3 < min(abs(y_from_x), abs(x_from_y)):
@@ -232,7 +246,7 @@ class FramePainter:
             to_screen(out, tags)
             return
         frame = _planar(frame, deep)
-        luma, *chroma = (_levels(plane, deep) for plane in frame.planes[:3])
+        luma, *chroma = [_levels(plane, deep) for plane in frame.planes[:3]]
         pair = (chroma[0], chroma[1]) if len(chroma) == 2 else None  # grey has none, perhaps alpha
         rgb_from_planes(luma, pair, frame.format.components[0].bits, tags, out)
 
@@ -240,9 +254,9 @@ class FramePainter:
         full_range = {1: False, 2: True}.get(int(frame.color_range))
         if frame.format.name.startswith("yuvj"):
             full_range = True
-        transfer, primaries = (  # PyAV before 17 tells these of the stream alone
-            getattr(frame, name, getattr(self._context, name)) for name in ("color_trc", "color_primaries")
-        )
+        # PyAV before 17 tells these of the stream alone.
+        transfer = getattr(frame, "color_trc", self._context.color_trc)
+        primaries = getattr(frame, "color_primaries", self._context.color_primaries)
         return ColourTags(int(frame.colorspace), full_range, int(transfer), int(primaries))
 
 

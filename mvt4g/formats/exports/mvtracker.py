@@ -124,6 +124,7 @@ def distance_from_z(depth: Float[Tensor, "t h w"], intrinsics: Float[Tensor, "3 
     centres = pixel_centres(depth.shape[-2], depth.shape[-1]).double()
     k = intrinsics.double()
     tangents = (centres - k[:2, 2]) / torch.stack([k[0, 0], k[1, 1]])
+    # The length of a ray (x, y, 1), z times; see ``readers.kubric_files.z_from_distance``.
     distance = depth.double() * (1 + tangents.square().sum(dim=-1)).sqrt()
     return torch.where(depth.isfinite() & (depth > 0), distance, NO_HIT).float()
 
@@ -136,6 +137,7 @@ def _write_frames(folder: Path, clip: MultiViewClip, view: int) -> None:
     distance = distance_from_z(clip.depth[view], clip.cameras.intrinsics[view, 0]).numpy()
     ids = clip.instances[view].numpy().astype(np.uint8)
     for frame in range(len(colour)):
+        # Kubric's pictures have an alpha channel.
         opaque = np.dstack([colour[frame], np.full(colour.shape[1:3], 255, np.uint8)])
         Image.fromarray(opaque).save(folder / f"rgba_{frame:05d}.png")
         Image.fromarray(distance[frame]).save(folder / f"depth_{frame:05d}.tiff")
@@ -159,6 +161,7 @@ def _standpoints(cameras: Cameras) -> dict[str, Float[np.ndarray, "v 3"]]:
     world_from_cam = invert_pose(cameras.cam_from_world[:, 0].double())
     position = world_from_cam[:, :3, 3]
     forward = world_from_cam[:, :3, 2]
+    # At least a unit ahead: a camera that looks away from the origin has its nearest point behind it.
     ahead = (-(position * forward).sum(dim=-1, keepdim=True)).clamp(min=1.0)
     return {"camera_positions": position.numpy(), "lookat_positions": (position + ahead * forward).numpy()}
 

@@ -74,6 +74,7 @@ def _read_results(path: Path, num_frames: int | None, maps: bool) -> Reconstruct
         shape = headers["depth"].shape
         if len(shape) != 3 or shape[0] != count or 0 in shape:
             raise InputError(f"{path}: depth: got shape {shape}, want ({count}, h, w)")
+        # K is of pictures of the depth's size, whether depth is read or not.
         size = (shape[1], shape[2])
         depth = depth_maps(f"{path}: depth", arrays["depth"], count) if maps else None
     confidence = None

@@ -78,10 +78,12 @@ class Reconstruction:
             return self
         height, width = self.image_size
         framing = Framing(self.image_size, image_size, Window(0, 0, height, width), image_size)
-        scales = image_size[1] / width, image_size[0] / height
+        intrinsics = self.intrinsics
+        if intrinsics is not None:
+            intrinsics = scale_intrinsics(intrinsics, image_size[1] / width, image_size[0] / height)
         return replace(
             self,
-            intrinsics=None if self.intrinsics is None else scale_intrinsics(self.intrinsics, *scales),
+            intrinsics=intrinsics,
             image_size=image_size,
             depth=None if self.depth is None else framing.nearest(self.depth),
             dynamic=None if self.dynamic is None else framing.nearest(self.dynamic),
@@ -105,7 +107,9 @@ def reconstruction_of(
     """
     registered = poses.isfinite().all(dim=-1).all(dim=-1)
     gone = rearrange(~registered, "t -> t 1 1")
-    check_poses(poses.masked_fill(gone, 0.0) + gone * torch.eye(4, dtype=poses.dtype), f"{what} frame ")
+    # The check has no word for a frame without a pose: it is given one that is right.
+    identity = torch.eye(4, dtype=poses.dtype)
+    check_poses(torch.where(gone, identity, poses), f"{what} frame ")
     lens = None
     if intrinsics is not None:
         lens = intrinsics.float().masked_fill(gone, torch.nan)

@@ -70,11 +70,13 @@ def read_vipe(path: Path, num_frames: int | None = None, maps: bool = False) -> 
     if not 0 < count <= _MOST_FRAMES:
         raise InputError(f"{path}: inds: got frames up to {count - 1}, want at most {_MOST_FRAMES}")
     world_from_cam = _placed(f"{path}: inds", poses, frames, count)
-    intrinsics, notes = _read_lenses(root / "intrinsics", name, count)
-    found = reconstruction_of(f"{path}: data", world_from_cam, intrinsics, f"{root / 'intrinsics' / path.name}: data")
+    lenses = root / "intrinsics"
+    intrinsics, notes = _read_lenses(lenses, name, count)
+    found = reconstruction_of(f"{path}: data", world_from_cam, intrinsics, f"{lenses / path.name}: data")
     depth = _read_depth(root / "depth" / f"{name}.zip", count) if maps else None
     dynamic = _read_masks(root / "mask", name, count) if maps else None
     size = _map_size(root, name, depth, dynamic)
+    # Without maps the video that ViPE keeps beside its poses tells of which pictures K is.
     video = root / "rgb" / f"{name}.mp4"
     if size is None and intrinsics is not None and video.exists():
         try:
@@ -112,7 +114,10 @@ def _video_size(path: Path) -> tuple[int, int]:
 def _map_size(
     root: Path, name: str, depth: Float[Tensor, "_ _ _"] | None, dynamic: Bool[Tensor, "_ _ _"] | None
 ) -> tuple[int, int] | None:
-    sizes = {(values.shape[1], values.shape[2]) for values in (depth, dynamic) if values is not None}
+    sizes = set()
+    for maps in (depth, dynamic):
+        if maps is not None:
+            sizes.add((maps.shape[1], maps.shape[2]))
     if len(sizes) > 1:
         raise InputError(f"{root}: {name}: got depth and masks of sizes {sorted(sizes)}, want one size")
     return sizes.pop() if sizes else None

@@ -92,7 +92,8 @@ def _cameras(path: Path, content: Mapping[str, Any], num_frames: int, image_size
 def _depth(
     sequence: Path, frames: Sequence[int], num_frames: int, image_size: tuple[int, int]
 ) -> Float[Tensor, "1 t h w"] | None:
-    folder = next((sequence / name for name in _DEPTH_FOLDERS if (sequence / name).is_dir()), None)
+    folders = filter(Path.is_dir, map(sequence.joinpath, _DEPTH_FOLDERS))
+    folder = next(folders, None)
     if folder is None:
         return None
     files = same_count(folder, "", numbered_files(folder, "", ".npy"), num_frames)

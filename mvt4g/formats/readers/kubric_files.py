@@ -54,13 +54,15 @@ def kubric_cameras(what: str, camera: Any, num_frames: int, image_size: tuple[in
     finite(f"{what}.positions", position)
     finite(f"{what}.quaternions", wxyz)
     length = np.linalg.norm(wxyz, axis=-1)
-    if (np.abs(length - 1) > 1e-2).any():
-        raise InputError(f"{what}.quaternions: got one of length {length[np.abs(length - 1).argmax()]:.4g}, want 1")
-    rotation = rotation_from_quaternion(torch.from_numpy(wxyz)) * torch.tensor(_FLIP, dtype=torch.float64)
-    return Cameras(
-        invert_pose(pose_from(rotation, torch.from_numpy(position))).float(),
-        _intrinsics(what, camera, num_frames, image_size).float(),
-    )
+    worst = np.abs(length - 1).argmax()
+    if abs(length[worst] - 1) > 1e-2:
+        raise InputError(f"{what}.quaternions: got one of length {length[worst]:.4g}, want 1")
+    # Blender's camera looks along -z with y up: the axes y and z of the camera change sign.
+    flip = torch.tensor(_FLIP, dtype=torch.float64)
+    rotation = rotation_from_quaternion(torch.from_numpy(wxyz)) * flip
+    world_from_cam = pose_from(rotation, torch.from_numpy(position))
+    intrinsics = _intrinsics(what, camera, num_frames, image_size)
+    return Cameras(invert_pose(world_from_cam).float(), intrinsics.float())
 
 
 def pixel_intrinsics(
@@ -75,8 +77,10 @@ def pixel_intrinsics(
     matrices = torch.from_numpy(finite(what, normalised))
     scale = torch.tensor([[width], [height], [1.0]], dtype=torch.float64)
     pixels = scale * matrices * torch.tensor(_FLIP, dtype=torch.float64)
-    proper = (pixels[..., 2, :] - torch.tensor([0.0, 0.0, 1.0])).abs().amax() < 1e-6
-    if not (bool(proper) and bool((pixels[..., 0, 0] > 0).all()) and bool((pixels[..., 1, 1] > 0).all())):
+    last_row = torch.tensor([0.0, 0.0, 1.0])
+    is_homogeneous = bool((pixels[..., 2, :] - last_row).abs().amax() < 1e-6)
+    has_focal = bool((pixels[..., 0, 0] > 0).all()) and bool((pixels[..., 1, 1] > 0).all())
+    if not (is_homogeneous and has_focal):
         want = "[[f, 0, -1/2], [0, -f, -1/2], [0, 0, -1]] of Kubric"
         raise InputError(f"{what}: got {normalised.reshape(-1, 3, 3)[0].tolist()}, want {want}")
     return pixels
@@ -86,9 +90,10 @@ def z_from_distance(distance: Float[Tensor, "t h w"], intrinsics: Float[Tensor, 
     """Return the z-depth of pixel centres from their distance to the camera centre; 0 where nothing was met."""
     height, width = distance.shape[-2:]
     centres = rearrange(pixel_centres(height, width).to(distance.dtype), "h w c -> c h w")
-    focal = rearrange(torch.stack([intrinsics[:, 0, 0], intrinsics[:, 1, 1]]), "c t -> c t 1 1")
+    focal = torch.stack([intrinsics[:, 0, 0], intrinsics[:, 1, 1]])
     principal = rearrange(intrinsics[:, :2, 2], "t c -> c t 1 1")
-    tangents = (centres[:, None] - principal) / focal
+    tangents = (centres[:, None] - principal) / rearrange(focal, "c t -> c t 1 1")
+    # Kubric keeps the length of a ray: of a ray (x, y, 1) that is z times the root of 1 + x² + y².
     depth = distance / (1 + tangents.square().sum(dim=0)).sqrt()
     return torch.where(depth.isfinite() & (depth <= NO_HIT), depth, torch.zeros_like(depth))
 

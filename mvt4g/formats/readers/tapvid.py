@@ -33,7 +33,7 @@ from mvt4g.formats.safe_pickle import read_pickle
 from mvt4g.types import InputError, MultiViewClip
 
 _SUFFIXES = (".pkl", ".pickle")
-_FARTHEST_SEEN = 1.5
+_FARTHEST_VISIBLE = 1.5
 """Of a seen point from the picture's middle, in shares of its sides: some of TAP-Vid's lie a little outside."""
 _WANT = "TAP-Vid's dict or list of clips with video, points and occluded"
 
@@ -137,14 +137,14 @@ def read_truth(
     sizes = {"t": len(pictures)}
     height, width = _video(f"{what}: video", pictures, [0]).shape[-2:]
     points = rearrange(member(what, content, "points", "n t 2", sizes), "n t c -> t n c")
-    seen = rearrange(~member(what, content, "occluded", "n t", sizes, "bool"), "n t -> t n")
-    _check_shares(f"{what}: points", points[seen])
+    visible = rearrange(~member(what, content, "occluded", "n t", sizes, "bool"), "n t -> t n")
+    _check_shares(f"{what}: points", points[visible])
     pixels = points * np.array([width, height])
     if query_mode == "first":
-        track = np.flatnonzero(seen.any(axis=0))
-        frame = seen[:, track].argmax(axis=0)
+        track = np.flatnonzero(visible.any(axis=0))
+        frame = visible[:, track].argmax(axis=0)  # the first of the largest, True
     else:
-        row, track = np.nonzero(seen[::query_stride])
+        row, track = np.nonzero(visible[::query_stride])
         frame = row * query_stride
     if not len(track):
         raise InputError(f"{what}: occluded: got no point that a queried frame shows, want one at least")
@@ -152,16 +152,16 @@ def read_truth(
     return TapVidTruth(
         torch.from_numpy(queries).float(),
         torch.from_numpy(pixels[:, track]).float(),
-        torch.from_numpy(seen[:, track]),
+        torch.from_numpy(visible[:, track]),
         (height, width),
     )
 
 
-def _check_shares(what: str, seen: Float[np.ndarray, "p 2"]) -> None:
-    """Refuse points in pixels: all of them would lie outside the picture, and be seen nowhere."""
-    far = np.isfinite(seen) & (np.abs(seen - 0.5) > _FARTHEST_SEEN)
+def _check_shares(what: str, points: Float[np.ndarray, "p 2"]) -> None:
+    """Refuse visible points in pixels: all of them would lie outside the picture, and be visible nowhere."""
+    far = np.isfinite(points) & (np.abs(points - 0.5) > _FARTHEST_VISIBLE)
     if far.any():
-        raise InputError(f"{what}: got {seen[far][0]:g} where seen, want shares of the picture's sides, from 0 to 1")
+        raise InputError(f"{what}: got {points[far][0]:g} where seen, want shares of the picture's sides, from 0 to 1")
 
 
 def _what(clip: TapVidClip) -> str:
