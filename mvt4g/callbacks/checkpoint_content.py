@@ -82,11 +82,14 @@ def check_optimizer(states: Sequence[Mapping[str, Any]], model: nn.Module, optim
         missing = sorted(optimizer.param_groups[0].keys() - state["param_groups"][0].keys())
         faults = _shape_faults(_state_by_name(state, model, optimizer), dict(model.named_parameters()))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{where} that cannot be understood ({error!r}), want that of one optimizer") from error
+        want = "that of one optimizer"
+        raise InputError(f"{where} that cannot be understood ({error!r}), want {want}") from error
     if counts != wanted:
-        raise InputError(f"{where} of {counts} parameters a group, want {wanted}, as the model trains")
+        want = f"{wanted}, as the model trains"
+        raise InputError(f"{where} of {counts} parameters a group, want {want}")
     if missing:
-        raise InputError(f"{where} without {', '.join(missing)}, want that of {type(optimizer).__name__}")
+        want = f"that of {type(optimizer).__name__}"
+        raise InputError(f"{where} without {', '.join(missing)}, want {want}")
     if faults:
         raise InputError(f"{where} of another model: {first_names(faults)}")
 

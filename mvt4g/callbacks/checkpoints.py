@@ -83,7 +83,8 @@ def resolve_checkpoint(ckpt_path: str | None, run: Path, command: str) -> str | 
         if command == "fit" and ckpt_path == "last":
             say(f"--ckpt_path last: {run} has no checkpoint yet, so a new fit begins")
             return None
-        raise InputError(f"--ckpt_path: got {ckpt_path} but {run / 'checkpoints'} has none, want a run that was fitted")
+        want = "a run that was fitted"
+        raise InputError(f"--ckpt_path: got {ckpt_path} but {run / 'checkpoints'} has none, want {want}")
     damage = []
     for path in paths:
         try:
@@ -109,7 +110,8 @@ def first_not_finite(content: Any) -> str | None:
         if tensor.is_floating_point() and tensor.numel():
             names.setdefault(tensor.device, []).append(name)
             # NaN and infinity go through a maximum, and unlike a sum it cannot overflow.
-            largest.setdefault(tensor.device, []).append(torch.linalg.vector_norm(tensor, ord=float("inf")).float())
+            size = torch.linalg.vector_norm(tensor, ord=float("inf"))
+            largest.setdefault(tensor.device, []).append(size.float())
     for device, values in largest.items():
         bad = (~torch.isfinite(torch.stack(values))).nonzero().flatten().tolist()
         if bad:

@@ -116,7 +116,10 @@ class FiniteSteps(Callback):
         """
         if self._loss is None:
             return
-        terms = {name: value for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
+        terms = {}
+        for name, value in trainer.callback_metrics.items():
+            if name.startswith("train/"):
+                terms[name] = value
         self._micro_batches.append(_MicroBatch(self._loss, terms, _names(batch), _sums(batch)))
         self._loss = None
         if self._bad is None:

@@ -66,7 +66,9 @@ class EvaluationMedia(Callback):
         folder = Path(trainer.default_root_dir) / split / "media"
         rows, captions = video_rows(output, self.clips)
         sheet = tile_videos(rows, captions)
-        strips = [[film_strip(*row_and_captions)] for row_and_captions in zip(rows, captions, strict=True)]
+        strips = []
+        for row, names in zip(rows, captions, strict=True):
+            strips.append([film_strip(row, names)])
         strip = tile_images(strips)
         if output.truth is not None:
             sheet = with_track_legend(sheet)

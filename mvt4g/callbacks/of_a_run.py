@@ -62,7 +62,8 @@ def show_progress(trainer_config: dict[str, Any], callbacks: list[Callback]) -> 
     given = trainer_config.get("callbacks") or []
     if not isinstance(given, list):  # Lightning takes a single one too
         given = [given]
-    trainer_config["callbacks"] = [callback for callback in given if not isinstance(callback, ProgressBar)]
+    without_bars = [callback for callback in given if not isinstance(callback, ProgressBar)]
+    trainer_config["callbacks"] = without_bars
     trainer_config["enable_progress_bar"] = False
     callbacks.append(ProgressLines())
 

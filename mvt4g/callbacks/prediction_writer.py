@@ -162,7 +162,8 @@ def write_prediction(folder: Path, made: NovelView) -> None:
     write_video(folder / "generated.mp4", generated, fps)
     height, width = generated.shape[-2:]
     cameras = clip.cameras[0].to("cpu")
-    write_trajectory(folder / "cameras.json", cameras, (height, width), source_cameras(made.real, cameras))
+    source = source_cameras(made.real, cameras)
+    write_trajectory(folder / "cameras.json", cameras, (height, width), source)
     captions = ["reference", "generated"]
     if made.tracks is not None:
         _write_tracks(folder, made.real, made.tracks)

@@ -70,7 +70,10 @@ class RanksEndTogether(Callback):
             InputError: If another rank refused its input.
             RunStopped: If another rank ended.
         """
-        agreed = isinstance(exception, RunStopped) or (isinstance(exception, Interrupted) and bool(exception.note))
+        # A note on an interruption tells of the step that all ranks stopped at.
+        agreed = isinstance(exception, RunStopped)
+        if isinstance(exception, Interrupted):
+            agreed = bool(exception.note)
         if num_ranks() == 1 or agreed:
             return
         processes = getattr(trainer.strategy.launcher, "procs", None) or []

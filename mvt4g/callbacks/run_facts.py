@@ -1,6 +1,6 @@
 """What the results of a run depend on beside the data: options, files that they name, checkpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +107,11 @@ def _has_average(callbacks: Any) -> bool:
 
 def _texts(tree: Any, prefix: str) -> Iterator[tuple[str, str]]:
     """Yield (dotted key, text) of every text in nested mappings and lists."""
-    entries = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    entries: Iterable[tuple[Any, Any]] = ()
+    if isinstance(tree, dict):
+        entries = tree.items()
+    elif isinstance(tree, list):
+        entries = enumerate(tree)
     for key, value in entries:
         if isinstance(value, str):
             yield f"{prefix}{key}", value

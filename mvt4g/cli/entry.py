@@ -66,7 +66,8 @@ def _run(args: list[str]) -> int:
             module, name, _ = PARSE_THEMSELVES[verb]
             code: int = getattr(import_module(module), name)(given[1:])
             return code
-        if verb in TRAINER_COMMANDS or verb.startswith("-"):  # an option before the command is the parser's business
+        # An option before the command is the parser's business.
+        if verb in TRAINER_COMMANDS or verb.startswith("-"):
             from mvt4g.cli.suite import start
 
             start(given)

@@ -50,7 +50,8 @@ def _ended(line: str, code: int, told_by_all: bool = False) -> int:
     sees another fail, maybe before the first rank has ended.
     """
     if told_by_all:
-        from mvt4g.callbacks.checkpoints import is_first_process  # imports Lightning, which a run has imported before
+        # It imports Lightning, which a run has imported before.
+        from mvt4g.callbacks.checkpoints import is_first_process
 
         if not is_first_process():
             return 0

@@ -98,7 +98,8 @@ class SuiteCLI(LightningCLI):
         ckpt_path = self.config[self.subcommand].get("ckpt_path")
         if ckpt_path is not None and isinstance(self.trainer.strategy, ModelParallelStrategy):
             # It loads weights without asking the model, and would tell of others in torch's words.
-            check_weights(read_checkpoint(Path(ckpt_path), mmap=True)["state_dict"], self.model.state_dict())
+            weights = read_checkpoint(Path(ckpt_path), mmap=True)["state_dict"]
+            check_weights(weights, self.model.state_dict())
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add the logger, the checkpoints and the run record that every run has.
@@ -162,7 +163,8 @@ class SuiteCLI(LightningCLI):
         if self.config.subcommand in ONE_WRITER and is_first_process():
             self.held.enter_context(run_lock(Path(settings.run), self.config.subcommand))
         settings.ckpt_path_given = settings.get("ckpt_path")
-        settings.ckpt_path = resolve_checkpoint(settings.get("ckpt_path"), Path(settings.run), self.config.subcommand)
+        run = Path(settings.run)
+        settings.ckpt_path = resolve_checkpoint(settings.get("ckpt_path"), run, self.config.subcommand)
 
     def _recorded(self, command: str) -> str:
         """Return the whole configuration as YAML, with ``ckpt_path`` as it was given."""
@@ -197,10 +199,12 @@ def check_run_folder(run: str | None) -> None:
         raise InputError("--run: got none, want the folder that takes everything the run writes")
     for part in Path(run).parts:
         if "\0" in part or len(os.fsencode(part)) > LONGEST_NAME:
-            raise InputError(f"--run: got {part[:40]!r}..., want a name of at most {LONGEST_NAME} bytes without NUL")
+            want = f"a name of at most {LONGEST_NAME} bytes without NUL"
+            raise InputError(f"--run: got {part[:40]!r}..., want {want}")
     nearest = nearest_existing(Path(run))
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-        raise InputError(f"--run: got {run}, want a folder, but {nearest} is none that can be written to")
+        want = f"a folder, but {nearest} is none that can be written to"
+        raise InputError(f"--run: got {run}, want {want}")
 
 
 def start(args: list[str] | None, cli: type[SuiteCLI] = SuiteCLI) -> SuiteCLI:

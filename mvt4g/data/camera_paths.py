@@ -68,7 +68,12 @@ class CameraAssumption:
         check_ranges(self, "camera")
         if not 0 < self.fov_deg < 180:
             raise InputError(f"camera.fov_deg: got {self.fov_deg}, want an angle in (0, 180)")
-        words = {"speed": SPEEDS, "resample": (*RULES, None), "centres": CENTRES, "source_layout": LAYOUTS}
+        words = {
+            "speed": SPEEDS,
+            "resample": (*RULES, None),
+            "centres": CENTRES,
+            "source_layout": LAYOUTS,
+        }
         for name, known in words.items():
             if getattr(self, name) not in known:
                 want = ", ".join("null" if word is None else word for word in known)
@@ -163,18 +168,20 @@ class CameraChoice:
             reference = fit_path(source.path, kept, for_a_video(camera), source.file)
             _check_registered(reference, kept, source.file)
         if self.motion is not None:
-            return reference, self._played(self.motion, reference, kept, camera, source is not None)
+            return reference, self._play(self.motion, reference, kept, camera, source is not None)
         if self.views is None:
-            preset = benchmark_trajectory(self.text, len(kept.numbers), camera.speed, camera.strength, camera.scale)
+            count = len(kept.numbers)
+            preset = benchmark_trajectory(self.text, count, camera.speed, camera.strength, camera.scale)
             return reference, _from_source_start(Trajectory(preset), reference)
         target = fit_path(self.views[TARGET_VIEW], kept, camera, self.text)
         if REFERENCE_VIEW not in self.views:
             return reference, _from_source_start(target, reference)
         if source is not None:
             raise InputError(f"camera.source: got {source.file}, but {self.text} has a reference too, want one")
-        return fit_path(self.views[REFERENCE_VIEW], kept, for_a_video(camera), self.text), target
+        reference = fit_path(self.views[REFERENCE_VIEW], kept, for_a_video(camera), self.text)
+        return reference, target
 
-    def _played(
+    def _play(
         self, motion: CameraMotion, source: Trajectory, kept: KeptFrames, camera: CameraAssumption, is_known: bool
     ) -> Trajectory:
         if motion.needs_source and not is_known:
@@ -183,7 +190,7 @@ class CameraChoice:
         path, zoom = motion.play(source.world_from_cam, self._positions(kept, camera), camera.scale)
         if motion.relative_to == "source_frames" or source.intrinsics is None:
             lenses = source.intrinsics
-        else:
+        else:  # a camera of its own starts with the source's lens, and does not zoom with it
             lenses = source.intrinsics[:1].expand(len(path), 3, 3)
         return Trajectory(path, lenses, source.image_size, zoom=zoom)
 
@@ -193,8 +200,10 @@ class CameraChoice:
         if subject is None or subject.positions is None:
             return None
         still = torch.eye(3, dtype=torch.float64).expand(len(subject.positions), 3, 3)
+        # As a path of poses that do not turn it is resampled by the rule of paths.
         track = Trajectory(pose_from(still, subject.positions), times_s=subject.times_s)
-        return fit_path(track, kept, for_a_video(camera), f"{self.text}: subject.track").world_from_cam[:, :3, 3]
+        fitted = fit_path(track, kept, for_a_video(camera), f"{self.text}: subject.track")
+        return fitted.world_from_cam[:, :3, 3]
 
     def subject(self, kept: KeptFrames, camera: CameraAssumption, reference: Trajectory) -> Float[Tensor, "t 3"] | None:
         """Return where the subject of a motion is, in the world of ``paths``; None where there is none.
@@ -245,7 +254,8 @@ def _check_registered(path: Trajectory, kept: KeptFrames, file: str) -> None:
     if numbers:
         first = ", ".join(map(str, numbers[:_NAMED]))
         more = " and more" if len(numbers) > _NAMED else ""
-        raise InputError(f"{file}: got no pose of frames {first}{more} of {kept.place}, want one of every frame kept")
+        want = "one of every frame kept"
+        raise InputError(f"{file}: got no pose of frames {first}{more} of {kept.place}, want {want}")
 
 
 def _from_source_start(target: Trajectory, source: Trajectory) -> Trajectory:
@@ -295,7 +305,8 @@ def fit_path(path: Trajectory, kept: KeptFrames, camera: CameraAssumption, what:
     if camera.resample is None:
         want = f"{wanted}, one per frame kept, or {kept.lengths[0]}, one per frame of {kept.place}"
         raise InputError(f"{what}: got {count} poses, want {want} (or --data.init_args.camera.resample time)")
-    return _at_places(path, resampling_places(path.world_from_cam, wanted, camera.resample), camera.centres)
+    places = resampling_places(path.world_from_cam, wanted, camera.resample)
+    return _at_places(path, places, camera.centres)
 
 
 def _places_in_time(times_s: Sequence[float], kept: KeptFrames, what: str) -> Float[Tensor, " t"]:
@@ -378,7 +389,8 @@ def framed_intrinsics(path: Trajectory, framing: Framing, fov_deg: float, what: 
         assumed = framing.intrinsics(intrinsics_from_fov(math.radians(fov_deg), *framing.source))
         framed = assumed.expand(len(path.world_from_cam), 3, 3)
     elif path.image_size == SHARES:
-        framed = framing.intrinsics(scale_intrinsics(path.intrinsics, framing.source[1], framing.source[0]))
+        height, width = framing.source
+        framed = framing.intrinsics(scale_intrinsics(path.intrinsics, width, height))
     elif path.image_size == framing.size:
         framed = path.intrinsics
     elif path.image_size == framing.source:

@@ -117,7 +117,9 @@ class OpenSource:
 
     def where(self, index: int) -> str:
         """Return what messages call a clip."""
-        return f"{self.name or 'clip'} {index}" if self.root is None else str(self.root / self.clips.names[index])
+        if self.root is None:
+            return f"{self.name or 'clip'} {index}"
+        return str(self.root / self.clips.names[index])
 
 
 def check_sources(specs: Iterable[SourceSpec]) -> None:

@@ -56,8 +56,10 @@ class JitterSpec:
         # The order of the draws is part of what a seed stands for.
         factors = []
         for reach in (self.brightness, self.contrast, self.saturation):
-            factors.append(torch.from_numpy(rng.uniform(1 - reach, 1 + reach, draws)).to(clip.video.dtype))
-        hue = torch.from_numpy(np.deg2rad(rng.uniform(-self.hue_deg, self.hue_deg, draws))).to(clip.video.dtype)
+            factor = rng.uniform(1 - reach, 1 + reach, draws)
+            factors.append(torch.from_numpy(factor).to(clip.video.dtype))
+        turn = np.deg2rad(rng.uniform(-self.hue_deg, self.hue_deg, draws))
+        hue = torch.from_numpy(turn).to(clip.video.dtype)
         brightness, contrast, saturation = factors
         return replace(clip, video=jitter(clip.video, brightness, contrast, saturation, hue))
 

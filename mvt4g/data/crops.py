@@ -37,7 +37,8 @@ class CropSpec:
         check_ranges(self, "sampling.crop")
         low, high = self.share
         if not 0 < low <= high <= 1:
-            raise InputError(f"sampling.crop.share: got {self.share}, want [least, largest] in (0, 1]")
+            want = "[least, largest] in (0, 1]"
+            raise InputError(f"sampling.crop.share: got {self.share}, want {want}")
 
     @property
     def off(self) -> bool:
@@ -104,6 +105,7 @@ def framed_clip(clip: MultiViewClip, framings: Sequence[Framing]) -> MultiViewCl
         clip: Its video has as many views as its cameras.
         framings: One a view.
     """
+    # Each view may have a window of its own, so that fields are framed view by view.
     intrinsics = []
     framed: dict[str, list[Any]] = {}
     for view, framing in enumerate(framings):

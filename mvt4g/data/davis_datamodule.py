@@ -70,9 +70,8 @@ class DAVISDataModule(AsksForViews[ViewRequest], LightningDataModule):
             InputError: If a stage needs a true target view, or a file or option is bad.
         """
         if stage in ("fit", "validate"):
-            raise InputError(
-                f"data: got DAVISDataModule for {stage}, want KubricDataModule: real videos have no true target"
-            )
+            want = "KubricDataModule: real videos have no true target"
+            raise InputError(f"data: got DAVISDataModule for {stage}, want {want}")
         if self.clips is None:
             sources = _find_sources(self.root, self.video, self.sequences, self.size.frames.folder_fps)
             check_source(self.camera.source, len(sources))
@@ -106,9 +105,14 @@ def _find_sources(
     if root is not None:
         listed = list_sequences(root, sequences)
         fps = folder_fps or DAVIS_FPS
-        return tuple(FolderSource(sequence.name, sequence.frames, sequence.masks, fps) for sequence in listed)
+        sources = []
+        for sequence in listed:
+            sources.append(FolderSource(sequence.name, sequence.frames, sequence.masks, fps))
+        return sources
     assert video is not None, "one of them is given"
     if sequences:
-        raise InputError(f"data.sequences: got {list(sequences)} with data.video, want them with data.root only")
+        want = "them with data.root only"
+        raise InputError(f"data.sequences: got {list(sequences)} with data.video, want {want}")
     found = find_videos(video)
+    # Of many a broken one fails alone, when its turn comes; a single one is told of at once.
     return [open_video(found[0], folder_fps)] if len(found) == 1 else found

@@ -51,9 +51,11 @@ class EraserSpec:
         """
         check_ranges(self, "sampling.augment.eraser")
         if not 1 <= self.boxes[0] <= self.boxes[1]:
-            raise InputError(f"sampling.augment.eraser.boxes: got {self.boxes}, want [least, largest], at least 1")
+            want = "[least, largest], at least 1"
+            raise InputError(f"sampling.augment.eraser.boxes: got {self.boxes}, want {want}")
         if not 0 < self.side[0] <= self.side[1] <= 1:
-            raise InputError(f"sampling.augment.eraser.side: got {self.side}, want [least, largest] in (0, 1]")
+            want = "[least, largest] in (0, 1]"
+            raise InputError(f"sampling.augment.eraser.side: got {self.side}, want {want}")
         if not set(self.views) <= {0, 1}:
             raise InputError(f"sampling.augment.eraser.views: got {self.views}, want 0, 1 or both")
 

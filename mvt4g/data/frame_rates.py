@@ -37,11 +37,14 @@ class FrameSpec:
         """
         check_ranges(self, "sampling.frames")
         if self.count is not None and self.count < 1:
-            raise InputError(f"sampling.frames.count: got {self.count}, want at least 1, or null for all")
+            want = "at least 1, or null for all"
+            raise InputError(f"sampling.frames.count: got {self.count}, want {want}")
         if not self.strides or min(self.strides) < 1:
-            raise InputError(f"sampling.frames.strides: got {self.strides}, want one or more, each at least 1")
+            want = "one or more, each at least 1"
+            raise InputError(f"sampling.frames.strides: got {self.strides}, want {want}")
         if self.count is None and self.strides != (1,):
-            raise InputError(f"sampling.frames.strides: got {self.strides} without a count, want sampling.frames.count")
+            want = "sampling.frames.count"
+            raise InputError(f"sampling.frames.strides: got {self.strides} without a count, want {want}")
 
     def draw(self, available: int, rng: np.random.Generator, what: str) -> range | None:
         """Draw the frames of a training sample: a stride that fits, then a start; None = all.
@@ -76,7 +79,8 @@ class FrameSpec:
         fitting = [stride for stride in self.strides if (count - 1) * stride < available]
         if not fitting:
             least = (count - 1) * min(self.strides) + 1
-            raise InputError(f"{what}: got {available} frames, want at least {least} (sampling.frames)")
+            want = f"at least {least} (sampling.frames)"
+            raise InputError(f"{what}: got {available} frames, want {want}")
         return fitting
 
 
@@ -101,4 +105,6 @@ def play_backwards(clip: MultiViewClip) -> MultiViewClip:
 
 def at_stride(clip: MultiViewClip, stride: int) -> MultiViewClip:
     """Return the clip with the frame rate of every ``stride``-th frame."""
-    return clip if stride == 1 or not isinstance(clip.fps, float | int) else replace(clip, fps=clip.fps / stride)
+    if stride == 1 or not isinstance(clip.fps, float | int):
+        return clip
+    return replace(clip, fps=clip.fps / stride)

@@ -50,7 +50,8 @@ class FrameSelection:
             raise InputError(f"frames: got start {self.start} and end {self.end}, want 0 <= start < end")
         start_s = self.start_s or 0.0
         if start_s < 0 or (self.end_s is not None and self.end_s <= start_s):
-            raise InputError(f"frames: got start_s {self.start_s} and end_s {self.end_s}, want 0 <= start_s < end_s")
+            want = "0 <= start_s < end_s"
+            raise InputError(f"frames: got start_s {self.start_s} and end_s {self.end_s}, want {want}")
         if self.fps is not None and self.step > 1:
             raise InputError(f"frames: got step {self.step} and fps {self.fps}, want one of them")
 
@@ -70,6 +71,7 @@ class FrameSelection:
         times = np.asarray(times_s, dtype=np.float64)
         low = max(span[0], self.start_s or 0.0)
         high = span[1]
+        # A time in an option and a frame's own may differ by rounding.
         inside = (times >= low - _ROUNDING_S) & (times <= high + _ROUNDING_S)
         if self.end_s is not None:
             inside &= times < self.end_s - _ROUNDING_S
@@ -87,7 +89,8 @@ class FrameSelection:
         """Say in words by what rule frames are taken; empty where all are."""
         parts = []
         if self.start or self.end is not None:
-            parts.append(f"frames from {self.start}" + ("" if self.end is None else f" to before {self.end}"))
+            end = "" if self.end is None else f" to before {self.end}"
+            parts.append(f"frames from {self.start}{end}")
         if self.start_s or self.end_s is not None:
             last = "" if self.end_s is None else f" to before {self.end_s:g} s"
             parts.append(f"from {self.start_s or 0:g} s{last}")

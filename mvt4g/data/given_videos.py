@@ -101,14 +101,13 @@ class ViewRequest:
     def inputs(self) -> dict[str, Any]:
         """Return all of the data that the result depends on."""
         settings = self.settings
-        queries = QueryChoice.parse(self.settings.queries).path
         assumed = asdict(settings.camera)
         own = assumed.pop("source")
         layout = assumed.pop("source_layout")
         inputs = {
             "source": {"sha256": sha256_of_all(self._files()), "name": self.clip},
             "camera": {"trajectory": self.target.name, "sha256": digest_or_none(self.target.file)},
-            "queries": {"choice": "file" if queries else settings.queries, "sha256": digest_or_none(queries)},
+            "queries": query_inputs(settings.queries),
             "size": asdict(settings.size),
             "assumed": assumed,
         }
@@ -159,6 +158,12 @@ class GivenVideos(AskedViews[ViewRequest]):
                     faults.append(error)
         if faults and len(faults) == len(requests):
             raise faults[0]
+
+
+def query_inputs(queries: str) -> dict[str, str | None]:
+    """Return what a result depends on of an option for queries: the option, or the content of the file it names."""
+    path = QueryChoice.parse(queries).path
+    return {"choice": queries if path is None else "file", "sha256": digest_or_none(path)}
 
 
 def digest_or_none(path: Path | None) -> str | None:

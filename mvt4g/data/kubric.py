@@ -42,9 +42,11 @@ class SyntheticClips:
             InputError: If the recipe has a single view, or a number is out of range.
         """
         if scene.num_views <= TARGET:
-            raise InputError(f"scene.num_views: got {scene.num_views}, want a reference and a target at least")
+            want = "a reference and a target at least"
+            raise InputError(f"scene.num_views: got {scene.num_views}, want {want}")
         if not 1 <= num_clips <= MAX_CLIPS or seed < 0:
-            raise InputError(f"num_{split}, seed: got {num_clips}, {seed}, want 1 to {MAX_CLIPS} clips and a seed >= 0")
+            want = f"1 to {MAX_CLIPS} clips and a seed >= 0"
+            raise InputError(f"num_{split}, seed: got {num_clips}, {seed}, want {want}")
         self.scene = scene
         self.split = split
         self.num_clips = num_clips
@@ -97,13 +99,15 @@ class SyntheticClips:
     def _describe(self, path: Path) -> None:
         """Leave the recipe beside its clips, for people."""
         if not path.exists():
+            text = json.dumps(_describe_recipe(self.scene, self.seed), indent=2)
             with appearing(path) as temporary:
-                temporary.write_text(json.dumps(_describe_recipe(self.scene, self.seed), indent=2) + "\n")
+                temporary.write_text(text + "\n")
 
 
 def recipe_hash(scene: SceneSpec, seed: int) -> str:
     """Return the name of a recipe's folder: 16 hexadecimal digits that change with any value of it."""
-    return hashlib.sha256(json.dumps(_describe_recipe(scene, seed), sort_keys=True).encode()).hexdigest()[:16]
+    text = json.dumps(_describe_recipe(scene, seed), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _generate(scene: SceneSpec, seed: int, index: int, path: Path | None) -> MultiViewClip:
@@ -130,4 +134,5 @@ def _plain(value: Any) -> Any:
         return list(map(_plain, value))
     if isinstance(value, Path):
         return str(value)
+    # One recipe may be written with 42 and with 42.0.
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

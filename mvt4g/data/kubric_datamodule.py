@@ -61,7 +61,11 @@ class KubricDataModule(StepDataModule):
         Raises:
             InputError: If one is not there, of no known format, or empty, or a number is out of range.
         """
-        splits: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+        splits: dict[str, tuple[Split, ...]] = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+        }
         for split in splits.get(stage, ()):
             self.samples(split)
 

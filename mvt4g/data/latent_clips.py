@@ -99,7 +99,8 @@ class ReCamMasterCache:
             InputError: As the format's reader.
         """
         scene = self.scenes[index]
-        return replace(recammaster_cache.read(scene, views), name=scene.relative_to(self.root).as_posix())
+        clip = recammaster_cache.read(scene, views)
+        return replace(clip, name=scene.relative_to(self.root).as_posix())
 
 
 def open_latents(root: Path) -> LatentClips:
@@ -113,7 +114,8 @@ def open_latents(root: Path) -> LatentClips:
         return ours
     if root.is_dir() and recammaster_cache.is_recammaster_cache(root):
         return ReCamMasterCache(root)
-    raise InputError(f"{root}: got no cache there, want one of mvt4g precompute ({MANIFEST}) or ReCamMaster's")
+    want = f"one of mvt4g precompute ({MANIFEST}) or ReCamMaster's"
+    raise InputError(f"{root}: got no cache there, want {want}")
 
 
 class LatentSamples(Dataset[LatentClip | InputError]):

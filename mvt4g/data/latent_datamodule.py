@@ -57,8 +57,9 @@ class LatentDataModule(StepDataModule):
         Raises:
             InputError: If one is not given, or not there.
         """
-        needed: dict[str, tuple[Split, ...]] = {"fit": ("train",), "validate": ("val",), "test": ("test",)}
-        for split in needed.get(stage, ()):
+        needed: dict[str, Split] = {"fit": "train", "validate": "val", "test": "test"}
+        if stage in needed:
+            split = needed[stage]
             if self.paths[split] is None:
                 raise InputError(f"data.{split}: got null, want a folder of cached latents")
             self._open(split)

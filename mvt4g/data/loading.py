@@ -42,7 +42,8 @@ class LoaderSpec:
         """Return the DataLoader arguments beside batch and order; what needs workers is left out without them."""
         options: dict[str, Any] = {"num_workers": self.num_workers, "pin_memory": self.pin_memory}
         if self.num_workers:
-            options |= {"prefetch_factor": self.prefetch_factor, "persistent_workers": self.persistent_workers}
+            options["prefetch_factor"] = self.prefetch_factor
+            options["persistent_workers"] = self.persistent_workers
             options["worker_init_fn"] = leave_signals_to_parent
         return options
 

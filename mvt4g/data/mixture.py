@@ -83,9 +83,8 @@ def _shares(weights: tuple[float, ...]) -> tuple[int, ...]:
     shares[np.argsort(shares - exact, kind="stable")[: BLOCK - shares.sum()]] += 1
     if not shares.all():
         least = weights[int(np.argmin(shares))]
-        raise InputError(
-            f"sampling.sources.weight: got {least} of {sum(weights)}, want at least a thousandth of the sum"
-        )
+        want = "at least a thousandth of the sum"
+        raise InputError(f"sampling.sources.weight: got {least} of {sum(weights)}, want {want}")
     return tuple(map(int, shares))
 
 

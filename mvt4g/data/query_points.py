@@ -53,10 +53,12 @@ class QueryChoice:
         if kind not in _DEFAULT_COUNTS:
             path = Path(text)
             if path.suffix.lower() not in (".json", ".csv", ".npz"):
-                raise InputError(f"queries: got {text!r}, want 'mask', 'mask:16', 'grid:8' or a .json, .csv, .npz file")
+                want = "'mask', 'mask:16', 'grid:8' or a .json, .csv, .npz file"
+                raise InputError(f"queries: got {text!r}, want {want}")
             return QueryChoice("file", path=path)
         if count and not (count.isdecimal() and int(count) > 0):
-            raise InputError(f"queries: got {text!r}, want a count of at least 1 after '{kind}:'")
+            want = f"a count of at least 1 after '{kind}:'"
+            raise InputError(f"queries: got {text!r}, want {want}")
         return QueryChoice(kind, int(count) if count else _DEFAULT_COUNTS[kind])
 
 
@@ -64,7 +66,8 @@ def grid_queries(side: int, framing: Framing) -> Float[Tensor, "q 4"]:
     """Return the centres of a grid of cells over what frame 0 shows, ``side`` a row and column; none on black bars."""
     unit = rearrange(pixel_centres(side, side, stride=1 / side), "row column xy -> (row column) xy")
     left, top, right, bottom = framing.shown_xyxy
-    return _at_frame(0, unit * unit.new_tensor([right - left, bottom - top]) + unit.new_tensor([left, top]))
+    size = unit.new_tensor([right - left, bottom - top])
+    return _at_frame(0, unit * size + unit.new_tensor([left, top]))
 
 
 def mask_queries(masks: Bool[Tensor, "t h w"], count: int, name: str) -> Float[Tensor, "q 4"]:
@@ -78,7 +81,8 @@ def mask_queries(masks: Bool[Tensor, "t h w"], count: int, name: str) -> Float[T
     """
     frames = masks.flatten(1).any(dim=1).nonzero()[:, 0].tolist()
     if not frames:
-        raise InputError(f"{name}: queries: got masks that are empty in all frames kept, want 'grid:N' or a file")
+        want = "'grid:N' or a file"
+        raise InputError(f"{name}: queries: got masks that are empty in all frames kept, want {want}")
     pixels = pixel_centres(masks.shape[1], masks.shape[2])[masks[frames[0]]]
     return _at_frame(frames[0], _spread_over(pixels, min(count, len(pixels))))
 
@@ -142,7 +146,8 @@ def describe_file_queries(path: Path, left: int) -> str:
 def _check_views(queries: Float[Tensor, "q 4"], num_views: int, path: Path) -> None:
     for index, view in enumerate(queries[:, 0].tolist()):
         if view >= num_views:
-            raise InputError(f"{path}: query {index}: got view {view:g}, want 0 <= view < {num_views}")
+            want = f"0 <= view < {num_views}"
+            raise InputError(f"{path}: query {index}: got view {view:g}, want {want}")
 
 
 def _at_frame(frame: int, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 4"]:

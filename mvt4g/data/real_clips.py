@@ -130,12 +130,15 @@ class RealClips(Dataset[RealClip | InputError]):
 
     def _camera_files(self) -> str:
         """Return what messages call the files that intrinsics may be from."""
-        return self.target.text if self.camera.source is None else f"{self.camera.source}, {self.target.text}"
+        if self.camera.source is None:
+            return self.target.text
+        return f"{self.camera.source}, {self.target.text}"
 
     def _clip(self, source: FrameSource, kept: tuple[int, ...], own: SourceCameras | None) -> RealClip:
         video = torch.empty(1, len(kept), 3, self.size.height, self.size.width)
         framing = source.read_into(video[0], kept, self.size)
         instances = source.read_masks(kept, framing)
+        # Points on masks need the masks as the model sees them.
         queries, rows, query_rule = self._queries(source, kept, framing, instances)
         frames = KeptFrames.of(source, kept)
         paths = self.target.paths(frames, self.camera, own)
@@ -163,11 +166,13 @@ class RealClips(Dataset[RealClip | InputError]):
             return queries, rows, describe_file_queries(choice.path, len(rows))
         if choice.kind == "grid":
             queries = grid_queries(choice.count, framing)
-            return queries, torch.arange(len(queries)), f"{len(queries)} query points on a grid over frame 0"
+            described = f"{len(queries)} query points on a grid over frame 0"
+            return queries, torch.arange(len(queries)), described
         # A video whose first frame alone is annotated has no instances, but points on its mask.
         masks = instances if instances is not None else source.read_masks(kept[:1], framing)
         if masks is None:
-            raise InputError(f"{source.place}: queries: got 'mask' without masks, want 'grid:N' or a file")
+            want = "'grid:N' or a file"
+            raise InputError(f"{source.place}: queries: got 'mask' without masks, want {want}")
         queries = mask_queries(masks > 0, choice.count, source.name)
         described = f"{len(queries)} query points on the mask of frame {int(queries[0, 1])}"
         return queries, torch.arange(len(queries)), described

@@ -73,7 +73,11 @@ class SamplingSpec:
         by_split: dict[str, list[str]] = {"train": [], "val": [], "test": []}
         for source in self.sources:
             by_split[source.split].append(source.called)
-        needed = {"frames.count": self.frames.count, "crop.size": self.crop.size, "num_points": self.num_points}
+        needed = {
+            "frames.count": self.frames.count,
+            "crop.size": self.crop.size,
+            "num_points": self.num_points,
+        }
         for split, names in by_split.items():
             for option, value in needed.items():
                 if len(names) > 1 and value is None:
@@ -184,7 +188,8 @@ class HeldOutClips(Dataset[MultiViewClip | InputError]):
         what = source.where(index)
         num_views, num_frames = source.clips.count(index)
         frames = self.spec.frames.first(num_frames, what)
-        if self.all_views and source.root is not None:  # ten views of 1280x1280 at once would take 16 GB
+        # Ten views of 1280x1280 at once would take 16 GB; a generated clip is in memory as a whole anyway.
+        if self.all_views and source.root is not None:
             clip = _join([self._cut(source, index, [view], frames) for view in range(num_views)])
         else:
             views = range(num_views) if self.all_views else self.spec.views.pairs(num_views, what)[0]
@@ -201,11 +206,13 @@ class HeldOutClips(Dataset[MultiViewClip | InputError]):
 
 def _read(source: OpenSource, index: int, views: Sequence[int], frames: range | None) -> MultiViewClip:
     clip = source.clips.read(index, Selection(views, frames))
-    for name, values in (("cam_from_world", clip.cameras.cam_from_world), ("intrinsics", clip.cameras.intrinsics)):
-        if not bool(values.isfinite().all()):
-            raise InputError(f"{source.where(index)}: {name}: got NaN or infinity, want cameras that are known")
-    if not bool(clip.video.sum().isfinite()):  # a sum of values in [0, 1] overflows nowhere, and makes no mask as large
-        raise InputError(f"{source.where(index)}: video: got NaN or infinity, want values in [0, 1]")
+    what = source.where(index)
+    for name in ("cam_from_world", "intrinsics"):
+        if not bool(getattr(clip.cameras, name).isfinite().all()):
+            raise InputError(f"{what}: {name}: got NaN or infinity, want cameras that are known")
+    # A sum of values in [0, 1] overflows nowhere, and needs no mask as large as the video.
+    if not bool(clip.video.sum().isfinite()):
+        raise InputError(f"{what}: video: got NaN or infinity, want values in [0, 1]")
     return name_after(source.name, clip if frames is None else at_stride(clip, frames.step))
 
 

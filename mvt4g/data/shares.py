@@ -29,6 +29,7 @@ class ShareSampler(DistributedSampler[int]):
         self.batch_size = batch_size
         self.rank = rank
         self.num_replicas = world
+        # Divisions are rounded up: the last batch, and the last rank's share, may be short.
         most = -(-len(items) // world)
         self.repeats = -(-most // batch_size) > -(-len(self.own) // batch_size)
 

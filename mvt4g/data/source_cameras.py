@@ -74,19 +74,24 @@ def read_source_cameras(path: Path, layout: str = "json", source: FrameSource | 
     if layout == "json":
         views = read_views(path, same_length=False)
         view = views.get(REFERENCE_VIEW, views[TARGET_VIEW])
-        return SourceCameras(view, str(path), () if view.intrinsics is not None else (_no_lens(path),))
-    names = [file.name for file in source.files] if isinstance(source, FolderSource) else None
+        if view.intrinsics is None:
+            return SourceCameras(view, str(path), (_no_lens(path),))
+        return SourceCameras(view, str(path))
+    names = None
+    if layout == "colmap" and isinstance(source, FolderSource):
+        frames = source.files[: source.num_frames]  # masks come after the frames
+        names = [file.name for file in frames]
+    # ViPE leaves out frames at the end that it has no pose of.
     count = source.num_frames if source is not None and layout == "vipe" else None
-    if names is not None and source is not None:
-        names = names[: source.num_frames]  # masks come after the frames
-    found = read_reconstruction(layout, path, count, frame_names=names if layout == "colmap" else None)
+    found = read_reconstruction(layout, path, count, frame_names=names)
     notes = found.notes
     if found.scale == "unknown":
         notes = (*notes, f"{path}: the scale is not known, so that a metre of a motion is one unit of the program")
     lenses = found.intrinsics
     size = found.image_size
     if lenses is None or size is None:
-        return SourceCameras(Trajectory(found.world_from_cam), str(path), (*notes, _no_lens(path)))
+        without_lens = Trajectory(found.world_from_cam)
+        return SourceCameras(without_lens, str(path), (*notes, _no_lens(path)))
     shares = scale_intrinsics(lenses, 1 / size[1], 1 / size[0])
     return SourceCameras(Trajectory(found.world_from_cam, shares, SHARES), str(path), notes)
 
@@ -102,4 +107,5 @@ def check_source(source: str | None, num_videos: int) -> None:
         InputError: If the option does not say which file is whose.
     """
     if source is not None and num_videos > 1 and NAME not in source:
-        raise InputError(f"camera.source: got {source} for {num_videos} videos, want {NAME} in it, the video's name")
+        want = f"{NAME} in it, the video's name"
+        raise InputError(f"camera.source: got {source} for {num_videos} videos, want {want}")

@@ -48,7 +48,13 @@ class SourceRecord:
             framing: What was done to each.
         """
         return SourceRecord(
-            path, framing.source, fps, tuple(frames), tuple(times_s), framing.crop_xyxy, framing.scale_xy
+            path=path,
+            size=framing.source,
+            fps=fps,
+            frames=tuple(frames),
+            times_s=tuple(times_s),
+            crop_xyxy=framing.crop_xyxy,
+            scale_xy=framing.scale_xy,
         )
 
     def pixels(self, xy: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 2"]:

@@ -91,7 +91,8 @@ class FrameSource(ABC):
 
     def record(self, numbers: Sequence[int], framing: Framing) -> SourceRecord:
         """Note what is taken of this video."""
-        return SourceRecord.of(self.place, self.fps, numbers, [self.times_s[number] for number in numbers], framing)
+        times_s = [self.times_s[number] for number in numbers]
+        return SourceRecord.of(self.place, self.fps, numbers, times_s, framing)
 
 
 class FolderSource(FrameSource):
@@ -150,7 +151,8 @@ class FolderSource(FrameSource):
             if tuple(mask.shape) != framing.source:
                 want = f"{framing.source[1]}x{framing.source[0]} as the frames have"
                 raise InputError(f"{path}: got a mask of {_size(mask)}, want {want}")
-            framed.append(framing.nearest(mask.where(mask != VOID, 0)[None])[0])
+            ids = mask.where(mask != VOID, 0)  # what belongs to nothing counts as background
+            framed.append(framing.nearest(ids[None])[0])
         return torch.stack(framed)
 
 

@@ -66,9 +66,12 @@ class StepDataModule(LightningDataModule):
             return raise_if_error(batch.errors[0] if isinstance(batch, Survivors) else batch)
         if not isinstance(batch, Survivors):
             return batch
-        noted = batch.errors if batch.batch is not None else batch.errors[1:]  # the step reports the first
-        self.bad_items += noted
-        return batch.errors[0] if batch.batch is None else batch.batch
+        if batch.batch is not None:
+            self.bad_items += batch.errors
+            return batch.batch
+        # The step reports the first one itself.
+        self.bad_items += batch.errors[1:]
+        return batch.errors[0]
 
     def _loader(
         self, split: Split, sampler: Sampler[int] | None = None, collate_fn: Callable[[Any], Any] = collate

@@ -33,6 +33,7 @@ class StepSampler(DistributedSampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         """Yield sample numbers without end."""
+        # Asked here and not at construction: a resumed fit knows its step only now.
         micro_batch = self.step() * self.accumulate
         while True:
             first = (micro_batch * self.world + self.rank) * self.batch_size

@@ -43,7 +43,8 @@ def target_cameras(texts: list[str] | str) -> tuple[TargetCamera, ...]:
     for text in [texts] if isinstance(texts, str) else texts:
         choice = TargetCamera.parse(text)
         if choice.name in by_name:
-            raise InputError(f"trajectory: got two of one name {choice.name!r}, want names that tell results apart")
+            want = "names that tell results apart"
+            raise InputError(f"trajectory: got two of one name {choice.name!r}, want {want}")
         by_name[choice.name] = choice
     if not by_name:
         raise InputError("trajectory: got an empty list, want at least one preset or file")

@@ -10,9 +10,8 @@ from torch.utils.data import DataLoader, Subset
 
 from mvt4g.data.asked_views import Request
 from mvt4g.data.camera_paths import CameraAssumption
-from mvt4g.data.given_videos import digest_or_none
+from mvt4g.data.given_videos import digest_or_none, query_inputs
 from mvt4g.data.loading import LoaderSpec, goes_on, raise_if_error
-from mvt4g.data.query_points import QueryChoice
 from mvt4g.data.real_clips import RealClip
 from mvt4g.data.shares import share_of
 from mvt4g.data.sources import FrameSource
@@ -50,7 +49,6 @@ class PairRequest:
     def inputs(self) -> dict[str, Any]:
         """Return all of the data that the result depends on."""
         reference, target = self.pair.videos
-        queries = QueryChoice.parse(self.queries).path
         cameras = self.pair.cameras_file
         assumed = asdict(self.pair.camera)
         del assumed["source"], assumed["source_layout"]  # of a single video alone
@@ -58,7 +56,7 @@ class PairRequest:
             "source": {"sha256": sha256_of_all(reference.files), "name": self.clip},
             "target": {"sha256": sha256_of_all(target.files), "start_s": self.target_start_s},
             "camera": {"file": None if cameras is None else str(cameras), "sha256": digest_or_none(cameras)},
-            "queries": {"choice": "file" if queries else self.queries, "sha256": digest_or_none(queries)},
+            "queries": query_inputs(self.queries),
             "size": asdict(self.pair.size),
             "assumed": assumed,
         }
@@ -119,18 +117,27 @@ class VideoPairDataModule(LightningDataModule):
             InputError: If a stage needs true tracks, or a file or option is bad.
         """
         if stage != "predict":
-            raise InputError(f"data: got VideoPairDataModule for {stage}, want it for predict alone: it has no tracks")
+            want = "it for predict alone: it has no tracks"
+            raise InputError(f"data: got VideoPairDataModule for {stage}, want {want}")
         if self.camera.source is not None:
             raise InputError(f"camera.source: got {self.camera.source} for a pair of videos, want data.cameras")
         videos = _open_pair(self.reference, self.target, self.size.frames.folder_fps)
-        self.pair = VideoPair(videos, self.size, self.cameras, self.queries, self.camera, self.target_start_s)
+        self.pair = VideoPair(
+            videos=videos,
+            size=self.size,
+            cameras=self.cameras,
+            queries=self.queries,
+            camera=self.camera,
+            target_start_s=self.target_start_s,
+        )
 
     def predict_dataloader(self) -> DataLoader[RealClip | InputError]:
         """Return the pair."""
         assert self.pair is not None, "Lightning calls setup first"
         options: dict[str, Any] = {**self.loader.worker_options(), "collate_fn": RealClip.batch_of_one}
         pairs = Subset(self.pair, [0] if self._wanted else [])
-        return DataLoader(pairs, batch_size=1, shuffle=False, sampler=share_of(pairs, 1, self.trainer), **options)
+        sampler = share_of(pairs, 1, self.trainer)
+        return DataLoader(pairs, batch_size=1, shuffle=False, sampler=sampler, **options)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Hand on what a worker found wrong, which predict reports at its end.
@@ -154,7 +161,8 @@ def _open_pair(reference: Path, target: Path, folder_fps: float | None) -> tuple
     folder = reference if reference.is_dir() else target
     if first.num_frames != second.num_frames:
         got = f"{first.num_frames} and {second.num_frames} frames of {reference} and {target}"
-        raise InputError(f"{folder}: got {got}, want the folder's rate: --data.init_args.size.frames.folder_fps")
+        want = "the folder's rate: --data.init_args.size.frames.folder_fps"
+        raise InputError(f"{folder}: got {got}, want {want}")
     # Opened anew: the times of a folder's frames follow from its rate.
     if folder == reference:
         return open_video(folder, second.fps), second

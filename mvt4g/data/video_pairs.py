@@ -103,7 +103,8 @@ class VideoPair(Dataset[RealClip | InputError]):
             name=self.videos[0].name,
             fps=slower.rate(self.kept[self._slower]),
         )
-        parts = [*self._frame_rules(), f"reference {framings[0].sentence()}", f"target {framings[1].sentence()}"]
+        parts = self._frame_rules()
+        parts += [f"reference {framings[0].sentence()}", f"target {framings[1].sentence()}"]
         rule = "; ".join([*parts, self._camera_rule(), query_rule])
         return RealClip(clip, queries, rows, tuple(records), f"{self.videos[0].name}: {rule}")
 
@@ -141,7 +142,8 @@ class VideoPair(Dataset[RealClip | InputError]):
             return still, still
         views = read_views(self.cameras_file, same_length=False)
         if REFERENCE_VIEW not in views:
-            raise InputError(f"{self.cameras_file}: got the views {list(views)}, want the reference's cameras too")
+            want = "the reference's cameras too"
+            raise InputError(f"{self.cameras_file}: got the views {list(views)}, want {want}")
         of_reference, of_target = self._kept_frames()
         camera = for_a_video(self.camera)
         reference = fit_path(views[REFERENCE_VIEW], of_reference, camera, str(self.cameras_file))
@@ -152,7 +154,8 @@ class VideoPair(Dataset[RealClip | InputError]):
         if self.cameras_file is None:
             return "cameras unknown, taken to stand still in one place"
         target = read_views(self.cameras_file, same_length=False)[TARGET_VIEW]
-        return f"cameras of {self.cameras_file}{describe_fit(target, self._kept_frames()[1], for_a_video(self.camera))}"
+        _, of_target = self._kept_frames()
+        return f"cameras of {self.cameras_file}{describe_fit(target, of_target, for_a_video(self.camera))}"
 
     def _kept_frames(self) -> list[KeptFrames]:
         reference, target = self.videos
@@ -161,7 +164,8 @@ class VideoPair(Dataset[RealClip | InputError]):
         if rates[1] <= rates[0] * _SAME_RATE and not self._target_start_s:
             # else frame k of the shorter video is another moment than frame k of the longer one
             shared = (min(reference.num_frames, target.num_frames),)
-        return [KeptFrames.of(reference, self.kept[0], shared), KeptFrames.of(target, self.kept[1], shared)]
+        of_reference = KeptFrames.of(reference, self.kept[0], shared)
+        return [of_reference, KeptFrames.of(target, self.kept[1], shared)]
 
 
 def _match_frames(
@@ -174,6 +178,7 @@ def _match_frames(
         times: Of their frames, in seconds of the reference.
         size: What the model takes.
     """
+    # The faster video has a frame near each of the slower one's; the other way some would be taken twice.
     slower = 0 if videos[0].fps <= videos[1].fps * _SAME_RATE else 1
     other = times[1 - slower]
     reach = 0.5 / videos[1 - slower].fps  # a frame stands for half its time before and after

@@ -48,7 +48,8 @@ class VideoSize:
         check_ranges(self, "size")
         if self.num_frames <= self.temporal_stride or (self.num_frames - 1) % self.temporal_stride:
             stride = self.temporal_stride
-            raise InputError(f"size.num_frames: got {self.num_frames}, want {stride}*m + 1 with m at least 1")
+            want = f"{stride}*m + 1 with m at least 1"
+            raise InputError(f"size.num_frames: got {self.num_frames}, want {want}")
         if self.time not in _WAYS:
             raise InputError(f"size.time: got {self.time!r}, want one of {', '.join(_WAYS)}")
 
@@ -68,8 +69,11 @@ class VideoSize:
         meant = self.frames.of(times_s, name, span)
         if len(meant) <= self.temporal_stride:
             of_more = f" of {len(times_s)}" if len(meant) < len(times_s) else ""
-            raise InputError(f"{name}: got {len(meant)} frames{of_more}, want at least {self.temporal_stride + 1}")
-        count = min(self.num_frames, (len(meant) - 1) // self.temporal_stride * self.temporal_stride + 1)
+            want = f"at least {self.temporal_stride + 1}"
+            raise InputError(f"{name}: got {len(meant)} frames{of_more}, want {want}")
+        # A codec takes stride * m + 1 frames: the first one alone, and then the others by strides.
+        strides = (len(meant) - 1) // self.temporal_stride
+        count = min(self.num_frames, strides * self.temporal_stride + 1)
         if self.time == "first":
             return meant[:count]
         places = torch.linspace(0, len(meant) - 1, count, dtype=torch.float64).round().long()

@@ -34,7 +34,8 @@ class ViewSpec:
         for side in ("reference", "target"):
             views = getattr(self, side)
             if views is not None and (not views or min(views) < 0):
-                raise InputError(f"sampling.views.{side}: got {views}, want numbers of views, or null for all")
+                want = "numbers of views, or null for all"
+                raise InputError(f"sampling.views.{side}: got {views}, want {want}")
 
     def draw(self, num_views: int, rng: np.random.Generator, what: str) -> tuple[int, int]:
         """Draw a (reference, target), each allowed pair as often as any other.
@@ -65,7 +66,7 @@ class ViewSpec:
         """
         allowed = self._allowed(num_views)
         pairs = [(reference, target) for reference, target in allowed if reference != target]
-        if not pairs and self.same:
+        if not pairs and self.same:  # a clip of one view serves as its own target
             pairs = allowed
         return self._require(pairs, num_views, what)
 

@@ -175,7 +175,8 @@ def parse_motion(content: Any, where: str) -> CameraMotion:
     subject = None if form["subject"] is None else _subject(f"{where}: subject", form["subject"])
     for timed in moves:
         if subject is None and isinstance(timed.move, _ABOUT_THE_SUBJECT):
-            raise InputError(f"{timed.place}: got no subject, want subject.distance, subject.at or subject.track")
+            want = "subject.distance, subject.at or subject.track"
+            raise InputError(f"{timed.place}: got no subject, want {want}")
     x, y, z = start[:3, 3].tolist()
     return CameraMotion(
         moves, form["relative_to"], form["unit"], form["frames"], up, (x, y, z), start[:3, :3], subject, where

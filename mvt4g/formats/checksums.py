@@ -42,4 +42,5 @@ def check_unchanged(path: Path, digest: str) -> None:
     """
     got = sha256_of(path)
     if got != digest:
-        raise InputError(f"{path}: sha256: got {got[:16]}..., want {digest[:16]}...: damaged or changed since written")
+        want = f"{digest[:16]}...: damaged or changed since written"
+        raise InputError(f"{path}: sha256: got {got[:16]}..., want {want}")

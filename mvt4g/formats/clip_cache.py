@@ -52,7 +52,8 @@ def write_clip(path: Path, clip: MultiViewClip) -> None:
             be written to.
     """
     if clip.video.ndim != 5:
-        raise InputError(f"{path}: got a video of {clip.video.ndim} axes to write, want one clip (v t c h w)")
+        want = "one clip (v t c h w)"
+        raise InputError(f"{path}: got a video of {clip.video.ndim} axes to write, want {want}")
     if not bool(torch.isfinite(clip.video).all()):
         raise InputError(f"{path}: got a video with NaN or infinity to write, want values in [0, 1]")
     arrays = {}
@@ -141,7 +142,8 @@ def _check_layout(path: Path, arrays: Mapping[str, ArrayHeader]) -> None:
     unknown = set(arrays) - {*_LAYOUT, _HEADER}
     if missing or unknown:
         got = sorted(set(arrays) - {_HEADER})
-        raise InputError(f"{path}: got fields {got}, want {list(_REQUIRED)} and no others than {[*_LAYOUT]}")
+        want = f"{list(_REQUIRED)} and no others than {[*_LAYOUT]}"
+        raise InputError(f"{path}: got fields {got}, want {want}")
     sizes: dict[str, int] = {}
     for name, (axes, kind) in _LAYOUT.items():
         if name not in arrays:
@@ -152,4 +154,5 @@ def _check_layout(path: Path, arrays: Mapping[str, ArrayHeader]) -> None:
         # There may be more cameras than videos.
         bound = {"t": sizes["t"]} if name in _OF_CAMERAS else sizes
         if not bind_axes(axes, array.shape, bound):
-            raise InputError(f"{path}: {name}: got shape {array.shape}, want ({axes}) with {sizes}")
+            want = f"({axes}) with {sizes}"
+            raise InputError(f"{path}: {name}: got shape {array.shape}, want {want}")

@@ -113,7 +113,8 @@ def write_clip_folder(
         InputError: If the clip cannot be stored, or the place cannot be written to.
     """
     if clip.video.ndim != 5:
-        raise InputError(f"{path}: got a video of {clip.video.ndim} axes to write, want one clip (v t c h w)")
+        want = "one clip (v t c h w)"
+        raise InputError(f"{path}: got a video of {clip.video.ndim} axes to write, want {want}")
     arrays = _arrays(path, clip, extras if storage.normals else replace(extras, normals=None))
     span = None
     if storage.depth == "uint16" and "depth" in arrays:
@@ -333,7 +334,8 @@ def _check_array(path: Path, name: str, array: Shaped[np.ndarray, "..."], header
     if array.dtype.kind != kind or (kind == "f" and array.dtype != np.float32):
         raise InputError(f"{path}: {name}: got dtype {array.dtype}, want {_KINDS[kind]}")
     if not bind_axes(axes, array.shape, dict(header.sizes)):
-        raise InputError(f"{path}: {name}: got shape {array.shape}, want ({axes}) with {dict(header.sizes)}")
+        want = f"({axes}) with {dict(header.sizes)}"
+        raise InputError(f"{path}: {name}: got shape {array.shape}, want {want}")
 
 
 def _choose(path: Path, axis: str, wanted: Sequence[int] | None, header: ClipHeader) -> list[int]:

@@ -102,7 +102,8 @@ def safe_name(where: str, name: Any) -> str:
         InputError: If it is no text, or has a separator or only dots.
     """
     if not isinstance(name, str) or not set("/\\\0").isdisjoint(name) or (name and not name.strip(".")):
-        raise InputError(f"{where}: got {name!r}, want a name without / or \\ that leaves no folder")
+        want = "a name without / or \\ that leaves no folder"
+        raise InputError(f"{where}: got {name!r}, want {want}")
     return name
 
 

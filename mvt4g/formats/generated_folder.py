@@ -44,7 +44,8 @@ def generated_folders(root: Path) -> list[Path]:
         InputError: If there is no generated video.
     """
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder, want one that holds a folder for each generated video")
+        want = "one that holds a folder for each generated video"
+        raise InputError(f"{root}: no such folder, want {want}")
     found: list[Path] = []
     for folder in _folders(root):
         found += [folder] if _is_known(folder) else filter(_is_known, _folders(folder))
@@ -65,7 +66,8 @@ def read_generated(folder: Path, called: str | None = None) -> GeneratedVideos:
     """
     video, fps = _read_video(folder, GENERATED)
     if video is None:
-        raise InputError(f"{folder}: got no {GENERATED}.mp4 and no {GENERATED}/, want the generated video")
+        want = "the generated video"
+        raise InputError(f"{folder}: got no {GENERATED}.mp4 and no {GENERATED}/, want {want}")
     others: dict[str, Tensor | None] = {}
     for name in VIEWS:
         others[name], rate = _read_video(folder, name)
@@ -115,9 +117,11 @@ def _check_fits(
 ) -> None:
     """Refuse a video whose frame k is not the moment of the generated video's."""
     if other is not None and other.shape != video.shape:
-        raise InputError(f"{what}: got {_size(other)}, want {_size(video)} as the generated video has")
+        want = f"{_size(video)} as the generated video has"
+        raise InputError(f"{what}: got {_size(other)}, want {want}")
     if rate is not None and fps is not None and max(rate, fps) > min(rate, fps) * _SAME_RATE:
-        raise InputError(f"{what}: got {rate:g} frames a second, want {fps:g} as the generated video has")
+        want = f"{fps:g} as the generated video has"
+        raise InputError(f"{what}: got {rate:g} frames a second, want {want}")
 
 
 def _video_path(folder: Path, name: str) -> Path | None:
@@ -142,9 +146,8 @@ def _read_cameras(folder: Path, video: Shaped[Tensor, "t 3 h w"]) -> dict[str, t
     for name, path_of_view in read_views(path).items():
         view = path_of_view.of_length(len(video))
         if len(view.world_from_cam) != len(video):
-            raise InputError(
-                f"{path}: {name}: got {len(view.world_from_cam)} poses, want {len(video)}, one a frame, or 1"
-            )
+            want = f"{len(video)}, one a frame, or 1"
+            raise InputError(f"{path}: {name}: got {len(view.world_from_cam)} poses, want {want}")
         intrinsics = _intrinsics(path, view, (video.shape[2], video.shape[3]))
         cameras[name] = (invert_pose(view.world_from_cam), intrinsics)
     return cameras
@@ -152,7 +155,8 @@ def _read_cameras(folder: Path, video: Shaped[Tensor, "t 3 h w"]) -> dict[str, t
 
 def _intrinsics(path: Path, view: Trajectory, size: tuple[int, int]) -> Float[Tensor, "t 3 3"] | None:
     if view.intrinsics is not None and view.image_size != size:
-        raise InputError(f"{path}: image_size: got {list(view.image_size or ())}, want {list(size)}, the video's")
+        want = f"{list(size)}, the video's"
+        raise InputError(f"{path}: image_size: got {list(view.image_size or ())}, want {want}")
     return view.intrinsics
 
 

@@ -75,9 +75,8 @@ def read_images(paths: Sequence[Path]) -> Float[Tensor, "t 3 h w"]:
     for index, path in enumerate(paths):
         pixels = np.asarray(_upright_rgb(path)) if index else first
         if pixels.shape != first.shape:
-            raise InputError(
-                f"{path}: got a frame of {_size(pixels)}, want {_size(first)} as {paths[0].name} before it"
-            )
+            want = f"{_size(first)} as {paths[0].name} before it"
+            raise InputError(f"{path}: got a frame of {_size(pixels)}, want {want}")
         frames[index] = rearrange(torch.from_numpy(pixels.copy()), "h w c -> c h w").float().div_(255)
     return frames
 
@@ -97,17 +96,20 @@ def read_mask(path: Path) -> Int[Tensor, "h w"]:
     if image.mode in ("RGB", "RGBA"):
         channels = np.asarray(image.convert("RGB"))
         if (channels != channels[..., :1]).any():
-            raise InputError(f"{path}: got a colour image (mode {image.mode}), want a palette (P) or grey (L) mask")
+            want = "a palette (P) or grey (L) mask"
+            raise InputError(f"{path}: got a colour image (mode {image.mode}), want {want}")
         values = channels[..., 0].astype(np.int64)
     elif image.mode in ("1", "L"):
         values = np.asarray(image.convert("L")).astype(np.int64)
     else:
-        raise InputError(f"{path}: got an image of mode {image.mode}, want a palette (P) or grey (L) mask")
+        want = "a palette (P) or grey (L) mask"
+        raise InputError(f"{path}: got an image of mode {image.mode}, want {want}")
     present = set(np.unique(values).tolist())
     if 255 not in present:
         return torch.from_numpy(values)
     if present - {0, 255}:
-        raise InputError(f"{path}: got grey values {sorted(present)[:8]}, want 0 and 255 alone, or ids without 255")
+        want = "0 and 255 alone, or ids without 255"
+        raise InputError(f"{path}: got grey values {sorted(present)[:8]}, want {want}")
     return torch.from_numpy((values == 255).astype(np.int64))
 
 
@@ -118,7 +120,8 @@ def _upright_rgb(path: Path) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image).convert("RGB")
     except Exception as error:  # what Pillow stumbles over in a damaged EXIF is of a dozen kinds
-        raise InputError(f"{path}: cannot be turned upright ({_first_line(error)}), want whole EXIF or none") from error
+        want = "whole EXIF or none"
+        raise InputError(f"{path}: cannot be turned upright ({_first_line(error)}), want {want}") from error
 
 
 def load_image(source: Path | bytes, where: str = "") -> Image.Image:

@@ -76,9 +76,8 @@ def read_latents(path: Path, views: Sequence[int] | None = None) -> LatentClip:
     """
     tensors, header = _load(path, views)
     if "codec" not in header or not set(_REQUIRED) <= tensors.keys() <= _LAYOUT.keys():
-        raise InputError(
-            f"{path}: got tensors {sorted(tensors)}, want {list(_REQUIRED)} and no others than {[*_LAYOUT]}"
-        )
+        want = f"{list(_REQUIRED)} and no others than {[*_LAYOUT]}"
+        raise InputError(f"{path}: got tensors {sorted(tensors)}, want {want}")
     _check_layout(path, tensors)
     cameras = Cameras(tensors.pop("cam_from_world"), tensors.pop("intrinsics"))
     caption = header.get("caption")
@@ -124,7 +123,8 @@ def read_prompt(path: Path) -> Float[Tensor, "l d"]:
     """
     tensors, _ = _load(path, None)
     if tensors.keys() != {"text"} or tensors["text"].ndim != 2:
-        raise InputError(f"{path}: got tensors {sorted(tensors)}, want the embedding of one prompt")
+        want = "the embedding of one prompt"
+        raise InputError(f"{path}: got tensors {sorted(tensors)}, want {want}")
     return tensors["text"].float()
 
 
@@ -149,7 +149,8 @@ def _open(path: Path) -> Any:
     try:
         return safe_open(path, "pt")
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: cannot be read ({error}), want a whole .safetensors") from error
+        want = "a whole .safetensors"
+        raise InputError(f"{path}: cannot be read ({error}), want {want}") from error
 
 
 def _load(path: Path, views: Sequence[int] | None) -> tuple[dict[str, Shaped[Tensor, "..."]], dict[str, Any]]:
@@ -185,4 +186,5 @@ def _check_layout(path: Path, tensors: dict[str, Shaped[Tensor, "..."]]) -> None
         if not bind_axes(axes, tensor.shape, sizes) or tensor.is_floating_point() == (
             name in ("visible", "point_valid")
         ):
-            raise InputError(f"{path}: {name}: got {tensor.dtype} {tuple(tensor.shape)}, want ({axes}) with {sizes}")
+            want = f"({axes}) with {sizes}"
+            raise InputError(f"{path}: {name}: got {tensor.dtype} {tuple(tensor.shape)}, want {want}")

@@ -55,7 +55,8 @@ def read_manifest(root: Path) -> Manifest:
     content = read_json(path, "a manifest of clips")
     is_ours = isinstance(content, dict) and content.get("format") == FORMAT and content.get("version") == VERSION
     if not is_ours:
-        raise InputError(f"{path}: format, version: got others than {(FORMAT, VERSION)}, want a manifest of clips")
+        want = "a manifest of clips"
+        raise InputError(f"{path}: format, version: got others than {(FORMAT, VERSION)}, want {want}")
     made_by = content.get("made_by")
     splits = content.get("splits")
     clips = content.get("clips")
@@ -68,7 +69,8 @@ def read_manifest(root: Path) -> Manifest:
     for name, records in clips.items():
         _check_inside(path, "clips", name)
         if not isinstance(records, dict) or not all(map(_is_record, records.values())):
-            raise InputError(f"{path}: clips.{name}: got {str(records)[:60]}, want bytes and sha256 by file")
+            want = "bytes and sha256 by file"
+            raise InputError(f"{path}: clips.{name}: got {str(records)[:60]}, want {want}")
         for file in records:
             _check_inside(path, f"clips.{name}", file)
     return Manifest(made_by, splits, clips)

@@ -185,7 +185,8 @@ def _check_array(where: str, header: ArrayHeader, layout: tuple[str, str], sizes
     axes, kinds = layout
     told = f"({axes}) with {sizes}" if sizes else f"({axes})"
     if header.dtype.kind not in kinds or not bind_axes(axes, header.shape, sizes):
-        raise InputError(f"{where}: got {header.dtype} of shape {header.shape}, want {told} as a probe writes it")
+        want = f"{told} as a probe writes it"
+        raise InputError(f"{where}: got {header.dtype} of shape {header.shape}, want {want}")
     sizes.pop("k", None)  # a map may have heads of its own
 
 

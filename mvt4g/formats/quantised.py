@@ -29,7 +29,8 @@ def depth_range(depth: Float[ndarray, "*b"]) -> tuple[float, float]:
     near = float(known.min())
     far = float(known.max())
     if relative_error(near, far) > MAX_DEPTH_ERROR:
-        raise InputError(f"depth: got {near:g} to {far:g} to quantise, want a narrower range or exact float32")
+        want = "a narrower range or exact float32"
+        raise InputError(f"depth: got {near:g} to {far:g} to quantise, want {want}")
     return near, far
 
 

@@ -109,7 +109,8 @@ def _as_json(inputs: Mapping[str, Any]) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     content = read_json(path, "the record of results")
     if not isinstance(content, dict) or content.get("version") != VERSION:
-        raise InputError(f"{path}: got no record of version {VERSION}, want the record of results")
+        want = "the record of results"
+        raise InputError(f"{path}: got no record of version {VERSION}, want {want}")
     if not (isinstance(content.get("inputs"), dict) and isinstance(content.get("files"), dict)):
         raise InputError(f"{path}: got no inputs and files, want the record of results")
     return content

@@ -203,20 +203,24 @@ def read_queries(path: Path) -> Float[Tensor, "q 4"]:
     """
     readers = {".csv": _queries_csv, ".json": _queries_json, ".npz": _queries_npz}
     if path.suffix.lower() not in readers:
-        raise InputError(f"{path}: got suffix {path.suffix!r}, want query points in one of {', '.join(readers)}")
+        want = f"query points in one of {', '.join(readers)}"
+        raise InputError(f"{path}: got suffix {path.suffix!r}, want {want}")
     table = readers[path.suffix.lower()](path)
     try:
         queries = torch.tensor(table, dtype=torch.float64)
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-        raise InputError(f"{path}: got no table of numbers ({error}), want rows of frame, x, y") from error
+        want = "rows of frame, x, y"
+        raise InputError(f"{path}: got no table of numbers ({error}), want {want}") from error
     if queries.ndim != 2 or queries.shape[1] not in (3, 4) or not len(queries):
-        raise InputError(f"{path}: got queries of shape {tuple(queries.shape)}, want rows (view,) frame, x, y")
+        want = "rows (view,) frame, x, y"
+        raise InputError(f"{path}: got queries of shape {tuple(queries.shape)}, want {want}")
     if queries.shape[1] == 3:
         queries = torch.cat([torch.zeros_like(queries[:, :1]), queries], dim=1)
     for index, (view, frame, x, y) in enumerate(queries.tolist()):
         # NaN and infinity are no whole numbers either.
         if view < 0 or frame < 0 or not (view.is_integer() and frame.is_integer()):
-            raise InputError(f"{path}: query {index}: got view {view:g}, frame {frame:g}, want whole numbers from 0")
+            want = "whole numbers from 0"
+            raise InputError(f"{path}: query {index}: got view {view:g}, frame {frame:g}, want {want}")
         if not (np.isfinite(x) and np.isfinite(y)):
             raise InputError(f"{path}: query {index}: got ({x}, {y}), want finite pixels")
     return queries.float()
@@ -234,7 +238,8 @@ def check_queries(
     for index, query in enumerate(queries.tolist()):
         for column, value, limit in zip(_QUERY_COLUMNS, query, limits, strict=True):
             if not 0 <= value < limit:
-                raise InputError(f"{name}: query {index}: got {column} {value:g}, want 0 <= {column} < {limit}")
+                want = f"0 <= {column} < {limit}"
+                raise InputError(f"{name}: query {index}: got {column} {value:g}, want {want}")
 
 
 def _queries_csv(path: Path) -> list[list[float]]:

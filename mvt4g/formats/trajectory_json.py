@@ -78,7 +78,8 @@ def read_trajectory(path: Path, num_frames: int | None = None, camera: str | Non
     """
     trajectory = read_views(path, camera)[TARGET_VIEW].of_length(num_frames)
     if num_frames is not None and len(trajectory.world_from_cam) != num_frames:
-        raise InputError(f"{path}: got {len(trajectory.world_from_cam)} poses, want {num_frames}, one per frame")
+        want = f"{num_frames}, one per frame"
+        raise InputError(f"{path}: got {len(trajectory.world_from_cam)} poses, want {want}")
     return trajectory
 
 
@@ -91,7 +92,8 @@ def read_recammaster_world(path: Path) -> dict[str, Float[Tensor, "t 4 4"]]:
     content = read_json_object(path, "a trajectory with world_from_cam", nan=True)
     cameras = content.get("frame0")
     if not isinstance(cameras, dict) or not cameras:
-        raise InputError(f"{path}: frame0: got {type(cameras).__name__}, want a matrix for each camera")
+        want = "a matrix for each camera"
+        raise InputError(f"{path}: frame0: got {type(cameras).__name__}, want {want}")
     return {camera: _recammaster_poses(path, content, camera).float() for camera in cameras}
 
 
@@ -118,7 +120,8 @@ def read_views(path: Path, camera: str | None = None, same_length: bool = True) 
     views = content.get("views", {TARGET_VIEW: content})
     known = {TARGET_VIEW, REFERENCE_VIEW}
     if not isinstance(views, dict) or TARGET_VIEW not in views or not set(views) <= known:
-        raise InputError(f"{path}: got views {list(views)}, want {TARGET_VIEW!r} and perhaps {REFERENCE_VIEW!r}")
+        want = f"{TARGET_VIEW!r} and perhaps {REFERENCE_VIEW!r}"
+        raise InputError(f"{path}: got views {list(views)}, want {want}")
     size = _read_size(path, content.get("image_size"))
     trajectories = {}
     for name, view in views.items():
@@ -156,7 +159,8 @@ def write_trajectory(
         content["views"] = {REFERENCE_VIEW: _to_json(cameras[0]), TARGET_VIEW: _to_json(cameras[1])}
     else:
         shape = tuple(cameras.cam_from_world.shape)
-        raise InputError(f"{path}: got cameras of shape {shape} to write, want (t 4 4) or (2 t 4 4)")
+        want = "(t 4 4) or (2 t 4 4)"
+        raise InputError(f"{path}: got cameras of shape {shape} to write, want {want}")
     if source is not None:
         content["source"] = dict(source)
     with appearing(path) as temporary:
@@ -174,13 +178,15 @@ def _read_view(path: Path, name: str, view: Any, size: tuple[int, int] | None) -
     prefix = f"{path}: {name}." if name else f"{path}: "
     if not isinstance(view, dict) or "world_from_cam" not in view:
         keys = sorted(view) if isinstance(view, dict) else type(view).__name__
-        raise InputError(f"{prefix}world_from_cam: missing, got {keys}, want one 4x4 matrix per frame")
+        want = "one 4x4 matrix per frame"
+        raise InputError(f"{prefix}world_from_cam: missing, got {keys}, want {want}")
     poses = _matrices(f"{prefix}world_from_cam", view["world_from_cam"], 4)
     check_poses(poses, f"{prefix}world_from_cam frame ")
     if view.get("intrinsics") is None:
         return Trajectory(poses)
     if size is None:
-        raise InputError(f"{path}: image_size: missing, want [height, width] of the image the intrinsics belong to")
+        want = "[height, width] of the image the intrinsics belong to"
+        raise InputError(f"{path}: image_size: missing, want {want}")
     intrinsics = _matrices(f"{prefix}intrinsics", view["intrinsics"], 3)
     if len(poses) == 1:  # a still camera whose lens zooms
         poses = poses.expand(len(intrinsics), 4, 4)
@@ -196,18 +202,21 @@ def _matrices(what: str, numbers: Any, rank: int) -> Float[Tensor, "t rank rank"
     try:
         matrices = torch.tensor(numbers, dtype=torch.float64).float()
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-        raise InputError(f"{what}: got no table of numbers ({error}), want {rank}x{rank} matrices") from error
+        want = f"{rank}x{rank} matrices"
+        raise InputError(f"{what}: got no table of numbers ({error}), want {want}") from error
     if matrices.ndim == 2:
         matrices = matrices[None]
     if matrices.ndim != 3 or matrices.shape[1:] != (rank, rank) or not len(matrices):
-        raise InputError(f"{what}: got shape {tuple(matrices.shape)}, want one {rank}x{rank} matrix per frame")
+        want = f"one {rank}x{rank} matrix per frame"
+        raise InputError(f"{what}: got shape {tuple(matrices.shape)}, want {want}")
     return matrices
 
 
 def _read_times(what: str, times: Any, count: int) -> tuple[float, ...]:
     fits = isinstance(times, list) and len(times) == count and all(map(_is_finite_number, times))
     if not fits or sorted(set(times)) != times:
-        raise InputError(f"{what}: got {times}, want {count} finite, increasing numbers, one a pose")
+        want = f"{count} finite, increasing numbers, one a pose"
+        raise InputError(f"{what}: got {times}, want {want}")
     return tuple(map(float, times))
 
 
@@ -239,7 +248,8 @@ def _recammaster_poses(path: Path, content: dict[str, Any], camera: str | None) 
     for frame in range(len(content)):
         cameras = content.get(f"frame{frame}")
         if not isinstance(cameras, dict):
-            raise InputError(f"{path}: frame{frame}: missing, want frame0 to frame{len(content) - 1}")
+            want = f"frame0 to frame{len(content) - 1}"
+            raise InputError(f"{path}: frame{frame}: missing, want {want}")
         if camera not in cameras:
             raise InputError(f"{path}: got camera {camera!r}, want one of {', '.join(cameras)}")
         try:

@@ -184,7 +184,8 @@ def _painters(
     wanted = frozenset(frames)
     last = max(frames, default=-1)
     if sorted({*frames, -1}) != [-1, *frames]:
-        raise InputError(f"{path}: got frame numbers {list(frames)}, want increasing ones from 0")
+        want = "increasing ones from 0"
+        raise InputError(f"{path}: got frame numbers {list(frames)}, want {want}")
     if last >= info.num_frames:
         raise InputError(f"{path}: got {info.num_frames} frames, want frames up to {last}")
     number = 0  # of the next frame, and so the count of those that came
@@ -290,7 +291,8 @@ def _levels(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int) -> UI
     if not (math.isfinite(fps) and fps > 0):
         raise InputError(f"{path}: got fps {fps} for a video to write, want a rate over 0")
     if not len(video) or not bool(torch.isfinite(video).all()):
-        raise InputError(f"{path}: got {len(video)} frames to write, want one or more, all finite")
+        want = "one or more, all finite"
+        raise InputError(f"{path}: got {len(video)} frames to write, want {want}")
     return rearrange(video.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8), "t c h w -> t h w c").numpy()
 
 

@@ -93,7 +93,8 @@ class ColourTags:
             number = getattr(self, tag)
             if number not in numbers:
                 name = _NAMES[tag].get(number, f"number {number} of ITU-T H.273")
-                raise InputError(f"{what}: got colours of {tag} {name}, want SDR video such as BT.709")
+                want = "SDR video such as BT.709"
+                raise InputError(f"{what}: got colours of {tag} {name}, want {want}")
 
 
 def guessed_matrix(height: int, width: int) -> int:

@@ -51,7 +51,8 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(path, metadata_errors="replace")  # titles in any encoding, or damaged
     except av.FFmpegError as error:
-        raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want a whole video file") from error
+        want = "a whole video file"
+        raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want {want}") from error
     try:
         with container:
             check_whole(path, container.format.name)
@@ -59,7 +60,8 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             stream.thread_type = "AUTO"
             yield container, stream
     except av.FFmpegError as error:
-        raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want a whole video file") from error
+        want = "a whole video file"
+        raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want {want}") from error
 
 
 def _choose_stream(path: Path, container: InputContainer) -> VideoStream:
@@ -76,7 +78,8 @@ def _choose_stream(path: Path, container: InputContainer) -> VideoStream:
         raise InputError(f"{path}: got no video stream, want one")
     taken = next((stream for stream in videos if stream.disposition & Disposition.default), videos[0])
     if taken.codec_context is None:
-        raise InputError(f"{path}: got a video stream of no codec that FFmpeg knows, want one that it can decode")
+        want = "one that it can decode"
+        raise InputError(f"{path}: got a video stream of no codec that FFmpeg knows, want {want}")
     if len(videos) > 1:
         listed = ", ".join(f"{stream.index} ({stream.width}x{stream.height})" for stream in videos)
         warnings.warn(f"{path}: has the video streams {listed}; stream {taken.index} is read", stacklevel=2)
@@ -143,13 +146,16 @@ def decoded_frames(path: Path, container: InputContainer, stream: VideoStream) -
     try:
         for packet in container.demux(stream):
             if packet.is_corrupt:
-                raise InputError(f"{path}: got a damaged packet at {packet.pts}, want a whole video file")
+                want = "a whole video file"
+                raise InputError(f"{path}: got a damaged packet at {packet.pts}, want {want}")
             for frame in packet.decode():
                 if frame.is_corrupt:
-                    raise InputError(f"{path}: got a damaged frame at {frame.time} s, want a whole video file")
+                    want = "a whole video file"
+                    raise InputError(f"{path}: got a damaged frame at {frame.time} s, want {want}")
                 yield frame
     except av.FFmpegError as error:
-        raise InputError(f"{path}: cannot be decoded ({error.strerror}), want a whole video file") from error
+        want = "a whole video file"
+        raise InputError(f"{path}: cannot be decoded ({error.strerror}), want {want}") from error
 
 
 def stated_rate(stream: VideoStream) -> Fraction:
@@ -169,7 +175,8 @@ class FramePainter:
         self._context = stream.codec_context
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         if not 1 / _MAX_ASPECT <= self._aspect <= _MAX_ASPECT:
-            raise InputError(f"{path}: got pixels of aspect {self._aspect}, want one between 1:8 and 8:1")
+            want = "one between 1:8 and 8:1"
+            raise InputError(f"{path}: got pixels of aspect {self._aspect}, want {want}")
 
     def size(self, frame: VideoFrame) -> tuple[int, int]:
         """Return (height, width) as shown."""

@@ -67,7 +67,8 @@ def read_pickle(path: Path, mmap: bool = False) -> Any:
             ) from error
         told = isinstance(error, RuntimeError)  # the others are what unpickling stumbles over
         reason = str(error).partition("\n")[0].partition(". ")[0][:200] if told else "no file of torch.save"
-        raise InputError(f"{path}: got {reason}, want a file of tensors (a state dict or .safetensors)") from error
+        want = "a file of tensors (a state dict or .safetensors)"
+        raise InputError(f"{path}: got {reason}, want {want}") from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -82,7 +83,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as file:
             return dict(file.metadata() or {})
     except Exception as error:  # as _read_safetensors
-        raise InputError(f"{path}: got {str(error)[:200]}, want a whole .safetensors file") from error
+        want = "a whole .safetensors file"
+        raise InputError(f"{path}: got {str(error)[:200]}, want {want}") from error
 
 
 def write_weights(
@@ -114,7 +116,8 @@ def tensors_of(content: Any, path: Path) -> dict[str, Shaped[torch.Tensor, "..."
     """
     is_mapping = isinstance(content, Mapping) and len(content) > 0
     if not is_mapping or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise InputError(f"{path}: got {type(content).__name__}, want a state dict: names and tensors only")
+        want = "a state dict: names and tensors only"
+        raise InputError(f"{path}: got {type(content).__name__}, want {want}")
     return dict(content)
 
 
@@ -202,7 +205,8 @@ def _read_shards(path: Path) -> dict[str, Any]:
         shards = read_json(path, "the index of a sharded .safetensors")["weight_map"]
         names = sorted(set(shards.values()))
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: got no weight_map, want the index of a sharded .safetensors") from error
+        want = "the index of a sharded .safetensors"
+        raise InputError(f"{path}: got no weight_map, want {want}") from error
     tensors: dict[str, Any] = {}
     for name in names:
         if not isinstance(name, str) or name in ("", "..") or Path(name).name != name or name.endswith(INDEX_SUFFIX):
@@ -220,4 +224,5 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         return load_file(path)
     except Exception as error:  # SafetensorError of what is cut short, others of dtypes that torch has not
-        raise InputError(f"{path}: got {str(error)[:200]}, want a whole .safetensors file") from error
+        want = "a whole .safetensors file"
+        raise InputError(f"{path}: got {str(error)[:200]}, want {want}") from error

@@ -53,7 +53,8 @@ def write_mvtracker_scene(
     """
     for name in _NEEDED:
         if getattr(clip, name) is None:
-            raise InputError(f"{path}: {name}: got none to write, want it: MVTracker's layout has no scene without")
+            want = "it: MVTracker's layout has no scene without"
+            raise InputError(f"{path}: {name}: got none to write, want {want}")
     assert clip.tracks is not None
     assert clip.points_world is not None
     assert clip.point_instance is not None
@@ -116,7 +117,8 @@ def check_cameras(path: Path, cameras: Cameras, image_size: tuple[int, int], tol
     }
     for fault, size in faults.items():
         if not float(size) <= tolerance * width:
-            raise InputError(f"{path}: cameras: got {fault} by {float(size):g} px, want a pinhole that Kubric can say")
+            want = "a pinhole that Kubric can say"
+            raise InputError(f"{path}: cameras: got {fault} by {float(size):g} px, want {want}")
 
 
 def distance_from_z(depth: Float[Tensor, "t h w"], intrinsics: Float[Tensor, "3 3"]) -> Float[Tensor, "t h w"]:

@@ -73,19 +73,21 @@ def read_colmap_poses(
     listed = _read(path, _images_binary, _images_text)
     images = {Path(image.name).name: image for image in listed}
     if len(images) < len(listed):
-        raise InputError(f"{path}: got {len(listed)} images of {len(images)} names, want those of a single video")
+        want = "those of a single video"
+        raise InputError(f"{path}: got {len(listed)} images of {len(images)} names, want {want}")
     cameras = dict(_read(folder / f"cameras{suffix}", _cameras_binary, _cameras_text))
     if frame_names is None:
         frame_names = sorted(images, key=natural_key)
         if num_frames is not None and len(images) != num_frames:
-            raise InputError(
-                f"{path}: got {len(images)} images for {num_frames} frames, want frame_names to tell which"
-            )
+            want = "frame_names to tell which"
+            raise InputError(f"{path}: got {len(images)} images for {num_frames} frames, want {want}")
     elif num_frames is not None and len(frame_names) != num_frames:
-        raise InputError(f"frame_names: got {len(frame_names)} names, want {num_frames}, one per frame")
+        want = f"{num_frames}, one per frame"
+        raise InputError(f"frame_names: got {len(frame_names)} names, want {want}")
     found = [images.get(name) for name in frame_names]
     if not any(found):
-        raise InputError(f"{path}: got images {sorted(images)[:3]}, want names such as {list(frame_names[:3])}")
+        want = f"names such as {list(frame_names[:3])}"
+        raise InputError(f"{path}: got images {sorted(images)[:3]}, want {want}")
     return _assemble(path, found, cameras)
 
 
@@ -96,7 +98,8 @@ def _assemble(path: Path, found: Sequence[_Image | None], cameras: dict[int, _Ca
         if image is None:
             continue
         if image.camera not in cameras:
-            raise InputError(f"{path}: {image.name}: got camera {image.camera}, want one of {sorted(cameras)}")
+            want = f"one of {sorted(cameras)}"
+            raise InputError(f"{path}: {image.name}: got camera {image.camera}, want {want}")
         taken_by[frame] = cameras[image.camera]
         quaternion = torch.tensor(image.quaternion, dtype=torch.float64)
         if abs(float(quaternion.norm()) - 1) > UNIT_TOLERANCE:
@@ -167,7 +170,8 @@ def _cameras_binary(content: bytes) -> list[tuple[int, _Camera]]:
     for _ in range(count):
         number, model, width, height = struct.unpack_from("<iiQQ", content, place)
         if not 0 <= model < len(NUM_PARAMETERS):
-            raise InputError(f"camera {number}: got model {model}, want one of 0 to {len(NUM_PARAMETERS) - 1}")
+            want = f"one of 0 to {len(NUM_PARAMETERS) - 1}"
+            raise InputError(f"camera {number}: got model {model}, want {want}")
         parameters = struct.unpack_from(f"<{NUM_PARAMETERS[model]}d", content, place + 24)
         cameras.append((number, _Camera(PINHOLES.get(model, "bent"), (height, width), parameters)))
         place += 24 + 8 * NUM_PARAMETERS[model]
@@ -204,7 +208,8 @@ def _images_text(lines: Sequence[Line]) -> list[_Image]:
 def _image_of(line: Line) -> _Image:
     words = line.text.split(maxsplit=9)
     if len(words) < 10:
-        raise InputError(f"{line.where}: got {line.text[:60]!r}, want IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME")
+        want = "IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME"
+        raise InputError(f"{line.where}: got {line.text[:60]!r}, want {want}")
     whole_number(words[0], f"{line.where}: IMAGE_ID")
     names = ("QW", "QX", "QY", "QZ", "TX", "TY", "TZ")
     pose = []
@@ -225,7 +230,8 @@ def _check_count(lines: Sequence[Line], noun: str, found: int) -> None:
     for line in lines:
         told = re.match(rf"#\s*Number of {noun}:\s*(\d+)", line.text)
         if told is not None and int(told[1]) != found:
-            raise InputError(f"{line.where}: got {found} {noun} below it, want {told[1]} as it says")
+            want = f"{told[1]} as it says"
+            raise InputError(f"{line.where}: got {found} {noun} below it, want {want}")
 
 
 def _cameras_text(lines: Sequence[Line]) -> list[tuple[int, _Camera]]:

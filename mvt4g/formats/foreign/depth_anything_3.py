@@ -93,7 +93,8 @@ def _read_streaming(folder: Path, num_frames: int | None, maps: bool) -> Reconst
     if (folder / LENS_FILE).exists():
         lens = _read_rows(folder / LENS_FILE, 4, "fx fy cx cy")
         if len(lens) not in (1, len(rows)):
-            raise InputError(f"{folder / LENS_FILE}: got {len(lens)} lines, want 1 or {len(rows)}, one a pose")
+            want = f"1 or {len(rows)}, one a pose"
+            raise InputError(f"{folder / LENS_FILE}: got {len(lens)} lines, want {want}")
         intrinsics = pinhole_matrices(str(folder / LENS_FILE), lens).expand(len(rows), 3, 3)
     found = reconstruction_of(str(folder / POSES_FILE), rows.reshape(-1, 4, 4), intrinsics, str(folder / LENS_FILE))
     files = _frame_files(folder / FRAMES_FOLDER, len(rows))
@@ -129,7 +130,8 @@ def _frame_files(folder: Path, count: int) -> dict[int, Path]:
         digits = re.fullmatch(r"frame_(\d{1,9})", path.stem, re.ASCII)
         number = int(digits[1]) if digits else -1
         if not 0 <= number < count or number in files:
-            raise InputError(f"{path}: got frame {path.stem!r:.60}, want frame_0 to frame_{count - 1}, each once")
+            want = f"frame_0 to frame_{count - 1}, each once"
+            raise InputError(f"{path}: got frame {path.stem!r:.60}, want {want}")
         files[number] = path
     return files
 
@@ -147,7 +149,8 @@ def _read_frames(files: dict[int, Path], size: tuple[int, int], count: int) -> F
     depth = torch.zeros(count, *size)
     for number, path in files.items():
         if _map_size(path) != size:
-            raise InputError(f"{path}: depth: got {list(_map_size(path))}, want {list(size)} as in the frame before it")
+            want = f"{list(size)} as in the frame before it"
+            raise InputError(f"{path}: depth: got {list(_map_size(path))}, want {want}")
         values = read_arrays(path, ("depth",))["depth"]
         depth[number] = depth_maps(f"{path}: depth", values.reshape(1, *size) if values.ndim == 2 else values, 1)[0]
     return depth

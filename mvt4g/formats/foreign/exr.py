@@ -73,9 +73,8 @@ def read_exr_channel(content: bytes, channel: str, where: str) -> Float[ndarray,
         raise
     except (struct.error, zlib.error, ValueError, IndexError, OverflowError) as error:
         reason = str(error).partition("\n")[0][:200]
-        raise InputError(
-            f"{where}: cannot be read as OpenEXR ({reason}), want one part of stored or zipped rows"
-        ) from error
+        want = "one part of stored or zipped rows"
+        raise InputError(f"{where}: cannot be read as OpenEXR ({reason}), want {want}") from error
 
 
 def _read_header(content: bytes) -> _Header:

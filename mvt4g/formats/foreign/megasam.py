@@ -53,7 +53,8 @@ def read_megasam(path: Path, num_frames: int | None = None, maps: bool = False) 
     if LENS in arrays:
         matrices = numbers(f"{path}: {LENS}", arrays[LENS])
         if matrices.shape not in ((3, 3), (count, 3, 3)):
-            raise InputError(f"{path}: {LENS}: got shape {matrices.shape}, want (3, 3) or ({count}, 3, 3)")
+            want = f"(3, 3) or ({count}, 3, 3)"
+            raise InputError(f"{path}: {LENS}: got shape {matrices.shape}, want {want}")
         intrinsics = torch.from_numpy(matrices).expand(count, 3, 3)
     found = reconstruction_of(f"{path}: {POSES}", poses, intrinsics, f"{path}: {LENS}")
     size = None

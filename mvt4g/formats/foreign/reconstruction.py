@@ -73,7 +73,8 @@ class Reconstruction:
             InputError: If its own size is not known.
         """
         if self.image_size is None:
-            raise InputError("reconstruction: got one of no known image size, want one whose maps or file tell it")
+            want = "one whose maps or file tell it"
+            raise InputError(f"reconstruction: got one of no known image size, want {want}")
         if image_size == self.image_size:
             return self
         height, width = self.image_size
@@ -197,7 +198,8 @@ def depth_maps(what: str, maps: Shaped[ndarray, " *s"], num_frames: int) -> Floa
     """
     if maps.ndim != 3 or len(maps) != num_frames or not np.issubdtype(maps.dtype, np.floating) or not maps.size:
         got = f"{maps.dtype} of shape {maps.shape}"
-        raise InputError(f"{what}: got {got}, want floating-point numbers of shape ({num_frames}, h, w)")
+        want = f"floating-point numbers of shape ({num_frames}, h, w)"
+        raise InputError(f"{what}: got {got}, want {want}")
     with np.errstate(over="ignore", invalid="ignore"):  # float64 beyond float32 becomes infinite, which is none
         depth = maps.astype(np.float32)
         return torch.from_numpy(np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0)))

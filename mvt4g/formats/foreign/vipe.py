@@ -68,7 +68,8 @@ def read_vipe(path: Path, num_frames: int | None = None, maps: bool = False) -> 
     poses, frames = _indexed(path, (4, 4))
     count = int(frames.max()) + 1 if num_frames is None else num_frames
     if not 0 < count <= _MOST_FRAMES:
-        raise InputError(f"{path}: inds: got frames up to {count - 1}, want at most {_MOST_FRAMES}")
+        want = f"at most {_MOST_FRAMES}"
+        raise InputError(f"{path}: inds: got frames up to {count - 1}, want {want}")
     world_from_cam = _placed(f"{path}: inds", poses, frames, count)
     lenses = root / "intrinsics"
     intrinsics, notes = _read_lenses(lenses, name, count)
@@ -174,7 +175,8 @@ def _read_maps(
                 check_memory(str(path), count, values.shape, dtype.itemsize)
                 maps = np.zeros((count, *values.shape), dtype)
             if values.shape != maps.shape[1:]:
-                raise InputError(f"{where}: got size {list(values.shape)}, want {list(maps.shape[1:])} as before it")
+                want = f"{list(maps.shape[1:])} as before it"
+                raise InputError(f"{where}: got size {list(values.shape)}, want {want}")
             maps[number] = values
     if maps is None:
         raise InputError(f"{path}: got no {suffix} file, want one a frame, as 00000{suffix}")
@@ -191,7 +193,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise
     except BROKEN as error:
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise InputError(f"{path}: cannot be read ({reason}), want a whole zip of maps") from error
+        want = "a whole zip of maps"
+        raise InputError(f"{path}: cannot be read ({reason}), want {want}") from error
 
 
 def _members(path: Path, archive: zipfile.ZipFile, suffix: str, count: int) -> dict[int, zipfile.ZipInfo]:
@@ -201,7 +204,8 @@ def _members(path: Path, archive: zipfile.ZipFile, suffix: str, count: int) -> d
         digits = re.fullmatch(rf"(\d{{1,9}}){re.escape(suffix)}", info.filename, re.ASCII)
         number = int(digits[1]) if digits else -1
         if not 0 <= number < count or number in members:
-            raise InputError(f"{path}: got {info.filename!r:.60}, want frames 0 to {count - 1}, each once")
+            want = f"frames 0 to {count - 1}, each once"
+            raise InputError(f"{path}: got {info.filename!r:.60}, want {want}")
         if info.file_size > file_limits().memory:
             raise too_large(f"{path}: {info.filename}", size_text(info.file_size), size_text(file_limits().memory))
         members[number] = info
@@ -217,9 +221,11 @@ def _indexed(path: Path, shape: tuple[int, ...]) -> tuple[Float[ndarray, "k ..."
     data = numbers(f"{path}: data", arrays["data"])
     frames = arrays["inds"]
     if data.shape[1:] != shape or not len(data):
-        raise InputError(f"{path}: data: got shape {data.shape}, want (k, {', '.join(map(str, shape))}), k >= 1")
+        want = f"(k, {', '.join(map(str, shape))}), k >= 1"
+        raise InputError(f"{path}: data: got shape {data.shape}, want {want}")
     if frames.shape != (len(data),) or not np.issubdtype(frames.dtype, np.integer):
-        raise InputError(f"{path}: inds: got {frames.dtype} of shape {frames.shape}, want {len(data)} whole numbers")
+        want = f"{len(data)} whole numbers"
+        raise InputError(f"{path}: inds: got {frames.dtype} of shape {frames.shape}, want {want}")
     return data, frames
 
 
@@ -228,7 +234,8 @@ def _placed(
 ) -> Float[Tensor, "t i j"]:
     """Put matrices at their frames, NaN elsewhere."""
     if len(np.unique(frames)) != len(frames) or frames.min() < 0 or frames.max() >= num_frames:
-        raise InputError(f"{what}: got frames {frames.min()} to {frames.max()}, want each once, 0 to {num_frames - 1}")
+        want = f"each once, 0 to {num_frames - 1}"
+        raise InputError(f"{what}: got frames {frames.min()} to {frames.max()}, want {want}")
     placed = np.full((num_frames, *values.shape[1:]), np.nan)
     placed[frames] = values
     return torch.from_numpy(placed)

@@ -78,7 +78,8 @@ def named_class(path: Any, where: str) -> type:
         InputError: If it is no class path, is not on the list, does not exist, or is no class.
     """
     if not isinstance(path, str) or not all(part.isidentifier() for part in path.split(".")) or "." not in path:
-        raise InputError(f"{where}: got {path!r}, want a class path such as mvt4g.models.codec.PatchCodec")
+        want = "a class path such as mvt4g.models.codec.PatchCodec"
+        raise InputError(f"{where}: got {path!r}, want {want}")
     _check_allowed(path, where)
     module, _, name = path.rpartition(".")
     try:
@@ -86,7 +87,8 @@ def named_class(path: Any, where: str) -> type:
     except (ImportError, AttributeError) as error:
         raise InputError(f"{where}: got {path}, which cannot be imported ({error})") from error
     if not inspect.isclass(found):
-        raise InputError(f"{where}: got {path}, want the class path of a class: functions are not called by name")
+        want = "the class path of a class: functions are not called by name"
+        raise InputError(f"{where}: got {path}, want {want}")
     _check_allowed(f"{found.__module__}.{found.__qualname__}", where)
     return found
 

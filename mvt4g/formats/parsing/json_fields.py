@@ -129,10 +129,12 @@ class ObjectField(FieldKind):
         """Return all fields by name, those left out by their defaults."""
         at = f"{where}: " if ":" not in where else f"{where}."
         if not isinstance(value, dict):
-            raise InputError(f"{where}: got {value!r:.60}, want an object of {', '.join(self.fields)}")
+            want = f"an object of {', '.join(self.fields)}"
+            raise InputError(f"{where}: got {value!r:.60}, want {want}")
         for name in value:
             if name not in self.fields:
-                raise InputError(f"{at}{name:.60}: no such field, want one of {', '.join(self.fields)}")
+                want = f"one of {', '.join(self.fields)}"
+                raise InputError(f"{at}{name:.60}: no such field, want {want}")
         if self.one_of and len(there := [name for name in self.one_of if name in value]) != 1:
             raise InputError(f"{where}: got {' and '.join(there) or 'none'} of {', '.join(self.one_of)}, want one")
         found = {}

@@ -95,7 +95,8 @@ def gib(text: str, where: str) -> float:
     except ValueError:
         number = math.nan
     if not 1 / 16 <= number <= 65536:
-        raise InputError(f"{where}: got {text!r}, want the GiB that one file may take, 0.0625 to 65536")
+        want = "the GiB that one file may take, 0.0625 to 65536"
+        raise InputError(f"{where}: got {text!r}, want {want}")
     return number
 
 

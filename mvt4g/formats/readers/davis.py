@@ -80,9 +80,11 @@ def _expand(root: Path, resolution: str, name: str, every: Sequence[str]) -> lis
             listed = _sequences_of_set(path)
             absent = [sequence for sequence in listed if sequence not in every]
             if absent or not listed:
-                raise InputError(f"{path}: got sequences {absent}, want names of folders in JPEGImages/{resolution}")
+                want = f"names of folders in JPEGImages/{resolution}"
+                raise InputError(f"{path}: got sequences {absent}, want {want}")
             return listed
-    raise InputError(f"{root}: got no sequence or set {name!r}, want one of {_shorten(every)}, or a set of ImageSets")
+    want = f"one of {_shorten(every)}, or a set of ImageSets"
+    raise InputError(f"{root}: got no sequence or set {name!r}, want {want}")
 
 
 def _sequences_of_set(path: Path) -> list[str]:
@@ -97,7 +99,8 @@ def _sequences_of_set(path: Path) -> list[str]:
         if not words:
             continue
         if len(words) > 1 and "/" not in words[0]:
-            raise InputError(f"{line.where}: got {line.text[:60]!r}, want one name, or the paths of image and mask")
+            want = "one name, or the paths of image and mask"
+            raise InputError(f"{line.where}: got {line.text[:60]!r}, want {want}")
         names.append(Path(words[0]).parent.name if "/" in words[0] else words[0])
     return list(dict.fromkeys(names))
 

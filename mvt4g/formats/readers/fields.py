@@ -36,7 +36,8 @@ def field(what: str, content: Any, name: str) -> Any:
         InputError: If ``content`` is no dict or lacks the entry.
     """
     if not isinstance(content, Mapping):
-        raise InputError(f"{what}: got a {type(content).__name__}, want named fields, {name} among them")
+        want = f"named fields, {name} among them"
+        raise InputError(f"{what}: got a {type(content).__name__}, want {want}")
     if name not in content:
         raise InputError(f"{what}: {name}: missing, got {sorted(map(str, content))[:20]}")
     return content[name]
@@ -61,7 +62,8 @@ def array(what: str, value: Any, axes: str, sizes: dict[str, int], kind: Kind = 
         raise InputError(f"{what}: got ragged lists, want an array ({axes})") from error
     if not bind_axes(axes, found.shape, sizes):
         told = ", ".join(f"{name}={sizes[name]}" for name in axes.split() if name in sizes)
-        raise InputError(f"{what}: got shape {found.shape}, want ({axes}){f' with {told}' if told else ''}")
+        want = f"({axes}){f' with {told}' if told else ''}"
+        raise InputError(f"{what}: got shape {found.shape}, want {want}")
     if found.dtype.kind not in _KINDS[kind]:
         raise InputError(f"{what}: got entries of type {found.dtype}, want {kind} entries")
     types = {"number": np.float64, "whole": np.int64, "bool": np.bool_}

@@ -56,7 +56,8 @@ def numbered_files(folder: Path, stem: str, suffix: str) -> list[Path]:
     numbered.sort()
     for (before, _), (after, path) in itertools.pairwise(numbered):
         if after != before + 1:
-            raise InputError(f"{path}: got this file after number {before}, want number {before + 1}")
+            want = f"number {before + 1}"
+            raise InputError(f"{path}: got this file after number {before}, want {want}")
     return [path for _, path in numbered]
 
 

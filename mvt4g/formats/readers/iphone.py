@@ -176,7 +176,8 @@ def _ids(scene: Path) -> tuple[list[str], list[str]]:
             times.setdefault(camera, set()).add(time)
     shared = set.intersection(*times.values()) if times else set()
     if not shared:
-        raise InputError(f"{scene / 'rgb'}: got pictures of cameras {sorted(times)}, want a time that all have")
+        want = "a time that all have"
+        raise InputError(f"{scene / 'rgb'}: got pictures of cameras {sorted(times)}, want {want}")
     return sorted(times, key=int), sorted(shared, key=int)
 
 

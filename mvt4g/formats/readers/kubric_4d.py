@@ -86,12 +86,14 @@ def _views(clip: Path) -> list[Path]:
         if match := pattern.fullmatch(path.name):
             found[int(match[1])] = path
     if not found or sorted(found) != list(range(len(found))):
-        raise InputError(f"{clip}_v*.json: got views {sorted(found)}, want 0, 1, ... without a gap")
+        want = "0, 1, ... without a gap"
+        raise InputError(f"{clip}_v*.json: got views {sorted(found)}, want {want}")
     return [path for _, path in sorted(found.items())]
 
 
 def _frames_folder(clip: Path, view: int) -> Path:
     folder = clip.parent / f"frames_{clip.name.rpartition('_')[2]}_v{view}"
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder, want the frames that {clip.name}_v{view}.json is about")
+        want = f"the frames that {clip.name}_v{view}.json is about"
+        raise InputError(f"{folder}: no such folder, want {want}")
     return folder

@@ -117,7 +117,8 @@ def read_segmentations(paths: Sequence[Path], image_size: tuple[int, int]) -> In
     for path in paths:
         mask = read_mask(path)
         if tuple(mask.shape) != image_size:
-            raise InputError(f"{path}: got {mask.shape[1]}x{mask.shape[0]}, want {_size(image_size)}")
+            want = f"{_size(image_size)}"
+            raise InputError(f"{path}: got {mask.shape[1]}x{mask.shape[0]}, want {want}")
         if bool((mask < 0).any()):
             raise InputError(f"{path}: got id 255, want ids of instances below 255")
         masks.append(mask)
@@ -174,7 +175,8 @@ def _read_distance(path: Path, image_size: tuple[int, int]) -> Float[Tensor, "h 
     values = np.array(image)
     if mode != "F" or values.shape != image_size:
         got = f"mode {mode} and shape {values.shape}"
-        raise InputError(f"{path}: got an image of {got}, want one float32 channel of {_size(image_size)}")
+        want = f"one float32 channel of {_size(image_size)}"
+        raise InputError(f"{path}: got an image of {got}, want {want}")
     if (values < 0).any():
         raise InputError(f"{path}: got distance {np.nanmin(values):g}, want distances from 0")
     return torch.from_numpy(values)

@@ -64,7 +64,8 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
         found = probe_video(file).num_frames
         if file.stem not in poses or found != num_frames:
             got = f"{found} frames" if file.stem in poses else f"no camera {file.stem}"
-            raise InputError(f"{file}: got {got}, want a camera with {num_frames} frames of {path.name}")
+            want = f"a camera with {num_frames} frames of {path.name}"
+            raise InputError(f"{file}: got {got}, want {want}")
         pictures.append(read_video(file, frames=frames)[0])
         world_from_cam.append(poses[file.stem][frames])
     video = stacked(scene, "videos", pictures)
@@ -94,6 +95,7 @@ def _intrinsics(scene: Path, image_size: tuple[int, int]) -> Float[Tensor, "3 3"
         return torch.full((3, 3), torch.nan)
     height, width = image_size
     if height != width:
-        raise InputError(f"{scene / 'videos'}: got videos of {width}x{height}, want square ones as the sensor is")
+        want = "square ones as the sensor is"
+        raise InputError(f"{scene / 'videos'}: got videos of {width}x{height}, want {want}")
     focal = in_widths * width
     return torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])

@@ -97,7 +97,8 @@ def _views(sequence: Path) -> list[list[Path]]:
         views.append(pictures)
         lengths[folder.name] = len(pictures)
     if not views or len(set(lengths.values())) != 1 or not views[0]:
-        raise InputError(f"{sequence}: got {lengths} rgba_*.png by view, want the same number in each, one or more")
+        want = "the same number in each, one or more"
+        raise InputError(f"{sequence}: got {lengths} rgba_*.png by view, want {want}")
     return views
 
 

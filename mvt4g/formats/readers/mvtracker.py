@@ -140,7 +140,8 @@ def _tracked_assets(scene: Path) -> _Assets | None:
     names = content["names"]
     numbers = member(path, content, "ids", "k", {}, "whole").tolist()
     if not isinstance(names, list) or len(names) != len(numbers) or len(set(numbers)) != len(numbers):
-        raise InputError(f"{path}: names: got {names} for ids {numbers}, want a name for each id")
+        want = "a name for each id"
+        raise InputError(f"{path}: names: got {names} for ids {numbers}, want {want}")
     by_number = {}
     by_name = {}
     place = 0

@@ -127,7 +127,8 @@ def _videos(clip: Path) -> list[Path]:
     while (found := _view(clip, len(videos))) is not None:
         videos.append(found)
     if not videos:
-        raise InputError(f"{clip}: got no view_0.mp4 and no folder view_0, want the video of every view")
+        want = "the video of every view"
+        raise InputError(f"{clip}: got no view_0.mp4 and no folder view_0, want {want}")
     return videos
 
 

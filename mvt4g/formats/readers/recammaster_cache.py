@@ -73,10 +73,12 @@ def read(scene: Path, views: Sequence[int]) -> LatentClip:
             raise InputError(f"{file}: got no camera {name}, want one in {path.name}")
         if latents and latent.shape != latents[0].shape:
             first = files[views[0]].name.removesuffix(SUFFIX)
-            raise InputError(f"{file}: got latents {tuple(latent.shape)}, want {tuple(latents[0].shape)} as in {first}")
+            want = f"{tuple(latents[0].shape)} as in {first}"
+            raise InputError(f"{file}: got latents {tuple(latent.shape)}, want {want}")
         # Wan's codec keeps the first frame and every fourth after it.
         if 4 * (latent.shape[1] - 1) + 1 != len(poses[name]):
-            raise InputError(f"{file}: got {latent.shape[1]} latent frames, want those of {len(poses[name])} frames")
+            want = f"those of {len(poses[name])} frames"
+            raise InputError(f"{file}: got {latent.shape[1]} latent frames, want {want}")
         latents.append(latent)
         texts.append(content.get("text"))
         world_from_cam.append(poses[name])
@@ -114,7 +116,8 @@ def _read_content(file: Path) -> dict[str, Shaped[Tensor, "..."]]:
         return {"latents": latents}
     text = prompt.get("context") if isinstance(prompt, Mapping) else None
     if not isinstance(text, Tensor) or text.ndim != 3 or len(text) != 1:
-        raise InputError(f"{file}: prompt_emb.context: got {type(text).__name__}, want a tensor (1 tokens width)")
+        want = "a tensor (1 tokens width)"
+        raise InputError(f"{file}: prompt_emb.context: got {type(text).__name__}, want {want}")
     return {"latents": latents, "text": text}
 
 
@@ -127,7 +130,8 @@ def _without_padding(text: Float[Tensor, "l d"]) -> Float[Tensor, "n d"]:
 def _intrinsics(scene: Path, rows: int, columns: int) -> Float[Tensor, "3 3"]:
     focal = focal_in_widths(scene)
     if focal is None:
-        raise InputError(f"{scene}: got no focal length in a folder's name, want one as f24_aperture5")
+        want = "one as f24_aperture5"
+        raise InputError(f"{scene}: got no focal length in a folder's name, want {want}")
     height = rows * STRIDE
     width = columns * STRIDE
     pixels = focal * max(height, width)  # square frames were resized to cover, then cut

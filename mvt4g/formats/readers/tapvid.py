@@ -128,9 +128,8 @@ def read_truth(
     Source: google-deepmind/tapnet, ``sample_queries_first`` and ``sample_queries_strided``.
     """
     if query_mode not in ("first", "strided") or query_stride < 1:
-        raise InputError(
-            f"query_mode, query_stride: got {query_mode!r}, {query_stride}, want first or strided, at least 1"
-        )
+        want = "first or strided, at least 1"
+        raise InputError(f"query_mode, query_stride: got {query_mode!r}, {query_stride}, want {want}")
     what = _what(clip)
     content = _clips(clip.path)[clip.key]
     pictures = _pictures(what, content)
@@ -161,7 +160,8 @@ def _check_shares(what: str, points: Float[np.ndarray, "p 2"]) -> None:
     """Refuse visible points in pixels: all of them would lie outside the picture, and be visible nowhere."""
     far = np.isfinite(points) & (np.abs(points - 0.5) > _FARTHEST_VISIBLE)
     if far.any():
-        raise InputError(f"{what}: got {points[far][0]:g} where seen, want shares of the picture's sides, from 0 to 1")
+        want = "shares of the picture's sides, from 0 to 1"
+        raise InputError(f"{what}: got {points[far][0]:g} where seen, want {want}")
 
 
 def _what(clip: TapVidClip) -> str:
