@@ -136,7 +136,8 @@ def is_motion(path: Path) -> bool:
     Raises:
         InputError: If the file is missing or no JSON object.
     """
-    return MOVES_KEY in read_json_object(path, "a trajectory with world_from_cam, or a motion with moves", nan=True)
+    want = "a trajectory with world_from_cam, or a motion with moves"
+    return MOVES_KEY in read_json_object(path, want, nan=True)
 
 
 def read_motion(path: Path) -> CameraMotion:
@@ -281,4 +282,5 @@ def _subject(where: str, fields: Mapping[str, Any]) -> Subject:
         increasing(f"{where}.times_s", times)
     if fields["distance"] is not None:
         return Subject(fields["distance"])
-    return Subject(None, torch.tensor([fields["at"]] if track is None else track, dtype=torch.float64), times)
+    positions = [fields["at"]] if track is None else track
+    return Subject(None, torch.tensor(positions, dtype=torch.float64), times)

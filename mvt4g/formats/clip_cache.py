@@ -113,7 +113,8 @@ def _unpack(name: str, array: Shaped[np.ndarray, " *s"]) -> Shaped[Tensor, " *s"
     if name == "video":
         return torch.from_numpy(array).float().div_(255)
     if _LAYOUT[name][1] == "u":
-        return torch.from_numpy(array.astype(np.int64))  # torch indexes by no unsigned type
+        # Torch indexes by no unsigned type.
+        return torch.from_numpy(array.astype(np.int64))
     return torch.from_numpy(array)
 
 

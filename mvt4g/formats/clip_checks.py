@@ -86,7 +86,11 @@ def check_clip(clip: MultiViewClip) -> list[Fault]:
 def applies(name: str, clip: MultiViewClip) -> bool:
     """Say whether a clip has what a check is about."""
     needs = CHECKS[name].needs
-    return all(known_cameras(clip) if field == "cameras" else getattr(clip, field) is not None for field in needs)
+    for field in needs:
+        is_known = known_cameras(clip) if field == "cameras" else getattr(clip, field) is not None
+        if not is_known:
+            return False
+    return True
 
 
 def known_cameras(clip: MultiViewClip) -> bool:
@@ -143,14 +147,16 @@ def check_cameras(clip: MultiViewClip) -> list[Fault]:
     except InputError as error:
         where, _, rest = str(error).partition(": got ")
         got, _, want = rest.partition(", want ")
-        faults.append(Fault("cameras", "cameras.cam_from_world", f"{got} at {where.partition('[')[2][:-1]}", want))
+        at = where.partition("[")[2].removesuffix("]")
+        faults.append(Fault("cameras", "cameras.cam_from_world", f"{got} at {at}", want))
     k = clip.cameras.intrinsics
     pinhole = k.isfinite().all(-1).all(-1) & (k[..., 0, 0] > 0) & (k[..., 1, 1] > 0) & (k[..., 1, 0] == 0)
     pinhole &= (k[..., 2, :] == k.new_tensor([0.0, 0.0, 1.0])).all(-1)
     if not bool(pinhole.all()):
         place = tuple((~pinhole).nonzero()[0].tolist())
         want = "[[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0"
-        faults.append(Fault("cameras", "cameras.intrinsics", f"{k[place].tolist()} at {place}", want, place[0]))
+        got = f"{k[place].tolist()} at {place}"
+        faults.append(Fault("cameras", "cameras.intrinsics", got, want, place[0]))
     return faults
 
 
@@ -200,7 +206,8 @@ def check_inside(clip: MultiViewClip) -> list[Fault]:
     ):
         if bool(wrong.any()):
             place = tuple(wrong.nonzero()[0].tolist())
-            got = f"True at {place}, where the track is {clip.tracks[place].tolist()}, {int(wrong.sum())} like it"
+            track = clip.tracks[place].tolist()
+            got = f"True at {place}, where the track is {track}, {int(wrong.sum())} like it"
             faults.append(Fault("inside", "visible", got, want, place[0]))
     return faults
 
@@ -263,7 +270,8 @@ def check_extras(clip: MultiViewClip, extras: ClipExtras) -> list[Fault]:
     if extras.collisions is not None and len(extras.collisions):
         last = int(extras.collisions[:, 0].max())
         if last >= clip.video.shape[1]:
-            faults.append(Fault("extras", "collisions", f"frame {last}", f"frames 0 to {clip.video.shape[1] - 1}"))
+            want = f"frames 0 to {clip.video.shape[1] - 1}"
+            faults.append(Fault("extras", "collisions", f"frame {last}", want))
     return faults
 
 

@@ -138,9 +138,11 @@ def write_clip_folder(
         for file, own in by_file.items():
             write_arrays(temporary / file, own)
         for view, video in enumerate(clip.video):
-            write_archive_video((temporary / _video(view)), video, header.fps or _FALLBACK_FPS, storage.video)
-            if of_views:
-                write_arrays(temporary / VIEW.format(view), {name: array[view] for name, array in of_views.items()})
+            fps = header.fps or _FALLBACK_FPS
+            write_archive_video(temporary / _video(view), video, fps, storage.video)
+            own = {name: array[view] for name, array in of_views.items()}
+            if own:
+                write_arrays(temporary / VIEW.format(view), own)
         files = {file.name: sha256_of(file) for file in sorted(temporary.iterdir())}
         (temporary / HEADER).write_text(replace(header, files=files).to_json(), encoding="utf-8")
 
@@ -178,7 +180,8 @@ def read_clip_folder(
     header = read_header(path)
     if unknown := sorted(set(fields or ()) - set(CLIP_FIELDS)):
         raise InputError(f"fields: got {unknown[0]!r}, want some of {', '.join(CLIP_FIELDS)}")
-    wanted = [name for name in CLIP_FIELDS if name in header.fields and (fields is None or name in fields)]
+    fields = CLIP_FIELDS if fields is None else fields
+    wanted = [name for name in CLIP_FIELDS if name in header.fields and name in fields]
     tensors = _read_tensors(path, header, (*_CAMERA_FIELDS, *wanted), views, frames)
     return MultiViewClip(
         video=_read_videos(path, header, _choose(path, "views", views, header), frames),
@@ -334,7 +337,8 @@ def _check_array(path: Path, name: str, array: Shaped[np.ndarray, "..."], header
     if array.dtype.kind != kind or (kind == "f" and array.dtype != np.float32):
         raise InputError(f"{path}: {name}: got dtype {array.dtype}, want {_KINDS[kind]}")
     if not bind_axes(axes, array.shape, dict(header.sizes)):
-        want = f"({axes}) with {dict(header.sizes)}"
+        shape = tuple(int(axis) if axis.isdigit() else header.sizes.get(axis, -1) for axis in axes.split())
+        want = f"({axes}) = {shape}"
         raise InputError(f"{path}: {name}: got shape {array.shape}, want {want}")
 
 
@@ -347,4 +351,6 @@ def _choose(path: Path, axis: str, wanted: Sequence[int] | None, header: ClipHea
 
 
 def _tensor(array: Shaped[np.ndarray, " *s"]) -> Shaped[Tensor, " *s"]:
-    return torch.from_numpy(array.astype(np.int64) if array.dtype.kind == "u" else np.ascontiguousarray(array))
+    if array.dtype.kind == "u":  # torch indexes by no unsigned type
+        return torch.from_numpy(array.astype(np.int64))
+    return torch.from_numpy(np.ascontiguousarray(array))

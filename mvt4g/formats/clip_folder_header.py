@@ -79,8 +79,10 @@ def read_header(folder: Path) -> ClipHeader:
     """
     path = folder / HEADER
     content = read_json(path, "the header of a clip folder")
-    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
-        got = (content.get("format"), content.get("version")) if isinstance(content, dict) else type(content).__name__
+    got: Any = type(content).__name__
+    if isinstance(content, dict):
+        got = (content.get("format"), content.get("version"))
+    if got != (FORMAT, VERSION):
         raise InputError(f"{path}: format, version: got {got}, want {(FORMAT, VERSION)}")
     _check_kinds(path, content)
     return ClipHeader(
@@ -123,8 +125,7 @@ def _check_kinds(path: Path, content: dict[str, Any]) -> None:
         ),
         "fields": (isinstance(fields, list) and _are_texts(fields), "a list of names"),
         "depth_range": (
-            "depth_range" in content
-            and (near_far is None or (isinstance(near_far, list) and len(near_far) == 2 and _increasing(near_far))),
+            "depth_range" in content and (near_far is None or _is_range(near_far)),
             "null or 0 < nearest <= farthest",
         ),
         "files": (isinstance(files, dict) and _are_texts(files.values()), "names and checksums"),
@@ -147,6 +148,10 @@ def _is_whole(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and _increasing(value)
 
 
 def _increasing(pair: list[Any]) -> bool:

@@ -140,11 +140,14 @@ def load_image(source: Path | bytes, where: str = "") -> Image.Image:
     most = file_limits().image_pixels
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of a size that our limit may allow, and of odd metadata
+            # Pillow warns of a size that our limit may allow, and of odd metadata.
+            warnings.simplefilter("ignore")
             pillows = Image.MAX_IMAGE_PIXELS
-            Image.MAX_IMAGE_PIXELS = None  # ours stands in for Pillow's own limit
+            # Ours stands in for Pillow's own limit.
+            Image.MAX_IMAGE_PIXELS = None
             try:
-                image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
+                file = io.BytesIO(source) if isinstance(source, bytes) else source
+                image = Image.open(file, formats=_FORMATS)
             finally:
                 Image.MAX_IMAGE_PIXELS = pillows
             with image:

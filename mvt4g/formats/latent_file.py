@@ -85,7 +85,13 @@ def read_latents(path: Path, views: Sequence[int] | None = None) -> LatentClip:
     for name in _IN_LOW_PRECISION:
         if name in tensors:
             optional[name] = tensors[name].float()
-    return LatentClip(cameras=cameras, codec=header["codec"], name=header.get("name", ""), caption=caption, **optional)
+    return LatentClip(
+        cameras=cameras,
+        codec=header["codec"],
+        name=header.get("name", ""),
+        caption=caption,
+        **optional,
+    )
 
 
 def num_views(path: Path) -> int:

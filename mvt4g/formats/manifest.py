@@ -133,4 +133,6 @@ def _check_inside(path: Path, key: str, name: str) -> None:
 
 
 def _is_record(record: Any) -> bool:
-    return isinstance(record, dict) and isinstance(record.get("bytes"), int) and isinstance(record.get("sha256"), str)
+    if not isinstance(record, dict):
+        return False
+    return isinstance(record.get("bytes"), int) and isinstance(record.get("sha256"), str)

@@ -76,7 +76,8 @@ class ProbeMaps:
         Raises:
             InputError: If it is not there, cannot be read, or is none of a probe.
         """
-        arrays = read_arrays(folder / "maps.npz", check=lambda headers: _check_maps(folder / "maps.npz", headers))
+        path = folder / "maps.npz"
+        arrays = read_arrays(path, check=lambda headers: _check_maps(path, headers))
         layers = tuple(arrays.pop("layers").tolist())
         sigmas = tuple(arrays.pop("sigmas").tolist())
         clips = tuple(arrays.pop("clips", np.array([])).tolist())

@@ -86,7 +86,8 @@ class ResultPlace:
         with appearing_folder(made) as temporary:
             fill(temporary)
             content = {"version": VERSION, "inputs": _as_json(inputs), "files": record_files(temporary)}
-            with appearing(self.record) as record:  # before the folder: one without a record would be nobody's
+            # Before the folder appears: a folder without a record would be nobody's.
+            with appearing(self.record) as record:
                 record.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             if damaged:  # what else lies there, as an export, stays
                 for file in temporary.iterdir():

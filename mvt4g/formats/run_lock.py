@@ -80,7 +80,8 @@ def run_lock(folder: Path, command: str) -> Iterator[None]:
         if _read(path) == holder:
             path.unlink(missing_ok=True)
         if made:
-            with suppress(OSError):  # whoever failed before writing anything leaves no folder
+            # Whoever failed before writing anything leaves no folder.
+            with suppress(OSError):
                 folder.rmdir()
 
 
@@ -109,13 +110,15 @@ def _create(path: Path, holder: Holder) -> bool:
     content = json.dumps(asdict(holder))
     temporary.write_text(content, encoding="utf-8")
     try:
-        os.link(temporary, path)  # atomic on network file systems too, unlike O_EXCL on old ones
+        # Atomic on network file systems too, unlike O_EXCL on old ones.
+        os.link(temporary, path)
     except FileExistsError:
         return False
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        try:  # for a moment the lock is empty, and nobody's to whoever looks then
+        # For a moment the lock is empty, and nobody's to whoever looks then.
+        try:
             with path.open("x", encoding="utf-8") as file:
                 file.write(content)
         except FileExistsError:
@@ -148,7 +151,8 @@ def _falls_silent(path: Path) -> bool:
 
 
 def _changed(path: Path) -> int | None:
-    with suppress(OSError), path.open("rb") as file:  # to open it makes a network file system look again
+    # Opening it makes a network file system look again.
+    with suppress(OSError), path.open("rb") as file:
         return os.fstat(file.fileno()).st_mtime_ns
     return None
 
@@ -198,4 +202,5 @@ def _born(pid: int) -> int:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return 0
-    return int(stat.rpartition(")")[2].split()[19])  # field 22, counted after the name, which may hold anything
+    # Field 22, counted after the name, which may hold anything.
+    return int(stat.rpartition(")")[2].split()[19])

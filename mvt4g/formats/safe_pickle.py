@@ -220,7 +220,8 @@ _STAND_INS = {
     ("numpy.core.multiarray", "_reconstruct"): _Named(_reconstruct),
     ("numpy.core.multiarray", "scalar"): _Named(_scalar),
     ("numpy.core.numeric", "_frombuffer"): _Named(_fill_array),
-    ("_codecs", "encode"): _Named(_latin1),  # how protocols up to 2 write bytes
+    # How protocols up to 2 write bytes.
+    ("_codecs", "encode"): _Named(_latin1),
     ("__builtin__", "bytes"): _Named(_empty_bytes),  # and how they write none
 }
 

@@ -167,7 +167,8 @@ def _json_arrays(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
         if name in content:
             arrays[name] = _json_array(f"{path}: {name}", content[name], _JSON_TYPES.get(name, np.float64))
     for name, length in (("tracks", 2), ("queries", 4)):
-        if name in arrays and not arrays[name].size:  # lists of no point do not show the last axis
+        # Lists of no point do not show the last axis.
+        if name in arrays and not arrays[name].size:
             arrays[name] = arrays[name].reshape(*arrays[name].shape, length)
     return arrays
 
@@ -180,7 +181,8 @@ def _json_array(where: str, value: Any, kind: type) -> Shaped[np.ndarray, "..."]
     """
     try:
         found = np.array(value)
-        if found.dtype == object:  # with null, which stands for a number that is not finite
+        # It holds a null, which stands for a number that is not finite.
+        if found.dtype == object:
             found = np.array(value, np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{where}: got no table of one kind of values ({error}), want an array") from error

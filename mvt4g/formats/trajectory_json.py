@@ -62,7 +62,8 @@ class Trajectory:
         if num_frames is None or len(self.world_from_cam) != 1:
             return self
         intrinsics = None if self.intrinsics is None else self.intrinsics.expand(num_frames, 3, 3)
-        return replace(self, world_from_cam=self.world_from_cam.expand(num_frames, 4, 4), intrinsics=intrinsics)
+        world_from_cam = self.world_from_cam.expand(num_frames, 4, 4)
+        return replace(self, world_from_cam=world_from_cam, intrinsics=intrinsics)
 
 
 def read_trajectory(path: Path, num_frames: int | None = None, camera: str | None = None) -> Trajectory:

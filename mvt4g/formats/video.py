@@ -165,7 +165,8 @@ def read_video(
     kept = list(range(info.num_frames) if frames is None else frames)[:max_frames]
     if not kept:
         raise InputError(f"{path}: got no frame to read, want at least one")
-    source = torch.empty(3, *info.image_size)  # reused: what a change gives is copied at once
+    # Reused: what a change gives is copied at once.
+    source = torch.empty(3, *info.image_size)
     video = torch.empty(0)
     for index, (_, paint) in enumerate(_painters(path, timeline, kept)):
         paint(source)
@@ -293,13 +294,15 @@ def _levels(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int) -> UI
     if not len(video) or not bool(torch.isfinite(video).all()):
         want = "one or more, all finite"
         raise InputError(f"{path}: got {len(video)} frames to write, want {want}")
-    return rearrange(video.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8), "t c h w -> t h w c").numpy()
+    levels = video.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8)
+    return rearrange(levels, "t c h w -> t h w c").numpy()
 
 
 def _encode(
     path: Path, pixels: UInt8[np.ndarray, "t h w 3"], fps: float | int, encoding: _Encoding, threads: int = 0
 ) -> None:
-    bitexact = {"fflags": "+bitexact"}  # neither versions nor random ids of Matroska segments
+    # Neither versions nor random ids of Matroska segments.
+    bitexact = {"fflags": "+bitexact"}
     with appearing(path) as temporary, av.open(temporary, "w", encoding.container, options=bitexact) as container:
         stream = container.add_stream(encoding.codec, rate=Fraction(fps).limit_denominator(10_000))
         assert isinstance(stream, VideoStream)
@@ -308,11 +311,13 @@ def _encode(
         stream.width = width
         stream.pix_fmt = encoding.pixel_format
         stream.options = {**encoding.options}
-        if encoding.codec == "ffv1":  # its encoder wants at least 4 slices of what is larger
+        # Its encoder wants at least 4 slices of what is larger.
+        if encoding.codec == "ffv1":
             stream.options["slices"] = "1" if height <= 288 and width <= 352 else "4"
         stream.thread_count = threads
         is_rgb = encoding.pixel_format == "bgr0"
-        matrix = RGB if is_rgb else BT601  # what programs that read no tags take, at any size
+        # What programs that read no tags take, at any size.
+        matrix = RGB if is_rgb else BT601
         context = stream.codec_context
         context.colorspace = matrix
         context.color_range = 2 if is_rgb else 1

@@ -50,7 +50,8 @@ _DECODE: dict[int, Callable[[Tensor], Tensor]] = {  # to light, by transfer
 }
 _D65 = (0.3127, 0.3290)
 _SCREEN_PRIMARIES = (BT709, 5, BT601, 7, 22)
-_CHROMATICITIES = {  # (x, y) of red, green, blue, by primaries; all with the white point D65
+# (x, y) of red, green, blue, by primaries; all with the white point D65.
+_CHROMATICITIES = {
     BT709: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
     9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
@@ -126,7 +127,8 @@ def rgb_from_planes(
     unit = 2 ** (bits - 8)
     black, white = (0, 256 * unit - 1) if full else (16 * unit, 235 * unit)
     span = 256 * unit - 1 if full else 224 * unit  # of chroma
-    for top in range(0, height, _STRIP_ROWS):  # strips stay in the processor's cache: three times as fast
+    # Strips stay in the processor's cache: three times as fast.
+    for top in range(0, height, _STRIP_ROWS):
         rows = range(top, min(top + _STRIP_ROWS, height))
         strip = out[:, rows.start : rows.stop]
         y = _floats(luma[rows.start : rows.stop]).sub_(black).mul_(1 / (white - black))
@@ -176,7 +178,8 @@ def planes_from_rgb(
     chroma = torch.stack([(blue - luma) / (2 - 2 * blue_weight), (red - luma) / (2 - 2 * red_weight)])
     if subsampled:
         rows = (chroma[:, 0::2] + chroma[:, 1::2]) / 2
-        padded = F.pad(rows, (1, 0), mode="replicate")  # one column more on the left
+        # One column more on the left.
+        padded = F.pad(rows, (1, 0), mode="replicate")
         chroma = (padded[..., 0:-1:2] + 2 * padded[..., 1::2] + padded[..., 2::2]) / 4
     return _levels(luma * 219 + 16), _levels(chroma * 224 + 128)
 
@@ -216,7 +219,8 @@ def _upsampled(plane: UInt[ndarray, "hc wc"], rows: range, height: int, width: i
         below = np.minimum(above + 1, len(plane) - 1)
         near = _floats(plane[above[0] : below[-1] + 1])
         shares = torch.from_numpy((places - above).astype(np.float32))[:, None]
-        upper, lower = (near.index_select(0, torch.from_numpy(index - above[0])) for index in (above, below))
+        upper = near.index_select(0, torch.from_numpy(above - above[0]))
+        lower = near.index_select(0, torch.from_numpy(below - above[0]))
         values = torch.lerp(upper, lower, shares)
     if across == 1:
         return values

@@ -49,7 +49,8 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file, want a video file")
     try:
-        container = av.open(path, metadata_errors="replace")  # titles in any encoding, or damaged
+        # Titles in any encoding, or damaged.
+        container = av.open(path, metadata_errors="replace")
     except av.FFmpegError as error:
         want = "a whole video file"
         raise InputError(f"{path}: cannot be read as a video ({error.strerror}), want {want}") from error
@@ -249,12 +250,14 @@ class FramePainter:
         deep = max(component.bits for component in pixels.components) > 8
         if pixels.is_rgb or pixels.has_palette:
             levels = frame.to_ndarray(format="rgb48le" if deep else "rgb24")
-            out.copy_(torch.from_numpy(levels.astype(np.float32)).permute(2, 0, 1)).div_(65535 if deep else 255)
+            rgb = torch.from_numpy(levels.astype(np.float32)).permute(2, 0, 1)
+            out.copy_(rgb).div_(65535 if deep else 255)
             to_screen(out, tags)
             return
         frame = _planar(frame, deep)
         luma, *chroma = [_levels(plane, deep) for plane in frame.planes[:3]]
-        pair = (chroma[0], chroma[1]) if len(chroma) == 2 else None  # grey has none, perhaps alpha
+        # Grey has none, perhaps alpha.
+        pair = (chroma[0], chroma[1]) if len(chroma) == 2 else None
         rgb_from_planes(luma, pair, frame.format.components[0].bits, tags, out)
 
     def _tags(self, frame: VideoFrame) -> ColourTags:

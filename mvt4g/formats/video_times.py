@@ -62,7 +62,8 @@ def rate_of(times_s: Sequence[float], frames: Sequence[int], tick_s: float, stat
     intervals = len(frames) - 1
     seconds = times_s[last] - times_s[first]
     stated = stated_fps * intervals / (last - first)
-    rounding = min(tick_s * 1.001, 0.5 / stated_fps) + 1e-9  # half a tick at either end
+    # Half a tick at either end.
+    rounding = min(tick_s * 1.001, 0.5 / stated_fps) + 1e-9
     if abs(intervals / stated - seconds) <= rounding:
         return stated
     return intervals / seconds

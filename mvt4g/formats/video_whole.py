@@ -57,7 +57,8 @@ def _mp4_fault(file: BinaryIO, size: int) -> str | None:
         if end > size:
             break
         if kind == b"moov":
-            with mmap(file.fileno(), 0, access=ACCESS_READ) as content:  # a box may be as large as its file
+            # A box may be as large as its file.
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
                 fragmented = content.find(b"mvex", position, end) >= 0
         elif kind == b"sidx":
             file.seek(position)
@@ -118,7 +119,8 @@ def _matroska_fault(file: BinaryIO, size: int) -> str | None:
         if not kind_length or not length_length:
             return f"an element that begins at byte {position} of {size}"
         body = position + kind_length + length_length
-        if length == 2 ** (7 * length_length) - 1:  # unknown: its children follow
+        # The length is unknown: its children follow.
+        if length == 2 ** (7 * length_length) - 1:
             position = body
             continue
         if body + length > size:
@@ -261,7 +263,8 @@ def _ivf_fault(file: BinaryIO, size: int) -> str | None:
 def _asf_fault(file: BinaryIO, size: int) -> str | None:
     file.seek(0)
     head = file.read(65536)
-    at = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))  # File Properties Object
+    # The id of the File Properties Object.
+    at = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
     stated = int.from_bytes(head[at + 40 : at + 48], "little") if at >= 0 else 0
     return f"{size} bytes of a video of {stated}" if stated > size else None
 

@@ -65,7 +65,8 @@ def read_pickle(path: Path, mmap: bool = False) -> Any:
             raise InputError(
                 f"{path}: got a pickle that names {refused[1]} (nothing of it was run), want tensors and plain values"
             ) from error
-        told = isinstance(error, RuntimeError)  # the others are what unpickling stumbles over
+        # The others are what unpickling stumbles over.
+        told = isinstance(error, RuntimeError)
         reason = str(error).partition("\n")[0].partition(". ")[0][:200] if told else "no file of torch.save"
         want = "a file of tensors (a state dict or .safetensors)"
         raise InputError(f"{path}: got {reason}, want {want}") from error

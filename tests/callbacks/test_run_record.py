@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mvt4g.callbacks.checkpoints import checkpoint_path, last_checkpoint
-from mvt4g.callbacks.run_record import RunRecord, finite_or_none, flat_items
+from mvt4g.callbacks.run_record import RunRecord, differences, finite_or_none, flat_items
 from mvt4g.types import InputError
 
 CONFIG = "ckpt_path: null\ntrainer: {max_steps: 4, callbacks: [{class_path: a}]}\nmodel: {lr: 0.1, layers: [3, 4]}\n"
@@ -17,6 +17,13 @@ def record(run: Path, config: str) -> RunRecord:
 
 def test_flat_items_name_every_leaf():
     assert dict(flat_items({"a": {"b": [1, {"c": None}]}, "d": {}})) == {"a.b.0": 1, "a.b.1.c": None, "d": {}}
+
+
+def test_null_and_no_option_are_two_things_and_differences_come_by_key():
+    before = {"b": 1, "a": None, "same": 2}
+    assert differences(before, {"c": 3, "b": 2, "same": 2}) == [
+        "a (was None, got 'not set')", "b (was 1, got 2)", "c (was 'not set', got 3)",
+    ]  # fmt: skip
 
 
 def test_a_second_fit_needs_ckpt_path(tmp_path):

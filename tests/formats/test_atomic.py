@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mvt4g.formats.atomic import appearing, appearing_folder, is_leftover
+from mvt4g.formats.atomic import appearing, appearing_folder, is_leftover, nearest_existing
 from mvt4g.types import InputError
 
 
@@ -65,3 +65,9 @@ def test_names_that_no_file_can_have_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=got), appearing(path) as temporary:
             temporary.write_text("x")
+
+
+def test_the_nearest_place_that_exists(tmp_path):
+    assert nearest_existing(tmp_path / "a" / "b") == tmp_path
+    (tmp_path / "a").touch()
+    assert nearest_existing(tmp_path / "a" / "b") == tmp_path / "a"

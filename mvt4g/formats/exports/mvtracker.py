@@ -61,11 +61,14 @@ def write_mvtracker_scene(
     assert clip.instances is not None
     check_cameras(path, clip.cameras, (clip.video.shape[-2], clip.video.shape[-1]))
     count = max(int(clip.instances.max()), int(clip.point_instance.max()))
-    if extras.world_from_object is not None:  # which knows instances that are never in a picture too
+    # The extras know instances that are never in a picture too.
+    if extras.world_from_object is not None:
         count = max(count, extras.world_from_object.shape[1])
     if count > MAX_INSTANCES:
         raise InputError(f"{path}: instances: got {count}, want at most {MAX_INSTANCES}")
-    keep = torch.ones(clip.tracks.shape[-2], dtype=torch.bool) if clip.point_valid is None else clip.point_valid
+    keep = clip.point_valid
+    if keep is None:
+        keep = torch.ones(clip.tracks.shape[-2], dtype=torch.bool)
     names = [BACKGROUND, *(f"object_{number}" for number in range(1, count + 1))]
     with appearing_folder(path) as scene:
         write_arrays(scene / "tracks_3d.npz", {"tracks_3d": clip.points_world[:, keep].double().numpy()})
@@ -80,7 +83,8 @@ def write_mvtracker_scene(
             _write_tracks(folder, clip, view, keep)
             _write_json(folder / "metadata.json", _metadata(clip, extras, view, count, made_by or {}))
             # Here an instance has one id in all views.
-            _write_json(folder / "object_id_to_segmentation_id.json", dict(zip(names, range(count + 1), strict=True)))
+            ids_of_view = dict(zip(names, range(count + 1), strict=True))
+            _write_json(folder / "object_id_to_segmentation_id.json", ids_of_view)
             _write_json(folder / "data_ranges.json", _data_ranges(clip, view))
             _write_json(folder / "events.json", {"collisions": _collisions(extras, names)})
 
@@ -109,11 +113,12 @@ def check_cameras(path: Path, cameras: Cameras, image_size: tuple[int, int], tol
     """
     height, width = image_size
     k = cameras.intrinsics
+    centre = k.new_tensor([width / 2, height / 2])
     faults = {
         "K changes over time": (k - k[:, :1]).abs().amax(),
         "skew": k[..., 0, 1].abs().amax(),
         "pixels are not square": (k[..., 0, 0] - k[..., 1, 1]).abs().amax(),
-        "principal point off the centre": (k[..., :2, 2] - k.new_tensor([width / 2, height / 2])).abs().amax(),
+        "principal point off the centre": (k[..., :2, 2] - centre).abs().amax(),
     }
     for fault, size in faults.items():
         if not float(size) <= tolerance * width:
@@ -165,7 +170,8 @@ def _standpoints(cameras: Cameras) -> dict[str, Float[np.ndarray, "v 3"]]:
     forward = world_from_cam[:, :3, 2]
     # At least a unit ahead: a camera that looks away from the origin has its nearest point behind it.
     ahead = (-(position * forward).sum(dim=-1, keepdim=True)).clamp(min=1.0)
-    return {"camera_positions": position.numpy(), "lookat_positions": (position + ahead * forward).numpy()}
+    looked_at = position + ahead * forward
+    return {"camera_positions": position.numpy(), "lookat_positions": looked_at.numpy()}
 
 
 def _metadata(

@@ -15,7 +15,8 @@ def write_ply(path: Path, points: Float[Tensor, "p 3"], colours: UInt8[Tensor, "
     Raises:
         InputError: If the place cannot be written to.
     """
-    import open3d as o3d  # loads for seconds, so only where a cloud is written
+    # It loads for seconds, so only where a cloud is written.
+    import open3d as o3d
 
     cloud = o3d.t.geometry.PointCloud(o3d.core.Tensor(points.float().cpu().contiguous().numpy()))
     cloud.point.colors = o3d.core.Tensor(colours.cpu().contiguous().numpy())

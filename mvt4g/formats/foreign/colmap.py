@@ -117,14 +117,16 @@ def _intrinsics(path: Path, cameras: Sequence[_Camera | None]) -> Float[Tensor, 
     """Return K of every frame, or None where a camera is no pinhole."""
     rows = []
     for camera in cameras:
-        lens: Sequence[float] = (1.0, 0.0, 0.0)  # of a frame without a pose, whose K nobody reads
+        # A frame without a pose has a K that nobody reads.
+        lens: Sequence[float] = (1.0, 0.0, 0.0)
         if camera is not None:
             lens = camera.parameters
             if camera.model not in PINHOLES.values():
                 return None
         if len(lens) not in (3, 4):
             raise InputError(f"{path}: got parameters {lens}, want f, cx, cy or fx, fy, cx, cy")
-        rows.append((lens[0], *lens[-3:]))  # f, cx, cy has one focal length for both axes
+        # A lens of f, cx, cy has one focal length for both axes.
+        rows.append((lens[0], *lens[-3:]))
     return pinhole_matrices(str(path), torch.tensor(rows, dtype=torch.float64))
 
 
@@ -214,7 +216,8 @@ def _image_of(line: Line) -> _Image:
     names = ("QW", "QX", "QY", "QZ", "TX", "TY", "TZ")
     pose = []
     for name, word in zip(names, words[1:8], strict=True):
-        is_nan = word.lower() in ("nan", "-nan")  # of an image that got no pose
+        # NaN stands for an image that got no pose.
+        is_nan = word.lower() in ("nan", "-nan")
         pose.append(math.nan if is_nan else finite_number(word, f"{line.where}: {name}"))
     camera = whole_number(words[8], f"{line.where}: CAMERA_ID")
     return _Image(words[9].strip(), camera, tuple(pose[:4]), tuple(pose[4:]))

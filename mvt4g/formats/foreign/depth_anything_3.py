@@ -50,7 +50,8 @@ def read_depth_anything(path: Path, num_frames: int | None = None, maps: bool = 
     Raises:
         InputError: Naming file and array or line, if one is missing, of another shape or length, or no rotation.
     """
-    return _read_streaming(path, num_frames, maps) if path.is_dir() else _read_results(path, num_frames, maps)
+    read = _read_streaming if path.is_dir() else _read_results
+    return read(path, num_frames, maps)
 
 
 def _read_results(path: Path, num_frames: int | None, maps: bool) -> Reconstruction:
@@ -67,7 +68,8 @@ def _read_results(path: Path, num_frames: int | None, maps: bool) -> Reconstruct
         if matrices.shape != (count, 3, 3):
             raise InputError(f"{path}: intrinsics: got shape {matrices.shape}, want ({count}, 3, 3)")
         intrinsics = torch.from_numpy(matrices)
-    found = reconstruction_of(f"{path}: extrinsics", invert_pose(cam_from_world), intrinsics, f"{path}: intrinsics")
+    world_from_cam = invert_pose(cam_from_world)
+    found = reconstruction_of(f"{path}: extrinsics", world_from_cam, intrinsics, f"{path}: intrinsics")
     depth = None
     size = None
     if "depth" in headers:
@@ -96,7 +98,8 @@ def _read_streaming(folder: Path, num_frames: int | None, maps: bool) -> Reconst
             want = f"1 or {len(rows)}, one a pose"
             raise InputError(f"{folder / LENS_FILE}: got {len(lens)} lines, want {want}")
         intrinsics = pinhole_matrices(str(folder / LENS_FILE), lens).expand(len(rows), 3, 3)
-    found = reconstruction_of(str(folder / POSES_FILE), rows.reshape(-1, 4, 4), intrinsics, str(folder / LENS_FILE))
+    world_from_cam = rows.reshape(-1, 4, 4)
+    found = reconstruction_of(str(folder / POSES_FILE), world_from_cam, intrinsics, str(folder / LENS_FILE))
     files = _frame_files(folder / FRAMES_FOLDER, len(rows))
     depth = None
     size = None
@@ -152,5 +155,7 @@ def _read_frames(files: dict[int, Path], size: tuple[int, int], count: int) -> F
             want = f"{list(size)} as in the frame before it"
             raise InputError(f"{path}: depth: got {list(_map_size(path))}, want {want}")
         values = read_arrays(path, ("depth",))["depth"]
-        depth[number] = depth_maps(f"{path}: depth", values.reshape(1, *size) if values.ndim == 2 else values, 1)[0]
+        if values.ndim == 2:
+            values = values.reshape(1, *size)
+        depth[number] = depth_maps(f"{path}: depth", values, 1)[0]
     return depth

@@ -200,7 +200,8 @@ def depth_maps(what: str, maps: Shaped[ndarray, " *s"], num_frames: int) -> Floa
         got = f"{maps.dtype} of shape {maps.shape}"
         want = f"floating-point numbers of shape ({num_frames}, h, w)"
         raise InputError(f"{what}: got {got}, want {want}")
-    with np.errstate(over="ignore", invalid="ignore"):  # float64 beyond float32 becomes infinite, which is none
+    # Float64 beyond float32 becomes infinite, which counts as no depth.
+    with np.errstate(over="ignore", invalid="ignore"):
         depth = maps.astype(np.float32)
         return torch.from_numpy(np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0)))
 

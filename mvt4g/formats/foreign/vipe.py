@@ -107,7 +107,8 @@ def _read_lenses(folder: Path, name: str, count: int) -> tuple[Float[Tensor, "t 
 
 
 def _video_size(path: Path) -> tuple[int, int]:
-    from mvt4g.formats.video import probe_video  # PyAV is loaded only where a video is read
+    # PyAV is loaded only where a video is read.
+    from mvt4g.formats.video import probe_video
 
     return probe_video(path).image_size
 

@@ -18,8 +18,10 @@ TRUSTED = (
     "torch.optim",
     "lightning.pytorch",
     "torchmetrics",
-    "lightning.fabric.plugins",  # lightning.pytorch.plugins shows some of these as its own
-    "lightning.Callback",  # the shortest names of what lies in lightning.pytorch
+    # lightning.pytorch.plugins shows some of these as its own.
+    "lightning.fabric.plugins",
+    # The shortest names of what lies in lightning.pytorch.
+    "lightning.Callback",
     "lightning.LightningDataModule",
     "lightning.LightningModule",
 )
@@ -32,12 +34,14 @@ DISTRUSTED = (
     "lightning.pytorch.serve",  # starts a server
     "lightning.pytorch.demos",  # download
     "lightning.pytorch.callbacks.lambda_function",  # calls what it is given
-    "lightning.pytorch.loggers.comet",  # these send what a run logs to a server that their arguments name
+    # These send what a run logs to a server that their arguments name.
+    "lightning.pytorch.loggers.comet",
     "lightning.pytorch.loggers.litlogger",
     "lightning.pytorch.loggers.mlflow",
     "lightning.pytorch.loggers.neptune",
     "lightning.pytorch.loggers.wandb",
-    "torchmetrics.audio",  # these fetch networks, some of them by a name that their arguments give
+    # These fetch networks, some of them by a name that their arguments give.
+    "torchmetrics.audio",
     "torchmetrics.functional.multimodal",
     "torchmetrics.functional.text",
     "torchmetrics.image.arniqa",
@@ -56,7 +60,8 @@ DISTRUSTED = (
 
 def trusted_modules() -> list[str]:
     """Return the modules that the environment variable MVT4G_TRUST names, divided by commas or colons."""
-    return [name for part in os.environ.get(VARIABLE, "").split(",") for name in part.split(":") if name.strip()]
+    names = os.environ.get(VARIABLE, "").replace(":", ",").split(",")
+    return [name for name in names if name.strip()]
 
 
 def is_within(module: str, others: Sequence[str]) -> bool:

@@ -67,7 +67,9 @@ def read_text(path: Path, want: str, most: int | None = None) -> str:
     Raises:
         InputError: As ``read_bytes``, or naming the line that is no UTF-8.
     """
-    return decoded(read_bytes(path, want, file_limits().row_bytes if most is None else most), str(path), want)
+    if most is None:
+        most = file_limits().row_bytes
+    return decoded(read_bytes(path, want, most), str(path), want)
 
 
 def decoded(content: bytes, where: str, want: str) -> str:

@@ -28,7 +28,9 @@ def list_clips(root: Path) -> list[Path]:
     Raises:
         InputError: If there is none.
     """
-    found = [root] if root.is_file() else sorted(root.rglob(f"*{_SUFFIX}"), key=lambda path: natural_key(str(path)))
+    found = [root]
+    if not root.is_file():
+        found = sorted(root.rglob(f"*{_SUFFIX}"), key=lambda path: natural_key(str(path)))
     if not found:
         raise InputError(f"{root}: got no {_SUFFIX} there, want clips of our cache")
     return found

@@ -140,7 +140,8 @@ def moving_instances(what: str, instances: Any, num_frames: int) -> Bool[ndarray
         name = f"{what}[{number}].bboxes_3d"
         corners = finite(name, array(name, instance["bboxes_3d"], "t 8 3", {"t": num_frames}))
         sides = np.linalg.norm(corners[0, _BESIDE_FIRST] - corners[0, 0], axis=-1)
-        moving[number] = np.linalg.norm(corners - corners[:1], axis=-1).max() > DYNAMIC_SHARE * sides.max()
+        farthest = np.linalg.norm(corners - corners[:1], axis=-1).max()
+        moving[number] = farthest > DYNAMIC_SHARE * sides.max()
     return moving
 
 

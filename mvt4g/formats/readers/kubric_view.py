@@ -119,13 +119,17 @@ def _dynamic(
     metadata_path: Path, metadata: Mapping[str, Any], segmentation: Int[Tensor, "t h w"], num_frames: int
 ) -> Bool[Tensor, "t h w"] | None:
     instances = metadata.get("instances")
-    moving = None if instances is None else moving_instances(f"{metadata_path}: instances", instances, num_frames)
+    if instances is None:
+        return None
+    moving = moving_instances(f"{metadata_path}: instances", instances, num_frames)
     if moving is None:
         return None
     if int(segmentation.max()) > len(moving):
         got = f"{len(moving)} entries, but id {int(segmentation.max())} in the segmentation beside it"
         raise InputError(f"{metadata_path}: instances: got {got}, want an entry for every id")
-    return torch.cat([torch.tensor([False]), torch.from_numpy(moving)])[segmentation]
+    # Id 0 is the background, which does not move.
+    by_id = torch.cat([torch.tensor([False]), torch.from_numpy(moving)])
+    return by_id[segmentation]
 
 
 def _files(
@@ -141,7 +145,8 @@ def _files(
 
 def _frame_rate(metadata_path: Path, metadata: Mapping[str, Any]) -> float | None:
     for part in ("metadata", "scene", "flags"):
-        rate = metadata.get(part, {}).get("frame_rate") if isinstance(metadata.get(part, {}), Mapping) else None
+        content = metadata.get(part)
+        rate = content.get("frame_rate") if isinstance(content, Mapping) else None
         if rate is not None:
             what = f"{metadata_path}: {part}.frame_rate"
             number = float(array(what, rate, "", {}))

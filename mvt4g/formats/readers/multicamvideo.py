@@ -69,10 +69,11 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
         pictures.append(read_video(file, frames=frames)[0])
         world_from_cam.append(poses[file.stem][frames])
     video = stacked(scene, "videos", pictures)
+    cam_from_world = invert_pose(torch.stack(world_from_cam))
     intrinsics = _intrinsics(scene, (video.shape[-2], video.shape[-1]))
     return MultiViewClip(
         video=video,
-        cameras=Cameras(invert_pose(torch.stack(world_from_cam)), intrinsics.expand(*video.shape[:2], 3, 3).clone()),
+        cameras=Cameras(cam_from_world, intrinsics.expand(*video.shape[:2], 3, 3).clone()),
         name=scene.name,
         fps=probe_video(videos[chosen[0]]).fps,
     )

@@ -73,13 +73,14 @@ def read(sequence: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     for view in chosen:
         videos.append(read_images([pictures[view][frame] for frame in frames]))
     video = stacked(sequence, "rgba", videos)
+    image_size = (video.shape[-2], video.shape[-1])
     picked = np.ix_(chosen, frames)
     return MultiViewClip(
         video=video,
         cameras=Cameras(cameras.cam_from_world[picked], cameras.intrinsics[picked]),
         name=sequence.name,
         point_instance=torch.from_numpy((~background).astype(np.int64)),
-        **track_fields(f"{path}: coords", tracks[picked], ~occluded[picked], (video.shape[-2], video.shape[-1])),
+        **track_fields(f"{path}: coords", tracks[picked], ~occluded[picked], image_size),
     )
 
 
@@ -114,10 +115,9 @@ def _cameras(path: Path, content: Any, sizes: dict[str, int]) -> Cameras:
     rotation = finite(f"{path}: cam_rot", member(path, content, "cam_rot", "v t 3 3", sizes))
     translation = finite(f"{path}: cam_trans", member(path, content, "cam_trans", "v t 3", sizes))
     intrinsics = finite(f"{path}: intrinsics", member(path, content, "intrinsics", "v t 3 3", sizes))
-    if (intrinsics[..., [0, 1], [0, 1]] <= 0).any():
-        raise InputError(
-            f"{path}: intrinsics: got a focal length of {intrinsics[..., [0, 1], [0, 1]].min():g}, want > 0"
-        )
+    focal = intrinsics[..., [0, 1], [0, 1]]
+    if (focal <= 0).any():
+        raise InputError(f"{path}: intrinsics: got a focal length of {focal.min():g}, want > 0")
     poses = _opencv(rotation, translation)
     check_poses(poses, f"{path}: cam_rot")
     return Cameras(poses.float(), torch.from_numpy(intrinsics).float())

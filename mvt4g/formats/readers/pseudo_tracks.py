@@ -43,7 +43,8 @@ def list_clips(root: Path) -> list[PseudoTrackClip]:
     Raises:
         InputError: If there is none.
     """
-    return [PseudoTrackClip(path) for path in find_folders(root, _is_clip, f"folders with a {TRACKS} and view_0")]
+    folders = find_folders(root, _is_clip, f"folders with a {TRACKS} and view_0")
+    return [PseudoTrackClip(folder) for folder in folders]
 
 
 def count(clip: PseudoTrackClip) -> tuple[int, int]:
@@ -80,7 +81,8 @@ def read(clip: PseudoTrackClip, selection: Selection = EVERYTHING) -> MultiViewC
     image_size = (video.shape[-2], video.shape[-1])
     fields = track_fields(f"{path}: tracks", tracks[chosen], believed[chosen], image_size, in_part=True)
     # Where no least share is asked for, a point of which nothing is believed is left out all the same.
-    left_out = torch.from_numpy(_share(believed, visible) < max(clip.filter.min_share, np.finfo(float).tiny))
+    least = max(clip.filter.min_share, np.finfo(float).tiny)
+    left_out = torch.from_numpy(_share(believed, visible) < least)
     fields["point_valid"] &= ~left_out
     fields["visible"] &= fields["point_valid"]
     cameras = _cameras(clip.path, sizes)[chosen]

@@ -83,11 +83,12 @@ def read(scene: Path, views: Sequence[int]) -> LatentClip:
         texts.append(content.get("text"))
         world_from_cam.append(poses[name])
     poses_of_views = torch.stack(world_from_cam)
-    intrinsics = _intrinsics(scene, *latents[0].shape[-2:]).expand(*poses_of_views.shape[:2], 3, 3).clone()
+    intrinsics = _intrinsics(scene, *latents[0].shape[-2:])
+    of_all = intrinsics.expand(*poses_of_views.shape[:2], 3, 3).clone()
     text = texts[min(TARGET, len(texts) - 1)]
     return LatentClip(
         latents=torch.stack(latents),
-        cameras=Cameras(invert_pose(poses_of_views), intrinsics),
+        cameras=Cameras(invert_pose(poses_of_views), of_all),
         codec=CODEC,
         name=scene.name,
         text=None if text is None else _without_padding(text[0].float()),
@@ -134,5 +135,6 @@ def _intrinsics(scene: Path, rows: int, columns: int) -> Float[Tensor, "3 3"]:
         raise InputError(f"{scene}: got no focal length in a folder's name, want {want}")
     height = rows * STRIDE
     width = columns * STRIDE
-    pixels = focal * max(height, width)  # square frames were resized to cover, then cut
+    # Square frames were resized to cover, then cut.
+    pixels = focal * max(height, width)
     return torch.tensor([[pixels, 0.0, width / 2], [0.0, pixels, height / 2], [0.0, 0.0, 1.0]])

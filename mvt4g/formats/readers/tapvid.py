@@ -141,7 +141,8 @@ def read_truth(
     pixels = points * np.array([width, height])
     if query_mode == "first":
         track = np.flatnonzero(visible.any(axis=0))
-        frame = visible[:, track].argmax(axis=0)  # the first of the largest, True
+        # Of several largest values argmax takes the first.
+        frame = visible[:, track].argmax(axis=0)
     else:
         row, track = np.nonzero(visible[::query_stride])
         frame = row * query_stride

@@ -93,8 +93,9 @@ def check_projection(
 
 def unknown_cameras(num_views: int, num_frames: int) -> Cameras:
     """Return cameras of which nothing is known: NaN all over, so that no result comes of them."""
-    nan = torch.nan
-    return Cameras(torch.full((num_views, num_frames, 4, 4), nan), torch.full((num_views, num_frames, 3, 3), nan))
+    cam_from_world = torch.full((num_views, num_frames, 4, 4), torch.nan)
+    intrinsics = torch.full((num_views, num_frames, 3, 3), torch.nan)
+    return Cameras(cam_from_world, intrinsics)
 
 
 def stacked(what: Path, name: str, values: Sequence[Shaped[Tensor, "..."]]) -> Shaped[Tensor, "v ..."]:
