@@ -67,9 +67,8 @@ class RunRecord(Callback):
                 wanted.pop(key, None)
         differing = ", ".join(differences(found, wanted)[:_NAMED])
         if differing:
-            raise InputError(
-                f"{path}: a resumed fit must match it but for checkpoint and length; differing: {differing}"
-            )
+            told = f"a resumed fit must match it but for checkpoint and length; differing: {differing}"
+            raise InputError(f"{path}: {told}")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep which step the fit starts from."""

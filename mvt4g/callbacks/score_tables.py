@@ -75,6 +75,7 @@ def write_scores(path: Path, table: ScoreTable, remarks: dict[str, str]) -> None
         note = remarks.get(key, "of all videos together")
         rows.append((key, cell(value), "", "", counted, len(table.names) - counted, note))
         told.add(key)
+    # A metric that did not run has no score of its own, and a row all the same.
     for name, text in remarks.items():
         if name not in told:
             rows.append((name, "", "", "", 0, len(table.names), text))

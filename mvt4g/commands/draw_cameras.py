@@ -57,6 +57,7 @@ def draw_cameras(
     if subject is not None:
         # The world of the framed cameras is the reference's first camera.
         subject = transform_points(invert_pose(paths[0].world_from_cam[0].double()), subject.double())
+    # A reference that does not move is the origin of the picture, and needs no path.
     is_still = bool((cameras.cam_from_world[REFERENCE] - torch.eye(4)).abs().max() < 1e-6)
     reference = None if is_still else cameras[REFERENCE]
     summary = _summary(cameras[TARGET], size[1])

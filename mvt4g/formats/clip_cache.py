@@ -62,6 +62,7 @@ def write_clip(path: Path, clip: MultiViewClip) -> None:
         if tensor is not None:
             arrays[name] = _pack(path, name, tensor)
     header = {"version": _VERSION, "name": clip.name, "caption": clip.caption, "fps": clip.fps}
+    # NumPy would put .npz behind the name of a path that it opens itself.
     with appearing(path) as temporary, temporary.open("wb") as file:
         arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         np.savez(file, allow_pickle=False, **arrays)

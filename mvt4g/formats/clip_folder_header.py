@@ -103,6 +103,7 @@ def safe_name(where: str, name: Any) -> str:
     Raises:
         InputError: If it is no text, or has a separator or only dots.
     """
+    # A name of dots alone, or with a separator, would lead out of the clip's folder.
     if not isinstance(name, str) or not set("/\\\0").isdisjoint(name) or (name and not name.strip(".")):
         want = "a name without / or \\ that leaves no folder"
         raise InputError(f"{where}: got {name!r}, want {want}")

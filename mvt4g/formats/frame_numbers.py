@@ -38,6 +38,7 @@ def frame_numbers(names: Sequence[str]) -> list[int] | None:
         for place, part in enumerate(key):
             if part != keys[0][place]:
                 differing.add(place)
+    # Two numbers in a name may be a take and a frame: no one of them is the frame's for sure.
     if len(differing) != 1:
         return None
     (place,) = differing

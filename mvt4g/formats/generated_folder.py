@@ -144,6 +144,7 @@ def _read_cameras(folder: Path, video: Shaped[Tensor, "t 3 h w"]) -> dict[str, t
         return {}
     cameras = {}
     for name, path_of_view in read_views(path).items():
+        # A single pose is a camera that stands still.
         view = path_of_view.of_length(len(video))
         if len(view.world_from_cam) != len(video):
             want = f"{len(video)}, one a frame, or 1"

@@ -40,6 +40,7 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     Raises:
         InputError: If the place cannot be written to.
     """
+    # Sorted keys give equal manifests equal bytes, whatever order the clips came in.
     content = {"format": FORMAT, "version": VERSION, **vars(manifest)}
     with appearing(root / MANIFEST) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -127,6 +128,7 @@ def first_difference(got: Any, want: Any, key: str = "") -> str | None:
 
 
 def _check_inside(path: Path, key: str, name: str) -> None:
+    # A manifest from a stranger must not have files read or removed elsewhere.
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
         raise InputError(f"{path}: {key}: got {name!r}, want a path inside the folder")

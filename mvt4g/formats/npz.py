@@ -94,6 +94,7 @@ class _Archive:
 
     def headers(self, names: Collection[str] | Callable[[str], bool] | None) -> dict[str, ArrayHeader]:
         """Return the headers of all arrays, or of the wanted ones."""
+        # What is not wanted is not opened: a foreign file may hold objects there.
         headers = {}
         for name, info in self._members.items():
             if names is None or (names(name) if callable(names) else name in names):

@@ -216,6 +216,7 @@ def read_queries(path: Path) -> Float[Tensor, "q 4"]:
     if queries.ndim != 2 or queries.shape[1] not in (3, 4) or not len(queries):
         want = "rows (view,) frame, x, y"
         raise InputError(f"{path}: got queries of shape {tuple(queries.shape)}, want {want}")
+    # A file of a single video says nothing of views.
     if queries.shape[1] == 3:
         queries = torch.cat([torch.zeros_like(queries[:, :1]), queries], dim=1)
     for index, (view, frame, x, y) in enumerate(queries.tolist()):

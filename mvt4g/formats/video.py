@@ -182,6 +182,7 @@ def _painters(
 ) -> Iterator[tuple[int, Callable[[Float[Tensor, "3 h w"]], None]]]:
     """Yield the number of each frame wanted (increasing ones), and what writes it to a tensor (3 h w)."""
     info = timeline.info
+    # Frames between those that are wanted are decoded all the same: others are told from them.
     wanted = frozenset(frames)
     last = max(frames, default=-1)
     if sorted({*frames, -1}) != [-1, *frames]:

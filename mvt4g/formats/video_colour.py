@@ -122,8 +122,11 @@ def rgb_from_planes(
         out: Where RGB is written.
     """
     height, width = luma.shape
-    full = tags.full_range if tags.full_range is not None else chroma is None
+    full = tags.full_range
+    if full is None:  # colour video has video range by custom, grey has not
+        full = chroma is None
     matrix = guessed_matrix(height, width) if tags.matrix in (UNKNOWN, 3) else tags.matrix
+    # Levels of more bits are those of 8 bits with zeros behind.
     unit = 2 ** (bits - 8)
     black, white = (0, 256 * unit - 1) if full else (16 * unit, 235 * unit)
     span = 256 * unit - 1 if full else 224 * unit  # of chroma

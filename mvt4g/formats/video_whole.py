@@ -94,17 +94,19 @@ def _indexed_bytes(sidx: bytes) -> int:
     Raises:
         ValueError: If it is shorter than its own count of entries says.
     """
-    version = sidx[8]
+    # Version 0 keeps the earliest time and the offset in 32 bits each, later ones in 64.
+    width = 4 if sidx[8] == 0 else 8
     at = 20
-    offset = (
-        int.from_bytes(sidx[at + 4 : at + 8], "big") if version == 0 else int.from_bytes(sidx[at + 8 : at + 16], "big")
-    )
-    at += 8 if version == 0 else 16
+    offset = int.from_bytes(sidx[at + width : at + 2 * width], "big")
+    at += 2 * width
     count = int.from_bytes(sidx[at + 2 : at + 4], "big")
     if len(sidx) < at + 4 + 12 * count:
         raise ValueError(f"{len(sidx)} bytes of an index of {count} entries")
-    entries = (int.from_bytes(sidx[at + 4 + 12 * k : at + 8 + 12 * k], "big") for k in range(count))
-    return offset + sum(entry & 0x7FFFFFFF for entry in entries)
+    total = offset
+    for place in range(at + 4, at + 4 + 12 * count, 12):
+        # The highest bit says what the entry is about, the others how many bytes it has.
+        total += int.from_bytes(sidx[place : place + 4], "big") & 0x7FFFFFFF
+    return total
 
 
 def _matroska_fault(file: BinaryIO, size: int) -> str | None:
@@ -133,6 +135,7 @@ def _ebml_number(data: bytes) -> tuple[int, int]:
     """Return a number of variable length and how many bytes it has, 0 if it is not all there."""
     if not data or data[0] == 0:
         return 0, 0
+    # As many zero bits stand before the first 1 as bytes follow the first one.
     length = 9 - data[0].bit_length()
     if len(data) < length:
         return 0, 0
@@ -152,6 +155,7 @@ def _riff_fault(file: BinaryIO, size: int) -> str | None:
         end = position + 8 + length
         if end > size:
             return f"{size} bytes of a video of {end}"
+        # A chunk of an odd length is padded by a byte.
         position = end + length % 2
     return None
 
@@ -172,6 +176,7 @@ def _flv_fault(file: BinaryIO, size: int) -> str | None:
             return f"{size} bytes of a video of at least {max(end, position + 15)}"
         if tag[0] & 0x1F == 18 and not script:
             script = file.read(end - position - 15)
+        # The fourth, highest byte of a time stands behind the three others.
         last_ms = max(last_ms, int.from_bytes(tag[7:8] + tag[4:7], "big"))
         position = end
     stated_size = _flv_number(script, b"filesize")
@@ -194,6 +199,7 @@ def _gif_fault(file: BinaryIO, size: int) -> str | None:
     """Walk the blocks to the trailer 0x3B."""
     file.seek(0)
     head = file.read(13)
+    # A table of 2 ** (n + 1) colours, 3 bytes each, where the flag says that there is one.
     if head[10] & 0x80:
         file.seek(3 * 2 ** ((head[10] & 7) + 1), 1)
     while (kind := file.read(1)) != b"\x3b":

@@ -101,6 +101,7 @@ def write_weights(
     Raises:
         InputError: If the file cannot be written.
     """
+    # A slice would be written with all of the storage that it is cut from.
     alone = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with appearing(path) as temporary:
         if path.suffix != ".safetensors":

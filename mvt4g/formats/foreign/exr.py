@@ -134,6 +134,7 @@ def _read_channel(content: bytes, header: _Header, wanted: str) -> Float[ndarray
     dtype = header.channels[number].dtype
     if dtype.kind != "f":
         raise ValueError(f"channel {wanted!r} of whole numbers")
+    # A row holds all pixels of one channel, then those of the next.
     before = header.width * sum(channel.dtype.itemsize for channel in header.channels[:number])
     row_bytes = header.row_bytes
     rows_a_block = _ROWS_A_BLOCK[header.compression]
@@ -160,6 +161,7 @@ def _unpacked(block: bytes, size: int, compression: str) -> bytes:
             raise ValueError(f"a block of {len(block)} bytes, want {size}")
         return block
     inflater = zlib.decompressobj()
+    # A byte more than wanted tells a block that is too long, whatever it would unpack to.
     packed = inflater.decompress(block, size + 1)
     if len(packed) != size:
         raise ValueError(f"a block that unpacks to {len(packed)} bytes or more, want {size}")

@@ -104,7 +104,10 @@ class ListField(FieldKind):
             got = f"{len(value)} entries" if isinstance(value, list) else f"{value!r:.60}"
             count = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
             raise InputError(f"{where}: got {got}, want a list of {count}")
-        return tuple(self.item.read(f"{where}[{index}]", entry) for index, entry in enumerate(value))
+        values = []
+        for index, entry in enumerate(value):
+            values.append(self.item.read(f"{where}[{index}]", entry))
+        return tuple(values)
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of it."""
@@ -127,6 +130,7 @@ class ObjectField(FieldKind):
 
     def read(self, where: str, value: Any) -> dict[str, Any]:
         """Return all fields by name, those left out by their defaults."""
+        # After the file's name comes a colon, between names of fields a point.
         at = f"{where}: " if ":" not in where else f"{where}."
         if not isinstance(value, dict):
             want = f"an object of {', '.join(self.fields)}"
@@ -135,8 +139,9 @@ class ObjectField(FieldKind):
             if name not in self.fields:
                 want = f"one of {', '.join(self.fields)}"
                 raise InputError(f"{at}{name:.60}: no such field, want {want}")
-        if self.one_of and len(there := [name for name in self.one_of if name in value]) != 1:
-            raise InputError(f"{where}: got {' and '.join(there) or 'none'} of {', '.join(self.one_of)}, want one")
+        given = [name for name in self.one_of if name in value]
+        if self.one_of and len(given) != 1:
+            raise InputError(f"{where}: got {' and '.join(given) or 'none'} of {', '.join(self.one_of)}, want one")
         found = {}
         for name, (kind, default) in self.fields.items():
             if name in value:

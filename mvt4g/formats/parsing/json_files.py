@@ -57,6 +57,7 @@ def parse_json(content: str | bytes, where: str, want: str, nan: bool = False) -
     """
     text = decoded(content, where, want) if isinstance(content, bytes) else content
     limits = file_limits()
+    # Counted before parsing: a few megabytes of brackets become gigabytes of lists.
     memory = parsed_bytes(text)
     if memory > limits.memory:
         raise too_large(where, f"JSON that takes about {size_text(memory)}", size_text(limits.memory))

@@ -77,6 +77,7 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
             where = f"{path}: line {reader.line_num}"
             if not fields:
                 continue
+            # A forgotten quote would swallow the rows after it.
             if any("\n" in field or "\r" in field for field in fields):
                 raise InputError(f"{where}: got a quoted field over several lines, want {want}")
             if header is None:

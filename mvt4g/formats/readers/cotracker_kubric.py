@@ -65,6 +65,7 @@ def read(sequence: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     _, frames = selection.of(sequence, 1, sizes["t"])
     content = read_npy(path)
     tracks = rearrange(member(path, content, "coords", "n t 2", sizes), "n t c -> 1 t n c")
+    # The field is called visibility, and holds True where a point is hidden.
     hidden = rearrange(member(path, content, "visibility", "n t", sizes, "bool"), "n t -> 1 t n")
     video = read_images([pictures[frame] for frame in frames])
     image_size = (video.shape[-2], video.shape[-1])

@@ -108,6 +108,7 @@ def _sequences_of_set(path: Path) -> list[str]:
 def mask_paths(frames: Sequence[Path], folder: Path) -> tuple[Path | None, ...]:
     """Return the mask of every frame, which has the frame's name but for leading zeros; None where there is none."""
     masks = folder.glob("*.png") if folder.is_dir() else ()
+    # Some trees number masks 00000 and frames 0.
     by_number = {natural_key(mask.stem): mask for mask in masks}
     return tuple(by_number.get(natural_key(frame.stem)) for frame in frames)
 

@@ -95,6 +95,7 @@ def read_view(
     """
     video = read_images(_files(folder, "rgba_", ".png", frames, num_frames))
     image_size = (video.shape[-2], video.shape[-1])
+    # Kubric-4D calls Kubric's "metadata" "scene".
     part = "scene" if "scene" in metadata else "metadata"
     general = field(str(metadata_path), metadata, part)
     if not isinstance(general, Mapping):

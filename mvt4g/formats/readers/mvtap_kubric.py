@@ -67,6 +67,7 @@ def read(sequence: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     content = read_npy(path) if path.suffix == ".npy" else read_arrays(path)
     tracks = rearrange(member(path, content, "coords", "v n t 2", sizes), "v n t c -> v t n c")
     occluded = rearrange(member(path, content, "occluded", "v n t", sizes, "bool"), "v n t -> v t n")
+    # Alike in all views, since a point stays on its body.
     background = member(path, content, "is_bkgd", "v n k", sizes, "bool")[:1, :, :1].any(axis=(0, 2))
     cameras = _cameras(path, content, sizes)
     videos = []

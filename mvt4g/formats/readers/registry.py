@@ -190,6 +190,7 @@ def detect(path: Path) -> str:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder, want clips")
+    # In the order of the table: some layouts hold what would pass for another one.
     for name, known in FORMATS.items():
         if known.is_there(path):
             return name
