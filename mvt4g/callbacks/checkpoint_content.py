@@ -1,4 +1,4 @@
-"""What a checkpoint must hold to be used: checked before anything is loaded, so that what is odd is one line."""
+"""Checks of what a checkpoint must hold, before anything is loaded: what is odd is told in one line."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -51,7 +51,8 @@ class _MicroBatch:
         spoilt: dict[str, str] = {}
         for field, sums in self.sums.items():
             for name, total in zip(self.names, sums.tolist(), strict=False):
-                if total - total != 0:  # neither NaN nor infinity leaves 0
+                # Neither NaN nor infinity leaves 0.
+                if total - total != 0:
                     spoilt.setdefault(name, field)
         if spoilt:
             clips = ", ".join(f"{name} ({field})" for name, field in list(spoilt.items())[:MOST_NAMED])
@@ -83,7 +84,8 @@ class FiniteSteps(Callback):
         self.run = run
         self.on_nan = on_nan
         self.skipped = self.in_a_row = 0
-        self._first = True  # of this start: a fit whose first step is not finite leaves nothing behind
+        # A fit whose first step after a start is not finite leaves nothing behind.
+        self._first = True
         self._loss: Tensor | None = None
         self._micro_batches: list[_MicroBatch] = []
         self._bad: Tensor | None = None

@@ -1,4 +1,4 @@
-"""What a training step logs is of that step."""
+"""A callback by which a training step logs its own metrics alone."""
 
 from typing import Any
 

@@ -40,9 +40,11 @@ def callbacks_of_a_run(command: str, settings: Any, record: RunRecord, outcome: 
     if command == "test":
         callbacks.append(ScoreTables(outcome))
     if command in ("test", "validate"):
-        callbacks.append(ScoreRecords(outcome, facts))  # after all that a batch leaves elsewhere
+        # After all that a batch leaves elsewhere.
+        callbacks.append(ScoreRecords(outcome, facts))
     if command == "predict":
-        from mvt4g.callbacks.prediction_writer import PredictionWriter  # needs PyAV, which training does without
+        # It needs PyAV, which training does without.
+        from mvt4g.callbacks.prediction_writer import PredictionWriter
 
         callbacks.append(PredictionWriter(outcome, facts))
     return callbacks

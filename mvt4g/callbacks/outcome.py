@@ -1,4 +1,4 @@
-"""What a command did: the lines it ends with, and the items of its list that failed."""
+"""The outcome of a command: the lines it ends with, and the items of its list that failed."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -114,7 +114,8 @@ class PredictionWriter(Callback):
         try:
             inputs = self._inputs(self.requests.get((name, camera), UnaskedRequest(real)), pl_module)
             if (name, camera) not in self.requests:
-                place.is_done(lambda: inputs)  # it was not looked at in ``setup``
+                # It was not looked at in ``setup``.
+                place.is_done(lambda: inputs)
             content = provenance(real, inputs, self.facts, pl_module)
             place.write(inputs, lambda folder: write_result(folder, outputs, content, self.lifter))
         except InputError as error:

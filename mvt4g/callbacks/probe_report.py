@@ -1,4 +1,4 @@
-"""What a probe found, as files that a spreadsheet or NumPy opens and as pictures, on disk and in TensorBoard."""
+"""The report of a probe: files that a spreadsheet or NumPy opens, and pictures on disk and in TensorBoard."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class ProbeReport(Callback):
             maps=pl_module.maps(),
             heads=pl_module.head_maps(),
             same_place={panel: float(value) for panel, value in pl_module.same_place_accuracy().items()},
-            recipe=pl_module.settings(),
+            settings=pl_module.settings(),
             clips=pl_module.clip_names(),
         )
         best = pl_module.best_layers("cross")
@@ -69,7 +69,8 @@ class ProbeReport(Callback):
             heats = {f"layer {layer}": few.of_layer(layer) for layer in few.layers}
             pictures["matches_by_layer"] = match_sheet(few, heats)
         if "matches" not in pictures:
-            for left in (*folder.glob("matches*.png"), folder / "matches.npz"):  # of a probe before this one
+            # Those of a probe before this one would pass for its own.
+            for left in (*folder.glob("matches*.png"), folder / "matches.npz"):
                 left.unlink(missing_ok=True)
         for name, picture in pictures.items():
             with appearing(folder / f"{name}.png") as temporary:

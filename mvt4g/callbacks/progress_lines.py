@@ -46,8 +46,8 @@ class ProgressLines(Callback):
         total = trainer.max_steps if trainer.max_steps > 0 else None
         if self._is_time(trainer.global_step):
             loss = trainer.callback_metrics.get("train/loss")
-            told = "" if loss is None else f", loss {float(loss):.4g}"
-            self._tell("step", trainer.global_step, total, "steps", told)
+            loss_text = "" if loss is None else f", loss {float(loss):.4g}"
+            self._tell("step", trainer.global_step, total, "steps", loss_text)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start counting."""

@@ -1,4 +1,4 @@
-"""Where a result comes from: what ``provenance.json`` says, and what a result's record compares."""
+"""The provenance of a result: the content of ``provenance.json``, and the inputs that a result's record compares."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

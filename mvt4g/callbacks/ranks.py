@@ -1,4 +1,4 @@
-"""What the ranks of a run tell each other, and how they end together."""
+"""Agreement among the ranks of a run: their highest number, and their common end."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the results of a run depend on beside the data: options, files that they name, checkpoint."""
+"""Facts that the results of a run depend on beside the data: options, files that they name, checkpoint."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -89,7 +89,8 @@ class RunFacts:
         backbone = (model.get("init_args") or {}).get("backbone") or {}
         weights = (backbone.get("init_args") or {}).get("weights")
         if isinstance(weights, list) and weights:
-            weights = weights[-1]  # the overlays tell runs apart that start from one base
+            # The overlays tell runs apart that start from one base.
+            weights = weights[-1]
         if not isinstance(weights, str):
             return None
         path = place_of(Path(weights))

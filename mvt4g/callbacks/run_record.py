@@ -1,4 +1,4 @@
-"""What a run leaves beside its logs and checkpoints: its configuration, its metrics, the mark of a finished fit."""
+"""The record of a run beside its logs and checkpoints: configuration, metrics, the mark of a finished fit."""
 
 import json
 import math
@@ -92,14 +92,16 @@ class RunRecord(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Write the configuration, once."""
-        if not isinstance(batch, InputError):  # of a list of which an item is bad
+        # An InputError stands for a bad item of a list.
+        if not isinstance(batch, InputError):
             self._start(trainer)
 
     def on_predict_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Write the configuration, once."""
-        if not isinstance(batch, InputError):  # of a list of which an item is bad
+        # An InputError stands for a bad item of a list.
+        if not isinstance(batch, InputError):
             self._start(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""What test and validate keep while they run, so that a killed one goes on where it stopped."""
+"""Scores that test and validate keep while they run, so that a killed one goes on where it stopped."""
 
 import hashlib
 from functools import cache

@@ -64,20 +64,20 @@ def write_scores(path: Path, table: ScoreTable, remarks: dict[str, str]) -> None
         remarks: On metrics, each beside all scores of its family.
     """
     rows: list[tuple[str | int, ...]] = []
-    told: set[str] = set()
+    written: set[str] = set()
     for key, score in table.summary().items():
         family = remarked_family(key, remarks)
         numbers = (cell(score.mean), cell(score.low), cell(score.high), score.num_videos, score.num_missing)
         rows.append((key, *numbers, remarks.get(family, "")))
-        told.add(family)
+        written.add(family)
     for key, value in table.of_the_set.items():
         counted = 0 if math.isnan(value) else len(table.names)
         note = remarks.get(key, "of all videos together")
         rows.append((key, cell(value), "", "", counted, len(table.names) - counted, note))
-        told.add(key)
+        written.add(key)
     # A metric that did not run has no score of its own, and a row all the same.
     for name, text in remarks.items():
-        if name not in told:
+        if name not in written:
             rows.append((name, "", "", "", 0, len(table.names), text))
     _write(path, ("score", "mean", "low_95", "high_95", "videos", "missing", "note"), rows)
 

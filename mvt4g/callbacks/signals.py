@@ -64,7 +64,8 @@ class SignalWatch:
         if first:
             self.received = signum
         at_once = not self.waiting if first else signum == signal.SIGINT
-        if at_once and not self._ended:  # what cleans up is not interrupted again
+        # What cleans up is not interrupted again.
+        if at_once and not self._ended:
             raise self.end(signum)
         if first and sys.stderr.isatty():
             sys.stderr.write("mvt4g: stopping at the end of this step, with a checkpoint (Ctrl-C again: at once)\n")

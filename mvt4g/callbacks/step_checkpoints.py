@@ -1,4 +1,4 @@
-"""When a fit saves, what it keeps, and how it stops."""
+"""Checkpoints of a fit by its steps: saving, keeping the last few, stopping at a signal."""
 
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,12 @@ class StepCheckpoints(Checkpoint):
             InputError: As ``check_optimizer`` and ``check_schedule``.
         """
         if trainer.state.fn != "fit" or "optimizer_states" not in checkpoint:
-            return  # of ranks that hold slices, ModelParallelStrategy has loaded it already
+            # Of ranks that hold slices, ModelParallelStrategy has loaded the state already.
+            return
         made: Any = pl_module.configure_optimizers()
         optimizer = made.get("optimizer") if isinstance(made, dict) else made
-        if isinstance(optimizer, Optimizer):  # a system of somebody else's may have several
+        # A system of somebody else's may have several.
+        if isinstance(optimizer, Optimizer):
             check_optimizer(checkpoint["optimizer_states"], pl_module, optimizer)
         configured = made.get("lr_scheduler") if isinstance(made, dict) else None
         schedule = configured.get("scheduler") if isinstance(configured, dict) else configured
@@ -115,7 +117,8 @@ class StepCheckpoints(Checkpoint):
         """Save the last step's state, whatever the interval."""
         self.watch.waiting = False
         path = checkpoint_path(self.run, trainer.global_step)
-        if not trainer.strategy.broadcast(path.exists()):  # all ranks do as the first one finds
+        # All ranks do as the first one finds.
+        if not trainer.strategy.broadcast(path.exists()):
             self.save(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -187,7 +190,8 @@ class StepCheckpoints(Checkpoint):
         averages = []
         for callback in getattr(trainer, "callbacks", ()):
             if isinstance(callback, FiniteSteps):
-                callback.settle()  # what it waits for would explain weights that are not finite
+                # The step that it waits for may explain weights that are not finite.
+                callback.settle()
             if isinstance(callback, EMA):
                 averages.append(callback.average)
         states = [list(optimizer.state.values()) for optimizer in trainer.optimizers]

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and the one line on stderr where that is not 0."""
+"""The end of a command: its exit code, and the one line on stderr where that is not 0."""
 
 import signal
 import sys

@@ -91,7 +91,7 @@ def _check_comparable(before: str, after: str, old: ProbeMaps, new: ProbeMaps) -
     want = _compared_values(old)
     got = _compared_values(new)
     # What an older version did not write down is another value than any that is known.
-    for name in ("layers", "sigmas", *sorted(old.recipe.keys() | new.recipe.keys()), "scores"):
+    for name in ("layers", "sigmas", *sorted(old.settings.keys() | new.settings.keys()), "scores"):
         theirs = want.get(name, "not known")
         ours = got.get(name, "not known")
         if theirs != ours:
@@ -106,7 +106,7 @@ def _check_comparable(before: str, after: str, old: ProbeMaps, new: ProbeMaps) -
 
 def _compared_values(probe: ProbeMaps) -> dict[str, object]:
     """Return what two probes must have alike, by name."""
-    return {**probe.recipe, "layers": probe.layers, "sigmas": probe.sigmas, "scores": sorted(probe.maps)}
+    return {**probe.settings, "layers": probe.layers, "sigmas": probe.sigmas, "scores": sorted(probe.maps)}
 
 
 def _num_heads(probe: ProbeMaps) -> int:

@@ -56,7 +56,7 @@ class CacheSpec:
     Attributes:
         frames: How many, from the first on; the codec's temporal_stride * m + 1. Null = all of the clip.
         crop: The middle of the frames, at this size. Null = as they are.
-        num_points: Points kept, of those that are seen; null = all, which clips of different numbers do not batch.
+        num_points: Points kept, of those that are visible; null = all, which clips of different numbers do not batch.
         most: Clips at most; null = all there are. Of generated scenes, the number.
         seed: Of generated scenes, and of the points that are kept.
         backwards: Encode clips played backwards. Where the codec is causal in time, their latents are no reversal of

@@ -1,4 +1,4 @@
-"""What commands share that fill a folder clip by clip: one writer at a time, going on with it, a progress bar."""
+"""Parts of commands that fill a folder clip by clip: one writer at a time, going on with it, a progress bar."""
 
 import fcntl
 import os

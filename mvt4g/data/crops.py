@@ -1,4 +1,4 @@
-"""Which window of a clip a sample shows; all fields of the clip follow by ``geometry.framing``."""
+"""Windows of clips that samples show; all fields of a clip follow by ``geometry.framing``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Which frames of a clip a sample has: how many, at which rate, from where on."""
+"""Frames of clips that samples have: their number, their rate, the first of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

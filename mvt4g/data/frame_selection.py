@@ -1,4 +1,4 @@
-"""Which frames of a video are looked at: from where to where, how far apart, at which rate."""
+"""Selections of frames of a video: the first and the last, their distance or rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

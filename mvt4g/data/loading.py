@@ -1,4 +1,4 @@
-"""How clips become batches in any datamodule: loader settings, the collate function, errors that cross workers."""
+"""Batches of clips in any datamodule: loader settings, the collate function, errors that cross workers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How many points a sample has: batches need one number, whatever their clips show."""
+"""Points of samples, brought to one number: batches need one, whatever their clips show."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from mvt4g.types import MultiViewClip
 def take_points(clip: MultiViewClip, count: int, rng: np.random.Generator) -> MultiViewClip:
     """Return one clip (no batch axis) with exactly ``count`` places for points.
 
-    They are filled with points that are seen anywhere in the clip, drawn without replacement and kept in their order;
+    They are filled with points that are visible anywhere in the clip, drawn without replacement and kept in order;
     places left over are padding (``point_valid`` False, never visible). A clip without tracks, or of which nobody knows
     what is visible, has padding alone: no loss on points has a term there, and nothing is made up.
     """

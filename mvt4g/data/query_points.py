@@ -1,4 +1,4 @@
-"""Which points of a real clip are tracked: on an object's mask, on a grid, or from a file."""
+"""Points of a real clip that are tracked: on an object's mask, on a grid, or from a file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -47,8 +47,8 @@ class SamplingSpec:
         views: Which views may be reference and target.
         frames: How many, at which rates.
         crop: Which part of the frames, at which size.
-        num_points: Points of every sample, of those that are seen in it; None = all the clip has. Clips without tracks
-            get so many places for points that hold none: they teach L_diff alone.
+        num_points: Points of every sample, of those that are visible in it; None = all the clip has. Clips without
+            tracks get so many places for points that hold none: they teach L_diff alone.
         augment: Colours and erased boxes, in training only.
     """
 

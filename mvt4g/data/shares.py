@@ -1,4 +1,4 @@
-"""How the items of a list are shared out among ranks."""
+"""Shares of a list, one for each rank."""
 
 from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""Where the frames of a clip come from, so that what is found in the clip can be told of the source."""
+"""Records of the source of a clip, by which what is found in the clip can be told of the source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where the frames of a real clip come from, and those that come from image files."""
+"""Sources of the frames of a real clip, and the one of image files."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence

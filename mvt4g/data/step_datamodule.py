@@ -1,4 +1,4 @@
-"""What datamodules to train from share: samples by the trainer's step, held-out ones in order."""
+"""Base of the datamodules to train from: samples by the trainer's step, held-out ones in order."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which samples training takes, counted in steps."""
+"""The order of the samples of training, counted in steps."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which target cameras were asked for, by the text of an option: a preset's name, or a trajectory file."""
+"""Target cameras as the text of an option asks for them: a preset's name, or a trajectory file."""
 
 from dataclasses import dataclass
 from pathlib import Path

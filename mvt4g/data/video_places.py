@@ -1,4 +1,4 @@
-"""Where given videos lie: one file, a folder of frames, or many of them by a folder, a pattern or a list file."""
+"""Places of given videos: one file, a folder of frames, or many of them by a folder, a pattern or a list file."""
 
 import warnings
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What a model takes of a video of any size and length: which frames, and how each is brought to one size."""
+"""The part of a video of any size and length that a model takes: its frames, each brought to one size."""
 
 import itertools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which two views of a clip a sample is: the reference and the target."""
+"""The two views of a clip that a sample is: the reference and the target."""
 
 import itertools
 from dataclasses import dataclass

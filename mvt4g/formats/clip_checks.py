@@ -1,4 +1,4 @@
-"""What a clip must satisfy, whatever format it came from: each check returns what is wrong, by field.
+"""Checks that a clip of any format must pass; each returns what is wrong, by field.
 
 Where a rule is about a tolerance at a surface's edge, a share of the visible points may break it: DISAGREEING_SHARE.
 """

@@ -1,4 +1,4 @@
-"""What a probe leaves in its folder: every score in ``maps.npz`` and ``maps.csv``, what is drawn in ``matches.npz``."""
+"""Files of a probe: ``maps.npz`` and ``maps.csv`` of every score, ``matches.npz`` of the matches drawn."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ class ProbeMaps:
         maps: ``<panel>/<score>`` to layer x noise level, of the mean over heads.
         heads: ``<panel>/<score>`` to layer x head x noise level.
         same_place: By panel, the matching accuracy of looking at the query's own place; empty if it is not known.
-        recipe: What else the scores depend on, by name; empty if it is not known.
+        settings: What else the scores depend on, by name; empty if it is not known.
         clips: Names of the clips that were read, sorted; likewise.
     """
 
@@ -36,15 +36,15 @@ class ProbeMaps:
     maps: Mapping[str, Float[Tensor, "l s"]]
     heads: Mapping[str, Float[Tensor, "l k s"]]
     same_place: Mapping[str, float]
-    recipe: Mapping[str, str]
+    settings: Mapping[str, str]
     clips: tuple[str, ...]
 
     def write(self, folder: Path) -> None:
         """Write ``maps.npz`` and ``maps.csv``."""
         arrays = {"layers": np.array(self.layers), "sigmas": np.array(self.sigmas)}
         arrays["clips"] = np.array(self.clips, dtype=np.str_)
-        for name, told in self.recipe.items():
-            arrays[f"recipe/{name}"] = np.array([told], dtype=np.str_)
+        for name, value in self.settings.items():
+            arrays[f"recipe/{name}"] = np.array([value], dtype=np.str_)
         for key, layer_map in self.maps.items():
             arrays[key] = layer_map.cpu().numpy()
         for key, head_map in self.heads.items():
@@ -81,7 +81,7 @@ class ProbeMaps:
         layers = tuple(arrays.pop("layers").tolist())
         sigmas = tuple(arrays.pop("sigmas").tolist())
         clips = tuple(arrays.pop("clips", np.array([])).tolist())
-        recipe = _take(arrays, "recipe/")
+        settings = _take(arrays, "recipe/")
         same_place = _take(arrays, "same_place/")
         heads = _take(arrays, "heads/")
         maps = arrays  # all that is left
@@ -91,7 +91,7 @@ class ProbeMaps:
             maps=_as_tensors(maps),
             heads=_as_tensors(heads),
             same_place={panel: value.item() for panel, value in same_place.items()},
-            recipe={name: value.item() for name, value in recipe.items()},
+            settings={name: value.item() for name, value in settings.items()},
             clips=clips,
         )
 

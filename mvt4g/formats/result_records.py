@@ -1,4 +1,4 @@
-"""What a folder of results was made of, and whether it is whole: a record of its inputs and of its files.
+"""Records of the inputs and files of a folder of results, by which it is known to be whole.
 
 The record of ``<run>/predict/<clip>/<camera>-s<seed>`` is ``<run>/records/predict/<clip>/<camera>-s<seed>.json``, apart
 from the results, whose files are a contract with other programs.

@@ -237,8 +237,9 @@ def _read_timeline(path: Path, state: tuple[int, int, int]) -> _Timeline:
             stamps = [first.pts, *(frame.pts for frame in decoded)]
         rate = stated_rate(stream)
         tick = stream.time_base or Fraction(1, 1000)
-    shown = slots if slots is not None and len(slots) == len(stamps) else stamps
-    info = VideoInfo(shown_times(shown, tick, rate), image_size, float(rate), float(tick))
+    # An AVI's slots hold if there is one for every frame.
+    times = slots if slots is not None and len(slots) == len(stamps) else stamps
+    info = VideoInfo(shown_times(times, tick, rate), image_size, float(rate), float(tick))
     return _Timeline(info, tuple(stamps))
 
 

@@ -1,4 +1,4 @@
-"""When the frames of a video are shown, and at which rate."""
+"""Times at which the frames of a video are shown, and their rate."""
 
 import math
 from collections.abc import Sequence

@@ -172,9 +172,9 @@ def _check_archive(path: Path) -> None:
             if part.compress_type != zipfile.ZIP_STORED:
                 raise RuntimeError(f"the compressed part {part.filename!r:.60}")
         together = sum(part.file_size for part in archive.infolist())
-        there = path.stat().st_size
-        if together > there:
-            raise RuntimeError(f"parts of {size_text(together)} in a file of {size_text(there)}")
+        size = path.stat().st_size
+        if together > size:
+            raise RuntimeError(f"parts of {size_text(together)} in a file of {size_text(size)}")
 
 
 def _check_storage(content: Any) -> None:

@@ -1,4 +1,4 @@
-"""What may stand in a sweep's YAML file, its placeholders, and the line of every entry."""
+"""Entries of a sweep's YAML file: their kinds, their placeholders, the line of each."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import UnionType

@@ -87,9 +87,9 @@ def markdown(text: str) -> str:
             parts.append(f"<p>{_inline(block)}</p>")
             continue
         # The second line of a table holds dashes.
-        head, _, *rows = lines
+        heading, _, *rows = lines
         body = "\n".join(_table_row(row, "td") for row in rows)
-        parts.append(f'<div class="wide"><table>{_table_row(head, "th")}\n{body}</table></div>')
+        parts.append(f'<div class="wide"><table>{_table_row(heading, "th")}\n{body}</table></div>')
     return "\n".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""What the runs of a sweep scored, by arm and seed, read from the files that the runs left."""
+"""Scores of the runs of a sweep, by arm and seed, read from the files that the runs left."""
 
 import difflib
 import fnmatch

@@ -64,11 +64,11 @@ def check(sweep: SweepFile, runs: Sequence[Run]) -> None:
 
 def _check_files(sweep: SweepFile, step: Step, first: Step) -> None:
     for path, value in step.options.items():
-        there = first.options.get(path)
-        if not (isinstance(value, str) and isinstance(there, str)) or value == there:
+        of_first = first.options.get(path)
+        if not (isinstance(value, str) and isinstance(of_first, str)) or value == of_first:
             continue
-        if Path(there).exists() and not Path(value).exists():
-            told = f"{path}: got {value}, want a file that exists, as {there} does"
+        if Path(of_first).exists() and not Path(value).exists():
+            told = f"{path}: got {value}, want a file that exists, as {of_first} does"
             raise sweep.error(step.places[path], f"{told}{_who_makes(sweep, step, told)}")
 
 

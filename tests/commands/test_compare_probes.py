@@ -19,7 +19,7 @@ KEYS = [f"{panel}/{score}" for panel in PANELS for score in (*SCORES, "accuracy_
 MAPS = ProbeMaps(
     layers=(0, 3), sigmas=(0.8, 0.4), maps={key: torch.rand(2, 2) for key in KEYS},
     heads={key: torch.rand(2, 5, 2) for key in KEYS}, same_place={"cross": 0.5},
-    recipe={"trajectory": "noised", "seed": "0"}, clips=("a", "b"),
+    settings={"trajectory": "noised", "seed": "0"}, clips=("a", "b"),
 )  # fmt: skip
 MATCHES = ProbeMatches(
     layers=(0, 3), names=("a",), queries=torch.tensor([[0.0, 0.0, 5.0, 5.0]]), true_xy=torch.tensor([[6.0, 6.0]]),
@@ -40,8 +40,8 @@ def written(run, maps=MAPS, matches=MATCHES):
     ("maps", "matches", "told"),
     [
         ({"sigmas": (0.8, 0.5)}, {}, r"got sigmas \(0.8, 0.5\), want those of .*before, \(0.8, 0.4\)"),
-        ({"recipe": {**MAPS.recipe, "seed": "1"}}, {}, "got seed 1, want those of .*before, 0"),
-        ({"recipe": {"seed": "0"}}, {}, "got trajectory not known, want those of .*before, noised"),
+        ({"settings": {**MAPS.settings, "seed": "1"}}, {}, "got seed 1, want those of .*before, 0"),
+        ({"settings": {"seed": "0"}}, {}, "got trajectory not known, want those of .*before, noised"),
         ({"clips": ("a", "c")}, {}, "got other clips than .*before: b is in one of them alone"),
         ({"maps": {key: MAPS.maps[key] for key in KEYS if "confidence" not in key}}, {}, "got scores"),
         ({"heads": {key: torch.rand(2, 4, 2) for key in KEYS}}, {}, "got 4 heads, want those of .*before, 5"),
@@ -60,7 +60,7 @@ def test_probes_that_do_not_compare(tmp_path, maps, matches, told):
 def test_what_is_written_is_read_back_and_compared(tmp_path):
     before, after = (written(tmp_path / name) for name in ("before", "after"))
     found = ProbeMaps.read(tmp_path / "after" / "test" / "probe")
-    for name in ("layers", "sigmas", "same_place", "recipe", "clips"):
+    for name in ("layers", "sigmas", "same_place", "settings", "clips"):
         assert getattr(found, name) == getattr(MAPS, name)
     for name in ("maps", "heads"):
         assert getattr(found, name).keys() == getattr(MAPS, name).keys()
@@ -87,4 +87,4 @@ def test_a_report_leaves_nothing_of_the_one_before(tmp_path):
         assert drawn & there == (drawn if shown else set())
         assert {"maps.npz", "maps.csv", "curves.png"} <= there
     assert ProbeMaps.read(folder).clips == ("toy 0", "toy 1")
-    assert ProbeMaps.read(folder).recipe["threshold_px"] == "4"
+    assert ProbeMaps.read(folder).settings["threshold_px"] == "4"

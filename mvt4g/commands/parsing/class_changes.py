@@ -1,4 +1,4 @@
-"""What becomes of an option's arguments where a later configuration or option gives it another class.
+"""Arguments of an option that a later configuration or option gives another class: kept, or dropped and said.
 
 The rule: what was written for the old class stays where the new class takes it, and what the new class does not take is
 dropped and said. The old class's defaults, which nobody wrote, never pass on: what was written is parsed alone first,

@@ -1,4 +1,4 @@
-"""What the command line's parser says of bad options, brought to one line; nothing of the parser itself."""
+"""Messages of the command line's parser about bad options, brought to one line; nothing of the parser itself."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Whose classes a configuration may name: those of this project and of a few libraries, and of modules a user trusts.
+"""The rule of trust: a configuration names classes of this project, a few libraries, and modules a user trusts.
 
 A configuration is data. What it names by ``class_path`` is imported and called, so that every name is held against a
 list before anything is imported: ``TRUSTED``, less ``DISTRUSTED``, and what ``--trust MODULE`` or the environment

@@ -1,4 +1,4 @@
-"""What another program found out about a video: cameras, depth and masks, in this project's conventions."""
+"""Cameras, depth and masks that another program found for a video, in this project's conventions."""
 
 import math
 from collections.abc import Sequence
@@ -135,9 +135,9 @@ def with_fov_note(found: Reconstruction, where: str) -> Reconstruction:
     wide = float(fov.max())
     if narrow >= LEAST_FOV_DEG and wide <= MOST_FOV_DEG:
         return found
-    seen = f"{narrow:.1f}" if math.isclose(narrow, wide, rel_tol=1e-3) else f"{narrow:.1f} to {wide:.1f}"
+    degrees = f"{narrow:.1f}" if math.isclose(narrow, wide, rel_tol=1e-3) else f"{narrow:.1f} to {wide:.1f}"
     usual = f"{LEAST_FOV_DEG:g} to {MOST_FOV_DEG:g}"
-    return replace(found, notes=(*found.notes, f"{where}: the field of view is {seen} degrees, usual are {usual}"))
+    return replace(found, notes=(*found.notes, f"{where}: the field of view is {degrees} degrees, usual are {usual}"))
 
 
 def pinhole_matrices(what: str, lens: Float[Tensor, "t 4"]) -> Float[Tensor, "t 3 3"]:

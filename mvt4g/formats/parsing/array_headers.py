@@ -1,4 +1,4 @@
-"""What an array in a file says of itself, read and checked before its numbers are."""
+"""Headers of arrays in files, read and checked before the numbers are."""
 
 import math
 import struct

@@ -1,4 +1,4 @@
-"""Whose classes a configuration may name: the list that every reader of configurations holds names against.
+"""The modules whose classes a configuration may name; every reader of configurations holds names against them.
 
 ``commands/parsing/trust.py`` says how the command line holds it, ``inference/saved_config.py`` how Python does.
 """

@@ -1,4 +1,4 @@
-"""How much one input file may ask for: every limit of every reader, and the one option that raises them.
+"""Limits of what one input file may ask for, those of every reader, and the one option that raises them.
 
 A file is checked by what it declares, before anything is allocated: a compressed file of 13 MB may unpack to 3 GB.
 Videos are read frame by frame and have no limit here.

@@ -51,11 +51,11 @@ def read(clip: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     if selection == EVERYTHING:
         return whole
     views, frames = selection.of(clip, *whole.video.shape[:2])
-    seen = whole.select_views(views)
+    of_views = whole.select_views(views)
     index = torch.tensor(frames)
     kept = {
         name: value.index_select(axis, index)
         for name, axis in _FRAME_AXES.items()
-        if (value := getattr(seen, name)) is not None
+        if (value := getattr(of_views, name)) is not None
     }
-    return replace(seen, cameras=seen.cameras[:, index], **kept)
+    return replace(of_views, cameras=of_views.cameras[:, index], **kept)

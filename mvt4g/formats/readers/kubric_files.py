@@ -1,4 +1,4 @@
-"""What all of Kubric's children share: Blender's cameras, distances and palettes.
+"""Files that all of Kubric's children have: Blender's cameras, distances and palettes.
 
 Blender's camera looks along -z with y up; its pose is (position, quaternion wxyz), world from camera. Kubric's K is
 for a picture of size 1 x 1 and for these axes, hence its minus signs: [[f/s, 0, -1/2], [0, -f/s', -1/2], [0, 0, -1]]

@@ -100,12 +100,13 @@ def read_view(
     general = field(str(metadata_path), metadata, part)
     if not isinstance(general, Mapping):
         raise InputError(f"{metadata_path}: {part}: got a {type(general).__name__}, want named fields")
-    if "resolution" in general and whole_size(f"{metadata_path}: resolution", general["resolution"]) != image_size:
-        got = f"{list(general['resolution'])}, but pictures of {list(reversed(image_size))} in {folder.name}"
-        raise InputError(f"{metadata_path}: resolution: got {got}, want the same")
-    every = kubric_cameras(
-        f"{metadata_path}: camera", field(str(metadata_path), metadata, "camera"), num_frames, image_size
-    )
+    if "resolution" in general:
+        what = f"{metadata_path}: resolution"
+        if whole_size(what, general["resolution"]) != image_size:
+            got = f"{list(general['resolution'])}, but pictures of {list(reversed(image_size))} in {folder.name}"
+            raise InputError(f"{what}: got {got}, want the same")
+    camera = field(str(metadata_path), metadata, "camera")
+    every = kubric_cameras(f"{metadata_path}: camera", camera, num_frames, image_size)
     cameras = every[list(frames)]
     depth = segmentation = dynamic = None
     if paths := _files(folder, "depth_", ".tiff", frames, num_frames, optional=True):

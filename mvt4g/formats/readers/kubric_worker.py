@@ -1,4 +1,4 @@
-"""What a Kubric worker (MOVi's, or one's own) writes: one view of a scene in one folder.
+"""The output of a Kubric worker (MOVi's, or one's own): one view of a scene in one folder.
 
     <scene>/rgba_%05d.png  depth_%05d.tiff  segmentation_%05d.png  metadata.json  (and flow, normals, coordinates)
 

@@ -76,15 +76,15 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
     for view in chosen:
         folder = folders[view]
         metadata_path = folder / "metadata.json"
-        shown = read_view(folder, metadata_path, read_json_object(metadata_path), frames, sizes["t"])
+        kubric_view = read_view(folder, metadata_path, read_json_object(metadata_path), frames, sizes["t"])
         path = folder / "tracks_2d.npz"
         arrays = read_arrays(path)
         of_view = member(path, arrays, "tracks_2d", "t n 2", sizes)[frames]
-        check_projection(f"{path}: tracks_2d", torch.from_numpy(of_view).float(), points_world, shown.cameras)
-        views.append(shown)
+        check_projection(f"{path}: tracks_2d", torch.from_numpy(of_view).float(), points_world, kubric_view.cameras)
+        views.append(kubric_view)
         tracks.append(of_view)
         visible.append(~member(path, arrays, "occlusion", "t n", sizes, "bool")[frames])
-        instances.append(_scene_ids(folder, shown.segmentation, assets))
+        instances.append(_scene_ids(folder, kubric_view.segmentation, assets))
     fields = stack_views(scene, views)
     height, width = fields["video"].shape[-2:]
     fields |= track_fields(f"{scene}: tracks_2d", np.stack(tracks), np.stack(visible), (height, width))

@@ -1,4 +1,4 @@
-"""Which tracks of a tracker are believed: apart from their reader, so that a configuration needs no PyAV."""
+"""The rule by which tracks of a tracker are believed, apart from their reader: a configuration needs no PyAV."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a reader of a format of clips is: the formats that are known are such, and so are those of one's own."""
+"""The protocol of a reader of clips, which the known formats follow, and those of one's own."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

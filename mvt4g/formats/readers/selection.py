@@ -1,4 +1,4 @@
-"""Which views and frames of a clip to read: the rest is not decoded."""
+"""Selections of views and frames of a clip; the rest is not decoded."""
 
 import itertools
 from collections.abc import Sequence
