@@ -78,21 +78,8 @@ class EMA(Callback):
         """Put the training weights back."""
         self._swap_out(pl_module)
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the average in place."""
-        self._swap_in(pl_module)
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the training weights back."""
-        self._swap_out(pl_module)
-
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the average in place."""
-        self._swap_in(pl_module)
-
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the training weights back."""
-        self._swap_out(pl_module)
+    on_test_start = on_predict_start = on_validation_start
+    on_test_end = on_predict_end = on_validation_end
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Put the training weights back, so that a checkpoint saved on the way out holds them."""

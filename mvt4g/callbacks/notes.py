@@ -36,12 +36,7 @@ class Notes(Callback):
         if not isinstance(batch, InputError):
             self._print(trainer)
 
-    def on_predict_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Print, once."""
-        if not isinstance(batch, InputError):
-            self._print(trainer)
+    on_predict_batch_start = on_test_batch_start
 
     def _print(self, trainer: Trainer) -> None:
         while self.lines:

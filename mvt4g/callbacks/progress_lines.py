@@ -59,9 +59,7 @@ class ProgressLines(Callback):
         """Print a line if it is time."""
         self._batch("test", batch_idx, trainer.num_test_batches)
 
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start counting."""
-        self._start(0)
+    on_predict_start = on_test_start
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any

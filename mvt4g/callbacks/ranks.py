@@ -55,13 +55,7 @@ class RanksEndTogether(Callback):
         """Take signals from Lightning, whose handler calls a collective wherever it comes."""
         current_watch().install()
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take signals from Lightning."""
-        current_watch().install()
-
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take signals from Lightning."""
-        current_watch().install()
+    on_test_start = on_predict_start = on_validation_start
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """End the other ranks, unless all of them stop for the same reason.

@@ -96,13 +96,7 @@ class RunRecord(Callback):
         if not isinstance(batch, InputError):
             self._start(trainer)
 
-    def on_predict_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Write the configuration, once."""
-        # An InputError stands for a bad item of a list.
-        if not isinstance(batch, InputError):
-            self._start(trainer)
+    on_predict_batch_start = on_test_batch_start
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take away what Lightning's logger opened, if no step was done (of other commands, if no batch came)."""

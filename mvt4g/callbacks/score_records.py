@@ -37,11 +37,10 @@ class ScoreRecords(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See what is there."""
-        self._open(pl_module)
+        inputs = {**self.facts.inputs(pl_module), "code": code_digest(), "torch": torch.__version__}
+        self.scored_batches = ScoredBatches(self.facts.run / self.outcome.command / FOLDER, inputs)
 
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See what is there."""
-        self._open(pl_module)
+    on_validation_start = on_test_start
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Write what the batch has added, the last thing it leaves."""
@@ -53,23 +52,14 @@ class ScoreRecords(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the batches, now that the scores of all are written."""
-        self._close(trainer)
+        if self.scored_batches is not None and trainer.is_global_zero and not self.outcome.failed:
+            self.scored_batches.remove()
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the batches, now that the scores of all are logged."""
-        self._close(trainer)
-
-    def _open(self, pl_module: LightningModule) -> None:
-        inputs = {**self.facts.inputs(pl_module), "code": code_digest(), "torch": torch.__version__}
-        self.scored_batches = ScoredBatches(self.facts.run / self.outcome.command / FOLDER, inputs)
+    on_validation_end = on_test_end
 
     def _write(self) -> None:
         assert self.scored_batches is not None, "a batch comes after the start"
         self.scored_batches.write()
-
-    def _close(self, trainer: Trainer) -> None:
-        if self.scored_batches is not None and trainer.is_global_zero and not self.outcome.failed:
-            self.scored_batches.remove()
 
 
 @cache
