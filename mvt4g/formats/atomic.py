@@ -42,7 +42,8 @@ def appearing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise write_error(path, error) from error
     finally:
-        with suppress(OSError):  # a name that is too long was never made
+        # A name that is too long was never made.
+        with suppress(OSError):
             temporary.unlink()
 
 

@@ -114,7 +114,8 @@ def check_counts(clip: MultiViewClip) -> list[Fault]:
         sizes.pop("_", None)  # which stands for any number
     cameras = len(clip.cameras.intrinsics)
     if not faults and not (cameras == len(clip.cameras.cam_from_world) and cameras >= len(clip.video)):
-        faults.append(Fault("counts", "cameras", f"{cameras} cameras", f"one for each of {len(clip.video)} views"))
+        want = f"one for each of {len(clip.video)} views"
+        faults.append(Fault("counts", "cameras", f"{cameras} cameras", want))
     return faults
 
 
@@ -133,7 +134,8 @@ def check_finite(clip: MultiViewClip) -> list[Fault]:
         tensor = _field(clip, name)
         if tensor is not None and not bool((right := good(tensor)).all()):
             place = tuple((~right).nonzero()[0].tolist())
-            faults.append(Fault("finite", name, f"{tensor[place].tolist()} at {place}", want, _view(name, place)))
+            got = f"{tensor[place].tolist()} at {place}"
+            faults.append(Fault("finite", name, got, want, _view(name, place)))
     return faults
 
 

@@ -338,8 +338,7 @@ def _check_array(path: Path, name: str, array: Shaped[np.ndarray, "..."], header
         raise InputError(f"{path}: {name}: got dtype {array.dtype}, want {_KINDS[kind]}")
     if not bind_axes(axes, array.shape, dict(header.sizes)):
         shape = tuple(int(axis) if axis.isdigit() else header.sizes.get(axis, -1) for axis in axes.split())
-        want = f"({axes}) = {shape}"
-        raise InputError(f"{path}: {name}: got shape {array.shape}, want {want}")
+        raise InputError(f"{path}: {name}: got shape {array.shape}, want ({axes}) = {shape}")
 
 
 def _choose(path: Path, axis: str, wanted: Sequence[int] | None, header: ClipHeader) -> list[int]:
@@ -351,6 +350,7 @@ def _choose(path: Path, axis: str, wanted: Sequence[int] | None, header: ClipHea
 
 
 def _tensor(array: Shaped[np.ndarray, " *s"]) -> Shaped[Tensor, " *s"]:
-    if array.dtype.kind == "u":  # torch indexes by no unsigned type
+    # Torch indexes by no unsigned type.
+    if array.dtype.kind == "u":
         return torch.from_numpy(array.astype(np.int64))
     return torch.from_numpy(np.ascontiguousarray(array))

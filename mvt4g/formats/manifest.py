@@ -54,8 +54,8 @@ def read_manifest(root: Path) -> Manifest:
     """
     path = root / MANIFEST
     content = read_json(path, "a manifest of clips")
-    is_ours = isinstance(content, dict) and content.get("format") == FORMAT and content.get("version") == VERSION
-    if not is_ours:
+    is_ours = isinstance(content, dict) and content.get("format") == FORMAT
+    if not is_ours or content.get("version") != VERSION:
         want = "a manifest of clips"
         raise InputError(f"{path}: format, version: got others than {(FORMAT, VERSION)}, want {want}")
     made_by = content.get("made_by")

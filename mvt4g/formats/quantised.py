@@ -42,7 +42,8 @@ def relative_error(near: float, far: float) -> float:
 def quantise_depth(depth: Float[ndarray, "*b"], near: float, far: float) -> UInt16[ndarray, "*b"]:
     """Return levels evenly spaced in log depth: ``depth = near * (far / near) ** ((level - 1) / 65534)``, 0 = none."""
     is_known = np.isfinite(depth) & (depth > 0)
-    span = max(math.log(far / near), 1e-12)  # of a single depth it is 0
+    # The span of a single depth is 0.
+    span = max(math.log(far / near), 1e-12)
     exact = np.where(is_known, depth, near).astype(np.float64)
     share = np.log(exact / near) / span
     return np.where(is_known, 1 + np.round(share * _LEVELS), 0).astype(np.uint16)

@@ -89,7 +89,8 @@ class ResultPlace:
             # Before the folder appears: a folder without a record would be nobody's.
             with appearing(self.record) as record:
                 record.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            if damaged:  # what else lies there, as an export, stays
+            # What else lies there, as an export, stays.
+            if damaged:
                 for file in temporary.iterdir():
                     os.replace(file, self.folder / file.name)
         if damaged:

@@ -222,7 +222,8 @@ _STAND_INS = {
     ("numpy.core.numeric", "_frombuffer"): _Named(_fill_array),
     # How protocols up to 2 write bytes.
     ("_codecs", "encode"): _Named(_latin1),
-    ("__builtin__", "bytes"): _Named(_empty_bytes),  # and how they write none
+    # Protocols up to 2 write no bytes so.
+    ("__builtin__", "bytes"): _Named(_empty_bytes),
 }
 
 

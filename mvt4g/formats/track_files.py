@@ -98,9 +98,10 @@ def write_tracks(path: Path, content: TrackFile) -> None:
         if path.suffix == ".json":
             temporary.write_text(json.dumps(_as_json(arrays, content.image_size), allow_nan=False) + "\n")
             return
-        told = np.array([f"{name}: {meaning}" for name, meaning in _conventions(arrays).items()])
+        meanings = [f"{name}: {meaning}" for name, meaning in _conventions(arrays).items()]
+        header = {"image_size": np.array(content.image_size), "conventions": np.array(meanings)}
         with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, image_size=np.array(content.image_size), conventions=told, **arrays)
+            np.savez(file, allow_pickle=False, **header, **arrays)
 
 
 def read_tracks(path: Path) -> TrackFile:
@@ -110,7 +111,12 @@ def read_tracks(path: Path) -> TrackFile:
         InputError: If the file is missing, broken, or a field is missing or of a wrong shape or type.
     """
     arrays = _json_arrays(path) if path.suffix == ".json" else read_arrays(path)
-    kinds = {"tracks": ("v t n 2", "f"), "visible": ("v t n", "b"), "queries": ("n 4", "f"), "image_size": ("2", "i")}
+    kinds = {
+        "tracks": ("v t n 2", "f"),
+        "visible": ("v t n", "b"),
+        "queries": ("n 4", "f"),
+        "image_size": ("2", "i"),
+    }
     if "confidence" in arrays:
         kinds["confidence"] = ("v t n", "f")
     for name, (axes, kind) in kinds.items():
@@ -144,7 +150,8 @@ def _as_json(arrays: Mapping[str, Shaped[np.ndarray, "..."]], image_size: tuple[
         if name not in digits:
             return array.tolist()
         rounded = array.astype(np.float64).round(digits[name]).astype(object)
-        rounded[~np.isfinite(array)] = None  # JSON has no word for it
+        # JSON has no word for NaN.
+        rounded[~np.isfinite(array)] = None
         return rounded.tolist()
 
     fields = {name: plain(name, array) for name, array in arrays.items()}

@@ -190,7 +190,8 @@ def _painters(
         raise InputError(f"{path}: got frame numbers {list(frames)}, want {want}")
     if last >= info.num_frames:
         raise InputError(f"{path}: got {info.num_frames} frames, want frames up to {last}")
-    number = 0  # of the next frame, and so the count of those that came
+    # The number of the next frame is the count of those that came.
+    number = 0
     with opened_video(path) as (container, stream):
         painter = FramePainter(path, stream)
         for frame in decoded_frames(path, container, stream):

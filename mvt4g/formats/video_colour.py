@@ -43,7 +43,8 @@ _LUMA_WEIGHTS = {  # of red and blue, by matrix
     9: (0.2627, 0.0593),
 }
 _SCREEN_TRANSFERS = (BT709, BT601, 7, 11, 12, SRGB, 14, 15)
-_DECODE: dict[int, Callable[[Tensor], Tensor]] = {  # to light, by transfer
+# From values to light, by transfer.
+_DECODE: dict[int, Callable[[Tensor], Tensor]] = {
     4: lambda values: values**2.2,
     5: lambda values: values**2.8,
     8: lambda values: values,
@@ -123,7 +124,8 @@ def rgb_from_planes(
     """
     height, width = luma.shape
     full = tags.full_range
-    if full is None:  # colour video has video range by custom, grey has not
+    # Colour video has video range by custom, grey has not.
+    if full is None:
         full = chroma is None
     matrix = guessed_matrix(height, width) if tags.matrix in (UNKNOWN, 3) else tags.matrix
     # Levels of more bits are those of 8 bits with zeros behind.
@@ -201,7 +203,8 @@ def _chroma_weights(matrix: int) -> tuple[tuple[float, float], ...]:
         return (-1.0, 1.0), (1.0, 0.0), (-1.0, -1.0)
     red, blue = _LUMA_WEIGHTS[matrix]
     green = 1 - red - blue
-    return (0.0, 2 - 2 * red), (-2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green), (2 - 2 * blue, 0.0)
+    of_green = (-2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green)
+    return (0.0, 2 - 2 * red), of_green, (2 - 2 * blue, 0.0)
 
 
 def _upsampled(plane: UInt[ndarray, "hc wc"], rows: range, height: int, width: int) -> Float[Tensor, "rows w"]:
@@ -247,4 +250,5 @@ def _srgb_light(values: Float[Tensor, " *s"]) -> Float[Tensor, " *s"]:
 
 
 def _srgb_values(light: Float[Tensor, " *s"]) -> Float[Tensor, " *s"]:
-    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
+    curve = 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(light <= 0.0031308, light * 12.92, curve)

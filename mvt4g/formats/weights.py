@@ -211,7 +211,8 @@ def _read_shards(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: got no weight_map, want {want}") from error
     tensors: dict[str, Any] = {}
     for name in names:
-        if not isinstance(name, str) or name in ("", "..") or Path(name).name != name or name.endswith(INDEX_SUFFIX):
+        is_name = isinstance(name, str) and name not in ("", "..") and Path(name).name == name
+        if not is_name or name.endswith(INDEX_SUFFIX):
             raise InputError(f"{path}: got shard {name!r:.100}, want a file beside the index")
     _check_size([path.with_name(name) for name in names])
     for name in names:

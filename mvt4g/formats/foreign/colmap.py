@@ -193,7 +193,8 @@ def _images_text(lines: Sequence[Line]) -> list[_Image]:
     while place < len(content):
         line = content[place]
         if not line.text.strip():
-            place += 1  # between images, an empty line means nothing
+            # Between images, an empty line means nothing.
+            place += 1
             continue
         images.append(_image_of(line))
         if place + 1 < len(content) and not _is_points(content[place + 1].text):

@@ -168,7 +168,8 @@ def _unpacked(block: bytes, size: int, compression: str) -> bytes:
     # Bytes are differences from the one before, plus 128; those of even places come first, then those of odd ones.
     steps = np.frombuffer(packed, np.uint8) - np.uint8(128)
     steps[0] = packed[0]  # which is no difference
-    values = steps.cumsum(dtype=np.uint8)  # modulo 256, as they were made
+    # Differences are added modulo 256, as they were made.
+    values = steps.cumsum(dtype=np.uint8)
     half = (size + 1) // 2
     rows = np.empty(size, np.uint8)
     rows[::2] = values[:half]

@@ -116,7 +116,8 @@ def reconstruction_of(
         lens = intrinsics.float().masked_fill(gone, torch.nan)
         focal = torch.stack([lens[registered, 0, 0], lens[registered, 1, 1]])
         if not bool((focal.isfinite() & (focal > 0)).all()):
-            raise InputError(f"{lens_what}: got focal lengths down to {float(focal.min()):g}, want fx, fy over 0")
+            least = float(focal.min())
+            raise InputError(f"{lens_what}: got focal lengths down to {least:g}, want fx, fy over 0")
     return Reconstruction(poses.float().masked_fill(gone, torch.nan), registered, lens)
 
 
@@ -137,7 +138,8 @@ def with_fov_note(found: Reconstruction, where: str) -> Reconstruction:
         return found
     degrees = f"{narrow:.1f}" if math.isclose(narrow, wide, rel_tol=1e-3) else f"{narrow:.1f} to {wide:.1f}"
     usual = f"{LEAST_FOV_DEG:g} to {MOST_FOV_DEG:g}"
-    return replace(found, notes=(*found.notes, f"{where}: the field of view is {degrees} degrees, usual are {usual}"))
+    note = f"{where}: the field of view is {degrees} degrees, usual are {usual}"
+    return replace(found, notes=(*found.notes, note))
 
 
 def pinhole_matrices(what: str, lens: Float[Tensor, "t 4"]) -> Float[Tensor, "t 3 3"]:

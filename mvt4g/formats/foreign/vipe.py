@@ -208,7 +208,8 @@ def _members(path: Path, archive: zipfile.ZipFile, suffix: str, count: int) -> d
             want = f"frames 0 to {count - 1}, each once"
             raise InputError(f"{path}: got {info.filename!r:.60}, want {want}")
         if info.file_size > file_limits().memory:
-            raise too_large(f"{path}: {info.filename}", size_text(info.file_size), size_text(file_limits().memory))
+            most = size_text(file_limits().memory)
+            raise too_large(f"{path}: {info.filename}", size_text(info.file_size), most)
         members[number] = info
     return members
 

@@ -33,7 +33,8 @@ DISTRUSTED = (
     "lightning.pytorch.cli",
     "lightning.pytorch.serve",  # starts a server
     "lightning.pytorch.demos",  # download
-    "lightning.pytorch.callbacks.lambda_function",  # calls what it is given
+    # It calls what it is given.
+    "lightning.pytorch.callbacks.lambda_function",
     # These send what a run logs to a server that their arguments name.
     "lightning.pytorch.loggers.comet",
     "lightning.pytorch.loggers.litlogger",

@@ -141,7 +141,8 @@ class ObjectField(FieldKind):
                 raise InputError(f"{at}{name:.60}: no such field, want {want}")
         given = [name for name in self.one_of if name in value]
         if self.one_of and len(given) != 1:
-            raise InputError(f"{where}: got {' and '.join(given) or 'none'} of {', '.join(self.one_of)}, want one")
+            got = " and ".join(given) or "none"
+            raise InputError(f"{where}: got {got} of {', '.join(self.one_of)}, want one")
         found = {}
         for name, (kind, default) in self.fields.items():
             if name in value:

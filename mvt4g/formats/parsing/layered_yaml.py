@@ -61,7 +61,8 @@ def _laid_over(below: Any, above: Any) -> Any:
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     if "class_path" in below and above.get("class_path", below["class_path"]) != below["class_path"]:
-        return above  # what is below are arguments of another class
+        # What lies below are arguments of another class.
+        return above
     merged = dict(below)
     for key, value in above.items():
         merged[key] = _laid_over(below[key], value) if key in below else value

@@ -15,7 +15,7 @@ _SUFFIX = ".npz"
 _FRAME_AXES = {"video": 1, "tracks": 1, "visible": 1, "points_world": 0, **dict.fromkeys(PIXEL_MAPS, 1)}
 
 
-def is_clip_cache(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a path is an ``.npz`` or a folder of them; nothing is read."""
     if path.is_file():
         return path.suffix == _SUFFIX

@@ -9,7 +9,7 @@ from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.types import MultiViewClip
 
 
-def is_clip_folder(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a clip folder is at or below a path."""
     return holds_folder(path, _is_clip)
 

@@ -67,7 +67,8 @@ def array(what: str, value: Any, axes: str, sizes: dict[str, int], kind: Kind = 
     if found.dtype.kind not in _KINDS[kind]:
         raise InputError(f"{what}: got entries of type {found.dtype}, want {kind} entries")
     types = {"number": np.float64, "whole": np.int64, "bool": np.bool_}
-    with np.errstate(invalid="ignore"):  # a damaged NaN is still one
+    # A damaged NaN is still one.
+    with np.errstate(invalid="ignore"):
         return found.astype(types[kind])
 
 

@@ -36,7 +36,7 @@ _SIZES = ("2x", "1x")
 _NO_DISTORTION = 1e-6
 
 
-def is_iphone(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a scene is at or below a path."""
     return holds_folder(path, _is_scene)
 
@@ -85,7 +85,8 @@ def read_ids(scene: Path, ids: Sequence[Sequence[str]]) -> MultiViewClip:
     image_size = (video.shape[-2], video.shape[-1])
     poses = []
     intrinsics = []
-    for row in ids:  # after the pictures, whose size K is wanted for
+    # K is read after the pictures, whose size it is wanted for.
+    for row in ids:
         of_view = [read_camera(scene / "camera" / f"{id_}.json", image_size) for id_ in row]
         poses.append(torch.stack([camera.cam_from_world for camera in of_view]))
         intrinsics.append(torch.stack([camera.intrinsics for camera in of_view]))
@@ -155,7 +156,8 @@ def read_camera(path: Path, image_size: tuple[int, int]) -> Cameras:
     pose = pose_from(turn, -rotate(turn, torch.from_numpy(centre)))
     check_poses(pose, f"{path}: orientation")
     intrinsics = torch.tensor([[focal, skew, point[0]], [0.0, focal * aspect, point[1]], [0.0, 0.0, 1.0]])
-    return Cameras(pose.float(), scale_intrinsics(intrinsics, image_size[1] / width, image_size[0] / height).float())
+    scaled = scale_intrinsics(intrinsics, image_size[1] / width, image_size[0] / height)
+    return Cameras(pose.float(), scaled.float())
 
 
 def _is_scene(folder: Path) -> bool:

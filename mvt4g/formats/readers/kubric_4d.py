@@ -21,7 +21,7 @@ from mvt4g.formats.readers.track_fields import stacked_if_all
 from mvt4g.types import InputError, MultiViewClip
 
 
-def is_kubric_4d(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a scene is at or below a path."""
     return holds_folder(path, _is_scene)
 
@@ -33,7 +33,8 @@ def list_clips(root: Path) -> list[Path]:
         InputError: If there is none.
     """
     clips = []
-    for scene in find_folders(root, _is_scene, "Kubric-4D scenes: scn00000/scn00000_p0_v0.json and frames_p0_v0/"):
+    want = "Kubric-4D scenes: scn00000/scn00000_p0_v0.json and frames_p0_v0/"
+    for scene in find_folders(root, _is_scene, want):
         clips += _simulations(scene)
     return clips
 

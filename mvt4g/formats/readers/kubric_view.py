@@ -103,7 +103,8 @@ def read_view(
     if "resolution" in general:
         what = f"{metadata_path}: resolution"
         if whole_size(what, general["resolution"]) != image_size:
-            got = f"{list(general['resolution'])}, but pictures of {list(reversed(image_size))} in {folder.name}"
+            pictures = list(reversed(image_size))
+            got = f"{list(general['resolution'])}, but pictures of {pictures} in {folder.name}"
             raise InputError(f"{what}: got {got}, want the same")
     camera = field(str(metadata_path), metadata, "camera")
     every = kubric_cameras(f"{metadata_path}: camera", camera, num_frames, image_size)

@@ -14,7 +14,7 @@ from mvt4g.formats.readers.selection import EVERYTHING, Selection
 from mvt4g.types import Cameras, MultiViewClip
 
 
-def is_kubric_worker(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a worker's folder is at or below a path."""
     return holds_folder(path, _is_scene)
 

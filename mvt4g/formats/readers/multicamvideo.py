@@ -26,7 +26,7 @@ from mvt4g.geometry.pose import invert_pose
 from mvt4g.types import Cameras, InputError, MultiViewClip
 
 
-def is_multicamvideo(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a scene is at or below a path."""
     return holds_folder(path, _is_scene)
 

@@ -34,7 +34,7 @@ from mvt4g.types import Cameras, InputError, MultiViewClip
 _TRACKS = "stacked_tracks"
 
 
-def is_mvtap_kubric(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a sequence is at or below a path."""
     return holds_folder(path, _is_sequence)
 

@@ -36,7 +36,7 @@ BACKGROUND = "dome"
 _VIEW = "view_"
 
 
-def is_mvtracker(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a scene is at or below a path."""
     return holds_folder(path, _is_scene)
 
@@ -80,7 +80,8 @@ def read(scene: Path, selection: Selection = EVERYTHING) -> MultiViewClip:
         path = folder / "tracks_2d.npz"
         arrays = read_arrays(path)
         of_view = member(path, arrays, "tracks_2d", "t n 2", sizes)[frames]
-        check_projection(f"{path}: tracks_2d", torch.from_numpy(of_view).float(), points_world, kubric_view.cameras)
+        pixels = torch.from_numpy(of_view).float()
+        check_projection(f"{path}: tracks_2d", pixels, points_world, kubric_view.cameras)
         views.append(kubric_view)
         tracks.append(of_view)
         visible.append(~member(path, arrays, "occlusion", "t n", sizes, "bool")[frames])

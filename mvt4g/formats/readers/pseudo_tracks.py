@@ -32,7 +32,7 @@ class PseudoTrackClip(NamedTuple):
     filter: PseudoTrackFilter = PseudoTrackFilter()
 
 
-def is_pseudo_tracks(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a clip is at or below a path."""
     return holds_folder(path, _is_clip)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mvt4g.formats.readers import (
@@ -56,74 +57,22 @@ class Format(Reader):
         return self.reads(clip, selection)
 
 
+def _made_of(module: ModuleType, layout: str) -> Format:
+    return Format(layout, module.is_there, module.list_clips, module.count, module.read)
+
+
 FORMATS: dict[str, Reader] = {
-    "clip_folder": Format(
-        "our own: clip.json",
-        clip_folders.is_clip_folder,
-        clip_folders.list_clips,
-        clip_folders.count,
-        clip_folders.read,
-    ),
-    "pseudo_tracks": Format(
-        "tracks of your own tracker: pseudo_tracks.npz, view_0.mp4",
-        pseudo_tracks.is_pseudo_tracks,
-        pseudo_tracks.list_clips,
-        pseudo_tracks.count,
-        pseudo_tracks.read,
-    ),
-    "mvtracker": Format(
-        "MVTracker's kubric-multiview: tracks_3d.npz, view_0/metadata.json",
-        mvtracker.is_mvtracker,
-        mvtracker.list_clips,
-        mvtracker.count,
-        mvtracker.read,
-    ),
-    "kubric_4d": Format(
-        "Kubric-4D: scn00000_p0_v0.json, frames_p0_v0/",
-        kubric_4d.is_kubric_4d,
-        kubric_4d.list_clips,
-        kubric_4d.count,
-        kubric_4d.read,
-    ),
-    "mvtap_kubric": Format(
-        "MV-TAP's Kubric: frames/<name>/<view>/, stacked_tracks/<name>/",
-        mvtap_kubric.is_mvtap_kubric,
-        mvtap_kubric.list_clips,
-        mvtap_kubric.count,
-        mvtap_kubric.read,
-    ),
-    "cotracker_kubric": Format(
-        "CoTracker3_Kubric: 0000/0000.npy, 0000/frames/",
-        cotracker_kubric.is_cotracker_kubric,
-        cotracker_kubric.list_clips,
-        cotracker_kubric.count,
-        cotracker_kubric.read,
-    ),
-    "multicamvideo": Format(
-        "MultiCamVideo: videos/cam01.mp4, cameras/camera_extrinsics.json",
-        multicamvideo.is_multicamvideo,
-        multicamvideo.list_clips,
-        multicamvideo.count,
-        multicamvideo.read,
-    ),
-    "iphone": Format(
-        "DyCheck's iPhone scenes: camera/0_00000.json, rgb/2x/",
-        iphone.is_iphone,
-        iphone.list_clips,
-        iphone.count,
-        iphone.read,
-    ),
-    "kubric_worker": Format(
-        "a Kubric worker's output: metadata.json, rgba_00000.png",
-        kubric_worker.is_kubric_worker,
-        kubric_worker.list_clips,
-        kubric_worker.count,
-        kubric_worker.read,
-    ),
-    "tapvid": Format("TAP-Vid: .pkl", tapvid.is_tapvid, tapvid.list_clips, tapvid.count, tapvid.read),
-    "clip_cache": Format(
-        "our cache: .npz", clip_caches.is_clip_cache, clip_caches.list_clips, clip_caches.count, clip_caches.read
-    ),
+    "clip_folder": _made_of(clip_folders, "our own: clip.json"),
+    "pseudo_tracks": _made_of(pseudo_tracks, "tracks of your own tracker: pseudo_tracks.npz, view_0.mp4"),
+    "mvtracker": _made_of(mvtracker, "MVTracker's kubric-multiview: tracks_3d.npz, view_0/metadata.json"),
+    "kubric_4d": _made_of(kubric_4d, "Kubric-4D: scn00000_p0_v0.json, frames_p0_v0/"),
+    "mvtap_kubric": _made_of(mvtap_kubric, "MV-TAP's Kubric: frames/<name>/<view>/, stacked_tracks/<name>/"),
+    "cotracker_kubric": _made_of(cotracker_kubric, "CoTracker3_Kubric: 0000/0000.npy, 0000/frames/"),
+    "multicamvideo": _made_of(multicamvideo, "MultiCamVideo: videos/cam01.mp4, cameras/camera_extrinsics.json"),
+    "iphone": _made_of(iphone, "DyCheck's iPhone scenes: camera/0_00000.json, rgb/2x/"),
+    "kubric_worker": _made_of(kubric_worker, "a Kubric worker's output: metadata.json, rgba_00000.png"),
+    "tapvid": _made_of(tapvid, "TAP-Vid: .pkl"),
+    "clip_cache": _made_of(clip_caches, "our cache: .npz"),
 }
 """By name, in the order in which ``detect`` tries them: what is told apart most surely first."""
 

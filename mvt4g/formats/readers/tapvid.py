@@ -45,7 +45,7 @@ class TapVidClip(NamedTuple):
     key: str | int
 
 
-def is_tapvid(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Say whether a path is a pickle, or a folder of them; nothing is read."""
     return bool(_pickles(path))
 

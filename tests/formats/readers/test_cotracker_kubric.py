@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mvt4g.formats.readers.cotracker_kubric import count, is_cotracker_kubric, list_clips, read
+from mvt4g.formats.readers.cotracker_kubric import count, is_there, list_clips, read
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.types import InputError
 from tests.formats.layouts.agreement import assert_agrees, depth_error, disagreement, projection_px, tracks_px
@@ -31,7 +31,7 @@ def test_what_was_written_is_read(sequence: Path, clip) -> None:
 
 def test_sequences_are_found_and_counted(sequence: Path, clip) -> None:
     write_cotracker(sequence.parent / "0010", clip)
-    assert is_cotracker_kubric(sequence.parent)
+    assert is_there(sequence.parent)
     assert [path.name for path in list_clips(sequence.parent)] == ["0002", "0010"]
     assert count(sequence) == (1, 3)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mvt4g.formats.readers.iphone import count, is_iphone, list_clips, read, read_camera
+from mvt4g.formats.readers.iphone import count, is_there, list_clips, read, read_camera
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.types import InputError
@@ -32,7 +32,7 @@ def test_what_was_written_is_read(tmp_path: Path, clip, size: str) -> None:
 
 def test_frames_are_those_that_all_cameras_have(tmp_path: Path, clip) -> None:
     write_iphone(tmp_path / "apple", clip, drop=("1_00001",))
-    assert is_iphone(tmp_path)
+    assert is_there(tmp_path)
     assert list_clips(tmp_path) == [tmp_path / "apple"]
     assert count(tmp_path / "apple") == (3, 2)
     found = read(tmp_path / "apple")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mvt4g.formats.readers.kubric_4d import count, is_kubric_4d, list_clips, read
+from mvt4g.formats.readers.kubric_4d import count, is_there, list_clips, read
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.types import InputError
 from tests.formats.layouts.agreement import assert_agrees, projection_px
@@ -31,7 +31,7 @@ def test_what_was_written_is_read(scene: Path, clip) -> None:
 
 def test_simulations_are_clips_and_views_are_chosen(scene: Path, clip) -> None:
     write_kubric_4d(scene, clip.select_views([2, 1]), simulation=1)
-    assert is_kubric_4d(scene.parent)
+    assert is_there(scene.parent)
     first, second = list_clips(scene)
     assert (count(first), count(second)) == ((3, 3), (2, 3))
     part = read(second, Selection(views=[1], frames=[0, 2]))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mvt4g.formats.readers.kubric_worker import count, is_kubric_worker, list_clips, read
+from mvt4g.formats.readers.kubric_worker import count, is_there, list_clips, read
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.types import InputError
 from tests.formats.layouts.agreement import assert_agrees, depth_error, projection_px
@@ -32,7 +32,7 @@ def test_what_was_written_is_read(scene: Path, clip) -> None:
 
 
 def test_scenes_are_found_and_counted(scene: Path) -> None:
-    assert is_kubric_worker(scene.parent)
+    assert is_there(scene.parent)
     assert list_clips(scene.parent) == [scene]
     assert count(scene) == (1, 3)
     with pytest.raises(InputError, match="want a Kubric worker's output"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mvt4g.formats.readers.focal_folders import SENSOR_MM
-from mvt4g.formats.readers.multicamvideo import count, is_multicamvideo, list_clips, read
+from mvt4g.formats.readers.multicamvideo import count, is_there, list_clips, read
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.formats.trajectory_json import read_recammaster_world, read_trajectory
 from mvt4g.formats.video import write_video
@@ -51,7 +51,7 @@ def test_what_was_written_is_read(scene: Path, square_clip) -> None:
 
 
 def test_scenes_are_found_counted_and_read_in_part(scene: Path) -> None:
-    assert is_multicamvideo(scene.parents[2])
+    assert is_there(scene.parents[2])
     assert list_clips(scene.parents[2]) == [scene]
     assert count(scene) == (3, 3)
     whole, part = read(scene), read(scene, Selection(views=[2, 0], frames=[1, 2]))

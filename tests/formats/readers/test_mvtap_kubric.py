@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mvt4g.formats.readers.mvtap_kubric import count, is_mvtap_kubric, list_clips, read
+from mvt4g.formats.readers.mvtap_kubric import count, is_there, list_clips, read
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.types import InputError
 from tests.formats.layouts.agreement import assert_agrees, disagreement, projection_px, tracks_px
@@ -35,7 +35,7 @@ def test_what_was_written_is_read(tmp_path: Path, clip, suffix: str) -> None:
 
 
 def test_sequences_are_found_with_and_without_chunks(root: Path) -> None:
-    assert is_mvtap_kubric(root)
+    assert is_there(root)
     assert list_clips(root) == list_clips(root.parent) == [root / "frames/seq_0"]
     assert count(root / "frames/seq_0") == (3, 3)
     with pytest.raises(InputError, match="want MV-TAP sequences"):

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from mvt4g.formats.exports.mvtracker import write_mvtracker_scene
-from mvt4g.formats.readers.mvtracker import count, is_mvtracker, list_clips, read
+from mvt4g.formats.readers.mvtracker import count, is_there, list_clips, read
 from mvt4g.formats.readers.selection import Selection
 from mvt4g.types import InputError
 from tests.formats.layouts.agreement import assert_agrees, depth_error, disagreement, projection_px
@@ -47,9 +47,9 @@ def test_what_was_written_is_read(scene: Path, clip) -> None:
 
 def test_scenes_are_found_by_their_layout(scene: Path, clip) -> None:
     assert list_clips(scene.parents[1]) == [scene]
-    assert is_mvtracker(scene)
-    assert is_mvtracker(scene.parents[1])
-    assert not is_mvtracker(scene / "view_0")
+    assert is_there(scene)
+    assert is_there(scene.parents[1])
+    assert not is_there(scene / "view_0")
     assert count(scene) == tuple(clip.video.shape[:2])
 
 

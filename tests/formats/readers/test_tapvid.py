@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mvt4g.formats.readers.selection import Selection
-from mvt4g.formats.readers.tapvid import TapVidClip, count, is_tapvid, list_clips, read, read_truth
+from mvt4g.formats.readers.tapvid import TapVidClip, count, is_there, list_clips, read, read_truth
 from mvt4g.metrics.functional.tracks import tapvid
 from mvt4g.types import InputError
 from tests.formats.layouts.agreement import assert_agrees, disagreement, tracks_px
@@ -39,7 +39,7 @@ def test_rgb_stacking_is_a_list(tmp_path: Path, clip) -> None:
 def test_kinetics_is_files_of_lists_with_jpegs(tmp_path: Path, clip) -> None:
     for number in (0, 1, 10):
         _write(tmp_path / f"{number}_of_0011.pkl", [tapvid_clip(clip, 0, jpeg=True)] * 2)
-    assert is_tapvid(tmp_path)
+    assert is_there(tmp_path)
     clips = list_clips(tmp_path)
     assert [(key.path.name[:2], key.key) for key in clips[-2:]] == [("10", 0), ("10", 1)]
     found, seen = read(clips[0]), clip.select_views([0])
@@ -151,7 +151,7 @@ def test_broken_pickles_are_named(tmp_path: Path, content: bytes, message: str) 
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    assert not is_tapvid(tmp_path)
+    assert not is_there(tmp_path)
     with pytest.raises(InputError, match="got no pickle there"):
         list_clips(tmp_path)
 
