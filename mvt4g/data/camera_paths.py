@@ -68,12 +68,7 @@ class CameraAssumption:
         check_ranges(self, "camera")
         if not 0 < self.fov_deg < 180:
             raise InputError(f"camera.fov_deg: got {self.fov_deg}, want an angle in (0, 180)")
-        words = {
-            "speed": SPEEDS,
-            "resample": (*RULES, None),
-            "centres": CENTRES,
-            "source_layout": LAYOUTS,
-        }
+        words = {"speed": SPEEDS, "resample": (*RULES, None), "centres": CENTRES, "source_layout": LAYOUTS}
         for name, known in words.items():
             if getattr(self, name) not in known:
                 want = ", ".join("null" if word is None else word for word in known)
@@ -170,8 +165,7 @@ class CameraChoice:
         if self.motion is not None:
             return reference, self._play(self.motion, reference, kept, camera, source is not None)
         if self.views is None:
-            count = len(kept.numbers)
-            preset = benchmark_trajectory(self.text, count, camera.speed, camera.strength, camera.scale)
+            preset = benchmark_trajectory(self.text, len(kept.numbers), camera.speed, camera.strength, camera.scale)
             return reference, _from_source_start(Trajectory(preset), reference)
         target = fit_path(self.views[TARGET_VIEW], kept, camera, self.text)
         if REFERENCE_VIEW not in self.views:
