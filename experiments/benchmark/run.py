@@ -44,7 +44,8 @@ def run_world(world: World, folder: Path) -> None:
     out = str(folder / "out")
     sources = str(folder / "sources")
     score.main([str(folder / "videos"), "--out", out, "--sources", sources, "--preset", "synthetic",
-                "--layout", "plain", "--pose_estimator", POSES])  # fmt: skip
+                "--layout", "plain", "--pose_estimator", POSES,
+                f"--pose_estimator.init_args.finest_stride={world.stride}"])  # fmt: skip
     backbones = []
     if world.name == "nano":
         for arm in ("prior", "corr_gone300", "prior_corr_gone300"):

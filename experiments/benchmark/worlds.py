@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mvt4g.data.kubric import FIRST_INDEX
 from mvt4g.formats.atomic import appearing_folder
 from mvt4g.formats.npz import write_arrays
 from mvt4g.formats.trajectory_json import write_trajectory
@@ -33,18 +34,21 @@ class World:
         name: Of its folder.
         recipes: By the name that clips begin with.
         clips: Of each recipe and seed.
+        stride: Every how many pixels cameras are found by: at 256 px all of them would take ten seconds a video.
     """
 
     name: str
     recipes: dict[str, SceneSpec]
     clips: int
+    stride: int = 1
 
     def draw(self) -> Iterator[tuple[str, MultiViewClip]]:
         """Yield every clip with its name, two views each."""
         for recipe, scene in self.recipes.items():
             for seed in SEEDS:
                 for index in range(self.clips):
-                    clip = generate_clip(scene, seed, index)
+                    # Training clips of the arms have the same recipe and seed 0: only the test split is unseen.
+                    clip = generate_clip(scene, seed, FIRST_INDEX["test"] + index)
                     yield f"{recipe}-s{seed}-{index}", clip.select_views([REFERENCE, TARGET])
 
 
@@ -70,7 +74,7 @@ def recam_world(side: int) -> SceneSpec:
 WORLDS = {
     "nano": World("nano", {"parallax": replace(parallax_nano(), num_views=2)}, clips=4),
     "tiny": World("tiny", {"movi_e": movi_e_world(64), "recam": recam_world(64)}, clips=2),
-    "256": World("256", {"movi_e": movi_e_world(256), "recam": recam_world(256)}, clips=1),
+    "256": World("256", {"movi_e": movi_e_world(256), "recam": recam_world(256)}, clips=1, stride=4),
 }
 """``nano`` is the world in which the arms of experiments/steps_to_quality were trained."""
 

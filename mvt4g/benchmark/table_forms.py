@@ -10,7 +10,7 @@ from mvt4g.benchmark import table_words as words
 from mvt4g.benchmark.comparison import Cell, Comparison, Gain, Section, TableRow
 from mvt4g.benchmark.published import Column
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -64,8 +64,7 @@ def to_csv(comparison: Comparison) -> str:
     writer.writerow(CSV_COLUMNS)
     reasons: dict[tuple[str, str], list[str]] = {}
     for entry in comparison.notes:
-        told = words.note(entry, ()).removeprefix(f"{entry.metric}: ")
-        reasons.setdefault((entry.method, entry.metric), []).append(told)
+        reasons.setdefault((entry.method, entry.metric), []).append(words.reason(entry))
     for section in comparison.sections:
         columns = (*comparison.columns, *comparison.further) if section.is_measured else comparison.columns
         for row in section.rows:

@@ -14,6 +14,8 @@ ORDER = "Do the metrics put the truth first?"
 FACTS = "What each method's videos were taken to be"
 ABSENT = "–"
 FAULT_MARK = "†"
+MOST_REASONS = 3
+"""That are said of the same columns of a method."""
 
 
 def number(value: float) -> str:
@@ -75,27 +77,43 @@ def truth_order(order: TruthOrder) -> list[str]:
     return lines
 
 
-def note(entry: Note, columns: tuple[Column, ...]) -> str:
-    """Return what was not computed, as a sentence."""
-    titles = {column.metric: column.title for column in columns}
-    of_what = titles.get(entry.metric, entry.metric)
-    what = f"{of_what}: " if of_what else ""
-    how_many = "" if entry.num_videos == 0 else f"{entry.num_videos} video{'s' if entry.num_videos > 1 else ''}, "
-    return f"{what}{how_many}{entry.reason}"
+def reason(entry: Note) -> str:
+    """Return why something was not computed, and of how many videos that is true."""
+    return _counted(entry.num_videos, entry.reason)
 
 
 def notes_by_method(comparison: Comparison) -> Iterator[tuple[str, list[str]]]:
-    """Yield each method that lacks anything, and what; a reason that many columns share is said once."""
+    """Yield each method that lacks anything, and what.
+
+    A reason that many columns share is said once. Of many reasons for the same columns, as each video may have its own,
+    the most frequent ones are said, and how many videos have others.
+    """
     columns = (*comparison.columns, *comparison.further)
+    titles = {column.metric: column.title for column in columns}
     for method in dict.fromkeys(entry.method for entry in comparison.notes):
-        own = [entry for entry in comparison.notes if entry.method == method]
-        shared: dict[tuple[int, str], list[Note]] = {}
-        for entry in own:
-            shared.setdefault((entry.num_videos, entry.reason), []).append(entry)
+        sharing: dict[tuple[int, str], list[str]] = {}
+        for entry in comparison.notes:
+            if entry.method == method:
+                title = titles.get(entry.metric, entry.metric)
+                sharing.setdefault((entry.num_videos, entry.reason), []).append(title)
+        reasons: dict[str, list[tuple[int, str]]] = {}
+        for reason, named in sharing.items():
+            reasons.setdefault(", ".join(title for title in named if title), []).append(reason)
         told = []
-        for entries in shared.values():
-            titles = [note(Note(method, entry.metric, 0, ""), columns).removesuffix(": ") for entry in entries]
-            named = ", ".join(title for title in titles if title)
-            first = note(Note(method, "", entries[0].num_videos, entries[0].reason), columns)
-            told.append(f"{named}: {first}" if named else first)
+        for named, found in reasons.items():
+            told += [f"{named}: {line}" if named else line for line in _most_frequent(found)]
         yield method, told
+
+
+def _most_frequent(reasons: list[tuple[int, str]]) -> list[str]:
+    """Return reasons in words, the most frequent first."""
+    ordered = sorted(reasons, key=lambda reason: -reason[0])
+    kept = ordered if len(ordered) <= MOST_REASONS else ordered[: MOST_REASONS - 1]
+    lines = [_counted(count, reason) for count, reason in kept]
+    if rest := ordered[len(kept) :]:
+        lines.append(_counted(sum(count for count, _ in rest), f"{len(rest)} other reasons, see videos.csv"))
+    return lines
+
+
+def _counted(count: int, reason: str) -> str:
+    return reason if count == 0 else f"{count} video{'s' if count > 1 else ''}, {reason}"

@@ -218,6 +218,18 @@ def test_what_a_metric_needs_is_said(tmp_path):
     assert unscored in dict(table_words.notes_by_method(found))["one"]
 
 
+def test_of_many_reasons_the_most_frequent_are_said(tmp_path):
+    cases = [("dog", f"cam{number:02d}") for number in range(1, 8)]
+    odd = {case: f"correlates by 0.{number}" for number, case in enumerate(cases)} | {cases[0]: "correlates by 0.1"}
+    found = compared(tmp_path, {"one": {ROTATION: odd, TRANSLATION: odd, "met3r": BASE}})
+    told = [line for line in dict(table_words.notes_by_method(found))["one"] if "mRotErr" in line]
+    assert told == [
+        "mRotErr, mTransErr: 2 videos, correlates by 0.1",
+        "mRotErr, mTransErr: 1 video, correlates by 0.2",
+        "mRotErr, mTransErr: 4 videos, 4 other reasons, see videos.csv",
+    ]
+
+
 # Forms
 
 ODD = 'a_b & <c> | d$ 100% #{x} ~^\\ *e* `f` "g", h'
