@@ -56,7 +56,9 @@ class _Plane:
     """
 
     def __init__(self, across: int, along: int, sign: float, reach: float) -> None:
-        self.across, self.along, self.sign = across, along, sign
+        self.across = across
+        self.along = along
+        self.sign = sign
         self.scale = (SIZE / 2 - MARGIN) / reach
 
     def places(self, points: Float[Tensor, "p 3"]) -> list[str]:

@@ -156,12 +156,25 @@ class Comparison:
     @property
     def measured(self) -> tuple[TableRow, ...]:
         """The rows that were measured here."""
-        return tuple(row for section in self.sections if section.is_measured for row in section.rows)
+        rows: list[TableRow] = []
+        for section in self.measured_sections:
+            rows += section.rows
+        return tuple(rows)
+
+    @property
+    def measured_sections(self) -> tuple[Section, ...]:
+        """The sections of rows that were measured here."""
+        return tuple(section for section in self.sections if section.is_measured)
 
     @property
     def faults(self) -> tuple[tuple[str, str], ...]:
         """Every row whose camera errors contradict each other, with how."""
-        return tuple((row.method, row.fault) for section in self.sections for row in section.rows if row.fault)
+        found = []
+        for section in self.sections:
+            for row in section.rows:
+                if row.fault:
+                    found.append((row.method, row.fault))
+        return tuple(found)
 
 
 def compare(results: Results, backbones: Mapping[str, str] | None = None, truth: str | None = None) -> Comparison:
@@ -186,19 +199,16 @@ def compare(results: Results, backbones: Mapping[str, str] | None = None, truth:
                 raise InputError(f"--backbone: got {name!r}, want one of {', '.join(results.methods)}")
         if method == backbone:
             raise InputError(f"--backbone: got {method!r} as its own backbone, want another method")
-    known = {method: base for method, base in OWN_BACKBONES.items() if base in results.methods}
-    known |= given
     further = _further_columns(results)
     columns = (*COLUMNS, *further)
-    measured = [_measured_row(results, method, known.get(method), columns) for method in results.methods]
-    published = [_published_row(row) for row in PUBLISHED]
-    published = _with_best(published, COLUMNS)
-    measured = _with_best(measured, columns)
-    sections = []
-    for group in dict.fromkeys(row.group for row in PUBLISHED):
-        rows = [row for row, source in zip(published, PUBLISHED, strict=True) if source.group == group]
-        sections.append(Section(f"{group} (published)", tuple(rows), is_measured=False))
-    sections.append(Section("Measured here", tuple(measured), is_measured=True))
+    measured = []
+    for method in results.methods:
+        backbone = given.get(method, OWN_BACKBONES.get(method))
+        if backbone not in results.methods:
+            backbone = None  # the page's own name of a method whose backbone was not scored
+        measured.append(_measured_row(results, method, backbone, columns))
+    sections = _published_sections()
+    sections.append(Section("Measured here", tuple(_with_best(measured, columns)), is_measured=True))
     return Comparison(
         COLUMNS,
         tuple(sections),
@@ -254,6 +264,17 @@ def _further_columns(results: Results) -> tuple[Column, ...]:
     return tuple(columns)
 
 
+def _published_sections() -> list[Section]:
+    rows = _with_best([_published_row(source) for source in PUBLISHED], COLUMNS)
+    by_group: dict[str, list[TableRow]] = {}
+    for row, source in zip(rows, PUBLISHED, strict=True):
+        by_group.setdefault(source.group, []).append(row)
+    sections = []
+    for group, members in by_group.items():
+        sections.append(Section(f"{group} (published)", tuple(members), is_measured=False))
+    return sections
+
+
 def _published_row(source: PublishedRow) -> TableRow:
     base = next((row for row in PUBLISHED if row.method == source.backbone), None)
     cells: dict[str, Cell | None] = {}
@@ -288,13 +309,16 @@ def _measured_cell(scores: Scores, gain: Gain | None, num_expected: int) -> Cell
 
 def _gain(own: Scores, base: Scores, column: Column) -> Gain | None:
     """Return the mean difference over the videos that both have, so that neither gains by videos that it lacks."""
-    shared = [case for case in own.values if case in base.values]
-    if not shared:
+    differences = []
+    for case, value in own.values.items():
+        if case in base.values:
+            differences.append(value - base.values[case])
+    if not differences:
         return None
-    changes = torch.tensor([own.values[case] - base.values[case] for case in shared], dtype=torch.float64)
+    changes = torch.tensor(differences, dtype=torch.float64)
     low, high = bootstrap_interval(changes)
     change = float(changes.mean())
-    return Gain(change, float(low), float(high), _is_gain(change, column), len(shared))
+    return Gain(change, float(low), float(high), _is_gain(change, column), len(changes))
 
 
 def _is_gain(change: float, column: Column) -> bool | None:
@@ -335,9 +359,14 @@ def _with_best(rows: Sequence[TableRow], columns: Sequence[Column]) -> list[Tabl
     marked = list(rows)
     for column in columns:
         metric = column.metric
-        found = [cell for row in rows if (cell := row.cells.get(metric)) is not None]
-        most = max((cell.num_videos or 0 for cell in found), default=0)
-        fullest = [cell.value for cell in found if (cell.num_videos or 0) == most]
+        # By the number of videos: a published row has none, and competes with all published rows.
+        values: dict[int, list[float]] = {}
+        for row in rows:
+            cell = row.cells.get(metric)
+            if cell is not None:
+                values.setdefault(cell.num_videos or 0, []).append(cell.value)
+        most = max(values, default=0)
+        fullest = values.get(most, [])
         if len(set(fullest)) < 2:
             continue
         best = max(fullest) if column.higher_is_better else min(fullest)

@@ -101,11 +101,14 @@ def scenes_of(results: Results, material: Material, clips: Sequence[str], told: 
     Raises:
         InputError: If a clip is none of the benchmark's, or a copy cannot be written.
     """
-    known = dict.fromkeys(clip for clip, _ in results.cases)
-    if odd := [clip for clip in clips if clip not in known]:
-        raise InputError(f"--clips: got {odd[0]!r}, want some of {', '.join(known)}")
+    known: dict[str, list[str]] = {}
+    for clip, camera in results.cases:
+        known.setdefault(clip, []).append(camera)
+    for clip in clips:
+        if clip not in known:
+            raise InputError(f"--clips: got {clip!r}, want some of {', '.join(known)}")
     for clip in clips or known:
-        scene = Scene(clip, [camera for name, camera in results.cases if name == clip])
+        scene = Scene(clip, known[clip])
         source: FrameSource | None = None
         for camera in scene.cameras:
             for name in results.methods:
@@ -129,7 +132,12 @@ def source_axis(frames: AlignedFrames) -> list[int]:
     if any(later <= earlier for earlier, later in pairwise(times)):
         return list(frames.output)  # time stands still somewhere: no frame of the source would show the others
     ticks = range(times[-1] + 1)
-    return [frames.output[max(0, bisect_right(times, tick) - 1)] for tick in ticks]
+    shown = []
+    for tick in ticks:
+        # Before the first frame of the source that the output has, its first frame stands.
+        place = max(0, bisect_right(times, tick) - 1)
+        shown.append(frames.output[place])
+    return shown
 
 
 def _add_video(scene: Scene, results: Results, material: Material, name: str, camera: str) -> FrameSource | None:

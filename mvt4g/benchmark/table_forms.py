@@ -5,18 +5,19 @@ import html
 import io
 import math
 import re
+from collections.abc import Callable, Sequence
 
 from mvt4g.benchmark import table_words as words
 from mvt4g.benchmark.comparison import Cell, Comparison, Gain, Section, TableRow
 from mvt4g.benchmark.published import Column
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
-_LATEX = {
+_LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "−": "$-$", "–": "--", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$\dagger$",
     "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$",
-}  # fmt: skip
+})  # fmt: skip
 CSV_COLUMNS = (
     "section", "source", "method", "backbone", "metric", "title", "better", "value", "low_95", "high_95", "videos",
     "missing", "change", "change_low_95", "change_high_95", "change_videos", "gain", "best", "fault", "note",
@@ -36,24 +37,20 @@ li { max-width: 70rem }
 
 def to_markdown(comparison: Comparison) -> str:
     """Return the table as Markdown (GitHub's tables)."""
-    lines = [f"# {words.TITLE}", "", *_markdown_table(comparison.sections, comparison.columns)]
+    lines = [f"# {words.TITLE}", ""]
+    lines += _markdown_table(comparison.sections, comparison.columns)
     if comparison.further:
-        measured = [section for section in comparison.sections if section.is_measured]
-        lines += ["", f"## {words.FURTHER}", "", *_markdown_table(measured, comparison.further)]
-    lines += ["", *(f"- {escape_markdown(line)}" for line in words.legend(comparison))]
-    if comparison.faults:
-        lines += ["", f"## {words.FAULTS}", ""]
-        lines += [f"- {escape_markdown(f'{method}: {fault}')}" for method, fault in comparison.faults]
-    if comparison.order is not None:
-        lines += ["", f"## {words.ORDER}", ""]
-        lines += [f"- {escape_markdown(line)}" for line in words.truth_order(comparison.order)]
-    lines += ["", f"## {words.NOT_COMPUTED}", ""]
-    for method, told in words.notes_by_method(comparison):
-        lines += [f"- {escape_markdown(f'{method}: {line}')}" for line in told]
+        lines += ["", f"## {words.FURTHER}", ""]
+        lines += _markdown_table(comparison.measured_sections, comparison.further)
+    for heading, told in words.remarks(comparison):
+        lines += ["", f"## {heading}", ""] if heading else [""]
+        for line in told:
+            lines.append(f"- {escape_markdown(line)}")
     lines += ["", f"## {words.FACTS}", ""]
     for method, facts in comparison.facts.items():
-        lines += [f"- {escape_markdown(method)}"]
-        lines += [f"  - {escape_markdown(f'{fact}: {text}')}" for fact, text in facts.items()]
+        lines.append(f"- {escape_markdown(method)}")
+        for fact, text in facts.items():
+            lines.append(f"  - {escape_markdown(f'{fact}: {text}')}")
     return "\n".join(lines) + "\n"
 
 
@@ -84,16 +81,14 @@ def to_latex(comparison: Comparison) -> str:
         *_latex_table(comparison.sections, comparison.columns),
     ]
     if comparison.further:
-        measured = [section for section in comparison.sections if section.is_measured]
-        lines += ["", rf"\par\medskip {words.FURTHER}:\par", *_latex_table(measured, comparison.further)]
+        lines += ["", rf"\par\medskip {words.FURTHER}:\par"]
+        lines += _latex_table(comparison.measured_sections, comparison.further)
     lines += ["", r"\par\medskip\begin{minipage}{\linewidth}\footnotesize"]
-    told = words.legend(comparison)
-    told += [f"{method}: {fault}." for method, fault in comparison.faults]
-    if comparison.order is not None:
-        told += [f"{words.ORDER} {line}." for line in words.truth_order(comparison.order)]
-    for method, missing in words.notes_by_method(comparison):
-        told += [f"{words.NOT_COMPUTED}: {method}, {line}." for line in missing]
-    lines += [rf"{escape_latex(line)}\par" for line in told]
+    for heading, told in words.remarks(comparison):
+        if heading:
+            lines.append(rf"\emph{{{escape_latex(heading)}}}\par")
+        for line in told:
+            lines.append(rf"{escape_latex(line)}\par")
     lines.append(r"\end{minipage}")
     return "\n".join(lines) + "\n"
 
@@ -110,21 +105,14 @@ def html_body(comparison: Comparison) -> str:
     """Return tables, legend and notes as HTML, without a heading."""
     parts = [_html_table(comparison.sections, comparison.columns)]
     if comparison.further:
-        measured = [section for section in comparison.sections if section.is_measured]
-        parts += [f"<h2>{words.FURTHER}</h2>", _html_table(measured, comparison.further)]
-    parts.append(_html_list(words.legend(comparison)))
-    if comparison.faults:
-        parts.append(f"<h2>{words.FAULTS}</h2>")
-        parts.append(_html_list([f"{method}: {fault}" for method, fault in comparison.faults]))
-    if comparison.order is not None:
-        parts += [f"<h2>{words.ORDER}</h2>", _html_list(words.truth_order(comparison.order))]
-    if comparison.notes:
-        parts.append(f"<h2>{words.NOT_COMPUTED}</h2>")
-        lines = []
-        for method, told in words.notes_by_method(comparison):
-            lines += [f"{method}: {line}" for line in told]
-        parts.append(_html_list(lines))
-    parts += [f"<h2>{words.FACTS}</h2>", _html_facts(comparison)]
+        parts.append(f"<h2>{words.FURTHER}</h2>")
+        parts.append(_html_table(comparison.measured_sections, comparison.further))
+    for heading, told in words.remarks(comparison):
+        if heading:
+            parts.append(f"<h2>{_text(heading)}</h2>")
+        parts.append(_html_list(told))
+    parts.append(f"<h2>{words.FACTS}</h2>")
+    parts.append(_html_facts(comparison))
     return "\n".join(parts)
 
 
@@ -136,7 +124,12 @@ def escape_markdown(text: str) -> str:
 
 def escape_latex(text: str) -> str:
     """Return text that LaTeX shows as it is."""
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    return text.translate(_LATEX)
+
+
+def _cells(row: TableRow, columns: Sequence[Column], write: Callable[[Cell | None], str]) -> list[str]:
+    """Return what is written in each column of a row."""
+    return [write(row.cells.get(column.metric)) for column in columns]
 
 
 def _mark(gain: Gain) -> str:
@@ -147,13 +140,13 @@ def _tone(gain: Gain) -> str:
     return {True: "better", False: "worse", None: "same"}[gain.is_better]
 
 
-def _markdown_table(sections: list[Section] | tuple[Section, ...], columns: tuple[Column, ...]) -> list[str]:
-    titles = [f"{escape_markdown(column.title)} {words.arrow(column)}" for column in columns]
+def _markdown_table(sections: Sequence[Section], columns: Sequence[Column]) -> list[str]:
+    titles = [escape_markdown(words.title(column)) for column in columns]
     lines = [f"| Method | {' | '.join(titles)} |", f"|---|{'---:|' * len(columns)}"]
     for section in sections:
         lines.append(f"| **{escape_markdown(section.title)}** |{' |' * len(columns)}")
         for row in section.rows:
-            cells = [_markdown_cell(row.cells.get(column.metric)) for column in columns]
+            cells = _cells(row, columns, _markdown_cell)
             mark = words.FAULT_MARK if row.fault else ""
             lines.append(f"| {escape_markdown(row.method)}{mark} | {' | '.join(cells)} |")
     return lines
@@ -193,14 +186,14 @@ def _plain(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.8g}"
 
 
-def _latex_table(sections: list[Section] | tuple[Section, ...], columns: tuple[Column, ...]) -> list[str]:
-    titles = [escape_latex(f"{column.title} {words.arrow(column)}") for column in columns]
+def _latex_table(sections: Sequence[Section], columns: Sequence[Column]) -> list[str]:
+    titles = [escape_latex(words.title(column)) for column in columns]
     lines = [rf"\begin{{tabular}}{{l{'c' * len(columns)}}}", r"\toprule", rf"Method & {' & '.join(titles)} \\"]
     for section in sections:
         heading = escape_latex(section.title)
         lines += [r"\midrule", rf"\multicolumn{{{len(columns) + 1}}}{{l}}{{\emph{{{heading}}}}} \\"]
         for row in section.rows:
-            cells = [_latex_cell(row.cells.get(column.metric)) for column in columns]
+            cells = _cells(row, columns, _latex_cell)
             mark = words.FAULT_MARK if row.fault else ""
             lines.append(rf"{escape_latex(row.method + mark)} & {' & '.join(cells)} \\")
     return [*lines, r"\bottomrule", r"\end{tabular}"]
@@ -220,13 +213,13 @@ def _latex_cell(cell: Cell | None) -> str:
     return " ".join(parts)
 
 
-def _html_table(sections: list[Section] | tuple[Section, ...], columns: tuple[Column, ...]) -> str:
-    titles = "".join(f"<th>{_text(column.title)} {words.arrow(column)}</th>" for column in columns)
+def _html_table(sections: Sequence[Section], columns: Sequence[Column]) -> str:
+    titles = "".join(f"<th>{_text(words.title(column))}</th>" for column in columns)
     lines = [f'<div class="wide"><table class="scores"><tr><th>Method</th>{titles}</tr>']
     for section in sections:
         lines.append(f'<tr class="group"><td colspan="{len(columns) + 1}">{_text(section.title)}</td></tr>')
         for row in section.rows:
-            cells = "".join(_html_cell(row.cells.get(column.metric)) for column in columns)
+            cells = "".join(_cells(row, columns, _html_cell))
             mark = f'<sup title="{_text(row.fault)}">{words.FAULT_MARK}</sup>' if row.fault else ""
             lines.append(f"<tr><td>{_text(row.method)}{mark}</td>{cells}</tr>")
     lines.append("</table></div>")
@@ -247,7 +240,10 @@ def _html_cell(cell: Cell | None) -> str:
 
 
 def _html_list(lines: list[str]) -> str:
-    return "<ul>\n" + "\n".join(f"<li>{_text(line)}</li>" for line in lines) + "\n</ul>"
+    items = []
+    for line in lines:
+        items.append(f"<li>{_text(line)}</li>")
+    return "<ul>\n" + "\n".join(items) + "\n</ul>"
 
 
 def _html_facts(comparison: Comparison) -> str:

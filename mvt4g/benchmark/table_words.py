@@ -42,9 +42,25 @@ def spread(cell: Cell) -> str:
     return f"[{number(cell.low)}, {number(cell.high)}] {counted}"
 
 
-def arrow(column: Column) -> str:
-    """Return the arrow of a column's title."""
-    return "↑" if column.higher_is_better else "↓"
+def title(column: Column) -> str:
+    """Return a column's title with the arrow of its direction."""
+    return f"{column.title} {'↑' if column.higher_is_better else '↓'}"
+
+
+def remarks(comparison: Comparison) -> list[tuple[str, list[str]]]:
+    """Return what stands below the tables: headings, the first one empty, and the lines under each."""
+    found = [("", legend(comparison))]
+    if comparison.faults:
+        found.append((FAULTS, [f"{method}: {fault}" for method, fault in comparison.faults]))
+    if comparison.order is not None:
+        found.append((ORDER, truth_order(comparison.order)))
+    lacking = []
+    for method, told in notes_by_method(comparison):
+        for line in told:
+            lacking.append(f"{method}: {line}")
+    if lacking:
+        found.append((NOT_COMPUTED, lacking))
+    return found
 
 
 def legend(comparison: Comparison) -> list[str]:
@@ -98,10 +114,12 @@ def notes_by_method(comparison: Comparison) -> Iterator[tuple[str, list[str]]]:
                 sharing.setdefault((entry.num_videos, entry.reason), []).append(title)
         reasons: dict[str, list[tuple[int, str]]] = {}
         for reason, named in sharing.items():
-            reasons.setdefault(", ".join(title for title in named if title), []).append(reason)
+            # Reasons of videos as a whole have no column's title.
+            reasons.setdefault(", ".join(filter(None, named)), []).append(reason)
         told = []
         for named, found in reasons.items():
-            told += [f"{named}: {line}" if named else line for line in _most_frequent(found)]
+            for line in _most_frequent(found):
+                told.append(f"{named}: {line}" if named else line)
         yield method, told
 
 
