@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from mvt4g.benchmark import published, table_forms, table_words
-from mvt4g.benchmark.comparison import camera_fault, compare
+from mvt4g.benchmark.camera_bounds import camera_fault
+from mvt4g.benchmark.comparison import compare
 from mvt4g.benchmark.published import CAM_MC, COLUMNS, PUBLISHED, ROTATION, TRANSLATION
 from mvt4g.benchmark.results import read_results
 from mvt4g.benchmark.score_files import VideoRow
