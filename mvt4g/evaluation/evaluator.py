@@ -11,7 +11,7 @@ from mvt4g.evaluation.level_scores import SAMPLED, NovelViewScores, level_name
 from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.evaluation.video_metrics import describe, with_poses
 from mvt4g.geometry.pose import compose, invert_pose
-from mvt4g.inference.encoding import encoded, seen
+from mvt4g.inference.encoding import decode_clip, encode_clip
 from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.queries import draw_queries_by_name
@@ -136,8 +136,8 @@ class BatchScorer:
             scores: Takes the batch.
             sample: Generate the target view and score it, if the spec asks for any sampling steps.
         """
-        latents, conditions = encoded(self.model.codec, batch)
-        clip = seen(self.model.codec, batch)
+        latents, conditions = encode_clip(self.model.codec, batch)
+        clip = decode_clip(self.model.codec, batch)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
         image = self.guidance.image(clip.video[:, REFERENCE, 0], conditions.image)
         conditions = replace(conditions, image=image)

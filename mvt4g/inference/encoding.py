@@ -16,7 +16,7 @@ class Encoded(NamedTuple):
     conditions: Conditions = Conditions()
 
 
-def encoded(codec: Codec, batch: MultiViewClip | LatentClip) -> Encoded:
+def encode_clip(codec: Codec, batch: MultiViewClip | LatentClip) -> Encoded:
     """Encode a batch, or take what was encoded.
 
     Raises:
@@ -33,7 +33,7 @@ def encoded(codec: Codec, batch: MultiViewClip | LatentClip) -> Encoded:
     return Encoded(batch.latents, Conditions(batch.text, image))
 
 
-def seen(
+def decode_clip(
     codec: Codec,
     batch: MultiViewClip | LatentClip,
     clips: int | None = None,

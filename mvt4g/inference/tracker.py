@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mvt4g.inference.encoding import encoded, seen
+from mvt4g.inference.encoding import decode_clip, encode_clip
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.public_inputs import batch_of_one, check_moments, check_queries
 from mvt4g.inference.reader import TrainedModel, read_model, read_run, running
@@ -220,7 +220,7 @@ class Tracker:
             return self._track(clip, names, range(num_frames), queries)
         windows = windows_over(num_frames, spec.window, spec.shared)
         # Latents cannot be cut in time: the first one of a window stands for one frame, all others for a whole stride.
-        video = seen(self.model.codec, clip).video
+        video = decode_clip(self.model.codec, clip).video
 
         parts = []
         for i in range(len(queries)):
@@ -246,7 +246,7 @@ class Tracker:
         cameras = clip.cameras[:, :, frames]
         if isinstance(clip, MultiViewClip):
             clip = MultiViewClip(video=clip.video[:, :, frames], cameras=cameras)
-        latents, conditions = encoded(self.model.codec, clip)
+        latents, conditions = encode_clip(self.model.codec, clip)
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         sigma = torch.full((len(latents),), self.spec.sigma, device=latents.device)
         asked = TapRequest([self.layer], stop_after=True)

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule
 
 from mvt4g.data.shares import ShareSampler
 from mvt4g.systems.metric_shares import undone
-from mvt4g.systems.scored_batches import scored_batches, scored_once
+from mvt4g.systems.scored_batches import score_once, scored_batches
 from mvt4g.types import InputError
 
 Step = Callable[..., Any]
@@ -42,10 +42,10 @@ def going_on(step: Step) -> Step:
         if _is_repeat(self.trainer, batch_idx):
             if in_step:
                 with undone(self):  # ranks agree on what is left out, so that this one must be asked too
-                    scored_once(self, batch, batch_idx, lambda: step(self, batch, batch_idx), in_step)
+                    score_once(self, batch, batch_idx, lambda: step(self, batch, batch_idx), in_step)
             return Repeated()
         try:
-            return scored_once(self, batch, batch_idx, lambda: step(self, batch, batch_idx), in_step)
+            return score_once(self, batch, batch_idx, lambda: step(self, batch, batch_idx), in_step)
         except InputError as error:
             if in_step:
                 raise
@@ -67,7 +67,7 @@ def scored_before(step: Step) -> Step:
         if not _is_attached(self) or scored_batches(self.trainer) is None:
             return step(self, batch, batch_idx)
         in_step = self.device_mesh is not None
-        return scored_once(self, batch, batch_idx, lambda: step(self, batch, batch_idx), in_step)
+        return score_once(self, batch, batch_idx, lambda: step(self, batch, batch_idx), in_step)
 
     return guarded
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.diffusion.samplers import EulerSampler, Sampler
 from mvt4g.evaluation.match_pictures import ShownMatches
-from mvt4g.inference.encoding import encoded, seen
+from mvt4g.inference.encoding import decode_clip, encode_clip
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.matching.reading import read_attention
@@ -188,7 +188,7 @@ class CorrespondenceProbe(LightningModule):
         Raises:
             InputError: If the clips have no tracks.
         """
-        latents, conditions = encoded(self.model.codec, batch)
+        latents, conditions = encode_clip(self.model.codec, batch)
         names = clip_names(batch)
         if batch.tracks is None or batch.visible is None:
             raise InputError(f"{names[0]}: got a clip without tracks, want true ones or pseudo-tracks to probe against")
@@ -198,7 +198,7 @@ class CorrespondenceProbe(LightningModule):
         self._score_same_place(truth)
         shown = None
         if batch_idx == 0 and self.spec.shown_clips and self.spec.shown_points:
-            first = seen(self.model.codec, batch, self.spec.shown_clips)
+            first = decode_clip(self.model.codec, batch, self.spec.shown_clips)
             shown = ShownMatches.choose(first, truth, self.spec.shown_clips, self.spec.shown_points)
             self.shown = shown
         requests = []

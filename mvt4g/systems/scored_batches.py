@@ -95,7 +95,7 @@ def scored_batches(trainer: Any) -> ScoredBatches | None:
     return None
 
 
-def scored_once(
+def score_once(
     module: LightningModule, batch: Any, batch_idx: int, step: Callable[[], Any], in_step: bool = False
 ) -> Any:
     """Run a step that adds a batch to metrics, unless it was run before; one that raises leaves them as they were.

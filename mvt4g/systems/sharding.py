@@ -32,7 +32,7 @@ def shard(model: NovelViewModel, mesh: DeviceMesh) -> None:
                 register_fsdp_forward_method(module, model.backbone.encode_cameras.__name__)
 
 
-def renumbered(optimizer_state: dict[str, Any], numbers: Sequence[int]) -> dict[str, Any]:
+def renumber(optimizer_state: dict[str, Any], numbers: Sequence[int]) -> dict[str, Any]:
     """Return an optimizer's state with other numbers for its parameters: ``numbers[i]`` for the i-th.
 
     Lightning's FSDP2 counts all parameters of a system, torch those that an optimizer got, and reads any numbers in

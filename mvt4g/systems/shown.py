@@ -18,10 +18,10 @@ class Shown(NamedTuple):
     drop_text: Bool[Tensor, " b"] | None
 
 
-def shown(
+def drop_conditions(
     latents: Float[Tensor, "b v d f lh lw"], dropout: ConditionDropout, flow: FlowMatching, generator: torch.Generator
 ) -> Shown:
-    """Return what the network is shown; the target's latents stay as they are.
+    """Draw which conditions are dropped, and return what the network is shown; the target's latents stay as they are.
 
     Args:
         latents: Clean.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
-from mvt4g.inference.encoding import encoded
+from mvt4g.inference.encoding import encode_clip
 from mvt4g.inference.noise import generator_for
 from mvt4g.inference.queries import draw_queries
 from mvt4g.losses.objective import MakeObjective, TapContext, TapObjective
@@ -26,8 +26,8 @@ from mvt4g.systems.loading import check_weights
 from mvt4g.systems.objective_logs import Logged, objective_logs
 from mvt4g.systems.schedule import build_optimizer, warmup_cosine
 from mvt4g.systems.settings import StepSpec
-from mvt4g.systems.sharding import renumbered, shard
-from mvt4g.systems.shown import shown
+from mvt4g.systems.sharding import renumber, shard
+from mvt4g.systems.shown import drop_conditions
 from mvt4g.types import AttentionTap, Conditions, InputError, LatentClip, MultiViewClip, TapShape
 
 DROPOUT_STREAM = 1
@@ -132,7 +132,7 @@ class TrainedSystem(LightningModule):
         if self.device_mesh is None and "optimizer_states" in checkpoint:
             numbers = [number for number, value in enumerate(self.parameters()) if value.requires_grad]
             states = checkpoint["optimizer_states"]
-            checkpoint["optimizer_states"] = [renumbered(state, numbers) for state in states]
+            checkpoint["optimizer_states"] = [renumber(state, numbers) for state in states]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that a checkpoint's weights are those of this model.
@@ -149,10 +149,10 @@ class TrainedSystem(LightningModule):
         spec = self.training_spec
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
         key = (spec.seed, self.global_step, micro_batch, self.data_rank)
-        clean = encoded(self.model.codec, batch)
+        clean = encode_clip(self.model.codec, batch)
         # A stream of its own: what is hidden changes no other draw of the step.
         dropout = generator_for(*key, DROPOUT_STREAM)
-        latents, drop_text = shown(clean.latents, spec.condition_dropout, self.model.flow, dropout)
+        latents, drop_text = drop_conditions(clean.latents, spec.condition_dropout, self.model.flow, dropout)
         conditions = replace(clean.conditions, drop_text=drop_text)
         return StepInput(latents, conditions, generator_for(*key))
 

@@ -3,7 +3,7 @@ import torch
 
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.models.condition_dropout import ConditionDropout
-from mvt4g.systems.shown import shown
+from mvt4g.systems.shown import drop_conditions
 from mvt4g.types import REFERENCE, TARGET
 
 BATCH = 400
@@ -15,12 +15,12 @@ def latents():
 
 
 def seen(latents, **settings):
-    return shown(latents, ConditionDropout(**settings), FlowMatching(), torch.Generator().manual_seed(1))
+    return drop_conditions(latents, ConditionDropout(**settings), FlowMatching(), torch.Generator().manual_seed(1))
 
 
 def test_what_is_off_draws_nothing_and_changes_nothing(latents):
     generator = torch.Generator().manual_seed(1)
-    all_of_it = shown(latents, ConditionDropout(), FlowMatching(), generator)
+    all_of_it = drop_conditions(latents, ConditionDropout(), FlowMatching(), generator)
     assert all_of_it.latents is latents
     assert all_of_it.drop_text is None
     assert torch.equal(generator.get_state(), torch.Generator().manual_seed(1).get_state())

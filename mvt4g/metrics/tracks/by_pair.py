@@ -25,7 +25,7 @@ from mvt4g.metrics.functional.tracks import (
     track_scores,
 )
 from mvt4g.metrics.per_video import PerVideoMetric
-from mvt4g.metrics.tracks.tapvid import HEADLINES
+from mvt4g.metrics.tracks.tapvid import MAIN_SCORES
 from mvt4g.types import REFERENCE, TARGET, InputError, PointTruth
 
 VIEWS = ((REFERENCE, "reference", "ref"), (TARGET, "target", "tgt"))
@@ -155,7 +155,7 @@ class TAPVidByPair(PerVideoMetric):
     def __init__(self) -> None:
         columns = []
         for group in GROUPS:
-            columns += [f"{group}/{score}" for score in HEADLINES]
+            columns += [f"{group}/{score}" for score in MAIN_SCORES]
         super().__init__(columns)
         self.add_state("num_told_apart", torch.tensor(0), dist_reduce_fx="sum")
 
@@ -184,7 +184,7 @@ class TAPVidByPair(PerVideoMetric):
             for kind, queried in ((own, queried_here), ("cross", ~queried_here)):
                 for motion, points in motions.items():
                     found = track_scores(counts, points & queried, TAPVID_NAMES)
-                    for score in HEADLINES:
+                    for score in MAIN_SCORES:
                         scores[f"{kind}{motion}/{score}"] = found[score]
             self.add_videos(**scores)
         self.num_told_apart += 0 if truth.dynamic is None else num_clips
@@ -237,7 +237,7 @@ class TAPVidPooled(PerVideoMetric):
     plot_upper_bound = 1.0
 
     def __init__(self) -> None:
-        super().__init__(HEADLINES)
+        super().__init__(MAIN_SCORES)
 
     def update(
         self,
@@ -253,11 +253,11 @@ class TAPVidPooled(PerVideoMetric):
         pooled = TrackCounts(*(torch.cat(counts, dim=1) for counts in zip(*of_views, strict=True)))
         chosen = torch.cat([truth.valid] * num_views, dim=1)
         scores = track_scores(pooled, chosen, TAPVID_NAMES)
-        self.add_videos(**{score: scores[score] for score in HEADLINES})
+        self.add_videos(**{score: scores[score] for score in MAIN_SCORES})
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over clips."""
-        return self.means(HEADLINES)
+        return self.means(MAIN_SCORES)
 
 
 def _check_tracks(

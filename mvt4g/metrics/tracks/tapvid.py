@@ -20,7 +20,7 @@ from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.types import InputError
 
 GROUPS = ("all", "same_view", "cross_view", "static", "dynamic")
-HEADLINES = ("occlusion_accuracy", "delta_avg", "average_jaccard")
+MAIN_SCORES = ("occlusion_accuracy", "delta_avg", "average_jaccard")
 THRESHOLDS = tuple(f"{score}_{name}" for score in ("delta", "jaccard") for name in TAPVID_NAMES)
 
 
@@ -83,7 +83,7 @@ class TAPVid(PerVideoMetric):
         names = {}
         columns = []
         for group in groups:
-            names[group] = (*HEADLINES, *THRESHOLDS) if group == "all" else HEADLINES
+            names[group] = (*MAIN_SCORES, *THRESHOLDS) if group == "all" else MAIN_SCORES
             columns += [self._column(group, name) for name in names[group]]
         super().__init__(columns)
         self.image_size = image_size
@@ -148,7 +148,7 @@ class TAPVid(PerVideoMetric):
         """Return the means over videos, and how many videos there are and lack each score."""
         scores: dict[str, Tensor] = {**self.means(self.columns)}
         for group in self.names:
-            for name in HEADLINES:
+            for name in MAIN_SCORES:
                 column = self._column(group, name)
                 scores[f"num_missing_{column}"] = self.num_missing(column)
         first = self.per_video(self.columns[0])

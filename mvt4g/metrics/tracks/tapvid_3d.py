@@ -7,7 +7,7 @@ from torch import Tensor
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.tracks_3d import THRESHOLD_NAMES, Scaling, Thresholds, check_options, tapvid_3d
 from mvt4g.metrics.per_video import PerVideoMetric
-from mvt4g.metrics.tracks.tapvid import HEADLINES
+from mvt4g.metrics.tracks.tapvid import MAIN_SCORES
 
 
 class TAPVid3D(PerVideoMetric):
@@ -43,7 +43,7 @@ class TAPVid3D(PerVideoMetric):
 
     def __init__(self, thresholds: Thresholds = "pixels", scaling: Scaling = "median") -> None:
         check_options(thresholds, scaling)
-        columns = list(HEADLINES)
+        columns = list(MAIN_SCORES)
         for score in ("delta", "jaccard"):
             columns += [f"{score}_{name}" for name in THRESHOLD_NAMES[thresholds]]
         super().__init__(columns)
@@ -90,7 +90,7 @@ class TAPVid3D(PerVideoMetric):
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the means over videos, and how many videos there are and lack each score."""
         scores: dict[str, Tensor] = {**self.means(self.columns)}
-        for name in HEADLINES:
+        for name in MAIN_SCORES:
             scores[f"num_missing_{name}"] = self.num_missing(name)
         first = self.per_video(self.columns[0])
         scores["num_videos"] = torch.tensor(len(first), device=first.device)

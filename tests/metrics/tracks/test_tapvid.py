@@ -5,7 +5,7 @@ import torch
 
 from mvt4g.metrics.functional.tracks import pck_t, tapvid
 from mvt4g.metrics.tracks.pck_t import PCKT
-from mvt4g.metrics.tracks.tapvid import GROUPS, HEADLINES, TAPVid
+from mvt4g.metrics.tracks.tapvid import GROUPS, MAIN_SCORES, TAPVid
 from mvt4g.metrics.tracks.tapvid_3d import TAPVid3D
 from mvt4g.types import InputError
 from tests.metrics.cases.tracks import keypoints, tapvid_3d_videos, tapvid_videos
@@ -30,7 +30,7 @@ def test_means_over_videos_of_the_groups_alone(query_mode):
                 tapvid(videos["queries"][b][taken], **tracks, image_size=SIZE, query_mode=query_mode,
                        same_view=same[b][taken])
             )  # fmt: skip
-        for name in HEADLINES:
+        for name in MAIN_SCORES:
             key = name if group == "all" else f"{group}_{name}"
             assert scores[key] == pytest.approx(float(torch.stack([s[name] for s in singles]).nanmean())), key
     assert len({float(scores[f"{group}_delta_avg"]) for group in GROUPS[1:]}) == 4, "the groups differ"
