@@ -88,7 +88,7 @@ class AskedViews(Dataset[RealClip | InputError], Generic[View]):
         return some
 
     def from_seeds(self, seeds: Sequence[int]) -> "AskedViews[View]":
-        """Return each view once for each seed, seed by seed."""
+        """Return each view once for each seed, those of a view one after the other."""
         many = copy.copy(self)
         drawn = []
         for request in self.requests:
