@@ -76,6 +76,22 @@ class AskedSpec:
             return AskedPath(None, f"{reason} (--source_cameras)")
         return AskedPath(compose(source.double(), path))
 
+    def lens(self, method: Method, video: FoundVideo, aligned: AlignedVideo) -> Float[Tensor, "t 3 3"] | None:
+        """Return K of the output by the source's cameras, frame by frame; None where these do not tell it.
+
+        Raises:
+            InputError: As ``path``.
+        """
+        if self.sources is None or aligned.framing is None:
+            return None
+        place = self.sources.place(method.name, video)
+        found = read_of_frames(self.sources, place, max(aligned.frames.source) + 1)
+        if found.intrinsics is None or found.image_size is None:
+            return None
+        lens = found.at_size(aligned.framing.source).intrinsics
+        assert lens is not None, "it was looked for"
+        return aligned.framing.intrinsics(lens[list(aligned.frames.source)])
+
     def _whole(self, method: Method, video: FoundVideo, num_frames: int) -> Float[Tensor, "t 4 4"] | None:
         """Return the path of all frames of the output."""
         if self.files is not None:

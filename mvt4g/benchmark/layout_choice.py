@@ -95,6 +95,9 @@ class LayoutChoice:
     def of_root(self, name: str, files: Sequence[str]) -> VideoLayout | None:
         """Return the layout by which a folder is itself the folder of one method; None if it is not.
 
+        It is one where the layout finds a video, and knows a file of every folder in it that holds videos: otherwise
+        these are methods, of which one is called as a folder of the layout.
+
         Args:
             name: Of the folder.
             files: Paths of the video files in it.
@@ -102,9 +105,20 @@ class LayoutChoice:
         told = self.by_method.get(name, self.every)
         layouts = [self.known[told]] if told else [layout for layout in self.known.values() if layout.by_name_alone]
         for layout in layouts:
-            if any(read_name(layout.patterns, file) for file in files):
+            if any(read_name(layout.patterns, file) for file in files) and _knows_all_folders(layout, files):
                 return layout
         return None
+
+
+def _knows_all_folders(layout: VideoLayout, files: Sequence[str]) -> bool:
+    """Say whether of every folder at the top that holds videos the layout knows one."""
+    known: dict[str, bool] = {}
+    for file in files:
+        top, slash, _ = file.partition("/")
+        if slash:
+            is_known = read_name((*layout.patterns, *layout.companions), file) is not None
+            known[top] = known.get(top, False) or is_known
+    return all(known.values())
 
 
 def _read_layouts(path: Path) -> LayoutChoice:

@@ -6,7 +6,7 @@ takes what is there and scores the rest; the means are the same to the last digi
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from mvt4g.metrics.presets import Preset, novel_view_metrics
 from mvt4g.metrics.weights import MetricWeights
 from mvt4g.systems.metric_shares import MetricShare, added_alone
 from mvt4g.systems.scored_batches import ScoredBatches
-from mvt4g.types import GeneratedVideos, InputError, ViewRecord
+from mvt4g.types import GeneratedVideos, InputError
 
 FOLDER = "scored"
 
@@ -144,11 +144,10 @@ class VideoScorer:
         except InputError as error:
             raise NotScored("failed", str(error)) from error
         notes = "; ".join(part for part in (asked.reason, told, geometry_told) if part)
-        more: dict[str, Any] = {"notes": (notes,)}
+        videos = replace(videos, notes=(notes,))
         if estimate is not None:
-            more |= {"pred_world_from_cam": estimate.world_from_cam[None], "registered": estimate.registered[None]}
-        record = {entry.name: getattr(videos, entry.name) for entry in fields(videos)}
-        videos = GeneratedVideos(**{**record, **more})
+            shown, registered = estimate.world_from_cam[None], estimate.registered[None]
+            videos = replace(videos, pred_world_from_cam=shown, registered=registered)
         path = None if asked.world_from_cam is None else asked.world_from_cam[None]
         try:
             _, share = added_alone(self.metrics, lambda: self.metrics.update(videos, path))
@@ -166,7 +165,9 @@ class VideoScorer:
             elif self.spec.estimator is not None:
                 evidence = pose_evidence(aligned.videos, 0)
                 if asked is not None and evidence.expected_world_from_cam is None:
-                    evidence = PoseEvidence(**{**vars(evidence), "expected_world_from_cam": asked.float()})
+                    evidence = replace(evidence, expected_world_from_cam=asked.float())
+                if evidence.intrinsics is None:
+                    evidence = replace(evidence, intrinsics=self.spec.asked.lens(method, video, aligned))
                 estimate = self.spec.estimator(evidence)
             else:
                 return None, ""
@@ -210,13 +211,14 @@ class VideoScorer:
         views = {}
         for view, first in (("reference", 0), ("target", count)):
             places = [first + number for number in aligned.frames.output]
-            old: ViewRecord = getattr(aligned.videos, view)
-            cam_from_world = invert_pose(found.world_from_cam[places])
-            views[view] = ViewRecord(
-                old.video, found.depth[places][None], cam_from_world[None], found.intrinsics[places][None], old.dynamic
+            views[view] = replace(
+                getattr(aligned.videos, view),
+                depth=found.depth[places][None],
+                cam_from_world=invert_pose(found.world_from_cam[places])[None],
+                intrinsics=found.intrinsics[places][None],
             )
-        record = {entry.name: getattr(aligned.videos, entry.name) for entry in fields(aligned.videos)}
-        return GeneratedVideos(**{**record, **views}), "; ".join(found.notes)
+        videos = replace(aligned.videos, reference=views["reference"], target=views["target"])
+        return videos, "; ".join(found.notes)
 
     def _content(
         self, method: Method, video: FoundVideo, clip: KnownClip | None, frames: AlignedFrames

@@ -164,6 +164,15 @@ def test_an_index_says_what_names_do_not(tmp_path, capsys):
         main([str(root), "--out", str(tmp_path / "out")])
 
 
+def test_a_method_that_is_called_as_a_folder_of_a_layout(tmp_path, capsys):
+    """``predict`` beside another method is a method; alone it is a folder of the one method."""
+    root, out = tmp_path / "videos", tmp_path / "out"
+    put(root / "predict" / "dog" / "cam01-s0" / "generated.mp4")
+    assert {row.method for row in run(root, out, "--preset", "camI2V")[1]} == {"videos"}
+    put(root / "ours" / "dog_cam01.mp4")
+    assert {row.method for row in run(root, out, "--preset", "camI2V")[1]} == {"ours", "predict"}
+
+
 @pytest.mark.parametrize(
     ("options", "fault"),
     [

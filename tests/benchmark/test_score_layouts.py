@@ -129,8 +129,15 @@ def test_true_videos_score_as_truth(small, tmp_path):
 
 
 @pytest.mark.slow
-def test_true_videos_score_as_truth_at_their_sizes(tmp_path):
-    check_scores(*lay_out(tmp_path, 1), 1, tmp_path / "out")
+def test_truth_lies_over_true_videos_of_their_sizes(tmp_path):
+    results, sources = lay_out(tmp_path, 1)
+    for name, method in found_methods(results, 1).items():
+        (video,) = method.videos
+        shape = shape_of(video, method.layout)
+        assert shape.size == (method.layout.sizes or ((480, 960),))[0], name
+        clip = Sources.find(sources).clip(video.clip, video.camera)
+        assert len(scored_frames(method.layout, video, shape, clip).output) == frames_scored(name, 1), name
+        assert difference(method, sources) < TRUE, name
 
 
 @pytest.mark.slow
