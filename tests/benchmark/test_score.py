@@ -5,6 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from mvt4g.benchmark.aligned_video import align_video, scored_frames, shape_of
+from mvt4g.benchmark.asked_cameras import AskedSpec
+from mvt4g.benchmark.estimated_files import EstimatedFiles
+from mvt4g.benchmark.found_videos import find_methods
+from mvt4g.benchmark.known_clips import Sources
+from mvt4g.benchmark.layout_choice import LayoutChoice
 from mvt4g.benchmark.score import main
 from mvt4g.benchmark.score_files import METHODS, ScoreRow, VideoRow, read_methods, read_score_rows, read_video_rows
 from mvt4g.formats.trajectory_json import write_trajectory
@@ -16,13 +22,13 @@ from mvt4g.types import Cameras, InputError
 FRAMES, HEIGHT, WIDTH = 5, 16, 24
 
 
-def clip(count: int = FRAMES, height: int = HEIGHT, width: int = WIDTH) -> torch.Tensor:
+def pictures(count: int = FRAMES, height: int = HEIGHT, width: int = WIDTH) -> torch.Tensor:
     frame = torch.arange(count).view(-1, 1, 1, 1) / 10
     return 0.3 + 0.3 * torch.sin(torch.arange(width) / 4 + frame).expand(count, 3, height, width) + frame / 3
 
 
 def put(path: Path, **shape: int) -> None:
-    write_video(path, clip(**shape), 24, crf=10)
+    write_video(path, pictures(**shape), 24, crf=10)
 
 
 def run(root: Path, out: Path, *options: str) -> tuple[int, list[VideoRow], list[ScoreRow]]:
@@ -134,6 +140,23 @@ def test_a_camera_told_from_each_source_frame_needs_the_sources_cameras(tmp_path
     _, rows, _ = run(tmp_path / "v", tmp_path / "with", *common, "--source_cameras", f"json:{tmp_path}/{{clip}}.json")
     (row,) = [row for row in rows if row.metric == key]
     assert row.value == pytest.approx(0.0, abs=1e-4)
+
+
+def test_an_estimator_gets_the_sources_intrinsics_cut_as_the_picture(tmp_path):
+    """Of a source of 32x16 the middle 24 columns are kept: the principal point moves by 4."""
+    put(tmp_path / "sources" / "dog.mp4", width=32)
+    put(tmp_path / "videos" / "ours" / "dog_cam01.mp4")
+    lens = torch.tensor([[20.0, 0.0, 16.0], [0.0, 20.0, 8.0], [0.0, 0.0, 1.0]]).expand(FRAMES, 3, 3)
+    write_trajectory(tmp_path / "dog.json", Cameras(asked("cam01").cam_from_world, lens), (HEIGHT, 32))
+    (method,) = find_methods(tmp_path / "videos", LayoutChoice())
+    (video,) = method.videos
+    clip = Sources.find(tmp_path / "sources").clip("dog", "cam01")
+    shape = shape_of(video, method.layout)
+    aligned = align_video(method, video, shape, clip, scored_frames(method.layout, video, shape, clip))
+    spec = AskedSpec(sources=EstimatedFiles.parse("source_cameras", f"json:{tmp_path}/{{clip}}.json"))
+    found = spec.lens(method, video, aligned)
+    torch.testing.assert_close(found[0], torch.tensor([[20.0, 0.0, 12.0], [0.0, 20.0, 8.0], [0.0, 0.0, 1.0]]))
+    assert AskedSpec().lens(method, video, aligned) is None
 
 
 def test_a_second_start_scores_only_what_is_new(results, tmp_path, capsys):

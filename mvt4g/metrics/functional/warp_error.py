@@ -7,6 +7,8 @@ from torch import Tensor
 from mvt4g.geometry.warp import warp_by_depth
 from mvt4g.types import ViewRecord
 
+FRAMES_AT_ONCE = 4
+
 
 def warp_error(
     video: Float[Tensor, "b t 3 h w"],
@@ -32,17 +34,23 @@ def warp_error(
     assert reference.depth is not None
     assert reference.cam_from_world is not None
     assert reference.intrinsics is not None
-    warped, valid = warp_by_depth(
-        source=video,
-        source_depth=target.depth,
-        depth=reference.depth,
-        cam_from_world=reference.cam_from_world,
-        intrinsics=reference.intrinsics,
-        source_cam_from_world=target.cam_from_world,
-        source_intrinsics=target.intrinsics,
-    )
-    counted = valid if region is None else valid & region
-    error = (warped - reference.video).abs().mean(dim=2)
-    total = counted.flatten(1).sum(dim=1)
-    mean = (error * counted).flatten(1).sum(dim=1) / total.clamp(min=1)
-    return torch.where(total > 0, mean, torch.nan)
+    total = torch.zeros(len(video), dtype=torch.float64, device=video.device)
+    summed = torch.zeros_like(total)
+    for first in range(0, video.shape[1], FRAMES_AT_ONCE):
+        # The points of all frames of a long video would take several gigabytes.
+        some = slice(first, first + FRAMES_AT_ONCE)
+        warped, valid = warp_by_depth(
+            source=video[:, some],
+            source_depth=target.depth[:, some],
+            depth=reference.depth[:, some],
+            cam_from_world=reference.cam_from_world[:, some],
+            intrinsics=reference.intrinsics[:, some],
+            source_cam_from_world=target.cam_from_world[:, some],
+            source_intrinsics=target.intrinsics[:, some],
+        )
+        counted = valid if region is None else valid & region[:, some]
+        error = (warped - reference.video[:, some]).abs().mean(dim=2)
+        total += counted.flatten(1).sum(dim=1)
+        summed += (error * counted).flatten(1).sum(dim=1, dtype=torch.float64)
+    mean = summed / total.clamp(min=1)
+    return torch.where(total > 0, mean, torch.nan).to(video.dtype)
