@@ -52,7 +52,10 @@ def stack_fields(clips: Sequence[Any]) -> dict[str, Any]:
 
 def _stack_field(name: str, clips: Sequence[Any]) -> Any:
     values = [getattr(clip, name) for clip in clips]
-    missing = [clip.name for clip in clips if getattr(clip, name) is None]
+    missing = []
+    for clip, value in zip(clips, values, strict=True):
+        if value is None:
+            missing.append(clip.name)
     if len(missing) == len(clips):
         return None
     if missing:
@@ -76,6 +79,7 @@ def _stack_tensors(
     for clip, value in zip(clips, values, strict=True):
         shapes[tuple(value.shape)] = clip.name
     if len(shapes) > 1:
-        raise InputError(f"{name}: clips of one batch have different shapes, got {shapes}, want one shape")
+        got = f"clips of one batch have different shapes, got {shapes}"
+        raise InputError(f"{name}: {got}, want one shape")
     # One clip is not copied: 81 frames of 480x832 would stand in memory twice.
     return torch.stack(list(values)) if len(values) > 1 else values[0][None]

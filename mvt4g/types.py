@@ -389,4 +389,5 @@ class TrackPrediction(TensorFields):
 
     def visible_probability(self) -> Float[Tensor, "b v f n"]:
         """Return P(visible) * P(confident) of the last iteration."""
+        # A point that is lost may still be said to be seen: MV-TAP takes it at its word only where both hold.
         return self.visible_logit[-1].sigmoid() * self.confidence_logit[-1].sigmoid()
