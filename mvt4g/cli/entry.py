@@ -86,4 +86,5 @@ def known_verb(verb: str) -> str:
         return verb
     near = get_close_matches(verb, names, n=1)
     want = f"perhaps {near[0]}" if near else f"one of {', '.join(names)}"
-    raise InputError(f"got {f'command {verb!r}' if verb else 'no command'}, want {want} (mvt4g --help)")
+    got = f"command {verb!r}" if verb else "no command"
+    raise InputError(f"got {got}, want {want} (mvt4g --help)")

@@ -142,7 +142,8 @@ class SuiteCLI(LightningCLI):
     def build_callbacks(self, record: RunRecord) -> list[Callback]:
         """Return the callbacks that every run has, beside those of its configuration."""
         command = str(self.subcommand)
-        return [*callbacks_of_a_run(command, self.config[command], record, self.outcome), Notes(self.notes)]
+        callbacks = callbacks_of_a_run(command, self.config[command], record, self.outcome)
+        return [*callbacks, Notes(self.notes)]
 
     def after_test(self) -> None:
         """Tell of the items that failed, after all others.

@@ -88,8 +88,10 @@ def markdown(text: str) -> str:
             continue
         # The second line of a table holds dashes.
         heading, _, *rows = lines
-        body = "\n".join(_table_row(row, "td") for row in rows)
-        parts.append(f'<div class="wide"><table>{_table_row(heading, "th")}\n{body}</table></div>')
+        body = ""
+        for row in rows:
+            body += "\n" + _table_row(row, "td")
+        parts.append(f'<div class="wide"><table>{_table_row(heading, "th")}{body}</table></div>')
     return "\n".join(parts)
 
 

@@ -131,7 +131,11 @@ class Results:
             if own and len(own) == most:
                 means[arm] = math.fsum(own) / most
         best = score.choose_best(list(means.values()))
-        return [arm for arm, mean in means.items() if mean == best]
+        arms = []
+        for arm, mean in means.items():
+            if mean == best:  # several where they are equal
+                arms.append(arm)
+        return arms
 
     def differing_options(self) -> list[str]:
         """Return the options that are not the same in all arms."""
