@@ -43,6 +43,7 @@ def test_nearest(given, want):
         ("Expected a dot import path string: NovelViewSystm", f"got NovelViewSystm, want perhaps {SYSTEM}"),
         ("module 'torch.optim' has no attribute 'Zzyx'", "got torch.optim.Zzyx, want the class path of a class"),
         ("want a number", "want a number"),
+        ("got [inf, 0.9], want float or dot import path string: inf", "or dot import path string: inf"),
     ],
 )
 def test_what_is_said(message, line):

@@ -117,6 +117,9 @@ def _no_class(message: str) -> str | None:
         told = form.search(message)
         if told is not None:
             given = ".".join(told.groups())
+            # An item of a value is no class that was meant: "got [inf, 0.9], want ... import path string: inf".
+            if message.startswith("got ") and not message.startswith((f"got {given},", f"got {given!r},")):
+                return None
             near = nearest_class(given)
             want = "the class path of a class" if near is None else f"perhaps {near}"
             return f"got {given}, want {want}"
