@@ -194,17 +194,17 @@ def compare(results: Results, backbones: Mapping[str, str] | None = None, truth:
     if truth is not None and truth not in results.methods:
         raise InputError(f"--truth: got {truth!r}, want one of {', '.join(results.methods)}")
     given = dict(backbones or {})
-    for method, backbone in given.items():
-        for name in (method, backbone):
+    for method, own in given.items():
+        for name in (method, own):
             if name not in results.methods:
                 raise InputError(f"--backbone: got {name!r}, want one of {', '.join(results.methods)}")
-        if method == backbone:
+        if method == own:
             raise InputError(f"--backbone: got {method!r} as its own backbone, want another method")
     further = _further_columns(results)
     columns = (*COLUMNS, *further)
     measured = []
     for method in results.methods:
-        backbone = given.get(method, OWN_BACKBONES.get(method))
+        backbone: str | None = given.get(method, OWN_BACKBONES.get(method))
         if backbone not in results.methods:
             backbone = None  # the page's own name of a method whose backbone was not scored
         measured.append(_measured_row(results, method, backbone, columns))

@@ -117,9 +117,9 @@ def notes_by_method(comparison: Comparison) -> Iterator[tuple[str, list[str]]]:
             # Reasons of videos as a whole have no column's title.
             reasons.setdefault(", ".join(filter(None, named)), []).append(reason)
         told = []
-        for named, found in reasons.items():
+        for titles_told, found in reasons.items():
             for line in _most_frequent(found):
-                told.append(f"{named}: {line}" if named else line)
+                told.append(f"{titles_told}: {line}" if titles_told else line)
         yield method, told
 
 

@@ -157,7 +157,8 @@ def test_a_long_line_keeps_both_its_ends(mvt4g, capfd, tmp_path):
     assert len(line) <= 400
     assert line.startswith("mvt4g: model")
     assert "..." in line
-    assert line.endswith("x, want the class path of a class")  # what was given is cut at its beginning: a path ends with its name
+    # What was given is cut at its beginning, since a path ends with its name.
+    assert line.endswith("x, want the class path of a class")
 
 
 def test_no_warning_of_another_library_stands_beside_what_is_said(mvt4g, capfd, tmp_path):
