@@ -99,6 +99,8 @@ def wrong_frames(layout: VideoLayout) -> VideoLayout:
 
 
 def wrong_crop(layout: VideoLayout) -> VideoLayout:
+    if not layout.sizes:  # of the source's size: all other rules leave the picture as it is
+        return replace(layout, crop=CropRule("squeeze_cut", (70, 140)))
     return replace(layout, crop=CropRule("cover" if layout.crop.way.startswith("squeeze") else "squeeze"))
 
 
