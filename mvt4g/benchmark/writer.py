@@ -231,7 +231,7 @@ class BenchmarkWriter(Callback):
             "source": source,
             "fps": frame_rate(made.real),
             "size": list(made.video.shape[-2:]),
-            "convention": request.convention,
+            "convention": request.convention(),
             "cameras": self._place(request).cameras.relative_to(self.plan.folder).as_posix(),
         }
 

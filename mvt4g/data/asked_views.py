@@ -60,7 +60,6 @@ class AskedView(Request, Protocol):
     def item(self) -> str:
         """What lists and tables call it."""
 
-    @property
     def convention(self) -> str:
         """What the target cameras are relative to: source_start, source_frames or world."""
 

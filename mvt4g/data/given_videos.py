@@ -70,9 +70,12 @@ class ViewRequest:
             return self.clip
         return f"{self.clip}/{self.camera}" + ("" if self.seed is None else f"-s{self.seed}")
 
-    @property
     def convention(self) -> str:
-        """What the target cameras are relative to."""
+        """What the target cameras are relative to.
+
+        Raises:
+            InputError: If the trajectory is none.
+        """
         return CameraChoice.parse(self.target.text).relative_to
 
     def clips(self) -> RealClips:

@@ -68,7 +68,6 @@ class IPhonePair:
         """What lists and tables call it."""
         return f"{self.clip}/{self.camera}" + ("" if self.seed is None else f"-s{self.seed}")
 
-    @property
     def convention(self) -> str:
         """What the target cameras are relative to: both cameras are measured in one world."""
         return "world"
