@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mvt4g.benchmark.cases import Case, case_of, expected_cases, means_over_seeds
 from mvt4g.benchmark.score_files import SCORED, ScoreRow, VideoRow, read_methods, read_score_rows, read_video_rows
-
-Case = tuple[str, str]
-"""A clip and a camera: what the benchmark calls a video, of whatever seed."""
 
 
 @dataclass
@@ -92,29 +90,24 @@ def read_results(out: Path) -> Results:
 
 def _gather(rows: Iterable[VideoRow], methods: dict[str, Method]) -> dict[tuple[str, str], Scores]:
     """Return scores by method and metric; what rows say of videos goes into their methods."""
-    drawn: dict[tuple[str, str], dict[Case, list[float]]] = {}
-    scores: dict[tuple[str, str], Scores] = {}
+    by_score: dict[tuple[str, str], list[VideoRow]] = {}
+    by_method: dict[str, list[VideoRow]] = {}
     for row in rows:
-        case = (row.clip, row.camera)
         method = methods.setdefault(row.method, Method())
-        if not row.metric:
-            if row.clip:  # else a file whose name says nothing, which stands for no video
-                method.expected[case] = None
-            if row.status == SCORED:
-                method.scored.setdefault(case, {})[row.seed] = row.file
-            else:
-                method.lost[row.status, row.reason] += 1
-                method.absent[case] = f"{row.status}: {row.reason}" if row.reason else row.status
-            continue
-        found = scores.setdefault((row.method, row.metric), Scores())
-        if row.value is None:
-            found.reasons[row.reason or row.status] += 1
+        by_method.setdefault(row.method, []).append(row)
+        if row.metric:
+            by_score.setdefault((row.method, row.metric), []).append(row)
+        elif row.status == SCORED:
+            method.scored.setdefault(case_of(row), {})[row.seed] = row.file
         else:
-            drawn.setdefault((row.method, row.metric), {}).setdefault(case, []).append(row.value)
-    for key, by_case in drawn.items():
-        for case, values in by_case.items():
-            # Seeds of one clip and camera are one video: counted apart they would narrow the interval.
-            scores[key].values[case] = sum(values) / len(values)
+            method.lost[row.status, row.reason] += 1
+            method.absent[case_of(row)] = f"{row.status}: {row.reason}" if row.reason else row.status
+    for name, own in by_method.items():
+        methods[name].expected = expected_cases(own)
+    scores = {}
+    for key, of_score in by_score.items():
+        reasons = Counter(row.reason or row.status for row in of_score if row.value is None)
+        scores[key] = Scores(means_over_seeds(of_score), reasons)
     return scores
 
 

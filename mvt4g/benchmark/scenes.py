@@ -15,11 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.benchmark.aligned_video import scored_frames, shape_of
+from mvt4g.benchmark.cases import Case
 from mvt4g.benchmark.found_videos import FoundVideo, Method
 from mvt4g.benchmark.known_clips import Sources
+from mvt4g.benchmark.made_sources import known_clip
 from mvt4g.benchmark.previews import Preview, is_fresh, preview_path, shrunk, write_preview
-from mvt4g.benchmark.results import Case, Results
-from mvt4g.benchmark.score_methods import known_clip
+from mvt4g.benchmark.results import Results
 from mvt4g.data.sources import FrameSource
 from mvt4g.formats.foreign.frame_maps import AlignedFrames
 from mvt4g.formats.trajectory_json import REFERENCE_VIEW, TARGET_VIEW, Trajectory, read_views

@@ -17,8 +17,10 @@ has none. ``file`` is relative to the folder that was scored, empty for a missin
 
 ``scores.csv`` has a row for each method and score: the mean over the videos that have the score, its 95 % bootstrap
 interval over videos, how many have it (``videos``) and how many of the method's expected videos have not
-(``missing``). ``better`` is ``higher``, ``lower`` or empty. A metric of the preset that did not run has no mean, and
-the ``note`` says what it needs. A method without a single scored video has one row, with an empty metric.
+(``missing``). Here, as in the table, a video is a clip from a camera: its seeds are averaged first, over those that
+have a value, and a file without a name is none. ``better`` is ``higher``, ``lower`` or empty. A metric of the preset
+that did not run has no mean, and the ``note`` says what it needs. A method without a single scored video has one row,
+with an empty metric.
 
 ``methods.json`` has for each method the keys of ``METHOD_FACTS``: what its videos were taken to be.
 """
@@ -57,7 +59,7 @@ METHOD_FACTS: Mapping[str, str] = {
     "fps": "frames a second in the program's files, which are never used to align frames",
     "size": "[height, width] of the scored videos, null where none was scored",
     "frames": "[fewest, most] frames scored of a video, null where none was scored",
-    "counts": "videos by status, and those expected in all: {expected, scored, missing, ...}",
+    "counts": "files by status, each seed its own, and those expected in all: {expected, scored, missing, ...}",
     "notes": "what a reader of the table should know, one sentence each",
 }
 """Keys of each method in ``methods.json``."""
@@ -100,8 +102,8 @@ class ScoreRow:
         mean: Over the videos that have the score; None = none has.
         low_95: Lower end of its bootstrap interval.
         high_95: Upper end.
-        videos: Videos that have the score.
-        missing: Expected videos of the method that have not.
+        videos: Clips from a camera that have the score, of whatever seeds.
+        missing: Those that the method should have and that have not.
         better: ``higher``, ``lower`` or empty.
         note: What the metric needs, or how its value is to be read.
     """

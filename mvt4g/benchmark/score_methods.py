@@ -1,25 +1,34 @@
 """Scores every video of a method, and puts together what the three files say of it."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+import torch
+
 from mvt4g.benchmark.aligned_video import NotScored, Shape, scored_frames, shape_of
+from mvt4g.benchmark.cases import case_of, expected_cases, means_over_seeds
 from mvt4g.benchmark.found_videos import FoundVideo, Method
-from mvt4g.benchmark.known_clips import KnownClip, Sources
+from mvt4g.benchmark.known_clips import Sources
+from mvt4g.benchmark.made_sources import check_made_from, known_clip
+from mvt4g.benchmark.manifest import CONVENTIONS
 from mvt4g.benchmark.score_files import NO_VALUE, SCORED, ScoreRow, VideoRow
 from mvt4g.benchmark.video_scorer import ScoredVideo, VideoScorer
 from mvt4g.formats.foreign.frame_maps import AlignedFrames
+from mvt4g.formats.foreign.video_layouts import VideoLayout
 from mvt4g.metrics.collection import NovelViewMetrics, ScoreTable, is_count
+from mvt4g.metrics.functional.bootstrap import bootstrap_interval
 from mvt4g.metrics.presets import METRICS
 from mvt4g.types import InputError
 
 _WITHOUT_DIRECTION = ("coverage", "registered_fraction")
 """Parts of a metric that are neither better high nor low."""
 _CAMERA = "camera/"
+_CAMERAS_IN_RULE = re.compile(r"(?<=; )(target cameras|cameras of)[^;]*")
+"""The part of a manifest's rule that says what cameras were asked for, with strength, speed and scale."""
 Tell = Callable[[str], None]
 
 
@@ -63,6 +72,7 @@ def score_method(method: Method, sources: Sources, scorer: VideoScorer, tell: Te
             shape = shapes[video.file]
             try:
                 clip = known_clip(video, sources)
+                check_made_from(video, clip)
                 frames = _first(scored_frames(method.layout, video, shape, clip), scorer.spec.frames)
                 done.append(scorer.add(method, video, shape, clip, frames))
                 lengths.append(len(frames.output))
@@ -76,19 +86,8 @@ def score_method(method: Method, sources: Sources, scorer: VideoScorer, tell: Te
         finished.append(video)
     table = scorer.metrics.table() if done else ScoreTable((), {}, ())
     rows = _video_rows(method, finished, done, table)
-    scores = _score_rows(method, finished, table, scorer.metrics)
+    scores = _score_rows(method.name, rows, table, scorer.metrics)
     return MethodScores(tuple(rows), tuple(scores), _facts(method, finished, lengths, sizes, sources))
-
-
-def known_clip(video: FoundVideo, sources: Sources) -> KnownClip | None:
-    """Return what is known of a clip; where no sources are given, a manifest may say where the source is."""
-    clip = sources.clip(video.clip, video.camera)
-    made = (video.made or {}).get("source")
-    if clip is None and sources.place is None and isinstance(made, dict):
-        place = Path(str(made.get("path", "")))
-        if place.exists():
-            return KnownClip(video.clip, (), place)
-    return clip
 
 
 def _first(frames: AlignedFrames, most: int | None) -> AlignedFrames:
@@ -180,30 +179,37 @@ def _why_none(key: str, lacking: Mapping[str, Sequence[str]], note: str) -> str:
 
 
 def _score_rows(
-    method: Method, videos: Sequence[FoundVideo], table: ScoreTable, metrics: NovelViewMetrics
+    method: str, videos: Sequence[VideoRow], table: ScoreTable, metrics: NovelViewMetrics
 ) -> list[ScoreRow]:
-    expected = sum(video.status != "unnamed" for video in videos)
+    """Return a row for each score; a clip from a camera is one video, whatever its seeds (``cases``)."""
+    expected = len(expected_cases(videos))
     if not table.names:
-        return [ScoreRow(method.name, "", None, None, None, 0, expected, note="no video was scored")]
+        return [ScoreRow(method, "", None, None, None, 0, expected, note="no video was scored")]
     remarks = metrics.remarks()
+    by_key: dict[str, list[VideoRow]] = {}
+    for video in videos:
+        if video.metric:
+            by_key.setdefault(video.metric, []).append(video)
     rows: list[ScoreRow] = []
     told: set[str] = set()
-    for key, score in table.summary().items():
+    for key, of_score in by_key.items():
         member = next((name for name in remarks if f"{key}/".startswith(f"{name}/")), "")
         told.add(member)
-        mean, low, high = (_finite(number) for number in (score.mean, score.low, score.high))
-        absent = expected - score.num_videos
-        note = remarks.get(member, "")
-        rows.append(ScoreRow(method.name, key, mean, low, high, score.num_videos, absent, _better(key, metrics), note))
+        values = torch.tensor(list(means_over_seeds(of_score).values()), dtype=torch.float64)
+        low, high = bootstrap_interval(values)
+        spread = (_finite(float(values.mean())), _finite(float(low)), _finite(float(high)))
+        counts = (len(values), expected - len(values))
+        rows.append(ScoreRow(method, key, *spread, *counts, _better(key, metrics), remarks.get(member, "")))
+    num_scored = len({case_of(video) for video in videos if not video.metric and video.status == SCORED})
     for key, value in table.of_the_set.items():
         told.add(key)
         known = _finite(value)
-        count = len(table.names) if known is not None else 0
+        count = num_scored if known is not None else 0
         note = remarks.get(key, "of all videos together")
-        rows.append(ScoreRow(method.name, key, known, None, None, count, expected - count, _better(key, metrics), note))
+        rows.append(ScoreRow(method, key, known, None, None, count, expected - count, _better(key, metrics), note))
     for name, reason in remarks.items():
         if name not in told:
-            rows.append(ScoreRow(method.name, name, None, None, None, 0, expected, note=reason))
+            rows.append(ScoreRow(method, name, None, None, None, 0, expected, note=reason))
     return rows
 
 
@@ -236,23 +242,52 @@ def _facts(
     expected = sum(video.status != "unnamed" for video in videos)
     notes = list(method.notes)
     unknown = sorted({video.clip for video in videos if not video.status and known_clip(video, sources) is None})
-    if unknown and sources.place is not None:
-        notes.append(f"not among the sources: {', '.join(unknown[:5])}{' and more' if len(unknown) > 5 else ''}")
-    made = [video for video in videos if video.made is not None and "rule" in video.made]
+    if unknown:
+        listed = f"{', '.join(unknown[:5])}{' and more' if len(unknown) > 5 else ''}"
+        if sources.place is not None:
+            notes.append(f"not among the sources: {listed}")
+        elif any(video.made for video in videos):
+            notes.append(f"no source, or another one, where the manifest says: {listed}")
     size = sizes[0] if sizes else None
-    frame_map, crop = layout.frames.sentence(), layout.crop.sentence(size)
-    if made:
-        frame_map = crop = f"by the manifest, as {made[0].made and made[0].made['rule']}"
+    said = _said_by_layout(layout, size) | _said_by_manifest(videos)
     return {
         "layout": layout.name,
         "program": layout.program,
-        "convention": layout.convention(),
-        "scale": layout.scale,
-        "frame_map": frame_map,
-        "crop": crop,
+        **said,
         "fps": layout.fps,
         "size": None if size is None else list(size),
         "frames": [min(lengths), max(lengths)] if lengths else None,
         "counts": {"expected": expected, **dict(sorted(counts.items()))},
         "notes": notes,
+    }
+
+
+def _said_by_layout(layout: VideoLayout, size: tuple[int, int] | None) -> dict[str, str]:
+    """Return what a layout says of cameras, frames and pictures."""
+    return {
+        "convention": layout.convention(),
+        "scale": layout.scale,
+        "frame_map": layout.frames.sentence(),
+        "crop": layout.crop.sentence(size),
+    }
+
+
+def _said_by_manifest(videos: Sequence[FoundVideo]) -> dict[str, str]:
+    """Return what a manifest says of the same in the place of the layout; nothing where there is none.
+
+    The rule of the first video stands for those of all: they are of one configuration.
+    """
+    made = [video.made for video in videos if video.made is not None and "rule" in video.made]
+    if not made:
+        return {}
+    rule = str(made[0]["rule"])
+    of_cameras = _CAMERAS_IN_RULE.search(rule)
+    cameras = f"by the manifest, as {of_cameras[0] if of_cameras else rule}"
+    relations = {str(entry.get("convention")): None for entry in made}
+    told = " or ".join(CONVENTIONS.get(word, word) for word in relations)
+    return {
+        "convention": f"OpenCV axes, {told}; {cameras}",
+        "scale": f"{cameras}; where that names no scale, it is that of the paths asked for",
+        "frame_map": f"by the manifest, as {rule}",
+        "crop": f"by the manifest, as {rule}",
     }

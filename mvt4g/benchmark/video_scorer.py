@@ -145,7 +145,9 @@ class VideoScorer:
             raise NotScored("failed", str(error)) from error
         notes = "; ".join(part for part in (asked.reason, told, geometry_told) if part)
         videos = replace(videos, notes=(notes,))
-        if estimate is not None:
+        # Where no path was asked for, metrics would take the reconstruction's own for it.
+        has_path = asked.world_from_cam is not None or self.spec.geometry is None
+        if estimate is not None and has_path:
             shown, registered = estimate.world_from_cam[None], estimate.registered[None]
             videos = replace(videos, pred_world_from_cam=shown, registered=registered)
         path = None if asked.world_from_cam is None else asked.world_from_cam[None]
@@ -193,7 +195,8 @@ class VideoScorer:
         """Return the videos with depth and cameras of both views from one reconstruction of them, where it is given.
 
         The reconstruction is of twice the output's frames: first the frames of the source that they stand for, framed
-        as the output, then the output's own.
+        as the output, then the output's own. Where it cannot be read, or is of another number of frames, the video has
+        no depth at all: by the true one it would be scored otherwise than the method's other videos.
         """
         files = self.spec.geometry
         if files is None:
@@ -206,7 +209,9 @@ class VideoScorer:
                 raise InputError(f"{place}: got no depth or no intrinsics, want both")
             found = found.at_size(aligned.shape.size)
         except InputError as error:
-            return aligned.videos, str(error)
+            reference = replace(aligned.videos.reference, depth=None)
+            target = replace(aligned.videos.target, depth=None)
+            return replace(aligned.videos, reference=reference, target=target), str(error)
         assert found.depth is not None and found.intrinsics is not None, "both were looked for"
         views = {}
         for view, first in (("reference", 0), ("target", count)):
