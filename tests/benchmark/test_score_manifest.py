@@ -31,7 +31,7 @@ SOURCE, SIZE = (20, 32), (16, 24)
 FRAMING = Framing(SOURCE, SIZE, Window(0, 0, *SOURCE), SOURCE, (4, 8))
 """The lower right corner: no layout cuts so."""
 KEPT = (1, 3, 5)
-CAMERA = CameraAssumption(strength=0.5, scale=2.0)
+CAMERA = CameraAssumption(strength=0.5, scale=4.0)
 
 
 def pictures(seed: int) -> torch.Tensor:
@@ -67,7 +67,7 @@ def _entry(record: SourceRecord, of_cameras: str) -> dict[str, object]:
 
 def _files(video: Path, cameras: Path) -> None:
     write_video(video, FRAMING.video(pictures(0)[list(KEPT)]), 4, crf=1)
-    target = benchmark_trajectory("cam05", len(KEPT), strength=0.5, scale=2.0)
+    target = benchmark_trajectory("cam05", len(KEPT), strength=0.5, scale=4.0)
     lens = torch.tensor([[20.0, 0.0, 12.0], [0.0, 20.0, 8.0], [0.0, 0.0, 1.0]]).expand(2, len(KEPT), 3, 3)
     poses = torch.stack([torch.eye(4).expand(len(KEPT), 4, 4), invert_pose(target).float()])
     write_trajectory(cameras, Cameras(poses, lens), SIZE)
@@ -86,7 +86,7 @@ def test_frames_crop_and_cameras_are_the_manifests(made, tmp_path):
     assert float((shown - aligned.videos.video).abs().mean()) < 0.02, "the same frames and the same part of them"
     asked = AskedSpec().path(method, video, aligned).world_from_cam
     assert asked is not None
-    wanted = benchmark_trajectory("cam05", len(KEPT), strength=0.5, scale=2.0).double()
+    wanted = benchmark_trajectory("cam05", len(KEPT), strength=0.5, scale=4.0).double()
     torch.testing.assert_close(asked, wanted, atol=1e-5, rtol=0)
     assert float((wanted - benchmark_trajectory("cam05", len(KEPT))).abs().max()) > 0.1, "another than the name says"
 
@@ -95,7 +95,7 @@ def test_convention_and_scale_are_those_of_its_rule(made, tmp_path, capsys):
     options = ["--out", str(tmp_path / "out"), "--sources", str(tmp_path / "sources")]
     assert main([str(made.parent), *options]) == 0
     facts = read_methods(tmp_path / "out")["methods"]["mine"]
-    said = "target cameras cam05, 0.5 times its motion, 2 scene units a metre"
+    said = "target cameras cam05, 0.5 times its motion, 4 scene units a metre"
     printed = capsys.readouterr().out
     for fact in ("convention", "scale"):
         assert f"by the manifest, as {said}" in facts[fact]
