@@ -167,7 +167,7 @@ METRICS: Mapping[str, NamedMetric] = {
     "aesthetic_quality": NamedMetric(AestheticQuality),
     "imaging_quality": NamedMetric(ImagingQuality),
     "temporal_flickering": NamedMetric(TemporalFlickering),
-    "motion_smoothness_linear": NamedMetric(MotionSmoothness),
+    "motion_smoothness_linear": NamedMetric(MotionSmoothness, {"pairs_at_once": 1}),  # no network gains by more
     "dynamic_degree": NamedMetric(DynamicDegree, {"compat": True}),  # VBench's own rule for short videos
     "fvd_i3d": NamedMetric(FrechetVideoDistance),
     "loss": NamedMetric(VelocityError, {"key": "loss"}),

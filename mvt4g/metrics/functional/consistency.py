@@ -260,9 +260,11 @@ def rgb_patches(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n h w 75"]:
     padded = functional.pad(images.float(), [PATCH // 2] * 4, mode="replicate")
     windows = padded.unfold(2, PATCH, 1).unfold(3, PATCH, 1)
     patches = rearrange(windows, "n c h w i j -> n h w (c i j)")
-    patches = patches - patches.mean(dim=-1, keepdim=True)
+    # In place where no gradient needs what was there: patches of 480x832 pixels take 120 MB.
+    patches -= patches.mean(dim=-1, keepdim=True)
     length = torch.linalg.vector_norm(patches, dim=-1, keepdim=True)
-    return patches / torch.where(length > 0, length, 1.0)
+    scale = torch.where(length > 0, length, 1.0)
+    return patches / scale if patches.requires_grad else patches.div_(scale)
 
 
 def _cosines(
