@@ -10,6 +10,7 @@ from mvt4g.benchmark.estimated_files import EstimatedFiles
 from mvt4g.benchmark.found_videos import find_methods
 from mvt4g.benchmark.known_clips import Sources
 from mvt4g.benchmark.layout_choice import AUTO, LayoutChoice
+from mvt4g.benchmark.memory import give_back_large_blocks
 from mvt4g.benchmark.score_files import (
     METHODS,
     SCORE_COLUMNS,
@@ -70,6 +71,7 @@ def main(argv: Sequence[str]) -> int:
     only = [name for name in (options.methods or "").split(",") if name]
     sources = Sources.find(options.sources)
     methods = find_methods(root, choice, only)
+    give_back_large_blocks()
     with locked(out, "benchmark score"):
         scorer = VideoScorer(spec, out)
         lines: list[str] = []
