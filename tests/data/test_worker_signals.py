@@ -7,6 +7,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from mvt4g.data.loading import LoaderSpec
+from mvt4g.data.worker_signals import _say_unless_parent_left
 
 
 def batches_of(spec: LoaderSpec) -> tuple[object, list[int]]:
@@ -33,3 +34,11 @@ def test_its_parent_ends_it():
     worker.terminate()
     worker.join(30)
     assert worker.exitcode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "is_said"), [(ConnectionResetError(104, "reset"), False), (EOFError(), False), (ValueError("odd"), True)]
+)
+def test_a_parent_that_ended_is_no_traceback(error, is_said, capsys):
+    _say_unless_parent_left(type(error), error, None)
+    assert bool(capsys.readouterr().err) == is_said
