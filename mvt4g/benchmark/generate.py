@@ -119,7 +119,7 @@ class GenerateCLI(SuiteCLI):
 
     def build_outcome(self, run: Path, command: str) -> Outcome:
         """Return what keeps the videos' fates."""
-        return BenchmarkOutcome(run)
+        return BenchmarkOutcome(self.plan.folder)  # a configuration may name the run that trained it
 
     def build_callbacks(self, record: RunRecord) -> list[Callback]:
         """Return the callbacks of ``predict`` with the benchmark's writer in the place of predict's files."""

@@ -86,11 +86,22 @@ def test_noise_follows_the_seed(made):
 
 
 def test_the_poses_asked_for_lie_beside_the_videos(made):
-    """Those of cam05 at the strength and scale of configs/data/davis.yaml."""
-    views = read_views(made[1] / "debug" / "cameras" / "clip0_cam05.json")
-    wanted = benchmark_trajectory("cam05", FRAMES, strength=0.5, scale=2.0)
+    """Those of cam01, which turns and moves, at the strength and scale of configs/data/davis.yaml."""
+    views = read_views(made[1] / "debug" / "cameras" / "clip0_cam01.json")
+    wanted = benchmark_trajectory("cam01", FRAMES, strength=0.5, scale=2.0)
     torch.testing.assert_close(views["target"].world_from_cam, wanted.float(), atol=1e-5, rtol=0)
     torch.testing.assert_close(views["reference"].world_from_cam, torch.eye(4).expand(FRAMES, 4, 4))
+
+
+def test_what_it_wrote_is_told_by_its_folder_not_by_the_run_of_the_model(made, mvt4g, capfd, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    trained = run / "config.yaml"
+    trained.write_text(f"run: {run}\n")
+    out = tmp_path / "out"
+    assert mvt4g(*words(made[0] / "clip0.mp4", out, "-c", str(trained), "--method", "debug")) == 0
+    assert f"wrote {out / 'debug' / 'manifest.json'}" in "".join(capfd.readouterr())
+    assert list(run.iterdir()) == [trained]
 
 
 def test_only_what_is_not_there_and_whole_is_made_again(made, mvt4g, capfd):
