@@ -152,14 +152,18 @@ def _methods_of(root: Path, folder: Path, name: str, layout: VideoLayout) -> lis
 def _found(
     said: VideoName, layout: VideoLayout, table: Mapping[str, tuple[str, str]] | None, path: Path, where: str
 ) -> FoundVideo:
-    clip, camera, status, reason = said.clip, said.camera, "", ""
+    clip = said.clip
+    camera = said.camera
+    status = ""
+    reason = ""
     key = said.row or said.entry
     if key and table is not None:
         if key in table:
             clip, of_table = table[key]
             camera = camera or of_table
         else:
-            status, reason = "unnamed", f"got {key!r}, which {layout.table and layout.table.file} does not have"
+            status = "unnamed"
+            reason = f"got {key!r}, which {layout.table and layout.table.file} does not have"
     return FoundVideo(clip or said.entry or path.stem, camera, said.seed, path, where, said.strength, status, reason)
 
 

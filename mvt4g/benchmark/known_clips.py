@@ -74,8 +74,8 @@ class KnownClip:
         found = self._view(TARGET_VIEW)
         source = self.reference
         if found is not None and source is not None and found.num_frames != source.num_frames:
-            got, want = f"got {found.num_frames} frames", f"want {source.num_frames} as {source.place} has"
-            raise InputError(f"{found.place}: {got}, {want}")
+            want = f"{source.num_frames} as {source.place} has"
+            raise InputError(f"{found.place}: got {found.num_frames} frames, want {want}")
         return found
 
     @cached_property
@@ -105,9 +105,10 @@ class KnownClip:
         for path in self._files("cameras.json"):
             for view, trajectory in read_views(path).items():
                 path_of_view = trajectory.of_length(self.num_frames)
-                if self.num_frames is not None and len(path_of_view.world_from_cam) != self.num_frames:
-                    got, want = f"got {len(path_of_view.world_from_cam)} poses", f"want {self.num_frames}, one a frame"
-                    raise InputError(f"{path}: {view}: {got}, {want}, or 1")
+                num_poses = len(path_of_view.world_from_cam)
+                if self.num_frames is not None and num_poses != self.num_frames:
+                    want = f"{self.num_frames}, one a frame, or 1"
+                    raise InputError(f"{path}: {view}: got {num_poses} poses, want {want}")
                 found.setdefault(view, (path_of_view, str(path)))
         return found
 

@@ -31,7 +31,8 @@ from mvt4g.ranges import Range, check_number
 from mvt4g.types import InputError
 
 _FILE_OPTIONS = ("poses", "geometry", "asked", "source_cameras")
-FRAMES, SCALE = Range(1, 2**20), Range(0, 1e6, above=True)
+FRAMES = Range(1, 2**20)
+SCALE = Range(0, 1e6, above=True)
 _TOLD = 20
 """Videos without scores that are told of one by one."""
 
@@ -54,7 +55,8 @@ def main(argv: Sequence[str]) -> int:
     if options.frames is not None:
         check_number("frames", options.frames, FRAMES)
     check_number("scale", options.scale, SCALE)
-    root, out = Path(options.dir), Path(options.out)
+    root = Path(options.dir)
+    out = Path(options.out)
     choice = LayoutChoice.parse(options.layout)
     files = {name: EstimatedFiles.parse(name, getattr(options, name)) for name in _FILE_OPTIONS}
     if files["poses"] is not None and options.pose_estimator is not None:
@@ -76,8 +78,11 @@ def main(argv: Sequence[str]) -> int:
         scorer = VideoScorer(spec, out)
         lines: list[str] = []
         found = {method.name: score_method(method, sources, scorer, lines.append) for method in methods}
-        told = {**spec.settings(), "dir": str(root), "sources": None if sources.place is None else str(sources.place)}
-        _write(out, options.preset, told | {"layout": options.layout}, found)
+        told = dict(scorer.settings)
+        told["dir"] = str(root)
+        told["sources"] = None if sources.place is None else str(sources.place)
+        told["layout"] = options.layout
+        _write(out, options.preset, told, found)
     _tell(lines, found, scorer.reused)
     sys.stdout.write(f"wrote {out / SCORES}, {out / VIDEOS}, {out / METHODS}\n")
     return 2 if any(scores.num_not_scored for scores in found.values()) else 0
@@ -113,7 +118,8 @@ def _tell(lines: Sequence[str], found: dict[str, MethodScores], reused: int) -> 
     for name, scores in found.items():
         facts = scores.facts
         counts = dict(facts["counts"])
-        expected, scored = counts.pop("expected"), counts.pop("scored", 0)
+        expected = counts.pop("expected")
+        scored = counts.pop("scored", 0)
         others = "".join(f", {count} {status}" for status, count in counts.items())
         sys.stdout.write(f"{name}: {scored} of {expected} videos scored{others}\n")
         sys.stdout.write(f"  layout {facts['layout']}: {facts['program']}\n")

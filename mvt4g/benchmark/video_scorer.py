@@ -92,6 +92,7 @@ class VideoScorer:
 
     Attributes:
         metrics: Of all videos since the last reset.
+        settings: Those of ``spec``, as JSON holds them.
         reused: Videos whose scores were there.
 
     Raises:
@@ -101,7 +102,9 @@ class VideoScorer:
     def __init__(self, spec: ScoreSpec, out: Path) -> None:
         self.spec = spec
         self.metrics: NovelViewMetrics = novel_view_metrics(spec.preset, spec.weights, "skip")
-        facts = {**spec.settings(), "code": code_digest(), "torch": torch.__version__}
+        # Once: it reads every file of weights for its checksum.
+        self.settings = spec.settings()
+        facts = {**self.settings, "code": code_digest(), "torch": torch.__version__}
         self.reused = 0
         self._batches = ScoredBatches(out / FOLDER, facts)
         self._digests: dict[Path, str] = {}
