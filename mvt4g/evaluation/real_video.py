@@ -8,9 +8,9 @@ from torch import Tensor
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.evaluation.spec import EvaluationSpec
-from mvt4g.inference.generator import generate_view
 from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.video_tracks import VideoTracks
+from mvt4g.inference.view_pass import generate_view
 from mvt4g.matching.rows import argmax_matches, cycle_consistent
 from mvt4g.metrics.collection import NovelViewMetrics
 from mvt4g.metrics.presets import REAL_VIDEOS, build_metrics

@@ -1,10 +1,10 @@
 """Long videos in overlapping windows: every query is carried from the window it lies in to those before and after."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from mvt4g.inference.video_tracks import VideoTracks
@@ -56,29 +56,79 @@ def track_in_windows(
     if not (frames.min() >= 0 and frames.max() < windows[-1].stop):
         got = f"frames {frames.min():g} to {frames.max():g}"
         raise InputError(f"queries: got {got}, want 0 to {windows[-1].stop - 1}")
-    home = _home_windows(frames, windows)
-    gathered: _Gathered | None = None
+    carried = CarriedTracks(queries, windows)
     # Forwards through all windows, then backwards: a query's home may lie anywhere.
-    order = [*range(len(windows)), *range(len(windows) - 2, -1, -1)]
-    for turn, number in enumerate(order):
-        forwards = turn < len(windows)
-        window = windows[number]
-        before = number - 1 if forwards else number + 1
-        reached = home <= number if forwards else home > number
+    for number in range(len(windows)):
+        carried.visit(number, number - 1, track)
+    for number in carried.earlier_windows():
+        carried.visit(number, number + 1, track)
+    return carried.tracks
+
+
+class CarriedTracks:
+    """Tracks of query points that are carried from window to window; ``track_in_windows`` says how.
+
+    Windows are visited from the first to the last, each right after the one before it, and then those of
+    ``earlier_windows``: backwards to the first.
+
+    Args:
+        queries: (view, video frame, x, y), pixels; at least one, all inside the windows.
+        windows: Of ``windows_over``.
+    """
+
+    def __init__(self, queries: Float[Tensor, "1 q 4"], windows: list[range]) -> None:
+        self.queries = queries
+        self.windows = windows
+        self.home = _home_windows(queries[0, :, 1], windows)
+        self._gathered: _Gathered | None = None
+
+    @property
+    def tracks(self) -> VideoTracks:
+        """What is known; zeros in frames that no visited window has answered."""
+        assert self._gathered is not None, "every query has a home, which is visited"
+        return self._gathered.tracks
+
+    def earlier_windows(self) -> range:
+        """Return the windows, last first, that some query has to be carried back to: those before the last home."""
+        return range(int(self.home.max()) - 1, -1, -1)
+
+    def visit(self, number: int, came_from: int, track: TrackWindow) -> None:
+        """Track in one window all queries that have reached it, those that lie in it and those carried there.
+
+        Args:
+            number: Of the window.
+            came_from: The neighbour that was visited before it; -1 before the first window.
+            track: Answers for this window; called once, or not at all where no query has reached it.
+        """
+        forwards = came_from < number
+        window = self.windows[number]
+        frames = self.queries[0, :, 1]
+        reached = self.home <= number if forwards else self.home > number
         chosen = reached.nonzero()[:, 0]
         if not len(chosen):
-            continue
-        asked = queries[0, chosen].clone()
+            return
+        asked = self.queries[0, chosen].clone()
         carried = (frames[chosen] < window.start) | (frames[chosen] >= window.stop)
-        if gathered is not None and bool(carried.any()):
-            shared = _shared(window, windows[before])
-            asked[carried] = gathered.best(chosen[carried], shared)
+        if self._gathered is not None and bool(carried.any()):
+            shared = _shared(window, self.windows[came_from])
+            asked[carried] = self._gathered.best(chosen[carried], shared)
         asked[:, 1] -= window.start
         found = track(window, asked[None])
-        gathered = gathered or _Gathered.empty(found, windows[-1].stop, queries.shape[1])
-        gathered.add(found, window, chosen)
-    assert gathered is not None, "every query has a home"
-    return gathered.tracks
+        if self._gathered is None:
+            self._gathered = _Gathered.empty(found, self.windows[-1].stop, self.queries.shape[1])
+        self._gathered.add(found, window, chosen)
+
+    def state(self) -> dict[str, Shaped[Tensor, "..."]]:
+        """Return what ``restore`` goes on from; empty before any query was tracked."""
+        if self._gathered is None:
+            return {}
+        return {**vars(self._gathered.tracks), "known": self._gathered.known}
+
+    def restore(self, state: Mapping[str, Shaped[Tensor, "..."]]) -> None:
+        """Go on from a ``state`` of the same queries and windows."""
+        if state:
+            tracks = VideoTracks(state["tracks"], state["visible"], state["confidence"])
+            self._gathered = _Gathered(tracks, state["known"])
 
 
 @dataclass(frozen=True)
