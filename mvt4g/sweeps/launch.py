@@ -82,8 +82,8 @@ def arguments(run: Run, step: Step) -> list[str]:
 
 
 def is_done(step: Step) -> bool:
-    """Say whether a step was finished."""
-    return _marker(step).exists()
+    """Say whether a step was finished; a ``test`` of which some items failed leaves metrics and was not."""
+    return _marker(step).exists() and not _failure_marker(step).exists()
 
 
 def is_finished(run: Run) -> bool:
@@ -306,7 +306,11 @@ def _call(run: Run, step: Step, threads: int | None, lock: int) -> str | None:
     del _AT_WORK[threading.get_ident()]
     _add_times(run, step, {"wall_s": time.monotonic() - began, "cpu_s": usage.ru_utime + usage.ru_stime})
     if process.returncode:
+        if _marker(step).exists():
+            # Else the next start would take what is there for all of it.
+            _failure_marker(step).touch()
         return f"{step.name}: exit {process.returncode}"
+    _failure_marker(step).unlink(missing_ok=True)
     if step.verb not in LEAVE_THEIR_OWN:
         _marker(step).parent.mkdir(parents=True, exist_ok=True)
         _marker(step).touch()
@@ -343,6 +347,10 @@ def _add_times(run: Run, step: Step, times: Mapping[str, float]) -> None:
 
 def _marker(step: Step) -> Path:
     return step.folder / LEAVE_THEIR_OWN.get(step.verb, f"{step.name}.done")
+
+
+def _failure_marker(step: Step) -> Path:
+    return step.folder / f"{step.name}.failed"
 
 
 def _last_line(text: str) -> str:

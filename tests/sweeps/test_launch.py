@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import yaml
 
 from mvt4g.sweeps import launch
-from mvt4g.sweeps.launch import carry_out, check_record, record
+from mvt4g.sweeps.launch import carry_out, check_record, is_finished, record
 from mvt4g.sweeps.sweep import main
 from mvt4g.sweeps.sweep_file import SweepFile
 from tests.sweeps.counting import contents, counting
@@ -60,6 +60,23 @@ def test_a_fit_that_left_no_mark_of_its_end_is_not_done(tmp_path, monkeypatch, c
     for program, failed in (("pass", f"fit: left no {run.folder}/fit.done"), (done, None)):
         monkeypatch.setattr("mvt4g.sweeps.launch.arguments", lambda run, step, program=program: ["-c", program])
         assert carry_out(run).failed == failed
+
+
+def test_a_test_of_which_items_failed_is_carried_out_again(tmp_path, monkeypatch):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"folder: {tmp_path}/runs\nconfigs: [configs/debug.yaml]\ncommands: [test]\n")
+    (run,) = SweepFile(path).runs()
+    metrics = run.folder / "test" / "metrics.json"
+    metrics.parent.mkdir(parents=True)
+    program = f"open({str(metrics)!r}, 'a').write('once '); raise SystemExit(%d)"
+    monkeypatch.setattr("mvt4g.sweeps.launch.arguments", lambda run, step: ["-c", program % 2])
+    assert carry_out(run).failed == "test: exit 2"
+    assert not is_finished(run)
+    monkeypatch.setattr("mvt4g.sweeps.launch.arguments", lambda run, step: ["-c", program % 0])
+    assert carry_out(run).failed is None
+    assert is_finished(run)
+    assert carry_out(run).failed is None
+    assert metrics.read_text() == "once once ", "a finished one is left alone"
 
 
 def test_one_run_in_trouble_is_not_that_of_the_others(tmp_path, monkeypatch, capsys):
