@@ -11,6 +11,7 @@ from mvt4g.benchmark.found_videos import find_methods
 from mvt4g.benchmark.known_clips import Sources
 from mvt4g.benchmark.layout_choice import AUTO, LayoutChoice
 from mvt4g.benchmark.memory import give_back_large_blocks
+from mvt4g.benchmark.score_ahead import score_ahead
 from mvt4g.benchmark.score_files import (
     METHODS,
     SCORE_COLUMNS,
@@ -33,6 +34,7 @@ from mvt4g.types import InputError
 _FILE_OPTIONS = ("poses", "geometry", "asked", "source_cameras")
 FRAMES = Range(1, 2**20)
 SCALE = Range(0, 1e6, above=True)
+WORKERS = Range(0, 64)
 _TOLD = 20
 """Videos without scores that are told of one by one."""
 
@@ -55,6 +57,7 @@ def main(argv: Sequence[str]) -> int:
     if options.frames is not None:
         check_number("frames", options.frames, FRAMES)
     check_number("scale", options.scale, SCALE)
+    check_number("workers", options.workers, WORKERS)
     root = Path(options.dir)
     out = Path(options.out)
     choice = LayoutChoice.parse(options.layout)
@@ -75,6 +78,7 @@ def main(argv: Sequence[str]) -> int:
     methods = find_methods(root, choice, only)
     give_back_large_blocks()
     with locked(out, "benchmark score"):
+        ahead = score_ahead(methods, sources, spec, out, options.workers)
         scorer = VideoScorer(spec, out)
         lines: list[str] = []
         found = {method.name: score_method(method, sources, scorer, lines.append) for method in methods}
@@ -83,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
         told["sources"] = None if sources.place is None else str(sources.place)
         told["layout"] = options.layout
         _write(out, options.preset, told, found)
-    _tell(lines, found, scorer.reused)
+    _tell(lines, found, scorer.reused - ahead)
     sys.stdout.write(f"wrote {out / SCORES}, {out / VIDEOS}, {out / METHODS}\n")
     return 2 if any(scores.num_not_scored for scores in found.values()) else 0
 
@@ -99,6 +103,7 @@ def build_parser() -> OneLineParser:
     parser.add_argument("--methods", type=str | None, default=None)
     parser.add_argument("--frames", type=int | None, default=None)
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--workers", type=int, default=0)
     for name in _FILE_OPTIONS:
         parser.add_argument(f"--{name}", type=str | None, default=None)
     parser.add_argument("--pose_estimator", type=PoseEstimator | None, default=None)

@@ -62,7 +62,7 @@ def score_method(method: Method, sources: Sources, scorer: VideoScorer, tell: Te
         tell: Called with a line for every video that is not scored.
     """
     scorer.metrics.reset()
-    videos, shapes = _with_shapes(method)
+    videos, shapes = with_shapes(method)
     done: list[ScoredVideo] = []
     lengths: list[int] = []
     sizes: list[tuple[int, int]] = []
@@ -71,16 +71,12 @@ def score_method(method: Method, sources: Sources, scorer: VideoScorer, tell: Te
         if not video.status:
             shape = shapes[video.file]
             try:
-                clip = known_clip(video, sources)
-                check_made_from(video, clip)
-                frames = _first(scored_frames(method.layout, video, shape, clip), scorer.spec.frames)
-                done.append(scorer.add(method, video, shape, clip, frames))
+                frames, scored = score_video(method, video, shape, sources, scorer)
+                done.append(scored)
                 lengths.append(len(frames.output))
                 sizes.append(shape.size)
             except NotScored as error:
                 video = replace(video, status=error.status, reason=str(error))
-            except InputError as error:
-                video = replace(video, status="failed", reason=str(error))
         if video.status:
             tell(f"{method.name}: {video.file or video.name}: {video.status}: {video.reason}")
         finished.append(video)
@@ -90,11 +86,40 @@ def score_method(method: Method, sources: Sources, scorer: VideoScorer, tell: Te
     return MethodScores(tuple(rows), tuple(scores), _facts(method, finished, lengths, sizes, sources))
 
 
+def score_video(
+    method: Method, video: FoundVideo, shape: Shape, sources: Sources, scorer: VideoScorer
+) -> tuple[AlignedFrames, ScoredVideo]:
+    """Add one video to the metrics of a scorer.
+
+    Args:
+        method: Whose it is.
+        video: That is there.
+        shape: Of its file.
+        sources: What is known of clips.
+        scorer: Takes it.
+
+    Returns:
+        The frames that are scored, and what became of the video.
+
+    Raises:
+        NotScored: If it cannot be scored.
+    """
+    try:
+        clip = known_clip(video, sources)
+        check_made_from(video, clip)
+        frames = _first(scored_frames(method.layout, video, shape, clip), scorer.spec.frames)
+        return frames, scorer.add(method, video, shape, clip, frames)
+    except NotScored:
+        raise
+    except InputError as error:
+        raise NotScored("failed", str(error)) from error
+
+
 def _first(frames: AlignedFrames, most: int | None) -> AlignedFrames:
     return AlignedFrames(frames.output[:most], frames.source[:most])
 
 
-def _with_shapes(method: Method) -> tuple[list[FoundVideo], dict[str, Shape]]:
+def with_shapes(method: Method) -> tuple[list[FoundVideo], dict[str, Shape]]:
     """Look at every file, and set apart those of another size or length than the method's others.
 
     A layout may say size and length. Where it does not, the size that most videos have is the method's, and of one

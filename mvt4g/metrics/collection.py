@@ -14,6 +14,7 @@ from torchmetrics import Metric, MetricCollection
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.functional.bootstrap import bootstrap_interval
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.metrics.shared_work import by_work, update_group
 from mvt4g.metrics.video_names import VideoNames
 from mvt4g.types import GeneratedVideos, InputError
 
@@ -129,6 +130,7 @@ class Scores(MetricCollection):
             names: Of the rows that the batch adds; None = it adds none, being known in parts.
             notes: What tables tell of each row.
         """
+        ready = []
         for name, metric in self.members().items():
             if isinstance(metric, VideoNames):
                 if names is not None:
@@ -139,7 +141,9 @@ class Scores(MetricCollection):
                     if self._has_rows(metric):
                         metric.add_missing(len(names))
             else:
-                metric.update(**metric._filter_kwargs(**known))
+                ready.append(metric)
+        for group in by_work(ready):
+            update_group(group, dict(known))
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return by key the scores of the members that anything was added to."""

@@ -55,10 +55,14 @@ class PerVideoMetric(Metric):
     def add_missing(self, count: int) -> None:
         """Append ``count`` videos that have no value at all, so that columns of several metrics stay in step."""
         missing = torch.full((count,), torch.nan, dtype=torch.float64, device=self.device)
+        self.add_scored(**dict.fromkeys(self.columns, missing))
+
+    def add_scored(self, **values: Float[Tensor, " b"] | Int[Tensor, " b"]) -> None:
+        """Add b videos whose values were found outside of ``update``, as it would."""
         # As torchmetrics' own update does: what was computed before is out of date.
         self._update_count += 1
         self._computed = None
-        self.add_videos(**dict.fromkeys(self.columns, missing))
+        self.add_videos(**values)
 
     def per_video(self, name: str) -> Float[Tensor, " videos"]:
         """Return a column: all videos so far (of all ranks, where they were synchronised)."""

@@ -27,7 +27,7 @@ from mvt4g.metrics.video.temporal_flickering import TemporalFlickering
 from mvt4g.metrics.video.velocity_error import VelocityError
 from mvt4g.metrics.video.view_synchronisation import ViewSynchronisation
 from mvt4g.metrics.video.warp_error import WarpError
-from mvt4g.metrics.weights import MetricWeights
+from mvt4g.metrics.weights import LoadedOnce, MetricWeights
 from mvt4g.types import InputError
 
 Preset = Literal["synthetic", "mvtrack4gen", "redirector", "camI2V", "full_reference"]
@@ -88,6 +88,7 @@ def build_metrics(
     """
     members: dict[str, Metric] = {}
     absent: dict[str, str] = {}
+    files = LoadedOnce.of(files)
     for name in names:
         if name in BROUGHT:
             absent[name] = BROUGHT[name]

@@ -1,7 +1,9 @@
 """Local files of the networks that metrics look through."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,35 @@ class MetricWeights:
         found: Path | None = getattr(self, name)
         assert found is not None, "presets ask for no metric whose weights are not given"
         return found
+
+    def load(self, name: str, build: Callable[[Path], Any]) -> Any:
+        """Return what ``build`` makes of a file that is given.
+
+        Args:
+            name: Of the file.
+            build: Reads it into a network that is only run.
+        """
+        return build(self.path(name))
+
+
+@dataclass(frozen=True)
+class LoadedOnce(MetricWeights):
+    """The same files, each read once by each ``build``: metrics of one collection share the networks.
+
+    Attributes:
+        loaded: Networks by file and ``build``.
+    """
+
+    loaded: dict[tuple[str, Callable[[Path], Any]], Any] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of(cls, files: MetricWeights) -> "LoadedOnce":
+        """Return the same files with nothing loaded yet."""
+        return cls(**{part.name: getattr(files, part.name) for part in fields(MetricWeights)})
+
+    def load(self, name: str, build: Callable[[Path], Any]) -> Any:
+        """Return what ``build`` made of the file the first time."""
+        key = (name, build)
+        if key not in self.loaded:
+            self.loaded[key] = super().load(name, build)
+        return self.loaded[key]

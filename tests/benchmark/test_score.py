@@ -12,7 +12,9 @@ from mvt4g.benchmark.found_videos import find_methods
 from mvt4g.benchmark.known_clips import Sources
 from mvt4g.benchmark.layout_choice import LayoutChoice
 from mvt4g.benchmark.score import main
+from mvt4g.benchmark.score_ahead import ScoreTask, score_share
 from mvt4g.benchmark.score_files import METHODS, ScoreRow, VideoRow, read_methods, read_score_rows, read_video_rows
+from mvt4g.benchmark.video_scorer import ScoreSpec
 from mvt4g.formats.trajectory_json import write_trajectory
 from mvt4g.formats.video import write_video
 from mvt4g.geometry.pose import invert_pose
@@ -221,3 +223,33 @@ def test_nothing_to_score_is_an_error(tmp_path):
     with pytest.raises(InputError, match="got no folder, want one for each method"):
         main([str(tmp_path / "empty"), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out" / METHODS).exists()
+
+
+@pytest.mark.slow
+def test_scores_do_not_depend_on_the_number_of_processes(results, tmp_path, capsys):
+    options = ("--preset", "full_reference", "--sources", str(results / "ours"))
+    run(results, tmp_path / "one", *options)
+    capsys.readouterr()
+    code, _, _ = run(results, tmp_path / "two", *options, "--workers", "2")
+    assert code == 2
+    assert "scored before" not in capsys.readouterr().out
+    for name in ("scores.csv", "videos.csv"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+    assert sorted(path.name for path in (tmp_path / "two" / "scored").iterdir()) == sorted(
+        path.name for path in (tmp_path / "one" / "scored").iterdir()
+    )
+
+
+def test_a_share_of_the_videos_is_left_for_the_process_that_tells(results, tmp_path, capsys):
+    """Shares of two processes are all videos, each once; broken ones are told of by the first alone."""
+    methods = tuple(find_methods(results, LayoutChoice.parse("auto"), []))
+    spec = ScoreSpec("full_reference")
+    shares = [ScoreTask(methods, Sources.find(None), spec, tmp_path, number, 2) for number in range(2)]
+    assert [score_share(share) for share in shares] == [3, 3]
+    assert [score_share(share) for share in shares] == [0, 0]
+    assert len(list((tmp_path / "scored").iterdir())) == 6
+
+
+def test_too_many_processes_are_refused(results, tmp_path):
+    with pytest.raises(InputError, match=r"workers: got 65, want in \[0, 64\]"):
+        main([str(results), "--out", str(tmp_path), "--workers", "65"])

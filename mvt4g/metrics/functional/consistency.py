@@ -4,6 +4,9 @@ A point of one view is brought into the other by depth and cameras; where it lan
 shows, the features of both are compared. 0 = the views agree, 1 = unrelated, 2 = opposite.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
@@ -148,28 +151,98 @@ def met3r_one_way(
     Args:
         points_a: The points that a's pixels show, in the frame of camera b; non-finite = none.
     """
-    sizes = check_shape("features_a", features_a, "ha wa d") | check_shape("features_b", features_b, "hb wb d")
-    check_shape("features_b", features_b, "hb wb d", d=features_a.shape[-1])
-    check_shape("points_a", points_a, "ha wa 3", **sizes)
-    check_shape("depth_b", depth_b, "hb wb", **sizes)
-    for name, region, axes in (("region_a", region_a, "ha wa"), ("region_b", region_b, "hb wb")):
+    check_shape("points_a", points_a, "h w 3", **check_shape("features_a", features_a, "h w d"))
+    hits = surface_hits(points_a, depth_b, intrinsics_b, occlusion_tolerance)
+    (score,) = compare_hits(features_a, features_b, hits, [(region_a, region_b)])
+    return score
+
+
+class SurfaceHits(NamedTuple):
+    """Where the points of a source view lie on the surface that the pixels of a receiving view show.
+
+    Attributes:
+        source: Index of the source's pixel (row-major) whose point is nearest at each pixel; -1 = none.
+        hit: Where that point is as far as the surface.
+    """
+
+    source: Int[Tensor, "hb wb"]
+    hit: Bool[Tensor, "hb wb"]
+
+    def within(
+        self,
+        source_region: Bool[Tensor, "ha wa"] | None,
+        region: Bool[Tensor, "hb wb"] | None,
+    ) -> Bool[Tensor, "hb wb"]:
+        """Return the hits that lie in each region that is given: of the source, and of the receiver."""
+        counted = self.hit
         if region is not None:
-            check_shape(name, region, axes, **sizes)
+            counted = counted & region
+        if source_region is not None:
+            # Where there is no point the index is -1, which is no hit whatever the region says there.
+            counted = counted & source_region.flatten()[self.source]
+        return counted
+
+
+def surface_hits(
+    points_a: Float[Tensor, "ha wa 3"],
+    depth_b: Float[Tensor, "hb wb"],
+    intrinsics_b: Float[Tensor, "3 3"],
+    occlusion_tolerance: float | int = 0.02,
+) -> SurfaceHits:
+    """Bring the points of view a into view b and find those that lie on the surface b shows; see ``met3r_one_way``.
+
+    Raises:
+        InputError: If the shapes are others.
+    """
+    check_shape("points_a", points_a, "ha wa 3")
+    check_shape("depth_b", depth_b, "hb wb")
     # Positions are differences of large numbers: half precision would move points by pixels.
-    with torch.autocast(features_a.device.type, enabled=False):
+    with torch.autocast(points_a.device.type, enabled=False):
         points = rearrange(points_a.float(), "h w xyz -> (h w) xyz")
         index, depth = splat_nearest(points, intrinsics_b.float(), *depth_b.shape)
         depth_b = depth_b.detach().float()
         hit = (depth - depth_b).abs() <= occlusion_tolerance * depth_b  # False where either is unknown
         hit &= (index >= 0) & depth_b.isfinite() & (depth_b > 0)
-        if region_b is not None:
-            hit &= region_b
-        if region_a is not None:
-            hit &= region_a.flatten()[index]
-        row_b = hit.flatten().nonzero()[:, 0]
-        row_a = index.flatten()[row_b]
+    return SurfaceHits(index, hit)
+
+
+def compare_hits(
+    features_a: Float[Tensor, "ha wa d"],
+    features_b: Float[Tensor, "hb wb d"],
+    hits: SurfaceHits,
+    regions: Sequence[tuple[Bool[Tensor, "ha wa"] | None, Bool[Tensor, "hb wb"] | None]],
+) -> list[tuple[Float[Tensor, ""], Float[Tensor, ""]]]:
+    """Score one direction in several regions; a hit is compared once, however many regions it lies in.
+
+    Args:
+        features_a: Of the source, one feature a pixel.
+        features_b: Of the receiver.
+        hits: Of the source's points in the receiver.
+        regions: Of the source and the receiver; None = everywhere.
+
+    Returns:
+        Score and coverage for each region, as ``met3r``.
+
+    Raises:
+        InputError: If shapes disagree or a compared feature is not finite.
+    """
+    sizes = check_shape("features_a", features_a, "ha wa d") | check_shape("features_b", features_b, "hb wb d")
+    check_shape("features_b", features_b, "hb wb d", d=features_a.shape[-1])
+    check_shape("depth_b", hits.hit, "hb wb", **sizes)
+    counted = []
+    for region_a, region_b in regions:
+        for name, region, axes in (("region_a", region_a, "ha wa"), ("region_b", region_b, "hb wb")):
+            if region is not None:
+                check_shape(name, region, axes, **sizes)
+        counted.append(hits.within(region_a, region_b).flatten())
+    with torch.autocast(features_a.device.type, enabled=False):
+        row_b = torch.stack(counted).any(dim=0).nonzero()[:, 0]
+        row_a = hits.source.flatten()[row_b]
         cosines = _cosines(features_a.flatten(0, 1), features_b.flatten(0, 1), row_a, row_b)
-        return 1 - cosines.mean(), hit.float().mean()
+        scores = []
+        for rows in counted:
+            scores.append((1 - cosines[rows[row_b]].mean(), rows.float().mean()))
+        return scores
 
 
 def met3r_reference_compat(

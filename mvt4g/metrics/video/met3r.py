@@ -1,57 +1,26 @@
 """Whether two views show one scene: MEt3R, and the same on colour patches where there are no feature weights."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
-from torch.nn import functional
 
-from mvt4g.geometry.pose import check_poses, compose, invert_pose, transform_points
+from mvt4g.geometry.pose import check_poses
 from mvt4g.metrics.functional.checks import check_shape, unit_video
-from mvt4g.metrics.functional.consistency import (
-    lift_depth,
-    met3r,
-    met3r_one_way,
-    met3r_reference_compat,
-    rgb_patches,
-    upsample_features,
-)
+from mvt4g.metrics.functional.consistency import rgb_patches
 from mvt4g.metrics.networks.frozen_net import FrozenNet
-from mvt4g.metrics.networks.geometry import GeometryProvider, PairGeometry
+from mvt4g.metrics.networks.geometry import GeometryProvider
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.metrics.video.view_pairs import Look, PairRule, Region, View, score_pair
 from mvt4g.metrics.weights import MetricWeights
 from mvt4g.types import InputError, ViewRecord
 
 Pairs = Literal["cross_view", "consecutive"]
-Region = Literal["all", "static", "dynamic"]
 KEY_ENDINGS = {"all": "", "static": "_static", "dynamic": "_dyn"}
 VIDEO_OF = {"target": "video", "reference": "reference_video"}
 """The argument that holds a view's pictures."""
-
-
-@dataclass(frozen=True)
-class _View:
-    """One side of pairs: the same frames of everything known of it, (b p ...); None where unknown."""
-
-    images: Tensor | None
-    features: Tensor | None
-    depth: Tensor | None
-    cam_from_world: Tensor | None
-    intrinsics: Tensor | None
-    region: Tensor | None
-
-    def lead(self) -> tuple[int, int]:
-        """Return the number of videos and of frames."""
-        known = next(value for value in vars(self).values() if value is not None)
-        return int(known.shape[0]), int(known.shape[1])
-
-    def __getitem__(self, index: tuple[int | slice, int | slice]) -> "_View":
-        # Videos and frames are the first two axes of everything that is known of a view.
-        parts = [None if value is None else value[index] for value in vars(self).values()]
-        return _View(*parts)
 
 
 class MEt3R(PerVideoMetric):
@@ -144,7 +113,7 @@ class MEt3R(PerVideoMetric):
         """
         from mvt4g.metrics.networks.features import PatchFeatures
 
-        return cls(PatchFeatures(files.path("dino_vits16")), **options)
+        return cls(files.load("dino_vits16", PatchFeatures), **options)
 
     @property
     def required_inputs(self) -> frozenset[str]:
@@ -181,26 +150,37 @@ class MEt3R(PerVideoMetric):
         Raises:
             InputError: If something needed is missing, shapes disagree or a camera is not a rigid one.
         """
-        second = self._side("target", video, target_features, target)
-        num_videos, num_frames = second.lead()
-        if self.pairs == "consecutive":
-            first = second[:, :-1]
-            second = second[:, 1:]
-        else:
-            first = self._side("reference", reference.video, reference_features, reference)
-            if first.lead() != second.lead():
-                raise InputError(f"reference_video: got (b, t) = {first.lead()}, want {second.lead()} as the target's")
-        valid = valid_frames
-        if valid is None:
-            valid = torch.ones(num_videos, num_frames, dtype=torch.bool)
-        check_shape("valid_frames", valid, "b t", b=num_videos, t=num_frames)
-        if self.pairs == "consecutive":
-            valid = valid[:, :-1] & valid[:, 1:]
-        for item, wanted in enumerate(valid):
-            scored = []
-            for pair in wanted.nonzero()[:, 0].tolist():
-                scored.append(self._score_pair(first[item, pair], second[item, pair]))
-            self._add_video(scored)
+        given = _Given(video, target, reference, target_features, reference_features, valid_frames)
+        for videos in self._scored([self], given):
+            self.add_videos(**videos)
+
+    def work(self) -> Hashable:
+        """Return what metrics of equal work have in common: pairs, geometry and how points are compared.
+
+        They may look at other regions and through other networks. See ``metrics.shared_work``.
+        """
+        geometry = None if self.geometry is None else id(self.geometry.net)
+        given = self.features is None
+        compared = (self.symmetric, self.occlusion_tolerance, self.reference_compat)
+        # A subclass whose ``update`` is its own adds its videos itself.
+        return (type(self).update, self.pairs, geometry, given, compared)
+
+    @torch.no_grad()
+    def update_together(self, others: Sequence["MEt3R"], **known: Any) -> None:
+        """Add videos to this metric and to others of equal ``work``: what ``update`` of each would add.
+
+        Points are brought into the other view once, and every network sees a frame once.
+
+        Args:
+            others: Their own arguments of ``update`` are this one's.
+            known: Of ``update``.
+
+        Raises:
+            InputError: As ``update``.
+        """
+        metrics = [self, *others]
+        for metric, videos in zip(metrics, self._scored(metrics, _Given(**known)), strict=True):
+            metric.add_scored(**videos)
 
     def compute(self) -> dict[str, Shaped[Tensor, ""]]:
         """Return the score, the coverage and the counts, see the class."""
@@ -212,13 +192,42 @@ class MEt3R(PerVideoMetric):
             "num_missing": self.num_missing(self.key),
         }
 
+    def _scored(self, metrics: Sequence["MEt3R"], given: "_Given") -> list[dict[str, Shaped[Tensor, " b"]]]:
+        """Return every metric's columns for the videos; this one says what they share."""
+        second = self._side("target", given.video, given.target_features, given.target)
+        num_videos, num_frames = second.lead()
+        if self.pairs == "consecutive":
+            first = second[:, :-1]
+            second = second[:, 1:]
+        else:
+            first = self._side("reference", given.reference.video, given.reference_features, given.reference)
+            if first.lead() != second.lead():
+                raise InputError(f"reference_video: got (b, t) = {first.lead()}, want {second.lead()} as the target's")
+        valid = given.valid_frames
+        if valid is None:
+            valid = torch.ones(num_videos, num_frames, dtype=torch.bool)
+        check_shape("valid_frames", valid, "b t", b=num_videos, t=num_frames)
+        if self.pairs == "consecutive":
+            valid = valid[:, :-1] & valid[:, 1:]
+        looks = [Look(metric.features, metric.region) for metric in metrics]
+        how = PairRule(self.geometry, self.symmetric, self.occlusion_tolerance, self.reference_compat)
+        columns: list[list[dict[str, Tensor]]] = [[] for _ in metrics]
+        for item, wanted in enumerate(valid):
+            pairs: list[list[Any]] = [[] for _ in metrics]
+            for pair in wanted.nonzero()[:, 0].tolist():
+                for place, score in enumerate(score_pair(first[item, pair], second[item, pair], looks, how)):
+                    pairs[place].append(score)
+            for place, metric in enumerate(metrics):
+                columns[place].append(metric._column_entries(pairs[place]))
+        return [_stacked(metric.columns, videos) for metric, videos in zip(metrics, columns, strict=True)]
+
     def _side(
         self,
         name: str,
         video: Shaped[Tensor, "b t 3 h w"] | None,
         features: Float[Tensor, "b t h2 w2 d"] | None,
         view: ViewRecord,
-    ) -> _View:
+    ) -> View:
         """Gather a view; refuse what is missing or misshapen by the names of ``GeneratedVideos.known``."""
         cam_from_world = view.cam_from_world
         intrinsics = view.intrinsics
@@ -245,114 +254,24 @@ class MEt3R(PerVideoMetric):
         if intrinsics is not None and bool((intrinsics.diagonal(dim1=-2, dim2=-1) <= 0).any()):
             raise InputError(f"{name}_intrinsics: got a focal length of 0 or less, want positive ones")
         video = None if video is None else unit_video(VIDEO_OF[name], video)
-        return _View(video, features, view.depth, cam_from_world, intrinsics, view.dynamic)
+        return View(video, features, view.depth, cam_from_world, intrinsics, view.dynamic)
 
-    def _add_video(self, pairs: list[tuple[Float[Tensor, ""], Float[Tensor, ""]]]) -> None:
-        """Keep the means over a video's pairs: scores, NaN where there is none, and coverages."""
+    def _column_entries(
+        self, pairs: list[tuple[Float[Tensor, ""], Float[Tensor, ""]]]
+    ) -> dict[str, Float[Tensor, ""] | Int[Tensor, ""]]:
+        """Return the means over a video's pairs: scores, NaN where there is none, and coverages."""
         scores = coverages = torch.zeros(0, device=self.device)
         if pairs:
-            scores, coverages = (torch.stack(column) for column in zip(*pairs, strict=True))
-        invalid = scores.isnan() | (coverages == 0)
-        self.add_video(
-            {
-                self.key: scores.nanmean(),
-                "coverage": coverages.mean(),
-                "num_invalid": invalid.sum(),
-                "num_pairs": torch.tensor(len(pairs), device=self.device),
-            }
-        )
-
-    def _score_pair(self, a: _View, b: _View) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        if not self._can_score(a, b):
-            return torch.tensor(torch.nan, device=self.device), torch.zeros((), device=self.device)
-        score, coverage = self._score_depth(a, b) if self.geometry is None else self._score_points(a, b)
+            scores, coverages = (torch.stack(column).to(self.device) for column in zip(*pairs, strict=True))
         if not self.reference_compat:
-            score = torch.where(coverage >= self.min_coverage, score, torch.nan)
-        return score.to(self.device), coverage.to(self.device)
-
-    def _can_score(self, a: _View, b: _View) -> bool:
-        """Tell whether the region is known of a view and, where they are used, the cameras of both."""
-        if self.region != "all" and a.region is None and b.region is None:
-            return False
-        if self.geometry is not None:
-            return True
-        cameras = [a.cam_from_world, b.cam_from_world, a.intrinsics, b.intrinsics]
-        return all(bool(camera.isfinite().all()) for camera in cameras if camera is not None)
-
-    def _score_depth(self, a: _View, b: _View) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Score a pair of known depth and cameras; the poses are chained in fp64, worlds being large."""
-        assert a.depth is not None and b.depth is not None
-        assert a.cam_from_world is not None and b.cam_from_world is not None
-        assert a.intrinsics is not None and b.intrinsics is not None
-        features_a, features_b = self._maps(a, b, a.depth.shape, b.depth.shape)
-        b_from_a = compose(b.cam_from_world.double(), invert_pose(a.cam_from_world.double())).float()
-        if self.reference_compat:
-            points_b = transform_points(invert_pose(b_from_a), lift_depth(b.depth, b.intrinsics))
-            points_a = lift_depth(a.depth, a.intrinsics)
-            return met3r_reference_compat(features_a, features_b, points_a, points_b, a.intrinsics)
-        options = (self._part(a), self._part(b), self.occlusion_tolerance, self.symmetric)
-        return met3r(features_a, features_b, a.depth, b.depth, a.intrinsics, b.intrinsics, b_from_a, *options)
-
-    def _score_points(self, a: _View, b: _View) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Score a pair by the points that the 3R model sees, a second time with the images swapped."""
-        if self.reference_compat:
-            seen = self._look(a, b)
-            features_a, features_b = self._maps(a, b, seen.points.shape[1:3], seen.points.shape[1:3])
-            points_a, points_b = seen.trusted_points()
-            return met3r_reference_compat(features_a, features_b, points_a, points_b, seen.intrinsics)
-        # In the frame of b, into which a's points are looked up first.
-        seen = self._look(b, a)
-        features_a, features_b = self._maps(a, b, seen.points.shape[1:3], seen.points.shape[1:3])
-        there = self._score_into(seen, b, features_b, a, features_a)
-        if not self.symmetric:
-            return there
-        back = self._score_into(self._look(a, b), a, features_a, b, features_b)
-        return (there[0] + back[0]) / 2, (there[1] + back[1]) / 2
-
-    def _score_into(
-        self,
-        seen: PairGeometry,
-        receiver: _View,
-        features_receiver: Float[Tensor, "h w d"],
-        source: _View,
-        features_source: Float[Tensor, "source_h source_w d"],
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        points_receiver, points_source = seen.trusted_points()
-        size = points_receiver.shape[:2]
-        options = (self._part(source, size), self._part(receiver, size), self.occlusion_tolerance)
-        depth = points_receiver[..., 2]
-        return met3r_one_way(features_source, features_receiver, points_source, depth, seen.intrinsics, *options)
-
-    def _look(self, first: _View, second: _View) -> PairGeometry:
-        assert self.geometry is not None and first.images is not None and second.images is not None
-        with torch.no_grad():
-            return self.geometry(torch.stack([first.images, second.images]))
-
-    def _maps(
-        self, a: _View, b: _View, size_a: torch.Size, size_b: torch.Size
-    ) -> tuple[Float[Tensor, "h_a w_a d"], Float[Tensor, "h_b w_b d"]]:
-        """Return one feature a pixel of both views; a pair at a time, since a map takes 100 MB at 256x256x384."""
-        maps = []
-        for view, size in ((a, size_a), (b, size_b)):
-            if self.features is not None:
-                assert view.images is not None
-                low = self.features(view.images[None])
-                check_shape("features", low, "n h w d", n=1)
-            else:
-                assert view.features is not None
-                low = view.features[None]
-            maps.append(upsample_features(low, *size)[0])
-        return maps[0], maps[1]
-
-    def _part(self, view: _View, size: torch.Size | None = None) -> Bool[Tensor, "h w"] | None:
-        """Return where the view counts, at the size of the geometry; None = everywhere."""
-        if self.region == "all" or view.region is None:
-            return None
-        part = view.region if self.region == "dynamic" else ~view.region
-        if size is None or part.shape == size:
-            return part
-        resized = functional.interpolate(part[None, None].float(), size=tuple(size), mode="nearest-exact")
-        return resized[0, 0] > 0
+            scores = torch.where(coverages >= self.min_coverage, scores, torch.nan)
+        invalid = scores.isnan() | (coverages == 0)
+        return {
+            self.key: scores.nanmean(),
+            "coverage": coverages.mean(),
+            "num_invalid": invalid.sum(),
+            "num_pairs": torch.tensor(len(pairs), device=self.device),
+        }
 
 
 class WarpRGB5(MEt3R):
@@ -387,6 +306,26 @@ class WarpRGB5(MEt3R):
         min_coverage: float | int = 0.01,
     ) -> None:
         super().__init__(rgb_patches, geometry, pairs, region, symmetric, occlusion_tolerance, min_coverage)
+
+
+class _Given(NamedTuple):
+    """What ``update`` is given."""
+
+    video: Shaped[Tensor, "b t 3 h w"] | None = None
+    target: ViewRecord = ViewRecord()
+    reference: ViewRecord = ViewRecord()
+    target_features: Float[Tensor, "b t h2 w2 d"] | None = None
+    reference_features: Float[Tensor, "b t h3 w3 d"] | None = None
+    valid_frames: Bool[Tensor, "b t"] | None = None
+
+
+def _stacked(
+    columns: Sequence[str], videos: Sequence[Mapping[str, Shaped[Tensor, ""]]]
+) -> dict[str, Shaped[Tensor, " b"]]:
+    """Return the entries of several videos, by column."""
+    if not videos:
+        return {name: torch.zeros(0) for name in columns}
+    return {name: torch.stack([entries[name] for entries in videos]) for name in columns}
 
 
 def _check_options(pairs: str, region: str, occlusion_tolerance: float, min_coverage: float) -> None:

@@ -102,7 +102,7 @@ class ViewSynchronisation(PerVideoMetric):
         """
         from mvt4g.metrics.networks.features import PatchFeatures
 
-        return cls(PatchFeatures(files.path("dino_vits16")))
+        return cls(files.load("dino_vits16", PatchFeatures))
 
     @torch.no_grad()
     def update(
