@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -11,12 +12,37 @@ from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.errors import check_finished
+from mvt4g.ranges import Depth, Range, check_ranges
 from mvt4g.types import InputError
 
 Velocity = Callable[[Float[Tensor, " b *shape"], Float[Tensor, " b"], int], Float[Tensor, " b *shape"]]
 """Latents (b ...), sigma (b) and the sampling step, from 0, to the velocity (b ...); any number of calls a step."""
 OnStep = Callable[[int, Float[Tensor, " b *shape"]], None]
 """Takes (steps done, latents) after every step."""
+
+
+@dataclass(frozen=True)
+class BlockReuse:
+    """Late blocks of the network that run in some evaluations only: what they added to the tokens is added again.
+
+    Neighbouring evaluations of a sampling differ little, and late blocks cost as much as early ones. The result is
+    another one than without.
+
+    Attributes:
+        first: 0-based; the blocks before it run in every evaluation.
+        every: Of so many evaluations the first runs all blocks. One whose taps are wanted does, too.
+    """
+
+    first: Depth
+    every: Annotated[int, Range(2, 1000)] = 2
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            InputError: If a value is out of range.
+        """
+        check_ranges(self, "evaluation.reuse")
 
 
 class Sampler(ABC):
@@ -27,9 +53,14 @@ class Sampler(ABC):
     Args:
         steps: At least 1.
 
+    Attributes:
+        reuse: Which evaluations run the network's late blocks; None = all do.
+
     Raises:
         InputError: If there is no step, or the class lacks ``walk``.
     """
+
+    reuse: BlockReuse | None = None
 
     def __new__(cls, *args: Any, **options: Any) -> "Sampler":
         """Refuse an unfinished class by one line."""
@@ -125,6 +156,36 @@ class HeunSampler(Sampler):
                 there = velocity(arrived, level(latents, after), step)
                 arrived = latents + (after - sigma) * (here + there) / 2
             latents = arrived
+            yield latents
+
+
+class AdamsSampler(Sampler):
+    """One evaluation a step, at its start; the velocity goes on as it has changed since the step before.
+
+    The change is taken for linear in sigma (Adams and Bashforth's method of second order, for steps of any length). The
+    first step, which has none before it, is Euler's.
+
+    Source: Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, chapter III.
+    """
+
+    def walk(
+        self,
+        velocity: Velocity,
+        noise: Float[Tensor, " b *shape"],
+        sigmas: Float[Tensor, " n"],
+    ) -> Iterator[Float[Tensor, " b *shape"]]:
+        """Yield the latents after every step."""
+        latents = noise
+        before: tuple[Float[Tensor, " b *shape"], float] | None = None
+        for step, (sigma, after) in enumerate(pairwise(sigmas.tolist())):
+            here = velocity(latents, level(latents, sigma), step)
+            middle = here
+            if before is not None:
+                velocity_before, length_before = before
+                # At the middle of the step, along the line through both velocities.
+                middle = here + (after - sigma) / (2 * length_before) * (here - velocity_before)
+            latents = latents + (after - sigma) * middle
+            before = (here, after - sigma)
             yield latents
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mvt4g.diffusion.samplers import EulerSampler, Sampler
+from mvt4g.diffusion.samplers import BlockReuse, EulerSampler, Sampler
 from mvt4g.inference.guidance import GuidanceSpec
 from mvt4g.ranges import Few, Seed, check_ranges
 from mvt4g.types import InputError
@@ -16,12 +16,14 @@ class GenerationSpec:
     Attributes:
         sample_steps: Steps of the sampler; 0 = no sampling, so no scores of generated video.
         sampler: Built with so many steps.
+        reuse: Late blocks that run in some evaluations only; null = all run in all.
         guidance: Which texts and images sampling follows, and how much.
         seed: Of noise, and of the queries that an evaluation draws, together with the clip's name.
     """
 
     sample_steps: Few = 8
     sampler: Callable[[int], Sampler] = EulerSampler
+    reuse: BlockReuse | None = None
     guidance: GuidanceSpec = GuidanceSpec()
     seed: Seed = 0
 
@@ -41,4 +43,7 @@ class GenerationSpec:
         """
         if not self.sample_steps:
             raise InputError("evaluation.sample_steps: got 0, want at least 1 to generate a video")
-        return self.sampler(self.sample_steps)
+        sampler = self.sampler(self.sample_steps)
+        if self.reuse is not None:
+            sampler.reuse = self.reuse
+        return sampler

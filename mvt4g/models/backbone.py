@@ -35,6 +35,7 @@ class NovelViewBackbone(nn.Module, ABC):
         tap_shape: What their taps look like.
         text_shape: Most tokens of a text, and the width of one.
         image_dim: Width of an image token; None = it looks at no image.
+        keeps_blocks: It can let late blocks stand still; ``forward`` then takes ``kept``, a ``KeptBlocks``.
         made_with: What the file that it started from says of the model around it (``shipped.check_made_with``).
     """
 
@@ -43,6 +44,7 @@ class NovelViewBackbone(nn.Module, ABC):
     tap_shape: TapShape
     text_shape: tuple[int, int]
     image_dim: int | None = None
+    keeps_blocks: bool = False
     made_with: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod

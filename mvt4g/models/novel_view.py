@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
 from mvt4g.diffusion.samplers import Sampler
 from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone, check_output
+from mvt4g.models.block_taps import KeptBlocks
 from mvt4g.models.codec import Codec
 from mvt4g.models.shipped import check_made_with
 from mvt4g.models.tracking.head import TrackingHead
@@ -160,14 +161,15 @@ class NovelViewModel(nn.Module):
             reference_latents: Clean.
             cameras: Of both views, one per video frame.
             noise: Unit noise.
-            sampler: Goes from noise to latents.
+            sampler: Goes from noise to latents, and says which evaluations run the late blocks.
             conditions: What else the network is told.
             guidance: Leads away from another text; nothing without a text.
             taps: By sampling step, from 0, or from the last, -1, backwards. A step's taps are those of its first
                 evaluation, with guidance those of the pass with text.
 
         Raises:
-            InputError: If there is no such step, the sampler asks for no velocity in it, or its sample is none.
+            InputError: If there is no such step, the sampler asks for no velocity in it, its sample is none, or the
+                backbone has no such late blocks.
         """
         sigmas = sampler.sigmas(self.flow).to(noise.device)
         num_steps = len(sigmas) - 1
@@ -178,6 +180,9 @@ class NovelViewModel(nn.Module):
         found: dict[int, AttentionTap] = {}
         encoded = self.backbone.encode_cameras(cameras, *noise.shape[2:])
         away = replace(conditions, text=guidance.negative)
+        # The passes with and without text differ, and so does what their late blocks add.
+        kept = self._kept_blocks(sampler)
+        kept_away = self._kept_blocks(sampler)
 
         def velocity(
             noisy: Float[Tensor, "b c f h w"],
@@ -186,13 +191,13 @@ class NovelViewModel(nn.Module):
         ) -> Float[Tensor, "b c f h w"]:
             # A step's request is taken by its first evaluation: later ones of the step find none.
             asked = waiting.pop(step, TapRequest())
-            output = self._run(noisy, reference_latents, sigma, encoded, conditions, asked)
+            output = self._run(noisy, reference_latents, sigma, encoded, conditions, asked, kept)
             found.update(output.taps)
             if conditions.text is None or not guidance.acts(sigma):
                 return output.velocity
-            unguided = self._run(noisy, reference_latents, sigma, encoded, away, TapRequest()).velocity
+            unguided = self._run(noisy, reference_latents, sigma, encoded, away, TapRequest(), kept_away)
             # lerp beyond 1 extrapolates: unguided + scale * (guided - unguided).
-            return torch.lerp(unguided, output.velocity, guidance.scale)
+            return torch.lerp(unguided.velocity, output.velocity, guidance.scale)
 
         sample = sampler.run(velocity, noise, sigmas)
         if waiting:
@@ -224,10 +229,32 @@ class NovelViewModel(nn.Module):
         cameras: Any,
         conditions: Conditions,
         taps: TapRequest,
+        kept: KeptBlocks | None = None,
     ) -> BackboneOutput:
         """Run the backbone, told of noise as the flow says; what it predicts comes back as a velocity."""
-        output = self.backbone(noisy, reference, self.flow.timestep(sigma), cameras, conditions, taps)
+        options = {}
+        # A backbone that keeps no blocks need not know of them.
+        if kept is not None:
+            kept.begin(whole=bool(taps.layers))
+            options["kept"] = kept
+        output = self.backbone(noisy, reference, self.flow.timestep(sigma), cameras, conditions, taps, **options)
         check_output(self.backbone, output, noisy, taps)
         if taps.stop_after:
             return BackboneOutput(output.velocity, output.taps)
         return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)
+
+    def _kept_blocks(self, sampler: Sampler) -> KeptBlocks | None:
+        """Return what keeps late blocks of one pass of one sampling; None = all run in all evaluations.
+
+        Raises:
+            InputError: If the backbone has no such blocks.
+        """
+        if sampler.reuse is None:
+            return None
+        if not self.backbone.keeps_blocks:
+            got = f"some for {type(self.backbone).__name__}, which keeps no blocks"
+            raise InputError(f"evaluation.reuse: got {got}, want null")
+        first = sampler.reuse.first
+        if first >= self.backbone.num_layers:
+            raise InputError(f"evaluation.reuse.first: got {first}, want 1 to {self.backbone.num_layers - 1}")
+        return KeptBlocks(sampler.reuse)

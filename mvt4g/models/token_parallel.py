@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributed.nn.functional import all_gather
 
+from mvt4g.models.block_taps import BlockTaps
 from mvt4g.models.layers.attention import QueryKey, SelfAttention
-from mvt4g.models.video_dit import BlockInputs, BlockTaps, DiTBlock, VideoDiT
+from mvt4g.models.video_dit import BlockInputs, DiTBlock, VideoDiT
 from mvt4g.types import InputError
 
 

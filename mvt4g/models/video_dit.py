@@ -6,7 +6,7 @@ Everything is computed on a ``b f h w d`` grid of tokens. What a backbone adds t
 projector) lives inside them, under the names its own checkpoint uses.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mvt4g.models.block_taps import BlockTaps
 from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention, joined, map_refused
 from mvt4g.models.layers.control_adapter import ControlAdapter
 from mvt4g.models.layers.mlp import image_mlp, two_layer
@@ -123,25 +124,6 @@ class BlockInputs(NamedTuple):
     angles: Float[Tensor, "#b f h w #k half_d"]
     cameras: Mapping[str, Float[Tensor, "b f #h #w _"]]
     image: Float[Tensor, "b i d"] | None = None
-
-
-def _nobody(layer: int, tap: QueryKey) -> None:
-    """Take nothing."""
-
-
-@dataclass(frozen=True)
-class BlockTaps:
-    """Which blocks hand out queries and keys.
-
-    Attributes:
-        layers: 0-based.
-        take: Takes (layer, queries and keys) as soon as the block has run.
-        stop_after: Nothing runs beyond the last of ``layers``, of which queries and keys alone are made.
-    """
-
-    layers: Collection[int] = ()
-    take: Callable[[int, QueryKey], None] = _nobody
-    stop_after: bool = False
 
 
 class DiTBlock(nn.Module):
@@ -306,10 +288,14 @@ class VideoDiT(nn.Module):
         end = self.config.num_layers - 1
         last = max(taps.layers, default=-1) if taps.stop_after else end
         for layer, block in zip(range(last + 1), self.blocks, strict=False):
+            if taps.kept is not None and (done := taps.kept.reached(layer, tokens[:, :num_frames])) is not None:
+                return done
             frames = num_frames if layer == end else None
             tokens, tap = self._run(block, tokens, given, frames, taps.stop_after and layer == last)
             if layer in taps.layers:
                 taps.take(layer, tap)
+        if taps.kept is not None:
+            taps.kept.keep(tokens)
         return tokens
 
     def freeze_beyond(self, layer: int, rotated: bool) -> None:

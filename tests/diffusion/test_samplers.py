@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from mvt4g.diffusion.flow_matching import FlowMatching
-from mvt4g.diffusion.samplers import EulerSampler, HeunSampler, Sampler
+from mvt4g.diffusion.samplers import AdamsSampler, EulerSampler, HeunSampler, Sampler
 from mvt4g.types import InputError
 
-SAMPLERS = pytest.mark.parametrize("kind", [EulerSampler, HeunSampler])
+SAMPLERS = pytest.mark.parametrize("kind", [EulerSampler, AdamsSampler, HeunSampler])
 
 
 def sample(velocity, noise, sigmas, on_step=None, kind=EulerSampler):
@@ -63,7 +63,29 @@ def test_heun_by_hand():
     assert arrived.item() == (1 - 0.5 + 0.125) * 0.5
 
 
-@pytest.mark.parametrize(("kind", "order"), [(EulerSampler, 1), (HeunSampler, 2)])
+def test_adams_by_hand():
+    """dx/dsigma = x, steps of 0.5, 0.25 and 0.25; Euler first, then the line through the last two velocities.
+
+    The velocity falls by 0.5 in the first step of 0.5; in the middle of the next, 0.125 further on, it is 0.375, and
+    0.5 - 0.25 * 0.375 = 0.40625. It fell by 0.09375 there; half as much further on it is 0.359375.
+    """
+    seen = []
+    sample(
+        lambda latents, sigma, step: latents, torch.ones(1, 1), torch.tensor([1.0, 0.5, 0.25, 0.0]),
+        on_step=lambda step, latents: seen.append(latents.item()), kind=AdamsSampler,
+    )  # fmt: skip
+    assert seen == [0.5, 0.40625, 0.31640625]
+
+
+def test_adams_is_exact_where_the_velocity_changes_evenly():
+    """dx/dsigma = 2 sigma, on steps of any length: after Euler's first step no error is added."""
+    sigmas = torch.tensor([1.0, 0.7, 0.6, 0.2, 0.0])
+    arrived = sample(lambda latents, sigma, step: 2 * sigma[:, None], torch.ones(1, 1), sigmas, kind=AdamsSampler)
+    # From 1 to 0.7 Euler goes down by 0.6, the truth by 1 - 0.49.
+    assert arrived.item() == pytest.approx(0 + (1 - 0.49) - 0.6, abs=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "order"), [(EulerSampler, 1), (AdamsSampler, 2), (HeunSampler, 2)])
 def test_the_error_falls_with_the_order(kind, order):
     """dx/dsigma = x from sigma 1 to 0 arrives at 1 / e; twice the steps, 2^order times nearer."""
     errors = []
@@ -74,7 +96,9 @@ def test_the_error_falls_with_the_order(kind, order):
     assert errors[0] / errors[1] == pytest.approx(2**order, rel=0.1)
 
 
-@pytest.mark.parametrize(("kind", "asked"), [(EulerSampler, [0, 1, 2]), (HeunSampler, [0, 0, 1, 1, 2])])
+@pytest.mark.parametrize(
+    ("kind", "asked"), [(EulerSampler, [0, 1, 2]), (AdamsSampler, [0, 1, 2]), (HeunSampler, [0, 0, 1, 1, 2])]
+)
 def test_velocities_are_asked_for_by_step(kind, asked):
     found = []
     sample(

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from mvt4g.models.backbones import ReCamMaster, ReDirector
+from mvt4g.models.block_taps import BlockTaps
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.fingerprints import fingerprint
 from mvt4g.models.layers.rope import rotary_angles
-from mvt4g.models.video_dit import BlockTaps, DiTBlock, VideoDiT, VideoDiTConfig
+from mvt4g.models.video_dit import DiTBlock, VideoDiT, VideoDiTConfig
 from mvt4g.types import InputError, LatentGrid
 from tests.models.small_backbones import make_loud, relative_difference, small_config
 

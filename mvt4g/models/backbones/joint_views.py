@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
 from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone
+from mvt4g.models.block_taps import BlockTaps, KeptBlocks
 from mvt4g.models.checkpoints import load_weights
 from mvt4g.models.conditioning.interface import CameraConditioning
 from mvt4g.models.conditioning.plucker import packed_channels, packed_rays
@@ -20,7 +21,7 @@ from mvt4g.models.layers.attention import QueryKey
 from mvt4g.models.layers.rope import axis_dims, rotary_angles
 from mvt4g.models.shipped import check_made_with
 from mvt4g.models.token_parallel import share_tokens
-from mvt4g.models.video_dit import CONTROL, BlockTaps, DiTBlock, VideoDiT, VideoDiTConfig
+from mvt4g.models.video_dit import CONTROL, DiTBlock, VideoDiT, VideoDiTConfig
 from mvt4g.ranges import Range, Width, check_number
 from mvt4g.types import (
     REFERENCE,
@@ -61,6 +62,8 @@ class JointViews(NovelViewBackbone):
     Raises:
         InputError: If sizes do not go together.
     """
+
+    keeps_blocks = True
 
     def __init__(
         self,
@@ -118,8 +121,12 @@ class JointViews(NovelViewBackbone):
         cameras: Cameras | EncodedCameras,
         conditions: Conditions = Conditions(),
         taps: TapRequest = TapRequest(),
+        kept: KeptBlocks | None = None,
     ) -> BackboneOutput:
-        """Predict for the noisy target; see ``NovelViewBackbone.forward``."""
+        """Predict for the noisy target; see ``NovelViewBackbone.forward``.
+
+        ``kept`` says whether the late blocks run; None = they do.
+        """
         batch, _, frames, height, width = target_latents.shape
         self._check_inputs(target_latents, taps.layers)
         if isinstance(cameras, Cameras):
@@ -141,7 +148,7 @@ class JointViews(NovelViewBackbone):
             cameras.angles,
             cameras.features,
             conditions.image,
-            BlockTaps(taps.layers, take, taps.stop_after),
+            BlockTaps(taps.layers, take, taps.stop_after, kept),
             num_output_frames=frames,
         )
         return BackboneOutput(output.latents, found)

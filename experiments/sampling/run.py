@@ -1,0 +1,239 @@
+"""How near a sample comes to the one of very many evaluations, by sampler, noise levels and number of evaluations.
+
+    python -m experiments.sampling.run [--clips 8] [--seeds 3] [--models none prior_corr_gone300]
+
+Models are the finished nano runs of ``experiments/steps_to_quality``, whose weights lie there. Every row of
+``scores.csv`` is one setting on one seed of noise, the mean over held-out clips; a row that is there is not made again.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.data.kubric import SyntheticClips
+from mvt4g.diffusion.diffusers_sampler import DiffusersSampler
+from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.diffusion.samplers import AdamsSampler, BlockReuse, EulerSampler, HeunSampler, Sampler
+from mvt4g.inference.noise import clip_noise
+from mvt4g.models.backbones import ReCamMaster
+from mvt4g.models.codec import PatchCodec
+from mvt4g.models.conditioning.epipolar import EpipolarConditioning
+from mvt4g.models.conditioning.plucker import PluckerConditioning
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.models.video_dit import VideoDiTConfig
+from mvt4g.synthetic.recipes import RECIPES
+from mvt4g.types import REFERENCE, TARGET, MultiViewClip
+
+HERE = Path(__file__).parent
+SCORES = HERE / "scores.csv"
+WEIGHTS = HERE.parent / "steps_to_quality" / "weights"
+RECIPE = "parallax_nano"
+SAMPLERS = {
+    "euler": EulerSampler,
+    "adams": AdamsSampler,
+    "heun": HeunSampler,
+    "unipc": partial(DiffusersSampler, scheduler="unipc"),
+    "dpmpp": partial(DiffusersSampler, scheduler="dpmpp"),
+}
+SHIFTS = (1.0, 2.0, 3.0, 5.0)
+EVALUATIONS = (4, 8, 16)
+MORE_EVALUATIONS = (2, 32)
+"""At the shift that the models were trained with."""
+TRAINED_SHIFT = 3.0
+REUSES = ((1, 2), (2, 2), (3, 2), (2, 3), (2, 4))
+"""The first block that stands still, of four, and of how many evaluations one runs it."""
+CONVERGED_STEPS = 64
+"""Steps of Heun's method whose sample is taken for the end of the path."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to sample.
+
+    Attributes:
+        sampler: Of ``SAMPLERS``.
+        steps: Of it.
+        shift: Of the noise levels.
+        first: The first block that stands still; 0 = none does.
+        every: Of so many evaluations one runs all blocks.
+    """
+
+    sampler: str
+    steps: int
+    shift: float
+    first: int = 0
+    every: int = 1
+
+    def build(self) -> Sampler:
+        """Return the sampler."""
+        built: Sampler = SAMPLERS[self.sampler](self.steps)
+        if self.first:
+            built.reuse = BlockReuse(self.first, self.every)
+        return built
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of ``scores.csv``; decibels are means over clips.
+
+    Attributes:
+        evaluations: Of the network.
+        cost: The same in evaluations of all blocks, counted by the blocks that ran.
+        to_converged_db: PSNR to the sample of the same noise at very many evaluations.
+        to_truth_db: PSNR to the true target view.
+        sharpness: Mean absolute difference of neighbouring pixels, over that of the truth.
+    """
+
+    model: str
+    seed: int
+    sampler: str
+    steps: int
+    shift: float
+    first: int
+    every: int
+    evaluations: int
+    cost: float
+    to_converged_db: float
+    to_truth_db: float
+    sharpness: float
+
+
+def settings() -> Iterator[Setting]:
+    """Yield every setting, the plain ones first."""
+    for shift in SHIFTS:
+        more = MORE_EVALUATIONS if shift == TRAINED_SHIFT else ()
+        for count in (*EVALUATIONS, *more):
+            for sampler in SAMPLERS:
+                # Heun's last step takes one evaluation, each other two.
+                yield Setting(sampler, count // 2 + 1 if sampler == "heun" else count, shift)
+    for first, every in REUSES:
+        for sampler in ("euler", "adams"):
+            for count in EVALUATIONS[1:]:
+                yield Setting(sampler, count, TRAINED_SHIFT, first, every)
+
+
+def load(name: str) -> NovelViewModel:
+    """Build a nano model of the finished runs, by the arm's name."""
+    extra = [PluckerConditioning()]
+    if name.startswith("prior"):
+        extra.append(EpipolarConditioning(width=0.5, initial_gain=3.0))
+    codec = PatchCodec(scale="natural")
+    dit = replace(VideoDiTConfig.nano(), query_gain=3.0)
+    backbone = ReCamMaster(dit, codec.grid, extra, weights=WEIGHTS / f"nano-{name}-0.safetensors")
+    return NovelViewModel(backbone, codec, FlowMatching(shift=TRAINED_SHIFT)).eval().requires_grad_(False)
+
+
+class Bench:
+    """One model on held-out clips with the noise of one seed."""
+
+    def __init__(self, model: NovelViewModel, clips: list[MultiViewClip], seed: int) -> None:
+        self.model = model
+        batch = MultiViewClip.stack(clips)
+        self.cameras = batch.cameras
+        self.truth = batch.video[:, TARGET]
+        self.reference = model.codec.encode(batch.video[:, REFERENCE])
+        self.noise = clip_noise(batch.name, seed, self.reference.shape[1:], self.reference.device)
+        self.blocks = 0
+        self.evaluations = 0
+        for block in model.backbone.dit.blocks:
+            block.register_forward_hook(self._count_block)
+        model.backbone.register_forward_hook(self._count_evaluation)
+        converged = Setting("heun", CONVERGED_STEPS, TRAINED_SHIFT)
+        self.converged = self.sample(converged)
+
+    def sample(self, setting: Setting) -> Float[Tensor, "b t 3 h w"]:
+        """Return the videos of one setting, and count what they took."""
+        self.model.flow = replace(self.model.flow, shift=setting.shift)
+        self.blocks = self.evaluations = 0
+        made = self.model.generate(self.reference, self.cameras, self.noise, setting.build())
+        return self.model.codec.decode(made.latents).clamp(0, 1)
+
+    def score(self, setting: Setting) -> dict[str, float]:
+        """Return the figures of one setting."""
+        video = self.sample(setting)
+        return {
+            "evaluations": self.evaluations,
+            "cost": self.blocks / self.model.backbone.num_layers,
+            "to_converged_db": psnr(video, self.converged),
+            "to_truth_db": psnr(video, self.truth),
+            "sharpness": sharpness(video) / sharpness(self.truth),
+        }
+
+    def _count_block(self, *_: object) -> None:
+        self.blocks += 1
+
+    def _count_evaluation(self, *_: object) -> None:
+        self.evaluations += 1
+
+
+def psnr(video: Float[Tensor, "b t 3 h w"], truth: Float[Tensor, "b t 3 h w"]) -> float:
+    """Return the mean over clips of each clip's PSNR, dB."""
+    error = (video - truth).square().flatten(1).mean(dim=1)
+    return float((-10 * error.log10()).mean())
+
+
+def sharpness(video: Float[Tensor, "b t 3 h w"]) -> float:
+    """Return the mean absolute difference of neighbouring pixels."""
+    across = (video[..., 1:] - video[..., :-1]).abs().mean()
+    down = (video[..., 1:, :] - video[..., :-1, :]).abs().mean()
+    return float((across + down) / 2)
+
+
+def read_rows() -> list[dict[str, str]]:
+    """Return the rows that are there."""
+    if not SCORES.exists():
+        return []
+    with SCORES.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def main() -> None:
+    """Make the rows that are missing."""
+    parser = argparse.ArgumentParser(description="Quality over evaluations.")
+    parser.add_argument("--clips", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--models", nargs="+", default=["none", "prior_corr_gone300"])
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    names = list(Row.__dataclass_fields__)
+    keys = names[: names.index("evaluations")]
+    done = {tuple(row[key] for key in keys) for row in read_rows()}
+    source = SyntheticClips(RECIPES[RECIPE](), "val", args.clips, seed=0)
+    clips = [source.clip(number).select_views((REFERENCE, TARGET)) for number in range(args.clips)]
+    for seed in range(args.seeds):
+        for name in args.models:
+            bench = None
+            for setting in settings():
+                key = tuple(str(value) for value in (name, seed, *asdict(setting).values()))
+                if key in done:
+                    continue
+                bench = bench or Bench(load(name), clips, seed)
+                append(Row(model=name, seed=seed, **asdict(setting), **bench.score(setting)))
+            sys.stdout.write(f"{name}, seed {seed}: done\n")
+            sys.stdout.flush()
+
+
+def append(row: Row) -> None:
+    """Add a row to ``scores.csv``, at once: the next start goes on behind it."""
+    values = asdict(row)
+    for name in ("to_converged_db", "to_truth_db", "sharpness"):
+        values[name] = f"{values[name]:.4f}"
+    new = not SCORES.exists()
+    with SCORES.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(values))
+        if new:
+            writer.writeheader()
+        writer.writerow(values)
+
+
+if __name__ == "__main__":
+    main()
