@@ -1,4 +1,4 @@
-"""Depth maps at another size, and the depth of a plane."""
+"""Depth maps at another size or framed as a video is, and the depth of a plane."""
 
 import torch
 from einops import rearrange
@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mvt4g.geometry.camera import pixel_rays
+from mvt4g.geometry.framing import Framing
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.pose import rotate
 from mvt4g.geometry.surface_lifting import SAME_SURFACE
@@ -30,6 +31,19 @@ def resize_depth(
     rows = _neighbours(depth.shape[-2], size[0])
     columns = _neighbours(depth.shape[-1], size[1])
     return torch.stack([_resize_map(each, rows, columns) for each in depth])
+
+
+def frame_depth(
+    depth: Float[Tensor, "t h w"],
+    framing: Framing,
+) -> Float[Tensor, "t H W"]:
+    """Return depth of a source cut, resized and padded as its pictures are; 0, none, where these are padded.
+
+    Args:
+        depth: z-depth of the source's pixel centres, 0 = none.
+        framing: What is done to the pictures.
+    """
+    return framing.placed(resize_depth(framing.windowed(depth), framing.resized))
 
 
 def plane_depth(

@@ -69,21 +69,21 @@ class Framing:
 
     def video(self, video: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c H W"]:
         """Resize bilinearly and anti-aliased (pixel centres stay at i + 0.5); what is padded is black."""
-        part = self._windowed(video)
+        part = self.windowed(video)
         if part.shape[-2:] != self.resized:
             resized = F.interpolate(part, self.resized, mode="bilinear", antialias=True, align_corners=False)
             part = resized.clamp(0, 1)
-        return self._placed(part)
+        return self.placed(part)
 
     def nearest(self, maps: Shaped[Tensor, "t h w"]) -> Shaped[Tensor, "t H W"]:
         """Take ids, depth or flags of the nearest pixel; what is padded is 0, False.
 
         They are exact where nothing is resized, else of a centre up to half a pixel of the source away.
         """
-        part = self._windowed(maps)
+        part = self.windowed(maps)
         rows = _nearest_places(part.shape[-2], self.resized[0])
         columns = _nearest_places(part.shape[-1], self.resized[1])
-        return self._placed(part[:, rows[:, None], columns])
+        return self.placed(part[:, rows[:, None], columns])
 
     def intrinsics(self, intrinsics: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
         """Return K in pixels of the result."""
@@ -123,16 +123,17 @@ class Framing:
         from_ = "" if centred else f" from column {self.corner[1]}, row {self.corner[0]}"
         return f", of which {where}{_size(self.size)}{from_} is kept"
 
-    def _windowed(
+    def windowed(
         self,
         maps: Shaped[Tensor, "*b h w"],
     ) -> Shaped[Tensor, "*b window_h window_w"]:
+        """Return the part of a picture that is taken."""
         window = self.window
         rows = slice(window.top, window.top + window.height)
         return maps[..., rows, window.left : window.left + window.width]
 
-    def _placed(self, maps: Shaped[Tensor, "*b h w"]) -> Shaped[Tensor, "*b H W"]:
-        """Cut what lies outside of the result, pad what is missing in it."""
+    def placed(self, maps: Shaped[Tensor, "*b h w"]) -> Shaped[Tensor, "*b H W"]:
+        """Cut off a resized window what lies outside of the result, and pad what is missing in it by 0."""
         top, left = self.corner
         bottom = top + self.size[0]
         right = left + self.size[1]

@@ -1,7 +1,8 @@
 import torch
 
 from mvt4g.geometry.camera import unproject_pixels
-from mvt4g.geometry.depth_maps import plane_depth, resize_depth
+from mvt4g.geometry.depth_maps import frame_depth, plane_depth, resize_depth
+from mvt4g.geometry.framing import Framing, Window
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.pose import rotation_from_axis_angle
 from mvt4g.types import Cameras
@@ -43,3 +44,16 @@ def test_points_of_a_plane_lie_on_it_seen_from_anywhere():
     for frame in range(2):
         world = unproject_pixels(pixel_centres(8, 12), depth[frame], pose[frame], lens[frame])
         assert ((world - point) @ normal).abs().max() < 1e-4
+
+
+def test_depth_is_framed_as_the_pictures_are():
+    """Inverse depth that rises along x: cut, halved and padded, it is at each centre what the plane has there."""
+    inverse = 0.1 + 0.01 * (torch.arange(40.0) + 0.5)
+    depth = inverse.reciprocal().expand(2, 20, 40)
+    framing = Framing((20, 40), (8, 24), Window(2, 4, 16, 32), (8, 16), (0, -4))
+    found = frame_depth(depth, framing)
+    assert found.shape == (2, 8, 24)
+    assert not bool(found[..., :4].any() | found[..., 20:].any()), "there is no depth in the bars"
+    centres = 4 + 2 * (torch.arange(16.0) + 0.5)
+    wanted = (0.1 + 0.01 * centres).reciprocal()
+    torch.testing.assert_close(found[1, 3, 4:20], wanted, rtol=1e-5, atol=0)
