@@ -48,6 +48,8 @@ class CameraAssumption:
             source's camera is not known, and is taken to stand still.
         source_layout: What wrote that file: "json", "vipe", "depth_anything_3", "megasam", "colmap", "vista4d" or
             "cognvs".
+        depth: File of the source's depth, "{name}" standing for the video, in the unit of the source's cameras; see
+            ``data.source_depth``. null = none is known.
     """
 
     fov_deg: FieldOfView = 60.0
@@ -58,6 +60,7 @@ class CameraAssumption:
     centres: str = "linear"
     source: str | None = None
     source_layout: str = "json"
+    depth: str | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.

@@ -12,6 +12,7 @@ from mvt4g.data.given_videos import GivenVideos, ViewRequest, ViewSettings
 from mvt4g.data.loading import LoaderSpec
 from mvt4g.data.real_clips import RealClip
 from mvt4g.data.source_cameras import check_source
+from mvt4g.data.source_depth import check_depth
 from mvt4g.data.sources import DAVIS_FPS, FolderSource, FrameSource
 from mvt4g.data.target_cameras import target_cameras
 from mvt4g.data.video_places import find_videos
@@ -49,7 +50,7 @@ class DAVISDataModule(AsksForViews[ViewRequest], LightningDataModule):
                 of these, from each of which every video is seen.
             queries: Points to track: "mask", "mask:16", "grid:8", or the path of a .json, .csv or .npz file.
             size: What the model takes: which frames (``size.frames``), and how pictures are fitted (``size.fit``).
-            camera: What a video does not say of its camera, and what becomes of a path of another length.
+            camera: What a video does not say of its camera, its depth, and what becomes of a path of another length.
             loader: Few.
             sequences: Of ``root``: names, or sets of ImageSets ("val"); empty = all.
         """
@@ -75,6 +76,7 @@ class DAVISDataModule(AsksForViews[ViewRequest], LightningDataModule):
         if self.clips is None:
             sources = _find_sources(self.root, self.video, self.sequences, self.size.frames.folder_fps)
             check_source(self.camera.source, len(sources))
+            check_depth(self.camera.depth, len(sources))
             cameras = target_cameras(self.trajectory)
             settings = ViewSettings(self.size, self.queries, self.camera)
             requests = []

@@ -10,6 +10,7 @@ from mvt4g.data.camera_paths import CameraAssumption, CameraChoice
 from mvt4g.data.query_points import QueryChoice
 from mvt4g.data.real_clips import RealClip, RealClips
 from mvt4g.data.source_cameras import source_camera_file, source_camera_files
+from mvt4g.data.source_depth import source_depth_file, source_depth_files
 from mvt4g.data.sources import FrameSource
 from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.data.video_places import video_name
@@ -107,6 +108,7 @@ class ViewRequest:
         assumed = asdict(settings.camera)
         own = assumed.pop("source")
         layout = assumed.pop("source_layout")
+        depth = assumed.pop("depth")
         inputs = {
             "source": {"sha256": sha256_of_all(self._files()), "name": self.clip},
             "camera": {"trajectory": self.target.name, "sha256": digest_or_none(self.target.file)},
@@ -117,7 +119,20 @@ class ViewRequest:
         files = [] if own is None else source_camera_files(source_camera_file(own, self.clip), layout)
         if files:
             inputs["source_cameras"] = {"layout": layout, "sha256": sha256_of_all(files)}
+        if depth is not None:
+            inputs["source_depth"] = {"sha256": self._depth_digest(depth)}
         return inputs
+
+    def _depth_digest(self, depth: str) -> str:
+        """Return the checksum of the files of the video's depth.
+
+        Raises:
+            InputError: If there are none.
+        """
+        files = source_depth_files(depth, self.clip)
+        if not files:
+            raise InputError(f"{source_depth_file(depth, self.clip)}: no such file, want the depth of {self.clip}")
+        return sha256_of_all(files)
 
     def _files(self) -> Sequence[Path]:
         if isinstance(self.source, FrameSource):

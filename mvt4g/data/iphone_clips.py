@@ -19,6 +19,7 @@ from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.data.video_size import VideoSize
 from mvt4g.formats.checksums import sha256_of_all
 from mvt4g.formats.readers import iphone
+from mvt4g.geometry.depth_maps import frame_depth
 from mvt4g.geometry.framing import Framing
 from mvt4g.geometry.pose import compose, invert_pose
 from mvt4g.types import REFERENCE, Cameras, InputError, MultiViewClip
@@ -75,13 +76,18 @@ class IPhonePair:
     def inputs(self) -> dict[str, Any]:
         """Return all of the data that the result depends on."""
         poses = self._files("camera", ".json", (self.reference, self.target))
-        return {
+        size = iphone.size_folder(self.scene)
+        depth = list(filter(Path.is_file, self._files(f"depth/{size}", ".npy", (self.reference,))))
+        inputs = {
             "source": {"sha256": sha256_of_all(self._pictures()), "name": self.clip},
             "camera": {"trajectory": self.camera, "sha256": sha256_of_all(poses)},
             "queries": {"choice": self.queries, "sha256": None},
             "size": asdict(self.size),
             "times": list(self.times),
         }
+        if depth:
+            inputs["source_depth"] = {"sha256": sha256_of_all(depth)}
+        return inputs
 
     def read(self) -> RealClip | InputError:
         """Return the reference's video with the cameras of both views, or what is wrong with it."""
@@ -116,6 +122,7 @@ class IPhonePair:
         )
         clip = MultiViewClip(
             video=framing.video(whole.video[0])[None],
+            depth=None if whole.depth is None else frame_depth(whole.depth[0], framing)[None],
             cameras=Cameras(_from_first(both.cam_from_world), framing.intrinsics(both.intrinsics)),
             name=self.clip,
             fps=whole.fps,

@@ -18,6 +18,7 @@ from mvt4g.data.query_points import (
     mask_queries,
 )
 from mvt4g.data.source_cameras import SourceCameras, read_source_cameras, source_camera_file
+from mvt4g.data.source_depth import read_source_depth
 from mvt4g.data.source_record import SourceRecord
 from mvt4g.data.sources import FrameSource
 from mvt4g.data.target_cameras import TargetCamera
@@ -33,9 +34,9 @@ class RealClip(TensorFields):
     """A real video with the target cameras it is to be seen from and the points to track.
 
     Attributes:
-        clip: One video, the reference's (v = 1; so are ``instances`` and ``dynamic``), or those of both views where the
-            target's is given (``VideoPair``); two views of cameras in any case: 0 the reference's, 1 the target's. The
-            world is the reference camera of frame 0. ``dynamic`` is where the annotation has an object.
+        clip: One video, the reference's (v = 1, as of ``depth``, ``instances``, ``dynamic``), or those of both views
+            where the target's is given (``VideoPair``); two views of cameras in any case: 0 the reference's, 1 the
+            target's. The world is the reference camera of frame 0. ``dynamic`` is where the annotation has an object.
         queries: (view, frame, x, y) in pixels and frames of the clip; the view has a video.
         query_rows: Row of each query in the file it came from, else its own number.
         sources: What each view that has a video was taken from.
@@ -142,10 +143,12 @@ class RealClips(Dataset[RealClip | InputError]):
         queries, rows, query_rule = self._queries(source, kept, framing, instances)
         frames = KeptFrames.of(source, kept)
         paths = self.target.paths(frames, self.camera, own)
+        depth, depth_notes = self._depth(source, kept, framing)
         clip = MultiViewClip(
             video=video,
             cameras=framed_cameras(paths, (framing, framing), self.camera, self._camera_files()),
             name=source.name,
+            depth=depth,
             instances=None if instances is None else instances[None],
             dynamic=None if instances is None else (instances > 0)[None],
             fps=source.rate(kept),
@@ -154,8 +157,18 @@ class RealClips(Dataset[RealClip | InputError]):
         parts.append(self.target.sentence(frames, self.camera))
         if own is not None:
             parts += own.notes
+        parts += depth_notes
         rule = "; ".join(filter(None, [*parts, query_rule]))
         return RealClip(clip, queries, rows, (source.record(kept, framing),), f"{source.name}: {rule}")
+
+    def _depth(
+        self, source: FrameSource, kept: tuple[int, ...], framing: Framing
+    ) -> tuple[Float[Tensor, "1 t h w"] | None, tuple[str, ...]]:
+        """Return depth of the one view, and what is to be said of it."""
+        if self.camera.depth is None:
+            return None, ()
+        depth, notes = read_source_depth(self.camera.depth, source, kept, framing)
+        return depth[None], (f"depth of {self.camera.depth}", *notes)
 
     def _queries(
         self, source: FrameSource, kept: Sequence[int], framing: Framing, instances: Int[Tensor, "t h w"] | None

@@ -121,6 +121,8 @@ class VideoPairDataModule(LightningDataModule):
             raise InputError(f"data: got VideoPairDataModule for {stage}, want {want}")
         if self.camera.source is not None:
             raise InputError(f"camera.source: got {self.camera.source} for a pair of videos, want data.cameras")
+        if self.camera.depth is not None:
+            raise InputError(f"camera.depth: got {self.camera.depth} for a pair of videos, want null")
         videos = _open_pair(self.reference, self.target, self.size.frames.folder_fps)
         self.pair = VideoPair(
             videos=videos,

@@ -1,9 +1,8 @@
-"""Colours for the pixels of a rendering that show nothing: from the nearest pixel, or diffused from all round a hole."""
+"""Colours for the holes of a rendering: that of the nearest pixel, or diffused from all round."""
 
 from typing import Literal, get_args
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,8 +12,6 @@ from mvt4g.types import InputError
 HoleRule = Literal["black", "nearest", "diffuse"]
 SWEEPS = 8
 """Steps of diffusion at each size of the pyramid."""
-_COMPARED = 2**22
-"""Distances that are compared at once: they bound the memory of the nearest pixel."""
 
 
 def fill_holes(
@@ -27,9 +24,9 @@ def fill_holes(
     Args:
         video: Renderings.
         mask: True where something is seen.
-        rule: "black" leaves the holes. "nearest" takes the colour of the nearest pixel that is seen, upper before lower
-            and left before right among equally near ones. "diffuse" lets colours flow into the hole from its edge until
-            each pixel is about the mean of its four neighbours (Laplace's equation), which has no seams.
+        rule: "black" leaves the holes. "nearest" takes the colour of the nearest pixel that is seen, among equally near
+            ones that of the nearest column, left before right, upper before lower. "diffuse" lets colours flow into the
+            hole from its edge until each pixel is about the mean of its four neighbours (Laplace's equation).
 
     Raises:
         InputError: If there is no such rule.
@@ -51,18 +48,30 @@ def fill_holes(
 
 
 def _from_nearest(image: Float[Tensor, "c h w"], mask: Bool[Tensor, "h w"]) -> Float[Tensor, "c h w"]:
-    width = mask.shape[1]
     row, distance = _nearest_in_column(mask)
-    columns = torch.arange(width, dtype=torch.int32, device=mask.device)
     square = distance.square()
-    holes = (~mask).nonzero()
+    y, x = (~mask).nonzero(as_tuple=True)
+    # The nearest pixel of a hole is, in its own column, the nearest one to the hole's row: columns alone are searched.
+    column = x.clone()
+    best = square[y, x]
+    width = mask.shape[1]
+    away = 1
+    searching = torch.arange(len(y), device=mask.device)
+    while len(searching):
+        for step in (-away, away):
+            place = x[searching] + step
+            inside = (place >= 0) & (place < width)
+            place = place.clamp(0, width - 1)
+            found = square[y[searching], place] + away**2
+            nearer = inside & (found < best[searching])
+            better = searching[nearer]
+            best[better] = found[nearer]
+            column[better] = place[nearer]
+        away += 1
+        # Columns as far away as the best found cannot be nearer.
+        searching = searching[best[searching] > away**2]
     filled = image.clone()
-    for part in holes.split(max(1, _COMPARED // width)):
-        y, x = part.unbind(dim=1)
-        # The nearest pixel of a hole is, in its own column, the nearest one to the hole's row.
-        apart = (columns - x[:, None].int()).square() + square[y]
-        column = apart.min(dim=1).indices
-        filled[:, y, x] = image[:, row[y, column], column]
+    filled[:, y, x] = image[:, row[y, column], column]
     return filled
 
 
@@ -78,7 +87,7 @@ def _nearest_in_column(mask: Bool[Tensor, "h w"]) -> tuple[Int[Tensor, "h w"], I
     below = torch.where(mask, row, height + far).flip(0).cummin(dim=0).values.flip(0)
     is_above = row - above <= below - row
     nearest = torch.where(is_above, above, below)
-    return nearest.clamp(0, height - 1), (nearest - row).abs().int()
+    return nearest.clamp(0, height - 1), (nearest - row).abs()
 
 
 def _diffused(image: Float[Tensor, "c h w"], mask: Bool[Tensor, "h w"]) -> Float[Tensor, "c h w"]:

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from mvt4g.data.camera_paths import CameraAssumption
 from mvt4g.data.davis_datamodule import DAVISDataModule
+from mvt4g.data.frame_selection import FrameSelection
 from mvt4g.data.loading import LoaderSpec, raise_if_error
 from mvt4g.data.real_clips import RealClip
 from mvt4g.data.video_size import VideoSize
@@ -154,6 +156,55 @@ def test_cameras_of_no_or_another_video_are_refused(root, tmp_path, source, sequ
     camera = CameraAssumption(source=str(tmp_path / source))
     with pytest.raises(InputError, match=fault):
         _clips(root=root, camera=camera, sequences=sequences)
+
+
+def test_each_video_has_its_own_depth_framed_and_chosen_as_its_frames_are(root: Path, tmp_path: Path) -> None:
+    """Inverse depth that rises along x, in maps of half the video's size; frame 1 of 4 is the first that is kept."""
+    for name, (frames, height, width) in {"bear": (4, 64, 100), "dog": (3, 80, 48)}.items():
+        inverse = 0.2 + 0.1 * (np.arange(width // 2) + 0.5) / (width // 2)
+        depth = np.broadcast_to((1 + np.arange(frames))[:, None, None] / inverse, (frames, height // 2, width // 2))
+        np.savez(tmp_path / f"{name}.npz", depth=depth.astype(np.float32))
+    size = VideoSize(height=32, width=32, num_frames=2, frames=FrameSelection(start=1))
+    camera = CameraAssumption(depth=str(tmp_path / "{name}.npz"))
+    bear, dog = _clips(root=root, camera=camera, size=size)
+    assert bear.clip.depth is not None
+    assert dog.clip.depth is not None
+    assert bear.clip.depth.shape == dog.clip.depth.shape == (1, 1, 2, 32, 32)
+    # 100 columns become 50, of which 9 to 41 are kept; 48 become 32.
+    for clip, left, columns in ((bear, 9, 50), (dog, 0, 32)):
+        inverse = 0.2 + 0.1 * (left + torch.arange(32) + 0.5) / columns
+        wanted = torch.stack([2 / inverse, 3 / inverse])
+        torch.testing.assert_close(clip.clip.depth[0, 0, :, 7, 1:-1], wanted[:, 1:-1], rtol=1e-5, atol=0)
+    assert f"depth of {tmp_path}" in bear.rule
+
+
+def test_depth_of_another_length_or_of_nobody_is_refused(root: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "bear.npz", depth=np.ones((3, 64, 100), np.float32))
+    bear = CameraAssumption(depth=str(tmp_path / "bear.npz"))
+    module = DAVISDataModule(root=root, sequences=["bear"], camera=bear, size=SIZE)
+    module.setup("predict")
+    assert "got float32 of shape (3, 64, 100), want floating-point numbers of shape (4, h, w)" in str(
+        module.asked_views()[0]
+    )
+    with pytest.raises(InputError, match=r"camera\.depth: got .* for 2 videos, want \{name\} in it"):
+        _clips(root=root, camera=bear)
+    gone = CameraAssumption(depth=str(tmp_path / "{name}-depth.npz"))
+    module = DAVISDataModule(root=root, sequences=["dog"], camera=gone, size=SIZE)
+    module.setup("predict")
+    (request,) = module.requests()
+    with pytest.raises(InputError, match=r"dog-depth\.npz: no such file, want the depth of dog"):
+        request.inputs()
+
+
+def test_results_depend_on_the_depth(root: Path, tmp_path: Path) -> None:
+    digests = set()
+    for value in (1.0, 2.0, 1.0):
+        np.savez(tmp_path / "dog.npz", depth=np.full((3, 80, 48), value, np.float32))
+        camera = CameraAssumption(depth=str(tmp_path / "{name}.npz"))
+        module = DAVISDataModule(root=root, sequences=["dog"], camera=camera, size=SIZE)
+        module.setup("predict")
+        digests.add(module.requests()[0].inputs()["source_depth"]["sha256"])
+    assert len(digests) == 2
 
 
 def test_a_video_file_and_a_folder_of_frames_serve_too(root: Path, tmp_path: Path) -> None:

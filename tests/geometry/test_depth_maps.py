@@ -48,12 +48,12 @@ def test_points_of_a_plane_lie_on_it_seen_from_anywhere():
 
 def test_depth_is_framed_as_the_pictures_are():
     """Inverse depth that rises along x: cut, halved and padded, it is at each centre what the plane has there."""
-    inverse = 0.1 + 0.01 * (torch.arange(40.0) + 0.5)
+    inverse = 0.2 + 0.002 * (torch.arange(40.0) + 0.5)
     depth = inverse.reciprocal().expand(2, 20, 40)
     framing = Framing((20, 40), (8, 24), Window(2, 4, 16, 32), (8, 16), (0, -4))
     found = frame_depth(depth, framing)
     assert found.shape == (2, 8, 24)
     assert not bool(found[..., :4].any() | found[..., 20:].any()), "there is no depth in the bars"
     centres = 4 + 2 * (torch.arange(16.0) + 0.5)
-    wanted = (0.1 + 0.01 * centres).reciprocal()
+    wanted = (0.2 + 0.002 * centres).reciprocal()
     torch.testing.assert_close(found[1, 3, 4:20], wanted, rtol=1e-5, atol=0)

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from mvt4g.formats.clip_cache import write_clip
+from mvt4g.formats.foreign.depth_files import ViewDepth
 from mvt4g.formats.scene4d import Scene4D, read_scene4d, write_scene4d
 from mvt4g.geometry.pose import transform_points
 from mvt4g.inference.lifting.alignment import align_depths
 from mvt4g.inference.lifting.depth_choice import ChosenDepth, DepthSpec, choose_depth
-from mvt4g.inference.lifting.depth_files import ViewDepth
 from mvt4g.inference.lifting.lift_input import GivenTracks, LiftInput, read_lift_input
 from mvt4g.inference.lifting.lifted_tracks import lift_tracks
 from mvt4g.inference.lifting.scene import LiftSpec, lift_scene

@@ -9,21 +9,17 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from mvt4g.formats.foreign.depth_files import ViewDepth, read_joint_depth, read_view_depth
 from mvt4g.geometry.camera import scale_intrinsics
-from mvt4g.geometry.depth_maps import plane_depth, resize_depth
-from mvt4g.geometry.pose import invert_pose
+from mvt4g.geometry.depth_maps import resize_depth
 from mvt4g.inference.lifting.alignment import triangulated_depths
-from mvt4g.inference.lifting.depth_files import ViewDepth, read_joint_depth, read_view_depth
+from mvt4g.inference.lifting.facing_plane import distance_by_way, facing_plane_depth
 from mvt4g.inference.lifting.lift_input import GivenTracks, LiftInput
 from mvt4g.models.depth_model import DepthModel, DepthPrediction, TransformersDepth
 from mvt4g.ranges import Positive, check_ranges
 from mvt4g.types import Cameras, InputError
 
 DepthKind = Literal["files", "true", "plane", "model"]
-PLANE_AT_LEAST = 1.0
-"""Distance of the plane, scene units, where neither tracks nor the cameras' way tell a better one."""
-PLANE_BY_WAY = 4.0
-"""Distance of the plane in ways of the camera: an arc of presets goes about its subject from about that far."""
 
 
 @dataclass(frozen=True)
@@ -167,13 +163,10 @@ def _by_plane(source: LiftInput, spec: DepthSpec) -> ChosenDepth:
     how = "as asked"
     if distance is None:
         distance, how = _plane_distance(source.cameras, source.tracks)
-    first = invert_pose(source.cameras[0].cam_from_world[0])
-    normal = first[:3, 2]
-    point = first[:3, 3] + distance * normal
-    views = [
-        ViewDepth(plane_depth(camera, size, point, normal))
-        for camera, size in zip(source.cameras, source.sizes, strict=True)
-    ]
+    first = source.cameras[0].cam_from_world[0]
+    views = []
+    for camera, size in zip(source.cameras, source.sizes, strict=True):
+        views.append(ViewDepth(facing_plane_depth(camera, size, first, distance)))
     said = f"a plane {distance:.3g} scene units before the reference's first camera, {how}"
     return ChosenDepth((views[0], views[1]), True, False, said)
 
@@ -183,9 +176,7 @@ def _plane_distance(cameras: tuple[Cameras, Cameras], tracks: GivenTracks | None
     found, _ = triangulated_depths(tracks, cameras)
     if len(found):
         return float(found.median()), f"the median of {len(found)} triangulated points"
-    centres = [invert_pose(camera.cam_from_world)[:, :3, 3] for camera in cameras]
-    ways = (centres[1] - centres[0]).norm(dim=-1)
-    return max(PLANE_AT_LEAST, PLANE_BY_WAY * float(ways.max())), "by the cameras' way"
+    return distance_by_way(*cameras), "by the cameras' way"
 
 
 def _floats(video: UInt8[Tensor, "t h w 3"]) -> Float[Tensor, "t 3 h w"]:

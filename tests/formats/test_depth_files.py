@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from mvt4g.formats.foreign.depth_files import read_joint_depth, read_view_depth
 from mvt4g.geometry.pose import invert_pose
-from mvt4g.inference.lifting.depth_files import read_joint_depth, read_view_depth
 from mvt4g.types import InputError
 from tests.formats.layouts.reconstructions import (
     COUNT,

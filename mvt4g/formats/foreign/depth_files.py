@@ -75,6 +75,19 @@ def read_joint_depth(
     return first, _at_size(path, found, sizes[1], slice(num_frames, 2 * num_frames))
 
 
+def depth_file_parts(path: Path) -> list[Path]:
+    """Return all files that depth is read from and that are there.
+
+    Args:
+        path: As ``read_view_depth``.
+    """
+    if path.is_dir():
+        return sorted(filter(Path.is_file, path.rglob("*")))
+    # ViPE's maps lie beside the poses.
+    maps = path.parent.parent / "depth" / f"{path.stem}.zip"
+    return list(filter(Path.is_file, (path, maps)))
+
+
 def _read_any(path: Path, num_frames: int) -> Reconstruction:
     """Read a file by the arrays that it has."""
     if not path.exists():
