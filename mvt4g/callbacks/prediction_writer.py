@@ -1,12 +1,14 @@
 """The files that ``predict`` leaves for every video and camera, skipped where they are there and whole."""
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
+from jaxtyping import Float
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from mvt4g.callbacks.checkpoints import say
 from mvt4g.callbacks.outcome import Outcome
@@ -21,17 +23,18 @@ from mvt4g.callbacks.provenance import (
 from mvt4g.callbacks.run_facts import RunFacts
 from mvt4g.data.asked_views import GivesRequests, Request
 from mvt4g.data.real_clips import RealClip
-from mvt4g.evaluation.real_video import NovelView
+from mvt4g.evaluation.real_video import NovelView, RealVideoPass
 from mvt4g.formats.result_records import ResultPlace
 from mvt4g.formats.track_files import TrackFile, write_tracks
 from mvt4g.formats.trajectory_json import write_trajectory
-from mvt4g.formats.video import write_video
+from mvt4g.formats.video import write_video, write_video_pieces
 from mvt4g.inference.video_tracks import VideoTracks
+from mvt4g.inference.window_store import WindowFolder
 from mvt4g.systems.tracking import PairTracks
 from mvt4g.types import REFERENCE, InputError
 from mvt4g.viz.canvas import magnification, magnify
 from mvt4g.viz.tiles import tile_videos
-from mvt4g.viz.tracks import draw_track_views
+from mvt4g.viz.tracks import PIECE, draw_track_pieces, draw_track_views
 
 DEFAULT_FPS = 8.0
 """Of a source that states none."""
@@ -97,9 +100,16 @@ class PredictionWriter(Callback):
     def on_predict_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Say what was done to make the video fit."""
-        if isinstance(batch, RealClip):
-            say(batch.rule)
+        """Say what was done to make the video fit, and where its windows are kept if it is generated in windows."""
+        if not isinstance(batch, RealClip):
+            return
+        say(batch.rule)
+        real_pass = getattr(pl_module, "real_pass", None)
+        if isinstance(real_pass, RealVideoPass) and real_pass.in_windows(batch):
+            name = str(batch.clip.name[0])
+            camera = camera_name(batch)
+            inputs = self._inputs(self.requests.get((name, camera), UnaskedRequest(batch)), pl_module)
+            real_pass.store = WindowFolder(self._place(name, camera, pl_module).windows, inputs)
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
@@ -122,6 +132,8 @@ class PredictionWriter(Callback):
             error.item = error.item or f"{name}/{camera}"
             self.outcome.fail(error)
             return
+        if place.windows.exists():
+            shutil.rmtree(place.windows, ignore_errors=True)
         self.outcome.made += 1
         say(f"wrote {place.folder}")
 
@@ -168,12 +180,23 @@ def write_prediction(folder: Path, made: NovelView) -> None:
     captions = ["reference", "generated"]
     if made.tracks is not None:
         _write_tracks(folder, made.real, made.tracks)
-        videos = torch.stack([reference, generated.to(reference.dtype)])
-        overlay = draw_track_views(videos, made.tracks.tracks, made.tracks.visible, captions)
+        videos = [reference, generated.to(reference.dtype)]
+        tracks = made.tracks.tracks.cpu()
+        overlay = draw_track_pieces(videos, tracks, made.tracks.visible.cpu(), captions)
     else:
-        factor = magnification(height, width)
-        overlay = tile_videos([[magnify(reference, factor), magnify(generated, factor)]], [captions])
-    write_video(folder / "overlay.mp4", overlay, fps)
+        overlay = _side_by_side(reference, generated, captions)
+    write_video_pieces(folder / "overlay.mp4", overlay, fps)
+
+
+def _side_by_side(
+    reference: Float[Tensor, "t 3 h w"],
+    generated: Float[Tensor, "t 3 h w"],
+    captions: Sequence[str],
+) -> Iterator[Float[Tensor, "piece 3 H W"]]:
+    """Yield both videos beside each other, some frames at a time."""
+    factor = magnification(reference.shape[-2], reference.shape[-1])
+    for pair in zip(reference.split(PIECE), generated.split(PIECE), strict=True):
+        yield tile_videos([[magnify(part, factor) for part in pair]], [captions])
 
 
 def write_pair(folder: Path, found: PairTracks) -> None:

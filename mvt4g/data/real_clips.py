@@ -23,6 +23,7 @@ from mvt4g.data.source_record import SourceRecord
 from mvt4g.data.sources import FrameSource
 from mvt4g.data.target_cameras import TargetCamera
 from mvt4g.data.video_size import VideoSize
+from mvt4g.formats.file_tensors import roomy
 from mvt4g.formats.track_files import read_queries
 from mvt4g.geometry.framing import Framing
 from mvt4g.tensor_fields import TensorFields
@@ -136,7 +137,7 @@ class RealClips(Dataset[RealClip | InputError]):
         return f"{self.camera.source}, {self.target.text}"
 
     def _clip(self, source: FrameSource, kept: tuple[int, ...], own: SourceCameras | None) -> RealClip:
-        video = torch.empty(1, len(kept), 3, self.size.height, self.size.width)
+        video = roomy(1, len(kept), 3, self.size.height, self.size.width)
         framing = source.read_into(video[0], kept, self.size)
         instances = source.read_masks(kept, framing)
         # Points on masks need the masks as the model sees them.

@@ -47,6 +47,11 @@ class ResultPlace:
         place = self.run / FOLDER / self.command / self.name
         return place.with_name(f"{place.name}.json")
 
+    @property
+    def windows(self) -> Path:
+        """The folder that keeps the windows of a long video until its results are there."""
+        return self.record.with_name(f"{self.record.stem}.windows")
+
     def is_done(self, inputs: Callable[[], Mapping[str, Any]]) -> bool:
         """Say whether results of these inputs are there and whole; files that are damaged or missing make them not so.
 

@@ -4,8 +4,9 @@ docs/video.md states the rules: which stream and frames count, when they are sho
 """
 
 import functools
+import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -263,9 +264,23 @@ def write_video(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int, c
     """
     if path.suffix.lower() != ".mp4":
         raise InputError(f"{path}: got suffix {path.suffix!r} for a video to write, want '.mp4'")
-    pixels = _levels(path, video, fps)
-    height, width = pixels.shape[1:3]
-    pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    _check_writable(path, video, fps)
+    write_video_pieces(path, [video], fps, crf)
+
+
+def write_video_pieces(path: Path, pieces: Iterable[Float[Tensor, "n 3 h w"]], fps: float | int, crf: int = 18) -> None:
+    """Write what ``write_video`` writes of all pieces together, of which one at a time is held.
+
+    Args:
+        path: Ends in .mp4.
+        pieces: Some frames each, at least one in all; finite RGB.
+        fps: Frames a second, over 0.
+        crf: As for ``write_video``.
+
+    Raises:
+        InputError: If the place cannot be written.
+    """
+    pixels = (_even(rgb) for rgb in _levels(pieces))
     _encode(path, pixels, fps, _Encoding("mp4", "libx264", "yuv420p", {"crf": str(crf), **_REPRODUCIBLE}), threads=1)
 
 
@@ -287,29 +302,48 @@ def write_archive_video(
     """
     if path.suffix.lower() != ".mkv":
         raise InputError(f"{path}: got suffix {path.suffix!r} for a video to write, want '.mkv'")
-    _encode(path, _levels(path, video, fps), fps, _ARCHIVE[quality], threads=1)
+    _check_writable(path, video, fps)
+    _encode(path, _levels([video]), fps, _ARCHIVE[quality], threads=1)
 
 
-def _levels(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int) -> UInt8[np.ndarray, "t h w 3"]:
-    """Return RGB in 256 levels, (t h w c)."""
+def _check_writable(path: Path, video: Float[Tensor, "t 3 h w"], fps: float | int) -> None:
     if not (math.isfinite(fps) and fps > 0):
         raise InputError(f"{path}: got fps {fps} for a video to write, want a rate over 0")
-    if not len(video) or not bool(torch.isfinite(video).all()):
+    # Frame by frame: nothing of the size of the video is made beside it.
+    if not len(video) or not all(bool(torch.isfinite(frame).all()) for frame in video):
         want = "one or more, all finite"
         raise InputError(f"{path}: got {len(video)} frames to write, want {want}")
-    levels = video.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8)
-    return rearrange(levels, "t c h w -> t h w c").numpy()
+
+
+def _levels(pieces: Iterable[Float[Tensor, "n 3 h w"]]) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Yield every frame in RGB of 256 levels."""
+    for piece in pieces:
+        for frame in piece:
+            levels = frame.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8)
+            yield rearrange(levels, "c h w -> h w c").numpy()
+
+
+def _even(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "H W 3"]:
+    """Return a frame of even height and width, its last row and column repeated where they were odd."""
+    height, width = rgb.shape[:2]
+    return np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
 def _encode(
-    path: Path, pixels: UInt8[np.ndarray, "t h w 3"], fps: float | int, encoding: _Encoding, threads: int = 0
+    path: Path,
+    pixels: Iterable[UInt8[np.ndarray, "h w 3"]],
+    fps: float | int,
+    encoding: _Encoding,
+    threads: int = 0,
 ) -> None:
+    frames = iter(pixels)
+    first = next(frames)
     # Neither versions nor random ids of Matroska segments.
     bitexact = {"fflags": "+bitexact"}
     with appearing(path) as temporary, av.open(temporary, "w", encoding.container, options=bitexact) as container:
         stream = container.add_stream(encoding.codec, rate=Fraction(fps).limit_denominator(10_000))
         assert isinstance(stream, VideoStream)
-        height, width = pixels.shape[1:3]
+        height, width = first.shape[:2]
         stream.height = height
         stream.width = width
         stream.pix_fmt = encoding.pixel_format
@@ -326,7 +360,7 @@ def _encode(
         context.color_range = 2 if is_rgb else 1
         context.color_primaries = BT709
         context.color_trc = SRGB
-        for rgb in pixels:
+        for rgb in itertools.chain([first], frames):
             frame = _frame(rgb, encoding.pixel_format, matrix)
             frame.colorspace = context.colorspace
             frame.color_range = context.color_range

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mvt4g.diffusion.samplers import BlockReuse, EulerSampler, Sampler
 from mvt4g.inference.guidance import GuidanceSpec
+from mvt4g.inference.window_spec import WindowSpec
 from mvt4g.ranges import Few, Seed, check_ranges
 from mvt4g.types import InputError
 
@@ -19,6 +20,7 @@ class GenerationSpec:
         reuse: Late blocks that run in some evaluations only; null = all run in all.
         guidance: Which texts and images sampling follows, and how much.
         seed: Of noise, and of the queries that an evaluation draws, together with the clip's name.
+        windows: How a real video is generated that is longer than one window; None = in one piece.
     """
 
     sample_steps: Few = 8
@@ -26,6 +28,7 @@ class GenerationSpec:
     reuse: BlockReuse | None = None
     guidance: GuidanceSpec = GuidanceSpec()
     seed: Seed = 0
+    windows: WindowSpec | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.

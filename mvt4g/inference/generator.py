@@ -10,9 +10,11 @@ from torch import Tensor
 from mvt4g.diffusion.samplers import Sampler
 from mvt4g.inference.generation_spec import GenerationSpec
 from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.long_videos import LongVideoGenerator
 from mvt4g.inference.public_inputs import batch_of_one, check_queries
 from mvt4g.inference.reader import TrainedModel, read_model, read_run, running
 from mvt4g.inference.saved_config import build_arguments, mapping_at
+from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.inference.view_pass import generate_view
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.types import Cameras, InputError
@@ -124,7 +126,8 @@ class NovelViewGenerator:
         The result is that of ``predict`` for the same frames, cameras, queries, seed, sampler and name.
 
         Args:
-            video: The reference, RGB in [0, 1], of a size and length that the codec takes.
+            video: The reference, RGB in [0, 1], of a size and length that the codec takes; of any length where
+                ``spec.windows`` are shorter.
             cameras: (2 t): of the reference and of the target, one a frame; intrinsics in pixels of ``video``.
             queries: (view, frame, x, y) of the points to track, in pixels and frames of ``video``.
             prompt: Text to follow in place of the configuration's; wants its ``evaluation.guidance.encoder``.
@@ -136,19 +139,24 @@ class NovelViewGenerator:
             InputError: If an argument is of another shape or kind, queries come without a tracking head, or a prompt
                 without an encoder.
         """
+        windows = self.spec.windows
+        long = windows is not None and len(video) > windows.length
         with running(self.model, self.autocast) as device:
-            clip = batch_of_one([video], cameras, name, self.model.codec.grid, device)
+            # Of a long video one window at a time is taken to the device.
+            place = "cpu" if long else device
+            clip = batch_of_one([video], cameras, name, None if long else self.model.codec.grid, place)
             asked = None
             if queries is not None:
                 if self.model.tracking_head is None:
                     raise InputError("queries: got some for a model without a trained tracking head, want None")
                 asked = check_queries(queries, clip)
             sampler = sampler or self.spec.build_sampler()
-            made = generate_view(self.model, clip, asked, sampler, self._guidance_for(prompt), seed)
-        if made.tracks is None:
-            return GeneratedView(made.video[0], cameras)
-        tracks = made.tracks
-        return GeneratedView(made.video[0], cameras, tracks.tracks[0], tracks.visible[0], tracks.confidence[0])
+            guidance = self._guidance_for(prompt)
+            if windows is not None and long:
+                whole = LongVideoGenerator(self.model, windows, sampler, guidance, seed)(clip, asked)
+                return _view(whole.video, cameras, whole.tracks)
+            made = generate_view(self.model, clip, asked, sampler, guidance, seed)
+        return _view(made.video[0], cameras, None if made.tracks is None else made.tracks[0])
 
     def _guidance_for(self, prompt: str | None) -> Guidance:
         # Texts are encoded by a large network: once a prompt.
@@ -165,3 +173,13 @@ class NovelViewGenerator:
                 raise InputError(f"prompt: got a text without evaluation.guidance.encoder in the configuration, {want}")
             spec = replace(spec, prompt=prompt, text=None, captions=None)
         return Guidance(spec, backbone.text_shape, backbone.image_dim)
+
+
+def _view(
+    video: Float[Tensor, "t 3 h w"],
+    cameras: Cameras,
+    tracks: VideoTracks | None,
+) -> GeneratedView:
+    if tracks is None:
+        return GeneratedView(video, cameras)
+    return GeneratedView(video, cameras, tracks.tracks, tracks.visible, tracks.confidence)

@@ -26,7 +26,17 @@ def clip_noise(
     seed: int,
     shape: Sequence[int],
     device: torch.device,
+    window: int = 0,
 ) -> Float[Tensor, "b ..."]:
-    """Return unit noise (b, *shape) that follows each clip's name: batch size, order and rank change nothing."""
-    noise = [torch.randn(*shape, generator=generator_for(seed, name_key(name))) for name in names]
+    """Return unit noise (b, *shape) that follows each clip's name: batch size, order and rank change nothing.
+
+    Args:
+        names: Of the clips.
+        seed: Of the draws.
+        shape: Of one clip's.
+        device: Where it goes.
+        window: Number of the window of a long video, whose first has the noise of a video without windows.
+    """
+    more = (window,) if window else ()
+    noise = [torch.randn(*shape, generator=generator_for(seed, name_key(name), *more)) for name in names]
     return torch.stack(noise).to(device)

@@ -15,8 +15,8 @@ def batch_of_one(
     videos: Sequence[Shaped[Tensor, "..."]],
     cameras: Cameras,
     name: str,
-    grid: LatentGrid,
-    device: torch.device,
+    grid: LatentGrid | None,
+    device: torch.device | str,
 ) -> MultiViewClip:
     """Return a batch of one clip.
 
@@ -24,7 +24,7 @@ def batch_of_one(
         videos: The reference's, and the target's where it is given, each (t 3 h w) in [0, 1].
         cameras: (2 t), one a view and frame.
         name: Of the clip.
-        grid: Says which numbers of frames the codec takes.
+        grid: Says which numbers of frames the codec takes; None = any number is taken.
         device: Where the clip goes.
 
     Raises:
@@ -38,7 +38,8 @@ def batch_of_one(
     if len(set(sizes)) > 1:
         raise InputError(f"target: got {sizes[1]} (t 3 h w), want the reference's {sizes[0]}")
     num_frames = len(videos[0])
-    grid.latent_frames(num_frames)
+    if grid is not None:
+        grid.latent_frames(num_frames)
     _check_cameras(cameras, num_frames)
     batch = torch.stack([video.float() for video in videos])[None]
     poses = cameras.cam_from_world.float()

@@ -34,6 +34,10 @@ class VideoTracks:
         """Return what is said of one clip of a batch."""
         return VideoTracks(self.tracks[index], self.visible[index], self.confidence[index])
 
+    def as_batch(self) -> "VideoTracks":
+        """Return a batch of this one clip."""
+        return VideoTracks(self.tracks[None], self.visible[None], self.confidence[None])
+
 
 def at_video_frames(
     prediction: TrackPrediction,

@@ -38,6 +38,7 @@ def generate_view(
     guidance: Guidance,
     seed: int,
     layers: Sequence[int] = (),
+    window: int = 0,
 ) -> ViewPass:
     """Generate the target view of a batch of clips, and track in both views.
 
@@ -49,13 +50,14 @@ def generate_view(
         guidance: Which texts and images it follows.
         seed: Of the noise, together with the clips' names.
         layers: Whose taps are given; the head's is among them where it tracks.
+        window: Number of the window of a long video; its noise follows it.
     """
     names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
     head = model.tracking_head
     tracks_points = head is not None and queries is not None
     wanted = {*layers, head.layer} if head is not None and tracks_points else {*layers}
     latents = model.codec.encode(clip.video[:, REFERENCE])
-    noise = clip_noise(names, seed, latents.shape[1:], latents.device)
+    noise = clip_noise(names, seed, latents.shape[1:], latents.device, window)
     text, text_guidance = guidance.arguments(names, latents.device)
     conditions = Conditions(text, guidance.image(clip.video[:, REFERENCE, 0]))
     last_step = {-1: TapRequest(sorted(wanted))} if wanted else {}

@@ -1,4 +1,4 @@
-"""Long videos in overlapping windows: every query is carried from the window it lies in to those before and after."""
+"""Overlapping windows over long videos: a query is carried from the window it lies in to those before and after."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,14 +14,20 @@ TrackWindow = Callable[[range, Float[Tensor, "1 q 4"]], VideoTracks]
 """Tracks queries whose frames count from the window's first one; a batch of one clip."""
 
 
-def windows_over(num_frames: int, length: int, overlap: int) -> list[range]:
+def windows_over(num_frames: int, length: int, overlap: int, option: str = "tracker.overlap") -> list[range]:
     """Return windows of ``length`` frames that share ``overlap`` or more with the one before; the last ends the video.
+
+    Args:
+        num_frames: Of the video.
+        length: Of a window.
+        overlap: Least number of frames shared.
+        option: What a message calls ``overlap``.
 
     Raises:
         InputError: If windows would not move on, or share no frame.
     """
     if not 0 < overlap < length:
-        raise InputError(f"tracker.overlap: got {overlap} with windows of {length} frames, want 1 to {length - 1}")
+        raise InputError(f"{option}: got {overlap} with windows of {length} frames, want 1 to {length - 1}")
     if num_frames <= length:
         return [range(num_frames)]
     last = num_frames - length

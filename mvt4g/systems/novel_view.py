@@ -1,6 +1,7 @@
 """Joint training of a novel-view video DiT, a tracking head on its attention, and losses on the attention itself."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -123,6 +124,12 @@ class NovelViewSystem(TrainedSystem):
         check_shares(self.trainer.test_dataloaders)
         self._scores("test").reset()
         self.real_metrics.reset()
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch to the device; a video that is generated in windows stays, and goes there window by window."""
+        if isinstance(batch, RealClip) and self.real_pass.in_windows(batch):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     @going_on
     def test_step(self, batch: MultiViewClip | LatentClip | RealClip, batch_idx: int) -> EvaluationOutput | NovelView:

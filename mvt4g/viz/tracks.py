@@ -1,6 +1,6 @@
 """Point tracks drawn over video, and the legend that says what their marks mean."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +11,8 @@ from mvt4g.viz.canvas import Pen, draw_over, magnification, rgba, to_frame, to_i
 from mvt4g.viz.colours import rainbow_by_row
 from mvt4g.viz.tiles import tile_videos
 
+PIECE = 32
+"""Frames that are drawn at a time where a whole video is not held."""
 _HIDDEN_OPACITY = 0.35
 _LEGEND = (("seen", True), ("hidden", False))
 """Word of each mark, and whether the mark is filled."""
@@ -92,11 +94,34 @@ def draw_track_views(
         captions: One per view.
         trail: Past frames whose path is shown.
     """
+    return torch.cat([*draw_track_pieces(tuple(videos), tracks, visible, captions, trail)])
+
+
+def draw_track_pieces(
+    videos: Sequence[Float[Tensor, "t 3 h w"]],
+    tracks: Float[Tensor, "v t n 2"],
+    visible: Bool[Tensor, "v t n"],
+    captions: Sequence[str],
+    trail: int = 8,
+) -> Iterator[Float[Tensor, "piece 3 H W"]]:
+    """Yield the frames of ``draw_track_views`` some at a time: no more than these are held.
+
+    Args:
+        videos: One a view, in [0, 1].
+        tracks: Pixels (x, y).
+        visible: True where seen.
+        captions: One per view.
+        trail: Past frames whose path is shown.
+    """
     colours = rainbow_by_row(tracks[0])
-    drawn = []
-    for view in zip(videos, tracks, visible, strict=True):
-        drawn.append(draw_tracks(*view, trail=trail, colours=colours))
-    return with_track_legend(tile_videos([drawn], [captions]))
+    for start in range(0, tracks.shape[1], PIECE):
+        drawn = []
+        for video, points, seen in zip(videos, tracks, visible, strict=True):
+            frames = []
+            for offset, frame in enumerate(video[start : start + PIECE]):
+                frames.append(draw_tracks_at(frame, start + offset, points, seen, trail, colours))
+            drawn.append(torch.stack(frames))
+        yield with_track_legend(tile_videos([drawn], [captions]))
 
 
 def with_track_legend(video: Float[Tensor, "*t 3 h w"]) -> Float[Tensor, "*t 3 H w"]:

@@ -1,0 +1,240 @@
+"""Novel views of videos that are longer than a model's length: window by window, each going on from the one before."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
+from mvt4g.diffusion.samplers import Sampler, Velocity
+from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.noise import clip_noise
+from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
+from mvt4g.inference.view_pass import ViewPass, generate_view
+from mvt4g.inference.window_spec import WindowSpec
+from mvt4g.inference.window_store import WindowProgress, WindowStore
+from mvt4g.inference.windows import CarriedTracks, windows_over
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, Conditions, InputError, MultiViewClip, TapRequest
+
+
+@dataclass(frozen=True)
+class LongView:
+    """The target view of a long video.
+
+    Attributes:
+        video: In [0, 1], on the CPU, or in the file that a store keeps.
+        tracks: Of the query points in both views; None without queries or without a tracking head.
+    """
+
+    video: Float[Tensor, "t 3 h w"]
+    tracks: VideoTracks | None
+
+
+class HeldSampler(Sampler):
+    """Another sampler that is given the leading latent frames: these go straight from their noise to what is known.
+
+    At every noise level they are what is known, noised to that level. So the network sees them as it sees any frame of
+    a video, and draws the other frames to go with them.
+
+    Args:
+        sampler: Of the other frames.
+        known: Clean latents of the leading frames.
+    """
+
+    def __init__(self, sampler: Sampler, known: Float[Tensor, "b c known_f h w"]) -> None:
+        super().__init__(sampler.steps)
+        self.sampler = sampler
+        self.known = known
+
+    def sigmas(self, flow: FlowMatching) -> Float[Tensor, " n"]:
+        """Return the other sampler's noise levels."""
+        return self.sampler.sigmas(flow)
+
+    def walk(
+        self,
+        velocity: Velocity,
+        noise: Float[Tensor, "b c f h w"],
+        sigmas: Float[Tensor, " n"],
+    ) -> Iterator[Float[Tensor, "b c f h w"]]:
+        """Yield the latents after every step."""
+        count = self.known.shape[2]
+        straight = velocity_target(self.known, noise[:, :, :count])
+
+        def held(
+            latents: Float[Tensor, "b c f h w"], sigma: Float[Tensor, " b"], step: int
+        ) -> Float[Tensor, "b c f h w"]:
+            drawn = velocity(latents, sigma, step)
+            return torch.cat([straight.to(drawn.dtype), drawn[:, :, count:]], dim=2)
+
+        yield from self.sampler.walk(held, noise, sigmas)
+
+
+class LongVideoGenerator:
+    """Generates the target view of one long video, and tracks in both views.
+
+    Cameras are those of the whole video, of which every window takes its part: a model sees them relative to its own
+    first frame. Query points are carried from window to window as the tracker carries them. They are tracked on the
+    taps of each window's sampling; a point that is asked for in a later window is tracked back through earlier ones on
+    one more pass of each, over what was generated.
+
+    Args:
+        model: Only run, never changed.
+        spec: How.
+        sampler: Goes from noise to latents.
+        guidance: Which texts and images it follows.
+        seed: Of the noise, together with the clip's name and the window's number; the first window's noise is that of
+            the same video without windows.
+
+    Raises:
+        InputError: If the codec takes no window or overlap of so many frames.
+    """
+
+    def __init__(
+        self,
+        model: NovelViewModel,
+        spec: WindowSpec,
+        sampler: Sampler,
+        guidance: Guidance,
+        seed: int,
+    ) -> None:
+        self.model = model
+        self.spec = spec
+        self.sampler = sampler
+        self.guidance = guidance
+        self.seed = seed
+        grid = model.codec.grid
+        self.overlap = spec.overlap or grid.usable_frames(max(1, spec.length // 3))
+        for name, frames in (("length", spec.length), ("overlap", self.overlap)):
+            try:
+                grid.latent_frames(frames)
+            except InputError as error:
+                raise InputError(f"evaluation.windows.{name}: {error}") from None
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        clip: MultiViewClip,
+        queries: Float[Tensor, "1 q 4"] | None = None,
+        store: WindowStore | None = None,
+    ) -> LongView:
+        """Generate.
+
+        Args:
+            clip: The reference's video and both views' cameras, a batch of one, anywhere: a window at a time is taken
+                to the model's device.
+            queries: (view, video frame, x, y), pixels; None = nothing is tracked.
+            store: Takes every window as it comes, and may have some already; None = memory.
+        """
+        store = store or WindowStore()
+        device = next(self.model.parameters()).device
+        windows = windows_over(clip.video.shape[2], self.spec.length, self.overlap, "evaluation.windows.overlap")
+        video = store.open(clip.video[0, REFERENCE].shape)
+        progress = store.load() or WindowProgress(0, video[:0].clone(), {})
+        carried = None
+        if self.model.tracking_head is not None and queries is not None:
+            carried = CarriedTracks(queries.to(device), windows)
+            carried.restore({name: value.to(device) for name, value in progress.tracks.items()})
+        for number in range(progress.done, len(windows)):
+            window = windows[number]
+            part = _part(clip, window, device)
+            made = self._window(part, number, progress.tail.to(device))
+            if carried is not None:
+                carried.visit(number, number - 1, partial(self._track, made.taps, part))
+            frames = faded(progress.tail, made.video[0].float().cpu())
+            # What the next window shares is not final: it is kept apart, so that nothing final is ever written anew.
+            last = number + 1 == len(windows)
+            final = len(window) if last else windows[number + 1].start - window.start
+            video[window.start : window.start + final] = frames[:final]
+            state = {} if carried is None else carried.state()
+            kept = {name: value.cpu() for name, value in state.items()}
+            progress = WindowProgress(number + 1, frames[final:].clone(), kept)
+            store.save(progress)
+        if carried is None:
+            return LongView(video, None)
+        for number in carried.earlier_windows():
+            window = windows[number]
+            part = _part(clip, window, device)
+            generated = video[window.start : window.stop].to(device)
+            carried.visit(number, number + 1, partial(self._track_again, part, generated, number))
+        return LongView(video, carried.tracks[0])
+
+    def _window(self, part: MultiViewClip, number: int, tail: Float[Tensor, "shared 3 h w"]) -> ViewPass:
+        """Generate one window, given what the one before made of its first frames."""
+        sampler = self.sampler
+        count = self.model.codec.grid.usable_frames(len(tail)) if len(tail) else 0
+        if count and self.spec.carry == "noise":
+            sampler = HeldSampler(sampler, self.model.codec.encode(tail[None, :count]))
+        elif count and self.spec.carry == "reference":
+            part = _with_references(part, tail[:count])
+        head = self.model.tracking_head
+        layers = () if head is None else (head.layer,)
+        return generate_view(self.model, part, None, sampler, self.guidance, self.seed, layers, number)
+
+    def _track(
+        self,
+        taps: dict[int, AttentionTap],
+        part: MultiViewClip,
+        window: range,
+        queries: Float[Tensor, "1 q 4"],
+    ) -> VideoTracks:
+        prediction = self.model.track(taps, queries, part.cameras)
+        return at_video_frames(prediction, len(window))
+
+    def _track_again(
+        self,
+        part: MultiViewClip,
+        generated: Float[Tensor, "t 3 h w"],
+        number: int,
+        window: range,
+        queries: Float[Tensor, "1 q 4"],
+    ) -> VideoTracks:
+        """Track in a window whose taps are gone: on what was generated, at the last sampling step's noise level."""
+        head = self.model.tracking_head
+        assert head is not None, "nothing is tracked without one"
+        codec = self.model.codec
+        latents = torch.stack([codec.encode(part.video[:, REFERENCE]), codec.encode(generated[None])], dim=1)
+        names = part.name if isinstance(part.name, tuple) else (part.name,)
+        noise = clip_noise(names, self.seed, latents.shape[2:], latents.device, number)
+        sigma = self.sampler.sigmas(self.model.flow)[-2:-1].to(latents.device)
+        text, _ = self.guidance.arguments(names, latents.device)
+        conditions = Conditions(text, self.guidance.image(part.video[:, REFERENCE, 0]))
+        asked = TapRequest([head.layer], stop_after=True)
+        taps = self.model.noisy_pass(latents, part.cameras, sigma, noise, conditions, asked).taps
+        return self._track(taps, part, window, queries)
+
+
+def faded(
+    before: Float[Tensor, "shared 3 h w"],
+    after: Float[Tensor, "t 3 h w"],
+) -> Float[Tensor, "t 3 h w"]:
+    """Return a window's frames, those that it shares with the one before faded from that one's to its own."""
+    shared = len(before)
+    if not shared:
+        return after
+    # Strictly between 0 and 1: every shared frame has something of both windows.
+    share = torch.arange(1, shared + 1, dtype=after.dtype) / (shared + 1)
+    mixed = torch.lerp(before, after[:shared], share[:, None, None, None])
+    return torch.cat([mixed, after[shared:]])
+
+
+def _part(clip: MultiViewClip, window: range, device: torch.device) -> MultiViewClip:
+    """Return the frames of one window, of all that generation goes by, on a device."""
+    frames = slice(window.start, window.stop)
+    video = clip.video[:, :, frames].to(device)
+    return MultiViewClip(video=video, cameras=clip.cameras[:, :, frames].to(device), name=clip.name)
+
+
+def _with_references(part: MultiViewClip, tail: Float[Tensor, "known 3 h w"]) -> MultiViewClip:
+    """Return a window in whose reference view the first frames are generated ones, seen by the target's cameras."""
+    known = len(tail)
+    video = part.video.clone()
+    video[:, REFERENCE, :known] = tail
+    pose = part.cameras.cam_from_world.clone()
+    intrinsics = part.cameras.intrinsics.clone()
+    pose[:, REFERENCE, :known] = pose[:, TARGET, :known]
+    intrinsics[:, REFERENCE, :known] = intrinsics[:, TARGET, :known]
+    return replace(part, video=video, cameras=replace(part.cameras, cam_from_world=pose, intrinsics=intrinsics))
