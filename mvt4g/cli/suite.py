@@ -32,8 +32,16 @@ from mvt4g.types import InputError, Interrupted
 
 ONE_WRITER = ("fit", "test", "validate")
 """Commands of which one at a time may write to a run; predict gives every clip a folder of its own."""
-MAY_CHANGE_ON_RESUME = ("ckpt_path", "trainer.max_steps", "trainer.max_time", "keep_checkpoints", "on_nan")
-"""What a resumed fit may change: where it starts from, how far it goes, what it keeps, what it does about NaN."""
+MAY_CHANGE_ON_RESUME = (
+    "ckpt_path",
+    "trainer.max_steps",
+    "trainer.max_time",
+    "keep_checkpoints",
+    "on_nan",
+    "model.init_args.backbone.init_args.dit.compile",
+)
+"""What a resumed fit may change: where it starts from, how far it goes, what it keeps, what it does about NaN, whether
+its blocks are compiled."""
 LIBRARIES = "PIL|diffusers|lightning|numpy|open3d|tensorboard|timm|torch|torchvision|transformers"
 """Those whose warnings are no lines of a command."""
 SETTLED = {"weights_only", "return_predictions"}

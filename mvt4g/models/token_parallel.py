@@ -85,7 +85,8 @@ def share_tokens(dit: VideoDiT, group: dist.ProcessGroup) -> None:
     slices = TokenSlices(group)
     for module in dit.modules():
         if isinstance(module, SelfAttention):
-            module.gather = slices.whole
+            # torch.compile cuts its graph there: what waits for other ranks is none of its operators.
+            module.gather = torch.compiler.disable(slices.whole)
     dit.run_blocks = partial(_run_on_slices, slices, dit.run_blocks)  # type: ignore[method-assign]
 
 

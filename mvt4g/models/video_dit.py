@@ -7,7 +7,6 @@ projector) lives inside them, under the names its own checkpoint uses.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -18,12 +17,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mvt4g.models.block_taps import BlockTaps
+from mvt4g.models.compiling import check_compiler, compiled
+from mvt4g.models.dit_config import VideoDiTConfig
 from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention, joined, map_refused
 from mvt4g.models.layers.control_adapter import ControlAdapter
 from mvt4g.models.layers.mlp import image_mlp, two_layer
 from mvt4g.models.layers.modulation import AffineNorm, gated_add, modulated_norm, sinusoidal_embedding
 from mvt4g.models.layers.patches import Head, PatchEmbedding
-from mvt4g.ranges import Depth, Positive, Side, Width, check_allocation, check_ranges
+from mvt4g.ranges import check_allocation
 from mvt4g.types import InputError
 
 Place = Literal["block_input", "attention_phase", "attention_bias", "after_attention", "latent_channels"]
@@ -31,81 +32,6 @@ Place = Literal["block_input", "attention_phase", "attention_bias", "after_atten
 CONTROL = "control"
 """Name of the camera features that ``embed_control`` makes: they are added to the tokens, and a self-attention may turn
 them into phases."""
-
-
-@dataclass(frozen=True)
-class VideoDiTConfig:
-    """Sizes of the network; the defaults are the tiny ones.
-
-    Attributes:
-        freq_dim: Width of the sinusoid that embeds diffusion time.
-        text_dim: Width of a text token as it comes in.
-        text_len: Text tokens the network sees; shorter texts are padded with zeros before the text MLP.
-        patch_size: Latent frames, rows and columns of a token.
-        eps: Of all norms.
-        query_gain: What the scale of the self-attention's query norm starts from. At Wan's 1 no logit can exceed
-            sqrt(head_dim), so that a small model trained from scratch is long in learning to look at one token.
-        image_dim: Width of an image token as it comes in; None = a network that sees no image.
-        control_channels: Channels of the camera control, which lies on the latents' grid; None = a network without.
-        activation_checkpointing: Keep each block's input alone for the backward pass and run the block again: most of
-            the memory of training for a third more time.
-    """
-
-    in_channels: Width = 16
-    out_channels: Width = 16
-    dim: Width = 128
-    ffn_dim: Width = 512
-    freq_dim: Width = 256
-    text_dim: Width = 64
-    text_len: Width = 8
-    num_heads: Depth = 4
-    num_layers: Depth = 6
-    patch_size: tuple[Side, Side, Side] = (1, 2, 2)
-    eps: Positive = 1e-6
-    query_gain: float = 1.0
-    image_dim: Width | None = None
-    control_channels: Width | None = None
-    activation_checkpointing: bool = False
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "dit")
-        if self.dim % self.num_heads:
-            raise InputError(f"num_heads: got {self.num_heads}, want a divisor of dim {self.dim}")
-
-    @property
-    def head_dim(self) -> int:
-        """Features of one attention head."""
-        return self.dim // self.num_heads
-
-    @classmethod
-    def nano(cls) -> "VideoDiTConfig":
-        """Return 4 layers x 96: screening on a CPU."""
-        return cls(dim=96, ffn_dim=384, num_layers=4)
-
-    @classmethod
-    def tiny(cls) -> "VideoDiTConfig":
-        """Return 6 layers x 128: tests and the demo on a CPU."""
-        return cls()
-
-    @classmethod
-    def small(cls) -> "VideoDiTConfig":
-        """Return 12 layers x 384: one GPU."""
-        return cls(dim=384, ffn_dim=1536, num_heads=6, num_layers=12)
-
-    @classmethod
-    def wan_1_3b(cls) -> "VideoDiTConfig":
-        """Return Wan2.1 T2V 1.3B, whose released weights fit."""
-        return cls(dim=1536, ffn_dim=8960, text_dim=4096, text_len=512, num_heads=12, num_layers=30)
-
-    @classmethod
-    def wan_14b(cls) -> "VideoDiTConfig":
-        """Return Wan2.1 T2V 14B."""
-        return cls(dim=5120, ffn_dim=13824, text_dim=4096, text_len=512, num_heads=40, num_layers=40)
-
-    @classmethod
-    def wan_fun_camera_1_3b(cls) -> "VideoDiTConfig":
-        """Return Wan2.1-Fun-V1.1 1.3B Control-Camera, the base of ReDirector."""
-        return replace(cls.wan_1_3b(), in_channels=32, image_dim=1280, control_channels=1536)
 
 
 class BlockInputs(NamedTuple):
@@ -135,6 +61,7 @@ class DiTBlock(nn.Module):
     def __init__(self, config: VideoDiTConfig) -> None:
         super().__init__()
         self.eps = config.eps
+        self.compile_forward = config.compile == "blocks"
         self.self_attn = SelfAttention(config.dim, config.num_heads, config.eps)
         self.norm3 = AffineNorm(config.dim, config.eps)
         self.cross_attn = CrossAttention(config.dim, config.num_heads, config.eps, config.image_dim is not None)
@@ -180,6 +107,18 @@ class DiTBlock(nn.Module):
             num_frames: Go on with this many leading frames alone, which still attend to all; None = all.
             tap_alone: Compute nothing but queries and keys; the tokens come back as they were.
         """
+        # Hooks on the block, which are those of FSDP2, run outside of what is compiled.
+        run = compiled(DiTBlock.written_out) if self.compile_forward else DiTBlock.written_out
+        return run(self, tokens, given, num_frames, tap_alone)
+
+    def written_out(
+        self,
+        tokens: Float[Tensor, "b f h w d"],
+        given: BlockInputs,
+        num_frames: int | None,
+        tap_alone: bool,
+    ) -> tuple[Float[Tensor, "b n h w d"], QueryKey]:
+        """Compute ``forward``, step by step."""
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = rearrange(
             self.modulation.float() + given.time, "b six d -> six b 1 1 1 d"
         )
@@ -230,6 +169,8 @@ class VideoDiT(nn.Module):
         super().__init__()
         a_block = config.dim * (8 * config.dim + 2 * config.ffn_dim)  # two attentions and the MLP
         check_allocation("dit", {"layers": config.num_layers, "weights of a layer": a_block})
+        if config.compile == "blocks":
+            check_compiler("dit.compile")
         self.config = config
         self.patch_embedding = PatchEmbedding(config.in_channels, config.dim, config.patch_size)
         self.text_embedding = two_layer(config.text_dim, config.dim, config.dim)

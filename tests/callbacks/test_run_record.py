@@ -6,6 +6,7 @@ import pytest
 
 from mvt4g.callbacks.checkpoints import checkpoint_path, last_checkpoint
 from mvt4g.callbacks.run_record import RunRecord, differences, finite_or_none, flat_items
+from mvt4g.cli.suite import MAY_CHANGE_ON_RESUME
 from mvt4g.types import InputError
 
 CONFIG = "ckpt_path: null\ntrainer: {max_steps: 4, callbacks: [{class_path: a}]}\nmodel: {lr: 0.1, layers: [3, 4]}\n"
@@ -55,3 +56,13 @@ def test_last_checkpoint_is_of_the_highest_step(tmp_path):
 
 def test_numbers_json_has_no_word_for_are_null():
     assert [finite_or_none(value) for value in (1.5, float("nan"), float("inf"))] == [1.5, None, None]
+
+
+def test_a_resumed_fit_may_compile_its_blocks(tmp_path):
+    """Also one of before there was the option."""
+    config = "ckpt_path: null\nmodel: {init_args: {backbone: {init_args: {dit: {dim: 8}}}}}\n"
+    (tmp_path / "config.yaml").write_text(config)
+    resumed = config.replace("null", "last").replace("dim: 8", "dim: 8, compile: blocks")
+    RunRecord(tmp_path, "fit", resumed, MAY_CHANGE_ON_RESUME).check_resume()
+    with pytest.raises(InputError, match=r"dit.dim \(was 8, got 16\)"):
+        RunRecord(tmp_path, "fit", resumed.replace("dim: 8", "dim: 16"), MAY_CHANGE_ON_RESUME).check_resume()

@@ -112,6 +112,26 @@ def test_redirector_shares_its_tokens_too(pair):
     assert found["tokens"] / wanted["tokens"] == 0.5
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp", "tokens"])
+def test_compiled_blocks_equal_written_ones(strategy, tmp_path):
+    """Two ranks whose blocks are compiled, against one process that runs them as written."""
+    name = f"{strategy}-compiled"
+    (tmp_path / name).mkdir()
+    command = [sys.executable, "-W", "ignore", "-m", "tests.systems.two_ranks", tmp_path, name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    found = torch.load(tmp_path / name / "two.pt", weights_only=True)
+    wanted = state(*one_process(strategy)())
+    assert found["graphs"] > 0
+    assert found["losses"] == pytest.approx(wanted["losses"], rel=1e-5)
+    for part in ("gradients", "weights", "average"):
+        assert difference(found[part], wanted[part]) < 1e-4, part
+    assert difference({"": found["sampled"]}, {"": wanted["sampled"]}) < 1e-3
+    held = [one / all_of_it for one, all_of_it in zip(found["held"], wanted["held"], strict=True)]
+    assert held == pytest.approx([1, 1] if strategy == "ddp" else [0.5, 0.5], abs=0.02), "slices as without compile"
+
+
 def test_who_holds_and_computes_what(pair):
     ours, everything = pair.found["through"], pair.one_process
     held = [one / all_of_it for one, all_of_it in zip(ours["held"], everything["held"], strict=True)]

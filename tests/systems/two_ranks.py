@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lightning
 import torch
+import torch._dynamo
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from torch.multiprocessing import start_processes
 from torch.utils.data import DataLoader
@@ -19,6 +20,7 @@ from mvt4g.callbacks.ema import EMA
 from mvt4g.diffusion.samplers import EulerSampler
 from mvt4g.losses.correspondence import CorrespondenceObjective
 from mvt4g.losses.track import TrackObjective
+from mvt4g.models import compiling
 from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.plucker import PluckerConditioning, packed_channels
@@ -85,12 +87,13 @@ def held_here(value):
     return (value.to_local() if hasattr(value, "to_local") else value).numel()
 
 
-def build(kind=NovelViewSystem, redirector=False):
+def build(kind=NovelViewSystem, redirector=False, **changes):
     torch.manual_seed(0)
     codec = PatchCodec()
     sizes = VideoDiTConfig(
         dim=24, ffn_dim=32, freq_dim=16, text_dim=8, num_heads=1, num_layers=2, activation_checkpointing=True
     )
+    sizes = replace(sizes, **changes)
     if redirector:
         sizes = replace(sizes, control_channels=packed_channels(codec.grid), image_dim=9)
     make, own = (ReDirector, ()) if redirector else (ReCamMaster, ("cam_encoder", "projector"))
@@ -155,12 +158,21 @@ def found_by(strategy, rank, out):
     return found
 
 
+def compiled_by(strategy, rank):
+    """Fit with compiled blocks, by the backend that traces and differentiates but makes no code."""
+    compiling.BACKEND = "aot_eager"
+    system = build(compile="blocks")
+    found = state(*fit(system, batches(0 if strategy == "tokens" else rank), STRATEGIES[strategy](), 2))
+    return found | {"graphs": torch._dynamo.utils.counters["stats"]["unique_graphs"]}
+
+
 def be_rank(rank, out, strategies):
     """Fit by one strategy after the other; the first rank writes what it found."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     torch.set_num_threads(1)
     for strategy in strategies:
-        found = found_by(strategy, rank, out / strategy)
+        plain, _, compiled = strategy.partition("-")
+        found = compiled_by(plain, rank) if compiled else found_by(strategy, rank, out / strategy)
         if rank == 0:
             torch.save(found, out / strategy / "two.pt")
 

@@ -118,7 +118,7 @@ class EpipolarGains(nn.Module):
 
     def forward(self, squared: Float[Tensor, "b f h w n"]) -> Float[Tensor, "b k f h w n"]:
         """Return the bias of every head, 0 for those without a gain."""
-        width = self.gain.new_tensor(self.width) if self.log_width is None else self.log_width.exp()
+        width = self.gain.new_full((), self.width) if self.log_width is None else self.log_width.exp()
         width = rearrange(width.expand(len(self.heads)), "k -> k 1 1 1 1")
         exponent = -rearrange(squared.to(self.gain.dtype), "b f h w n -> b 1 f h w n")
         closeness = torch.exp(exponent / (2 * width.square()))

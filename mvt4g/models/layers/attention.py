@@ -218,13 +218,13 @@ def _logit_mask(
     reach = biased // cells // 2
     mask = bias.new_zeros(batch, heads, frames, cells, num_frames, cells)
     by_offset = rearrange(bias, "b k f h w (offset cells) -> offset f b k (h w) cells", cells=cells)
-    own = torch.arange(frames, device=bias.device)
     for offset, part in zip(range(-reach, reach + 1), by_offset, strict=True):
         # The frame that many after the token's own, in the other view: there is none beyond the first or last.
-        moment = own % moments + offset
-        there = (moment >= 0) & (moment < moments)
-        other = moment + torch.where(own < moments, moments, 0)
-        mask[:, :, own[there], :, other[there]] = part[there]
+        # Plain numbers: of indices in tensors, torch.compile makes no graph.
+        there = [frame for frame in range(frames) if 0 <= frame % moments + offset < moments]
+        other = [(frame + moments) % num_frames + offset for frame in there]
+        if there:
+            mask[:, :, there, :, other] = part[there]
     return rearrange(mask, "b k f token other cells -> b k (f token) (other cells)")
 
 

@@ -2,10 +2,12 @@
 
 All positions of a patch lie a whole number of cells apart, so they share one bilinear fraction. The keys are therefore
 gathered once, on the (2*radius + 2)^2 whole cells around a point, and it is their dot products that are interpolated.
-Points are taken a few at a time, each with all its frames: what is gathered for them stays in cache, and one matrix
-product serves all frames of a point. Nothing gathered is kept for backward: it is gathered again.
+Points are taken a few at a time, each with all its frames: what is gathered for them is a small part of the result, and
+one matrix product serves all frames of a point. Nothing gathered is kept for backward, nor which cells: both are found
+again.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +17,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-MAX_GATHERED = 2**20
-"""Key features gathered at once on the CPU (4 MiB in fp32, to stay in cache); any value gives the same result."""
-MAX_GATHERED_CUDA = 2**27
+MIN_GATHERED = 2**20
+"""Key features gathered at once on the CPU, where there are as many (4 MiB in fp32); any value gives the same result."""
+MIN_GATHERED_CUDA = 2**27
 """The same elsewhere, where few large steps are faster."""
+MAX_BLOCKS = 64
+"""Most steps over the points, however many these are: threads wait for one another after every operator of a step."""
 
 
 def local_correlation(
@@ -54,29 +58,31 @@ def batched_correlation(
     key_maps: Float[Tensor, "b f h w d"],
     key_xy: Float[Tensor, "b p f 2"],
     radius: int,
-    max_gathered: int | None = None,
+    min_gathered: int | None = None,
     xy_gradient: bool = False,
 ) -> Float[Tensor, "b p f o r"]:
     """As ``local_correlation`` for a batch of clips, with the axes in the order that moves the least memory.
 
-    At most ``max_gathered`` key features, or one point's, exist at once.
+    About ``min_gathered`` key features exist at once, or more where that would take over ``MAX_BLOCKS`` steps.
     """
-    batch, points, patch, _ = query_features.shape
-    frames, height, width, dim = key_maps.shape[1:]
+    batch, points, patch, dim = query_features.shape
+    frames, height, width = key_maps.shape[1:4]
     xy = key_xy if xy_gradient else key_xy.detach()
-    cell, corner = _surrounding_cells(xy.detach(), height, width, radius)
+    # Cell floor(x - 0.5) is the last whose centre, at i + 0.5, is not beyond x.
+    corner = torch.floor(xy.detach() - 0.5)
     fraction = (xy - 0.5 - corner).to(key_maps.dtype)
-    first = torch.arange(batch * frames, device=cell.device) * (height * width)
-    rows = cell + rearrange(first, "(b f) -> b 1 f 1", b=batch)
-    if max_gathered is None:
-        max_gathered = MAX_GATHERED if key_maps.device.type == "cpu" else MAX_GATHERED_CUDA
+    if min_gathered is None:
+        min_gathered = MIN_GATHERED if key_maps.device.type == "cpu" else MIN_GATHERED_CUDA
+    of_a_point = frames * (2 * radius + 2) ** 2 * dim
+    # Points a block: as many as gather no more than that, at least one, and more where blocks would be too many.
+    block = max(1, min_gathered // max(1, of_a_point), math.ceil(batch * points / MAX_BLOCKS))
     correlation: Tensor = _LocalDots.apply(
         rearrange(query_features.to(key_maps.dtype), "b p r d -> (b p) r d"),
-        rearrange(key_maps, "b f h w d -> (b f h w) d"),
-        rearrange(rows, "b p f m -> (b p) f m"),
+        key_maps.contiguous(),
+        rearrange(corner, "b p f xy -> (b p) f xy"),
         rearrange(fraction, "b p f xy -> (b p) f xy"),
-        # Points a block: as many as gather no more than that, and at least one.
-        max(1, max_gathered // max(1, frames * cell.shape[-1] * dim)),
+        radius,
+        block,
     )
     return correlation.view(batch, points, frames, (2 * radius + 1) ** 2, patch)
 
@@ -96,8 +102,8 @@ def local_patches(
         radius: In cells; r = (2*radius + 1)^2, row-major over offsets (dy, dx).
     """
     height, width = maps.shape[1:3]
-    cell, corner = _surrounding_cells(xy.detach(), height, width, radius)
-    index = map_index[:, None] * (height * width) + cell
+    corner = torch.floor(xy.detach() - 0.5)
+    index = map_index[:, None] * (height * width) + _cells_around(corner, height, width, radius)
     rows = rearrange(maps, "m h w d -> (m h w) d").index_select(0, index.flatten())
     square = rearrange(rows, "(n y x) d -> n y x d", n=len(xy), y=2 * radius + 2)
     fraction = (xy.detach() - 0.5 - corner).to(maps.dtype)
@@ -112,58 +118,70 @@ class _LocalDots(torch.autograd.Function):
     def forward(
         ctx: Any,
         query: Float[Tensor, "p o d"],
-        keys: Float[Tensor, "tokens d"],
-        rows: Int[Tensor, "p f m"],
+        maps: Float[Tensor, "b f h w d"],
+        corner: Float[Tensor, "p f 2"],
         fraction: Float[Tensor, "p f 2"],
+        radius: int,
         block: int,
     ) -> Float[Tensor, "p f r o"]:
-        ctx.save_for_backward(query, keys, rows, fraction)
+        ctx.save_for_backward(query, maps, corner, fraction)
+        ctx.radius = radius
         ctx.block = block
-        side = round(rows.shape[-1] ** 0.5)
-        result = query.new_empty(*rows.shape[:2], (side - 1) ** 2, query.shape[1])
+        side = 2 * radius + 1
+        result = query.new_empty(*corner.shape[:2], side**2, query.shape[1])
         with torch.autocast(query.device.type, enabled=False):
-            for part, gathered in _point_blocks(keys, rows, block):
-                dots = _per_cell(gathered @ query[part].mT, side)
-                _blended(dots, fraction[part], out=_per_cell(result[part], side - 1))
+            for part, _, gathered in _point_blocks(maps, corner, radius, block):
+                dots = _per_cell(gathered @ query[part].mT, side + 1)
+                _blended(dots, fraction[part], out=_per_cell(result[part], side))
         return result
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any, grad: Float[Tensor, "p f r o"]
-    ) -> tuple[Float[Tensor, "p o d"], Float[Tensor, "tokens d"], None, Float[Tensor, "p f 2"] | None, None]:
-        query, keys, rows, fraction = ctx.saved_tensors
+    ) -> tuple[Float[Tensor, "p o d"], Float[Tensor, "b f h w d"], None, Float[Tensor, "p f 2"] | None, None, None]:
+        query, maps, corner, fraction = ctx.saved_tensors
         grad = grad.contiguous()
-        side = round(rows.shape[-1] ** 0.5)
+        side = 2 * ctx.radius + 1
         query_grad = torch.empty_like(query)
-        key_grad = torch.zeros_like(keys)
+        key_grad = torch.zeros_like(maps)
         fraction_grad = torch.empty_like(fraction) if ctx.needs_input_grad[3] else None
         with torch.autocast(query.device.type, enabled=False):
-            for part, gathered in _point_blocks(keys, rows, ctx.block):
-                square = _per_cell(grad[part], side - 1)
+            for part, rows, gathered in _point_blocks(maps, corner, ctx.radius, ctx.block):
+                square = _per_cell(grad[part], side)
                 if fraction_grad is not None:
-                    dots = _per_cell(gathered @ query[part].mT, side)
+                    dots = _per_cell(gathered @ query[part].mT, side + 1)
                     fraction_grad[part] = _fraction_gradient(dots, square, fraction[part])
                 dots_grad = _unblended(square, fraction[part])
                 dots_grad = dots_grad.view(len(gathered), -1, query.shape[1])
                 torch.matmul(dots_grad.mT, gathered, out=query_grad[part])
                 torch.matmul(dots_grad, query[part], out=gathered)  # no longer needed: its memory serves the gradient
-                key_grad.index_add_(0, rows[part].flatten(), gathered.flatten(0, 1))
-        return query_grad, key_grad, None, fraction_grad, None
+                key_grad.flatten(0, 3).index_add_(0, rows, gathered.flatten(0, 1))
+        return query_grad, key_grad, None, fraction_grad, None, None
 
 
 def _point_blocks(
-    keys: Float[Tensor, "tokens d"],
-    rows: Int[Tensor, "p f m"],
+    maps: Float[Tensor, "b f h w d"],
+    corner: Float[Tensor, "p f 2"],
+    radius: int,
     block: int,
-) -> Iterator[tuple[slice, Float[Tensor, "block fm d"]]]:
-    """Slices of the point axis, with the keys (p fm d) of their cells, each time in the same memory."""
-    size = min(block, len(rows)) * rows[0].numel() if len(rows) else 0
-    buffer = keys.new_empty(size, keys.shape[1])
-    for start in range(0, len(rows), block):
-        index = rows[start : start + block]
-        gathered = torch.index_select(keys, 0, index.flatten(), out=buffer[: index.numel()])
-        yield slice(start, start + len(index)), gathered.view(len(index), -1, keys.shape[1])
+) -> Iterator[tuple[slice, Int[Tensor, " rows"], Float[Tensor, "block fm d"]]]:
+    """Slices of the points of all clips, the rows of their cells in the flattened maps, and the keys (p fm d) there.
+
+    The keys come in the same memory each time.
+    """
+    batch, frames, height, width, dim = maps.shape
+    keys = maps.flatten(0, 3)
+    points = len(corner)
+    clip = torch.arange(points, device=maps.device) // max(1, points // batch)
+    # Maps lie clip by clip and frame by frame: where that of each point's frame begins.
+    first = (clip[:, None] * frames + torch.arange(frames, device=maps.device)) * (height * width)
+    buffer = keys.new_empty(min(block, points) * frames * (2 * radius + 2) ** 2, dim)
+    for start in range(0, points, block):
+        part = slice(start, start + block)
+        rows = (_cells_around(corner[part], height, width, radius) + first[part, :, None]).flatten()
+        gathered = torch.index_select(keys, 0, rows, out=buffer[: len(rows)])
+        yield part, rows, gathered.view(len(first[part]), -1, dim)
 
 
 def _per_cell(
@@ -174,17 +192,18 @@ def _per_cell(
     return values.view(len(values), -1, side, side, values.shape[-1])
 
 
-def _surrounding_cells(
-    xy: Float[Tensor, "*batch 2"], height: int, width: int, radius: int
-) -> tuple[Int[Tensor, "*batch cells"], Float[Tensor, "*batch 2"]]:
-    """Flat indices of the (2*radius + 2)^2 cells whose centres surround a patch, and where the middle ones start."""
-    # Centres lie at i + 0.5: cell floor(x - 0.5) is the last whose centre is not beyond x.
-    corner = torch.floor(xy - 0.5)
-    offsets = torch.arange(-radius, radius + 2, device=xy.device)
+def _cells_around(
+    corner: Float[Tensor, "*batch 2"],
+    height: int,
+    width: int,
+    radius: int,
+) -> Int[Tensor, "*batch cells"]:
+    """Flat indices of the (2*radius + 2)^2 cells whose centres surround a patch, from the middle ones' first (x, y)."""
+    offsets = torch.arange(-radius, radius + 2, device=corner.device)
     columns = (corner[..., 0, None].long() + offsets).clamp(0, width - 1)
     rows = (corner[..., 1, None].long() + offsets).clamp(0, height - 1)
     cell = rearrange(rows, "... y -> ... y 1") * width + rearrange(columns, "... x -> ... 1 x")
-    return rearrange(cell, "... y x -> ... (y x)"), corner
+    return rearrange(cell, "... y x -> ... (y x)")
 
 
 def _along(

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from einops import rearrange
+from torch.profiler import ProfilerActivity, profile
 
+from mvt4g.models.tracking import correlation
 from mvt4g.models.tracking.correlation import batched_correlation, local_correlation, local_patches
 from tests.reference.correlation import local_correlation as slow_correlation
 from tests.reference.correlation import patch
@@ -85,9 +88,9 @@ def test_a_batch_is_its_clips_whatever_the_chunk():
     keys, xy = keys.permute(0, 1, 3, 4, 2).contiguous(), xy.transpose(1, 2)
     expected = torch.stack([local_correlation(*case, 2) for case in cases])
     grads = []
-    for max_gathered in (1, 3 * 36 * 4 * 2, 2**23, None):
+    for min_gathered in (1, 3 * 36 * 4 * 2, 2**23, None):
         leaves = query.clone().requires_grad_(), keys.clone().requires_grad_(), xy.clone().requires_grad_()
-        got = batched_correlation(*leaves, 2, max_gathered, xy_gradient=True)
+        got = batched_correlation(*leaves, 2, min_gathered, xy_gradient=True)
         torch.testing.assert_close(got.permute(0, 2, 1, 4, 3), expected, rtol=1e-12, atol=1e-12)
         grads.append(torch.autograd.grad(got.square().sum(), leaves))
     for other in grads[1:]:
@@ -144,3 +147,24 @@ def test_bfloat16_autocast_leaves_it_in_fp32():
         assert torch.equal(local_correlation(query, keys, xy, 2), local_correlation(query, keys, xy, 2).float())
         got = local_correlation(query, keys, xy, 2)
     assert torch.equal(got, local_correlation(query, keys, xy, 2))
+
+
+def test_operators_grow_with_neither_points_nor_frames(monkeypatch):
+    """Threads wait for one another after every operator: 4 times the points and frames take no more of them."""
+    monkeypatch.setattr(correlation, "MAX_BLOCKS", 4)
+
+    def count(points, frames):
+        query, keys, xy = make_case(points=points, frames=frames, radius=1)
+        leaves = query[None].requires_grad_(), rearrange(keys, "f d h w -> 1 f h w d").contiguous().requires_grad_()
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            got = batched_correlation(*leaves, rearrange(xy, "f p xy -> 1 p f xy"), 1, min_gathered)
+            got.sum().backward()
+        return sum(event.count for event in seen.key_averages() if event.key.startswith("aten::"))
+
+    min_gathered = 1
+    few = count(8, 2)
+    assert count(32, 8) == few
+    monkeypatch.setattr(correlation, "MAX_BLOCKS", 10**6)
+    assert count(32, 8) > 4 * few, "negative control: one point a block"
+    min_gathered = None
+    assert count(32, 8) < few, "of few points one block"
