@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 MIN_GATHERED = 2**20
-"""Key features gathered at once on the CPU, where there are as many (4 MiB in fp32); any value gives the same result."""
+"""Key features gathered at once on the CPU, if there are as many (4 MiB in fp32); any value gives the same result."""
 MIN_GATHERED_CUDA = 2**27
 """The same elsewhere, where few large steps are faster."""
 MAX_BLOCKS = 64
@@ -66,7 +66,7 @@ def batched_correlation(
     About ``min_gathered`` key features exist at once, or more where that would take over ``MAX_BLOCKS`` steps.
     """
     batch, points, patch, dim = query_features.shape
-    frames, height, width = key_maps.shape[1:4]
+    frames = key_maps.shape[1]
     xy = key_xy if xy_gradient else key_xy.detach()
     # Cell floor(x - 0.5) is the last whose centre, at i + 0.5, is not beyond x.
     corner = torch.floor(xy.detach() - 0.5)
