@@ -13,6 +13,7 @@ from mvt4g.evaluation.video_metrics import describe, with_poses
 from mvt4g.geometry.pose import compose, invert_pose
 from mvt4g.inference.encoding import decode_clip, encode_clip
 from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.lifting.reference_depth import ReferenceDepth
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
@@ -121,6 +122,7 @@ class BatchScorer:
         self.kept = tuple(kept)
         self.tapped = tuple(sorted(kept.union(self.layers)))
         self.guidance = Guidance(spec.guidance, model.backbone.text_shape, model.backbone.image_dim)
+        self.depth = ReferenceDepth(spec.depth)
 
     @torch.no_grad()
     def __call__(
@@ -136,14 +138,15 @@ class BatchScorer:
             scores: Takes the batch.
             sample: Generate the target view and score it, if the spec asks for any sampling steps.
         """
-        latents, conditions = encode_clip(self.model.codec, batch)
+        cameras = shift_target_cameras(batch.cameras, self.spec.camera_shift)
+        seen_from = replace(batch, cameras=cameras)
+        latents, conditions = encode_clip(self.model, seen_from, self.depth, self.spec.seed)
         clip = decode_clip(self.model.codec, batch)
         names = clip.name if isinstance(clip.name, tuple) else (clip.name,)
         image = self.guidance.image(clip.video[:, REFERENCE, 0], conditions.image)
         conditions = replace(conditions, image=image)
         # One noise for all levels and for sampling: scores of two levels differ by the level alone.
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
-        cameras = shift_target_cameras(clip.cameras, self.spec.camera_shift)
         truth = None
         if clip.tracks is not None:
             truth = draw_queries_by_name(clip, names, self.model.codec.grid, self.spec.num_queries, self.spec.seed)

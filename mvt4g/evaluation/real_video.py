@@ -9,9 +9,10 @@ from torch import Tensor
 from mvt4g.data.real_clips import RealClip
 from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.lifting.reference_depth import ReferenceDepth
 from mvt4g.inference.long_videos import LongVideoGenerator
 from mvt4g.inference.video_tracks import VideoTracks
-from mvt4g.inference.view_pass import generate_view
+from mvt4g.inference.view_pass import GenerationWay, generate_view
 from mvt4g.inference.window_store import WindowStore
 from mvt4g.matching.rows import argmax_matches, cycle_consistent
 from mvt4g.metrics.collection import NovelViewMetrics
@@ -61,6 +62,7 @@ class RealVideoPass:
         self.spec = spec
         self.layer = layer
         self.guidance = Guidance(spec.guidance, model.backbone.text_shape, model.backbone.image_dim)
+        self.depth = ReferenceDepth(spec.depth)
         self.store: WindowStore | None = None
 
     def in_windows(self, real: RealClip) -> bool:
@@ -81,16 +83,17 @@ class RealVideoPass:
         """
         sampler = self.spec.build_sampler()
         seed = self.spec.seed if real.seed is None else real.seed
+        way = GenerationWay(sampler, self.guidance, self.depth)
         windows = self.spec.windows
         if windows is not None and self.in_windows(real):
-            generate = LongVideoGenerator(self.model, windows, sampler, self.guidance, seed)
+            generate = LongVideoGenerator(self.model, windows, way, seed)
             long = generate(real.clip, real.queries, self.store)
             if metrics is not None:
                 found = None if long.tracks is None else long.tracks.as_batch()
                 metrics.update(self._describe(real, None, long.video[None], {}, found))
             return NovelView(real, long.video, long.tracks)
         layers = () if self.layer is None else (self.layer,)
-        made = generate_view(self.model, real.clip, real.queries, sampler, self.guidance, seed, layers)
+        made = generate_view(self.model, real.clip, real.queries, way, seed, layers)
         if metrics is not None:
             metrics.update(self._describe(real, made.reference_latents, made.video, made.taps, made.tracks))
         tracks = None if made.tracks is None else made.tracks[0]

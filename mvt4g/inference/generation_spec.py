@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mvt4g.diffusion.samplers import BlockReuse, EulerSampler, Sampler
 from mvt4g.inference.guidance import GuidanceSpec
+from mvt4g.inference.lifting.reference_depth import ReferenceDepthSpec
 from mvt4g.inference.window_spec import WindowSpec
 from mvt4g.ranges import Few, Seed, check_ranges
 from mvt4g.types import InputError
@@ -19,7 +20,8 @@ class GenerationSpec:
         sampler: Built with so many steps.
         reuse: Late blocks that run in some evaluations only; null = all run in all.
         guidance: Which texts and images sampling follows, and how much.
-        seed: Of noise, and of the queries that an evaluation draws, together with the clip's name.
+        seed: Of noise, of damage to depth, and of the queries that an evaluation draws, together with the clip's name.
+        depth: Of a backbone with a lifted view: where the depth of references comes from, and what is done to it.
         windows: How a real video is generated that is longer than one window; None = in one piece.
     """
 
@@ -28,6 +30,7 @@ class GenerationSpec:
     reuse: BlockReuse | None = None
     guidance: GuidanceSpec = GuidanceSpec()
     seed: Seed = 0
+    depth: ReferenceDepthSpec = ReferenceDepthSpec()
     windows: WindowSpec | None = None
 
     def __post_init__(self) -> None:

@@ -10,12 +10,13 @@ from torch import Tensor
 from mvt4g.diffusion.samplers import Sampler
 from mvt4g.inference.generation_spec import GenerationSpec
 from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.lifting.reference_depth import ReferenceDepth
 from mvt4g.inference.long_videos import LongVideoGenerator
-from mvt4g.inference.public_inputs import batch_of_one, check_queries
+from mvt4g.inference.public_inputs import batch_of_one, check_depth, check_queries
 from mvt4g.inference.reader import TrainedModel, read_model, read_run, running
 from mvt4g.inference.saved_config import build_arguments, mapping_at
 from mvt4g.inference.video_tracks import VideoTracks
-from mvt4g.inference.view_pass import generate_view
+from mvt4g.inference.view_pass import GenerationWay, generate_view
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.types import Cameras, InputError
 
@@ -61,6 +62,7 @@ class NovelViewGenerator:
         self.spec = spec
         self.autocast = autocast
         # Built at once, so that a missing file stops before the first video.
+        self._depth = ReferenceDepth(spec.depth)
         self._guidance: dict[str | None, Guidance] = {None: self._build_guidance(None)}
 
     @classmethod
@@ -120,6 +122,7 @@ class NovelViewGenerator:
         seed: int = 0,
         sampler: Sampler | None = None,
         name: str = "video",
+        depth: Float[Tensor, "t h w"] | None = None,
     ) -> GeneratedView:
         """Generate the target view of one video.
 
@@ -134,10 +137,12 @@ class NovelViewGenerator:
             seed: Of the noise.
             sampler: In place of the configuration's.
             name: Of the video: noise follows seed and name, captions the name.
+            depth: z-depth of ``video``'s pixel centres in the unit of the cameras, 0 or non-finite = none: what a
+                backbone with a lifted view lifts it by.
 
         Raises:
-            InputError: If an argument is of another shape or kind, queries come without a tracking head, or a prompt
-                without an encoder.
+            InputError: If an argument is of another shape or kind, queries come without a tracking head, a prompt
+                without an encoder, or no depth for a backbone that lifts.
         """
         windows = self.spec.windows
         long = windows is not None and len(video) > windows.length
@@ -145,17 +150,19 @@ class NovelViewGenerator:
             # Of a long video one window at a time is taken to the device.
             place = "cpu" if long else device
             clip = batch_of_one([video], cameras, name, None if long else self.model.codec.grid, place)
+            if depth is not None:
+                clip = replace(clip, depth=check_depth(depth, clip))
             asked = None
             if queries is not None:
                 if self.model.tracking_head is None:
                     raise InputError("queries: got some for a model without a trained tracking head, want None")
                 asked = check_queries(queries, clip)
             sampler = sampler or self.spec.build_sampler()
-            guidance = self._guidance_for(prompt)
+            way = GenerationWay(sampler, self._guidance_for(prompt), self._depth)
             if windows is not None and long:
-                whole = LongVideoGenerator(self.model, windows, sampler, guidance, seed)(clip, asked)
+                whole = LongVideoGenerator(self.model, windows, way, seed)(clip, asked)
                 return _view(whole.video, cameras, whole.tracks)
-            made = generate_view(self.model, clip, asked, sampler, guidance, seed)
+            made = generate_view(self.model, clip, asked, way, seed)
         return _view(made.video[0], cameras, None if made.tracks is None else made.tracks[0])
 
     def _guidance_for(self, prompt: str | None) -> Guidance:

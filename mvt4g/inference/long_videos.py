@@ -10,15 +10,15 @@ from torch import Tensor
 
 from mvt4g.diffusion.flow_matching import FlowMatching, velocity_target
 from mvt4g.diffusion.samplers import Sampler, Velocity
-from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.encoding import depths_of, encode_clip
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
-from mvt4g.inference.view_pass import ViewPass, generate_view
+from mvt4g.inference.view_pass import GenerationWay, ViewPass, generate_view
 from mvt4g.inference.window_spec import WindowSpec
 from mvt4g.inference.window_store import WindowProgress, WindowStore
 from mvt4g.inference.windows import CarriedTracks, windows_over
 from mvt4g.models.novel_view import NovelViewModel
-from mvt4g.types import REFERENCE, TARGET, AttentionTap, Conditions, InputError, MultiViewClip, TapRequest
+from mvt4g.types import REFERENCE, TARGET, AttentionTap, InputError, MultiViewClip, TapRequest
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,7 @@ class LongVideoGenerator:
     Args:
         model: Only run, never changed.
         spec: How.
-        sampler: Goes from noise to latents.
-        guidance: Which texts and images it follows.
+        way: How a window is generated. A reference that is lifted has the depth that it gives of the whole video.
         seed: Of the noise, together with the clip's name and the window's number; the first window's noise is that of
             the same video without windows.
 
@@ -97,14 +96,12 @@ class LongVideoGenerator:
         self,
         model: NovelViewModel,
         spec: WindowSpec,
-        sampler: Sampler,
-        guidance: Guidance,
+        way: GenerationWay,
         seed: int,
     ) -> None:
         self.model = model
         self.spec = spec
-        self.sampler = sampler
-        self.guidance = guidance
+        self.way = way
         self.seed = seed
         grid = model.codec.grid
         self.overlap = spec.overlap or grid.usable_frames(max(1, spec.length // 3))
@@ -130,6 +127,9 @@ class LongVideoGenerator:
             store: Takes every window as it comes, and may have some already; None = memory.
         """
         store = store or WindowStore()
+        if self.model.lifted_view is not None:
+            # Of the whole video: drift and a plane's place are not those of a window.
+            clip = replace(clip, depth=depths_of(clip, self.way.depth, self.seed)[:, None])
         device = next(self.model.parameters()).device
         windows = windows_over(clip.video.shape[2], self.spec.length, self.overlap, "evaluation.windows.overlap")
         video = store.open(clip.video[0, REFERENCE].shape)
@@ -164,7 +164,7 @@ class LongVideoGenerator:
 
     def _window(self, part: MultiViewClip, number: int, tail: Float[Tensor, "shared 3 h w"]) -> ViewPass:
         """Generate one window, given what the one before made of its first frames."""
-        sampler = self.sampler
+        sampler = self.way.sampler
         count = self.model.codec.grid.usable_frames(len(tail)) if len(tail) else 0
         if count and self.spec.carry == "noise":
             sampler = HeldSampler(sampler, self.model.codec.encode(tail[None, :count]))
@@ -172,7 +172,8 @@ class LongVideoGenerator:
             part = _with_references(part, tail[:count])
         head = self.model.tracking_head
         layers = () if head is None else (head.layer,)
-        return generate_view(self.model, part, None, sampler, self.guidance, self.seed, layers, number)
+        way = GenerationWay(sampler, self.way.guidance)
+        return generate_view(self.model, part, None, way, self.seed, layers, number)
 
     def _track(
         self,
@@ -195,13 +196,14 @@ class LongVideoGenerator:
         """Track in a window whose taps are gone: on what was generated, at the last sampling step's noise level."""
         head = self.model.tracking_head
         assert head is not None, "nothing is tracked without one"
-        codec = self.model.codec
-        latents = torch.stack([codec.encode(part.video[:, REFERENCE]), codec.encode(generated[None])], dim=1)
+        pair = replace(part, video=torch.stack([part.video[:, REFERENCE], generated[None]], dim=1))
+        latents, conditions = encode_clip(self.model, pair)
         names = part.name if isinstance(part.name, tuple) else (part.name,)
         noise = clip_noise(names, self.seed, latents.shape[2:], latents.device, number)
-        sigma = self.sampler.sigmas(self.model.flow)[-2:-1].to(latents.device)
-        text, _ = self.guidance.arguments(names, latents.device)
-        conditions = Conditions(text, self.guidance.image(part.video[:, REFERENCE, 0]))
+        sigma = self.way.sampler.sigmas(self.model.flow)[-2:-1].to(latents.device)
+        text, _ = self.way.guidance.arguments(names, latents.device)
+        image = self.way.guidance.image(part.video[:, REFERENCE, 0])
+        conditions = replace(conditions, text=text, image=image)
         asked = TapRequest([head.layer], stop_after=True)
         taps = self.model.noisy_pass(latents, part.cameras, sigma, noise, conditions, asked).taps
         return self._track(taps, part, window, queries)
@@ -224,12 +226,19 @@ def faded(
 def _part(clip: MultiViewClip, window: range, device: torch.device) -> MultiViewClip:
     """Return the frames of one window, of all that generation goes by, on a device."""
     frames = slice(window.start, window.stop)
+    maps = {}
+    for name in ("depth", "dynamic"):
+        value = getattr(clip, name)
+        maps[name] = None if value is None else value[:, :, frames].to(device)
     video = clip.video[:, :, frames].to(device)
-    return MultiViewClip(video=video, cameras=clip.cameras[:, :, frames].to(device), name=clip.name)
+    return MultiViewClip(video, clip.cameras[:, :, frames].to(device), clip.name, **maps)
 
 
 def _with_references(part: MultiViewClip, tail: Float[Tensor, "known 3 h w"]) -> MultiViewClip:
-    """Return a window in whose reference view the first frames are generated ones, seen by the target's cameras."""
+    """Return a window in whose reference view the first frames are generated ones, seen by the target's cameras.
+
+    What is generated has no depth, so that nothing of these frames is lifted.
+    """
     known = len(tail)
     video = part.video.clone()
     video[:, REFERENCE, :known] = tail
@@ -237,4 +246,8 @@ def _with_references(part: MultiViewClip, tail: Float[Tensor, "known 3 h w"]) ->
     intrinsics = part.cameras.intrinsics.clone()
     pose[:, REFERENCE, :known] = pose[:, TARGET, :known]
     intrinsics[:, REFERENCE, :known] = intrinsics[:, TARGET, :known]
-    return replace(part, video=video, cameras=replace(part.cameras, cam_from_world=pose, intrinsics=intrinsics))
+    depth = None if part.depth is None else part.depth.clone()
+    if depth is not None:
+        depth[:, REFERENCE, :known] = 0.0
+    cameras = replace(part.cameras, cam_from_world=pose, intrinsics=intrinsics)
+    return replace(part, video=video, cameras=cameras, depth=depth)

@@ -47,6 +47,22 @@ def batch_of_one(
     return MultiViewClip(video=batch.to(device), cameras=cameras.to(device), name=(name,))
 
 
+def check_depth(
+    depth: Float[Tensor, "t h w"],
+    clip: MultiViewClip,
+) -> Float[Tensor, "1 1 t h w"]:
+    """Return the depth of a reference as that of a batch of one view, on the clip's device.
+
+    Raises:
+        InputError: If it is of another shape than the video.
+    """
+    frames = clip.video.shape[2]
+    wanted = (frames, *clip.video.shape[-2:])
+    if not isinstance(depth, Tensor) or tuple(depth.shape) != wanted:
+        raise InputError(f"depth: got {_told(depth)}, want {wanted} (t h w) as the video has")
+    return depth[None, None].float().to(clip.video.device)
+
+
 def check_queries(
     queries: Float[Tensor, "q 4"],
     clip: MultiViewClip,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Shaped
@@ -21,8 +21,9 @@ from mvt4g.formats.checkpoint_files import check_whole, step_checkpoints
 from mvt4g.formats.parsing.layered_yaml import read_layered
 from mvt4g.formats.weights import name_faults, read_weights, tensors_of
 from mvt4g.inference.saved_config import build_arguments, build_class, build_value, mapping_at
-from mvt4g.models.backbone import NovelViewBackbone
+from mvt4g.models.backbone import NovelViewBackbone, check_channels
 from mvt4g.models.codec import Codec
+from mvt4g.models.conditioning.lifted_view import LIFTED_VIEW, check_lifted_view
 from mvt4g.models.layers.lora import LoRASpec, add_lora
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.pretrained import usable_device
@@ -111,8 +112,9 @@ def read_model(
         if trained is None:
             model = build_model({**options, "tracking_head": None}, where, weights)
         else:
-            model = build_model(_without_absent_head(options, trained), where)
-            _load(model, trained, weights)
+            model = build_model(_without_absent_head(options, trained.weights), where)
+            check_lifted_view(trained.told, model.lifted_view, str(weights))
+            _load(model, trained.weights, weights)
     model.eval().requires_grad_(False)
     precision = str(mapping_at(content, "trainer", str(config)).get("precision"))
     return TrainedModel(model.to(place), options, where, AUTOCAST.get(precision))
@@ -149,6 +151,7 @@ def build_model(
         adapters = mapping_at(options, name, where).get("lora")
         if adapters is not None:
             add_lora(backbone, build_value(LoRASpec, adapters, f"{where}.{name}.lora"))
+    check_channels(backbone)
     return NovelViewModel(backbone, codec, flow, head)
 
 
@@ -185,8 +188,15 @@ def _last_whole(run: Path) -> Path:
     raise InputError(damage[0] if damage else nothing)
 
 
-def _weights_of_fit(path: Path) -> dict[str, Shaped[Tensor, "..."]] | None:
-    """Return the weights of a fit's model, with its average where there is one; None where the file is no fit's."""
+class _FitWeights(NamedTuple):
+    """Weights of a fit's model, with its average where there is one, and what its checkpoint says beside them."""
+
+    weights: dict[str, Tensor]
+    told: dict[str, Any]
+
+
+def _weights_of_fit(path: Path) -> _FitWeights | None:
+    """Return the weights of a fit; None where the file is no fit's."""
     if str(path).startswith(BUILTIN) or path.suffix == ".safetensors":
         return None
     content = read_weights(path)
@@ -203,7 +213,7 @@ def _weights_of_fit(path: Path) -> dict[str, Shaped[Tensor, "..."]] | None:
     for name, value in state.items():
         if name.startswith(PREFIX):
             weights[name.removeprefix(PREFIX)] = value
-    return weights
+    return _FitWeights(weights, {LIFTED_VIEW: content.get(LIFTED_VIEW)})
 
 
 def _without_absent_head(

@@ -225,7 +225,8 @@ class Tracker:
         parts = []
         for i in range(len(queries)):
             # One clip at a time: where its queries are carried on from is its own.
-            alone = MultiViewClip(video=video[i : i + 1], cameras=clip.cameras[i : i + 1])
+            depth = clip.depth[i : i + 1] if isinstance(clip, MultiViewClip) and clip.depth is not None else None
+            alone = MultiViewClip(video[i : i + 1], clip.cameras[i : i + 1], names[i : i + 1], depth=depth)
             track = partial(self._track, alone, names[i : i + 1])
             parts.append(track_in_windows(track, queries[i : i + 1], windows))
         return VideoTracks(
@@ -245,8 +246,9 @@ class Tracker:
         frames = slice(window.start, window.stop)
         cameras = clip.cameras[:, :, frames]
         if isinstance(clip, MultiViewClip):
-            clip = MultiViewClip(video=clip.video[:, :, frames], cameras=cameras)
-        latents, conditions = encode_clip(self.model.codec, clip)
+            depth = None if clip.depth is None else clip.depth[:, :, frames]
+            clip = MultiViewClip(video=clip.video[:, :, frames], cameras=cameras, name=clip.name, depth=depth)
+        latents, conditions = encode_clip(self.model, clip)
         noise = clip_noise(names, self.spec.seed, latents.shape[2:], latents.device)
         sigma = torch.full((len(latents),), self.spec.sigma, device=latents.device)
         asked = TapRequest([self.layer], stop_after=True)

@@ -1,17 +1,34 @@
 """One pass from a batch of clips to their target views: sampled from noise, decoded, tracked in with the references."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.diffusion.samplers import Sampler
+from mvt4g.inference.encoding import encode_clip
 from mvt4g.inference.guidance import Guidance
+from mvt4g.inference.lifting.reference_depth import ReferenceDepth
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
 from mvt4g.models.novel_view import NovelViewModel
-from mvt4g.types import REFERENCE, AttentionTap, Conditions, MultiViewClip, TapRequest
+from mvt4g.types import REFERENCE, AttentionTap, MultiViewClip, TapRequest
+
+
+class GenerationWay(NamedTuple):
+    """How a view is generated.
+
+    Attributes:
+        sampler: Goes from noise to latents.
+        guidance: Which texts and images it follows.
+        depth: Gives the depth of references, where the backbone has a lifted view.
+    """
+
+    sampler: Sampler
+    guidance: Guidance
+    depth: ReferenceDepth = ReferenceDepth()
 
 
 class ViewPass(NamedTuple):
@@ -34,8 +51,7 @@ def generate_view(
     model: NovelViewModel,
     clip: MultiViewClip,
     queries: Float[Tensor, "b q 4"] | None,
-    sampler: Sampler,
-    guidance: Guidance,
+    way: GenerationWay,
     seed: int,
     layers: Sequence[int] = (),
     window: int = 0,
@@ -46,9 +62,8 @@ def generate_view(
         model: Only run, never changed.
         clip: The reference's video and both views' cameras, with a batch axis.
         queries: (view, video frame, x, y), pixels; None = nothing is tracked.
-        sampler: Goes from noise to latents.
-        guidance: Which texts and images it follows.
-        seed: Of the noise, together with the clips' names.
+        way: How.
+        seed: Of the noise and of damage to depth, together with the clips' names.
         layers: Whose taps are given; the head's is among them where it tracks.
         window: Number of the window of a long video; its noise follows it.
     """
@@ -56,12 +71,14 @@ def generate_view(
     head = model.tracking_head
     tracks_points = head is not None and queries is not None
     wanted = {*layers, head.layer} if head is not None and tracks_points else {*layers}
-    latents = model.codec.encode(clip.video[:, REFERENCE])
+    encoded = encode_clip(model, replace(clip, video=clip.video[:, [REFERENCE]]), way.depth, seed)
+    latents = encoded.latents[:, REFERENCE]
     noise = clip_noise(names, seed, latents.shape[1:], latents.device, window)
-    text, text_guidance = guidance.arguments(names, latents.device)
-    conditions = Conditions(text, guidance.image(clip.video[:, REFERENCE, 0]))
+    text, text_guidance = way.guidance.arguments(names, latents.device)
+    image = way.guidance.image(clip.video[:, REFERENCE, 0])
+    conditions = replace(encoded.conditions, text=text, image=image)
     last_step = {-1: TapRequest(sorted(wanted))} if wanted else {}
-    made = model.generate(latents, clip.cameras, noise, sampler, conditions, text_guidance, last_step)
+    made = model.generate(latents, clip.cameras, noise, way.sampler, conditions, text_guidance, last_step)
     video = model.codec.decode(made.latents)
     tracks = None
     if tracks_points:

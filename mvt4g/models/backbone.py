@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
+from mvt4g.models.conditioning.lifted_view import LiftedView
 from mvt4g.types import AttentionTap, Cameras, Conditions, InputError, LatentGrid, TapRequest, TapShape
 
 
@@ -36,6 +37,8 @@ class NovelViewBackbone(nn.Module, ABC):
         text_shape: Most tokens of a text, and the width of one.
         image_dim: Width of an image token; None = it looks at no image.
         keeps_blocks: It can let late blocks stand still; ``forward`` then takes ``kept``, a ``KeptBlocks``.
+        more_channels: How many channels of ``Conditions.channels`` it takes beside the latents'.
+        lifted_view: Gives them, of a reference that is lifted by its depth; None = nothing is lifted.
         made_with: What the file that it started from says of the model around it (``shipped.check_made_with``).
     """
 
@@ -45,6 +48,8 @@ class NovelViewBackbone(nn.Module, ABC):
     text_shape: tuple[int, int]
     image_dim: int | None = None
     keeps_blocks: bool = False
+    more_channels: int = 0
+    lifted_view: LiftedView | None = None
     made_with: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
@@ -120,6 +125,19 @@ def check_members(backbone: NovelViewBackbone, *more: str) -> None:
     if lacking:
         want = "all that a NovelViewBackbone says of itself"
         raise InputError(f"backbone: got {type(backbone).__name__} without {', '.join(lacking)}, want {want}")
+
+
+def check_channels(backbone: NovelViewBackbone) -> None:
+    """Check that a lifted view gives all the channels that a backbone takes beside the latents.
+
+    Raises:
+        InputError: If some are given by nothing.
+    """
+    view = backbone.lifted_view
+    given = 0 if view is None else view.num_channels(backbone.grid)
+    if backbone.more_channels != given:
+        want = f"{given}: those of LiftedView alone are supplied"
+        raise InputError(f"backbone: got {backbone.more_channels} more channels of the latents, want {want}")
 
 
 def check_output(

@@ -105,6 +105,7 @@ class NovelViewModel(nn.Module):
         self.codec = codec
         self.flow = flow
         self.tracking_head = tracking_head
+        self.lifted_view = backbone.lifted_view
         self.codec.requires_grad_(False)
         if tracking_head is not None:
             self.check_layers("tracking_head.layer", [tracking_head.layer])
@@ -232,6 +233,8 @@ class NovelViewModel(nn.Module):
         kept: KeptBlocks | None = None,
     ) -> BackboneOutput:
         """Run the backbone, told of noise as the flow says; what it predicts comes back as a velocity."""
+        if self.lifted_view is not None and self.lifted_view.reference == "hidden":
+            reference = torch.zeros_like(reference)
         options = {}
         # A backbone that keeps no blocks need not know of them.
         if kept is not None:

@@ -13,18 +13,22 @@ from mvt4g.evaluation.evaluator import BatchScorer, EvaluationOutput
 from mvt4g.evaluation.level_scores import NovelViewScores
 from mvt4g.evaluation.real_video import NovelView, RealVideoPass, real_video_metrics
 from mvt4g.evaluation.spec import EvaluationSpec
+from mvt4g.inference.encoding import Encoded, depths_of, encode_shown
+from mvt4g.inference.lifted_pairs import show_pairs
+from mvt4g.inference.lifting.reference_depth import ReferenceDepth
 from mvt4g.losses.diffusion import DiffusionLoss
 from mvt4g.losses.objective import MakeObjective
 from mvt4g.metrics.collection import NovelViewMetrics, ScoreTable
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
+from mvt4g.models.conditioning.lifted_view import LiftedView
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.systems.bad_items import going_on, scored_before
 from mvt4g.systems.objective_logs import source_logs
 from mvt4g.systems.settings import TrainingSpec
 from mvt4g.systems.shares import check_shares
 from mvt4g.systems.trained import TrainedSystem, clip_names
-from mvt4g.types import TARGET, LatentClip, MultiViewClip, TapRequest, TapShape
+from mvt4g.types import TARGET, InputError, LatentClip, MultiViewClip, TapRequest, TapShape
 
 
 class NovelViewSystem(TrainedSystem):
@@ -62,6 +66,8 @@ class NovelViewSystem(TrainedSystem):
     ) -> None:
         super().__init__(backbone, codec, flow, tracking_head, training)
         self.supervise(objectives)
+        self._check_pairs()
+        self.training_depth = ReferenceDepth(training.lifted.depth)
         self.diffusion_loss = DiffusionLoss()
         self.evaluation = evaluation
         headline = self._headline_layer()
@@ -86,6 +92,7 @@ class NovelViewSystem(TrainedSystem):
     def training_step(self, batch: MultiViewClip | LatentClip, batch_idx: int) -> Float[Tensor, ""]:
         """Return the joint loss; every draw follows (seed, global step, micro-batch, rank)."""
         given = self.step_input(batch, batch_idx)
+        batch = given.clip
         latents = given.latents
         flow = self.model.flow
         asked = TapRequest(self.supervised_layers())
@@ -101,6 +108,27 @@ class NovelViewSystem(TrainedSystem):
             total = total + self.supervision(passed.taps, batch, passed.sigma, given.generator)
         self.log("train/loss", total, prog_bar=True, batch_size=len(sigma))
         return total
+
+    def show(
+        self, batch: MultiViewClip | LatentClip, generator: torch.Generator
+    ) -> tuple[MultiViewClip | LatentClip, Encoded]:
+        """Return the pairs that a training step is of: the batch itself, or what is made of its references alone.
+
+        Raises:
+            InputError: If pairs are to be made of clips that are latents or have no depth.
+        """
+        spec = self.training_spec.lifted
+        view = self.model.lifted_view
+        if not spec.from_one_video and view is None:
+            return super().show(batch, generator)
+        if isinstance(batch, LatentClip):
+            raise InputError("data: got latents, which have no depth, want clips with it for training.lifted")
+        # A model that is shown no rendering learns from such pairs all the same, by its cameras.
+        seed = int(torch.randint(2**31, (), generator=generator))
+        depth = depths_of(batch, self.training_depth, seed)
+        lifting = (view or LiftedView()).lifting
+        clip, rendering = show_pairs(batch, depth, spec.pairs, spec.moves, lifting, generator)
+        return clip, encode_shown(self.model, clip, rendering)
 
     def on_validation_epoch_start(self) -> None:
         """Start the split's scores anew."""
@@ -148,6 +176,13 @@ class NovelViewSystem(TrainedSystem):
     def predict_step(self, batch: RealClip, batch_idx: int) -> NovelView:
         """Generate the target view of one real video and track its query points in both."""
         return self.real_pass(batch)
+
+    def _check_pairs(self) -> None:
+        supervised = [objective.name for objective in self.objectives if objective.weight]
+        pairs = self.training_spec.lifted.pairs
+        if supervised and "views" not in pairs:
+            want = "views among them: pairs of one video have no true tracks"
+            raise InputError(f"training.lifted.pairs: got {list(pairs)} with objectives {supervised}, want {want}")
 
     def _headline_layer(self) -> int | None:
         """Return the layer whose attention is shown first: the head's, or else the first that an objective is of."""

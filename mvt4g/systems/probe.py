@@ -22,8 +22,9 @@ from mvt4g.matching.tokens import cell_of_pixels
 from mvt4g.metrics.attention.attention_correspondence import AttentionCorrespondence
 from mvt4g.metrics.functional.attention_correspondence import PANELS, CrossFrames, scored_pairs
 from mvt4g.metrics.video_names import VideoNames
-from mvt4g.models.backbone import NovelViewBackbone, check_members
+from mvt4g.models.backbone import NovelViewBackbone, check_channels, check_members
 from mvt4g.models.codec import Codec
+from mvt4g.models.conditioning.lifted_view import check_lifted_view
 from mvt4g.models.layers.lora import merge_lora
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.ranges import Depth, Natural, Points, Positive, PositiveShare, Seed, check_ranges
@@ -151,6 +152,7 @@ class CorrespondenceProbe(LightningModule):
     ) -> None:
         super().__init__()
         check_members(backbone)
+        check_channels(backbone)
         self.model = NovelViewModel(backbone, codec, flow)
         self.spec = probe
         self.layers = tuple(range(backbone.num_layers)) if probe.layers is None else probe.layers
@@ -188,7 +190,7 @@ class CorrespondenceProbe(LightningModule):
         Raises:
             InputError: If the clips have no tracks.
         """
-        latents, conditions = encode_clip(self.model.codec, batch)
+        latents, conditions = encode_clip(self.model, batch)
         names = clip_names(batch)
         if batch.tracks is None or batch.visible is None:
             raise InputError(f"{names[0]}: got a clip without tracks, want true ones or pseudo-tracks to probe against")
@@ -289,8 +291,9 @@ class CorrespondenceProbe(LightningModule):
         """Take what the probe has a place for: no tracking head, adapters merged, and the average where there is one.
 
         Raises:
-            InputError: As ``check_weights``.
+            InputError: As ``check_lifted_view`` and ``check_weights``.
         """
+        check_lifted_view(checkpoint, self.model.lifted_view, "--ckpt_path")
         if "state_dict" not in checkpoint:
             return  # ModelParallelStrategy has loaded it already, strictly
         average = checkpoint.get("callbacks", {}).pop("EMA", {}).get("average", {})

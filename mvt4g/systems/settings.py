@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from mvt4g.inference.lifted_pairs import CameraMoves, PairKind
+from mvt4g.inference.lifting.reference_depth import ReferenceDepthSpec
 from mvt4g.models.condition_dropout import ConditionDropout
 from mvt4g.models.layers.lora import LoRASpec
 from mvt4g.ranges import Count, Natural, Points, Seed, Share, check_ranges
@@ -58,8 +60,46 @@ class StepSpec:
 
 
 @dataclass(frozen=True)
+class LiftedTraining:
+    """What a step of joint training shows of clips with depth.
+
+    Attributes:
+        pairs: Kinds of pairs, of which each clip's is drawn evenly (``inference.lifted_pairs.PairKind``); one that
+            stands twice is drawn twice as often. All but "views" are made of the reference alone.
+        moves: Of the moved cameras that pairs of one video are made by.
+        depth: Where the depth of references comes from, and how it is damaged, at every step anew.
+    """
+
+    pairs: tuple[PairKind, ...] = ("views",)
+    moves: CameraMoves = CameraMoves()
+    depth: ReferenceDepthSpec = ReferenceDepthSpec()
+
+    def __post_init__(self) -> None:
+        """Check that there is a kind, and that all are known.
+
+        Raises:
+            InputError: If there is none, or one is unknown.
+        """
+        known = get_args(PairKind)
+        if not self.pairs or not set(self.pairs) <= set(known):
+            want = f"at least one of {', '.join(known)}"
+            raise InputError(f"training.lifted.pairs: got {list(self.pairs)}, want {want}")
+
+    @property
+    def from_one_video(self) -> bool:
+        """Whether some pairs are made of one video."""
+        return set(self.pairs) != {"views"}
+
+
+@dataclass(frozen=True)
 class TrainingSpec(StepSpec):
-    """What a step of joint training draws and trains: as ``StepSpec``."""
+    """What a step of joint training draws and trains: as ``StepSpec``.
+
+    Attributes:
+        lifted: What clips with depth are shown as.
+    """
+
+    lifted: LiftedTraining = LiftedTraining()
 
 
 @dataclass(frozen=True)

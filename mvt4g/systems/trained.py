@@ -12,12 +12,13 @@ from torch import Tensor
 
 from mvt4g.data.real_clips import RealClip
 from mvt4g.diffusion.flow_matching import FlowMatching
-from mvt4g.inference.encoding import encode_clip
+from mvt4g.inference.encoding import Encoded, encode_clip
 from mvt4g.inference.noise import generator_for
 from mvt4g.inference.queries import draw_queries
 from mvt4g.losses.objective import MakeObjective, TapContext, TapObjective
-from mvt4g.models.backbone import NovelViewBackbone, check_members
+from mvt4g.models.backbone import NovelViewBackbone, check_channels, check_members
 from mvt4g.models.codec import Codec
+from mvt4g.models.conditioning.lifted_view import LIFTED_VIEW, check_lifted_view
 from mvt4g.models.layers.lora import add_lora
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.tracking.head import TrackingHead
@@ -31,18 +32,21 @@ from mvt4g.systems.shown import drop_conditions
 from mvt4g.types import AttentionTap, Conditions, InputError, LatentClip, MultiViewClip, TapShape
 
 DROPOUT_STREAM = 1
-"""Fifth part of the random seeds that say what is hidden from a step."""
+LIFTED_STREAM = 2
+"""Fifth parts of the random seeds that say what is hidden from a step, and which pairs it is shown."""
 
 
 class StepInput(NamedTuple):
     """What a training step starts from.
 
     Attributes:
+        clip: The batch, or the pairs that were made of it.
         latents: Of both views, as the network is shown them.
         conditions: What else the network is told, after dropout.
         generator: Of the step's further draws.
     """
 
+    clip: MultiViewClip | LatentClip
     latents: Float[Tensor, "b v c f h w"]
     conditions: Conditions
     generator: torch.Generator
@@ -59,7 +63,8 @@ class TrainedSystem(LightningModule):
         training: Draws of a step and what it trains.
 
     Raises:
-        InputError: If codec and backbone disagree on the latents, or a layer does not exist.
+        InputError: If codec and backbone disagree on the latents, a layer does not exist, or the backbone takes
+            channels that nothing gives it.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class TrainedSystem(LightningModule):
     ) -> None:
         super().__init__()
         check_members(backbone, "text_shape")
+        check_channels(backbone)
         head = None if tracking_head is None else tracking_head(backbone.tap_shape)
         if training.lora is not None:
             add_lora(backbone, training.lora)
@@ -128,18 +134,21 @@ class TrainedSystem(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Number the optimizer's parameters as FSDP2 would, so that its ranks can go on from here."""
+        """Say what shapes do not tell, and number the optimizer's parameters as FSDP2 would, for its ranks to go on."""
+        if self.model.lifted_view is not None:
+            checkpoint[LIFTED_VIEW] = self.model.lifted_view.settings()
         if self.device_mesh is None and "optimizer_states" in checkpoint:
             numbers = [number for number, value in enumerate(self.parameters()) if value.requires_grad]
             states = checkpoint["optimizer_states"]
             checkpoint["optimizer_states"] = [renumber(state, numbers) for state in states]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that a checkpoint's weights are those of this model.
+        """Check that a checkpoint's weights are those of this model, and were trained on the same lifted view.
 
         Raises:
-            InputError: As ``check_weights``.
+            InputError: As ``check_lifted_view`` and ``check_weights``.
         """
+        check_lifted_view(checkpoint, self.model.lifted_view, "--ckpt_path")
         if "state_dict" not in checkpoint:
             return  # ModelParallelStrategy has loaded it already, strictly
         check_weights(checkpoint["state_dict"], self.state_dict())
@@ -149,12 +158,23 @@ class TrainedSystem(LightningModule):
         spec = self.training_spec
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
         key = (spec.seed, self.global_step, micro_batch, self.data_rank)
-        clean = encode_clip(self.model.codec, batch)
+        clip, clean = self.show(batch, generator_for(*key, LIFTED_STREAM))
         # A stream of its own: what is hidden changes no other draw of the step.
         dropout = generator_for(*key, DROPOUT_STREAM)
         latents, drop_text = drop_conditions(clean.latents, spec.condition_dropout, self.model.flow, dropout)
         conditions = replace(clean.conditions, drop_text=drop_text)
-        return StepInput(latents, conditions, generator_for(*key))
+        return StepInput(clip, latents, conditions, generator_for(*key))
+
+    def show(
+        self, batch: MultiViewClip | LatentClip, generator: torch.Generator
+    ) -> tuple[MultiViewClip | LatentClip, Encoded]:
+        """Return what a training step is of, and encoded; by default the batch itself.
+
+        Args:
+            batch: As it comes from the data.
+            generator: Of what is drawn for it alone.
+        """
+        return batch, encode_clip(self.model, batch)
 
     def active_objectives(self) -> list[TapObjective]:
         """Return the objectives that count at this step."""

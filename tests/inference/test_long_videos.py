@@ -10,7 +10,7 @@ from mvt4g.diffusion.samplers import EulerSampler, HeunSampler
 from mvt4g.inference.generator import NovelViewGenerator
 from mvt4g.inference.guidance import Guidance, GuidanceSpec
 from mvt4g.inference.long_videos import HeldSampler, LongVideoGenerator, LongView, faded
-from mvt4g.inference.view_pass import generate_view
+from mvt4g.inference.view_pass import GenerationWay, generate_view
 from mvt4g.inference.window_spec import WindowSpec
 from mvt4g.inference.window_store import PROGRESS, WindowFolder, WindowProgress, WindowStore
 from mvt4g.models.backbones import ReCamMaster
@@ -47,14 +47,16 @@ QUERIES = torch.tensor([[[0.0, 0, 4, 8], [0.0, 7, 9, 3], [1.0, 3, 8, 8]]])
 
 def long_videos(model: NovelViewModel, **options) -> LongVideoGenerator:
     guidance = Guidance(GuidanceSpec(), model.backbone.text_shape)
-    return LongVideoGenerator(model, WindowSpec(LENGTH, **options), EulerSampler(2), guidance, seed=0)
+    way = GenerationWay(EulerSampler(2), guidance)
+    return LongVideoGenerator(model, WindowSpec(LENGTH, **options), way, seed=0)
 
 
 def window_alone(model: NovelViewModel, clip: MultiViewClip, number: int, layers: tuple[int, ...] = ()):
     frames = slice(STARTS[number], STARTS[number] + LENGTH)
     part = MultiViewClip(video=clip.video[:, :, frames], cameras=clip.cameras[:, :, frames], name=clip.name)
     guidance = Guidance(GuidanceSpec(), model.backbone.text_shape)
-    return generate_view(model, part, QUERIES[:, :1], EulerSampler(2), guidance, 0, layers, number)
+    way = GenerationWay(EulerSampler(2), guidance)
+    return generate_view(model, part, QUERIES[:, :1], way, 0, layers, number)
 
 
 def same(one: LongView, other: LongView) -> bool:

@@ -16,6 +16,7 @@ from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone
 from mvt4g.models.block_taps import BlockTaps, KeptBlocks
 from mvt4g.models.checkpoints import load_weights
 from mvt4g.models.conditioning.interface import CameraConditioning
+from mvt4g.models.conditioning.lifted_view import LiftedView
 from mvt4g.models.conditioning.plucker import packed_channels, packed_rays
 from mvt4g.models.layers.attention import QueryKey
 from mvt4g.models.layers.rope import axis_dims, rotary_angles
@@ -79,7 +80,8 @@ class JointViews(NovelViewBackbone):
             raise InputError(f"patch_size: got {dit.patch_size}, want (1, p, p)")
         if not 1 <= null_text_length <= dit.text_len:
             raise InputError(f"null_text_length: got {null_text_length}, want 1 to text_len {dit.text_len}")
-        self.more_channels = sum(way.channels for way in conditioning)
+        self.more_channels = sum(way.num_channels(grid) for way in conditioning)
+        self.lifted_view = next((way for way in conditioning if isinstance(way, LiftedView)), None)
         if dit.in_channels < grid.channels + self.more_channels:
             more = f" and {self.more_channels} more" if self.more_channels else ""
             want = f"at least the latents' {grid.channels}{more}"
@@ -99,6 +101,7 @@ class JointViews(NovelViewBackbone):
         self.dit = VideoDiT(dit)
         # Channels that a base knows nothing of change nothing at first; they are the last ones.
         nn.init.zeros_(self.dit.patch_embedding.weight[:, dit.in_channels - self.more_channels :])
+        self.dit.patch_embedding.more_channels = self.more_channels
         self.null_text = nn.Parameter(0.02 * torch.randn(1, null_text_length, dit.text_dim))
         self.camera_encoders = nn.ModuleDict()
         for way in conditioning:

@@ -42,6 +42,10 @@ class CameraConditioning(ABC):
         """Build what all blocks share; None = there is nothing to encode."""
         return None
 
+    def num_channels(self, grid: LatentGrid) -> int:
+        """Return ``channels``, where they depend on the codec's latents."""
+        return self.channels
+
     @abstractmethod
     def build_input(self, dit: VideoDiTConfig) -> nn.Module | None:
         """Build what one block owns; None = nothing."""
