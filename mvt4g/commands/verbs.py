@@ -33,6 +33,7 @@ COMMANDS = {
 }
 """Module, function and meaning of every verb beside LightningCLI's; its modules are loaded only when it is called."""
 PARSE_THEMSELVES = {
+    "tune": ("mvt4g.commands.tune", "main", "tune a model on the one video that it is to show from new cameras"),
     "info": ("mvt4g.commands.info", "main", "tell what is installed here, and what a configuration needs"),
 }
 """As COMMANDS, of verbs whose function takes the words that follow it."""

@@ -123,6 +123,18 @@ class RealClips(Dataset[RealClip | InputError]):
         except InputError as error:
             return error
 
+    def read(self, index: int, kept: tuple[int, ...]) -> RealClip:
+        """Return a clip of other frames than those that ``size`` chooses.
+
+        Args:
+            index: Of the video.
+            kept: Numbers of its frames.
+
+        Raises:
+            InputError: If a file is broken, or a camera of a frame is not known.
+        """
+        return self._clip(self.sources[index], kept, self._own[index])
+
     def _own_cameras(self, source: FrameSource) -> SourceCameras | None:
         """Return the cameras of a source's file; None where none is given."""
         if self.camera.source is None:
