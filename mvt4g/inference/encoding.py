@@ -65,18 +65,24 @@ def depths_of(batch: MultiViewClip, depth: ReferenceDepth, seed: int) -> Float[T
     Raises:
         InputError: As ``ReferenceDepth``.
     """
+    return torch.stack([depth(clip, seed) for clip in clips_of(batch)])
+
+
+def clips_of(batch: MultiViewClip) -> list[MultiViewClip]:
+    """Return the clips of a batch apart, with what lifting asks of them: videos, cameras, depth and what moves."""
     names = batch.name if isinstance(batch.name, tuple) else (batch.name,) * len(batch.video)
-    maps = []
+    clips = []
     for index, name in enumerate(names):
-        one = MultiViewClip(
-            video=batch.video[index],
-            cameras=batch.cameras[index],
-            name=name,
-            depth=None if batch.depth is None else batch.depth[index],
-            dynamic=None if batch.dynamic is None else batch.dynamic[index],
+        clips.append(
+            MultiViewClip(
+                video=batch.video[index],
+                cameras=batch.cameras[index],
+                name=name,
+                depth=None if batch.depth is None else batch.depth[index],
+                dynamic=None if batch.dynamic is None else batch.dynamic[index],
+            )
         )
-        maps.append(depth(one, seed))
-    return torch.stack(maps)
+    return clips
 
 
 def encode_shown(model: NovelViewModel, clip: MultiViewClip, rendering: Rendering | None) -> Encoded:

@@ -70,7 +70,7 @@ def test_damage_to_depth_reaches_the_scores(mvt4g, lifted_run, tmp_path):
         flags = (f"{EVALUATION}.depth.damage={damage}", "--ckpt_path", lifted_run, "--verbose=false")
         assert mvt4g("test", "-c", lifted_run / "config.yaml", "--run", run, *flags) == 0
         scores.append(json.loads((run / "test" / "metrics.json").read_text()))
-    assert scores[0]["test/loss@0.50"] != scores[1]["test/loss@0.50"]
+    assert scores[0]["test/psnr"] != scores[1]["test/psnr"]
 
 
 def test_a_killed_fit_goes_on_as_if_it_had_not_been(mvt4g, lifted_run, tmp_path):
