@@ -14,6 +14,7 @@ from mvt4g.benchmark.verbs import BENCHMARK
 from mvt4g.cli import main
 from mvt4g.commands.info import split_options
 from mvt4g.commands.parsing.parser import OneLineParser
+from mvt4g.commands.tune import fit_options
 from mvt4g.sweeps.verbs import COLLECT, REPORT, SWEEP
 from tests.docs.pages import GUIDES, PAGES, ROOT, Block, blocks, commands
 from tests.fuzz.option_walk import Parsed, Stop, start
@@ -25,6 +26,7 @@ RUNS = {
     "runs/mine/config.yaml": "configs/experiment/demo.yaml",
     "runs/demo/fit/config.yaml": "configs/experiment/demo.yaml",
     "runs/tracker/config.yaml": "configs/experiment/tracking.yaml",
+    "runs/tuned/config.yaml": "configs/warp.yaml",
     "runs/recam/config.yaml": "configs/backbone/wan_1_3b_recammaster.yaml",
 }
 """What the configuration of a run on the pages is made of."""
@@ -67,6 +69,9 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         if words:
             with pytest.raises(Stop):
                 start(["fit", *words, "--run", "none"], Parsed)
+    elif program == "mvt4g" and rest[0] == "tune":
+        with pytest.raises(Stop):
+            start(["fit", *fit_options(rest[1:])], Parsed)
     elif program == "mvt4g":
         check_verb(rest, monkeypatch)
     else:
