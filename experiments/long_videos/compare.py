@@ -181,7 +181,7 @@ def main(args: Sequence[str] | None = None) -> None:
         print("|---|---:|---:|---:|---:|---:|")
         for overlap in range(1, math.ceil(model.length / 2) + 1):
             base = None
-            for carry in ("alone", "nothing", "noise", "reference"):
+            for carry in ("alone", "nothing", "noise", "hold", "reference"):
                 if carry == "alone":
                     make = alone(generator, model.length, overlap, options.steps)
                 else:

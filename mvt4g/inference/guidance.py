@@ -13,8 +13,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mvt4g.formats.captions import read_captions
 from mvt4g.formats.latent_file import read_prompt
+from mvt4g.models.conditioning.epipolar_guidance import EpipolarGuidance
 from mvt4g.models.image_tokens import ImageEncoder
-from mvt4g.models.novel_view import TextGuidance
+from mvt4g.models.novel_view import SamplingGuidance
 from mvt4g.models.text import NEGATIVE_PROMPT, TextEncoderSpec, encode_prompts
 from mvt4g.ranges import Range, Share, check_ranges
 from mvt4g.types import InputError
@@ -37,6 +38,7 @@ class GuidanceSpec:
         captions: A CSV ``file_name,text``: words for each video, by its name.
         negative_prompt: As ``negative``, in words; null = Wan's, which its public weights were sampled with.
         image_encoder: CLIP's weights, for a backbone that looks at the reference's first frame (ReDirector).
+        epipolar: Leads attention between the views to epipolar lines; null = not at all.
     """
 
     text: Path | None = None
@@ -48,6 +50,7 @@ class GuidanceSpec:
     captions: Path | None = None
     negative_prompt: str | None = None
     image_encoder: Path | None = None
+    epipolar: EpipolarGuidance | None = None
 
     def __post_init__(self) -> None:
         """Check that the fields go together.
@@ -73,7 +76,7 @@ class Guided(NamedTuple):
     """The texts of a batch, and how much they lead; None = the learned null text."""
 
     text: Float[Tensor, "b l text_d"] | None
-    guidance: TextGuidance
+    guidance: SamplingGuidance
 
 
 class Guidance:
@@ -137,7 +140,7 @@ class Guidance:
         if negative is None and self.spec.encoder is not None:
             negative = embeddings[self._negative_prompt]
         away = None if negative is None else negative.to(device).expand(len(names), -1, -1)
-        guidance = TextGuidance(self.spec.scale, away, *self.spec.noise_levels)
+        guidance = SamplingGuidance(self.spec.scale, away, *self.spec.noise_levels, self.spec.epipolar)
         return Guided(None if text is None else text.to(device), guidance)
 
     def image(

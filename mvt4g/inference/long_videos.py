@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -35,20 +36,29 @@ class LongView:
 
 
 class HeldSampler(Sampler):
-    """Another sampler that is given the leading latent frames: these go straight from their noise to what is known.
+    """Another sampler whose leading latent frames are led straight from their noise to what is known of them.
 
-    At every noise level they are what is known, noised to that level. So the network sees them as it sees any frame of
-    a video, and draws the other frames to go with them.
+    A frame that is held wholly is, at every noise level, what is known, noised to that level. So the network sees it as
+    it sees any frame of a video, and draws the other frames to go with it. A frame that is held in part is a mixture
+    with what the network draws.
 
     Args:
         sampler: Of the other frames.
         known: Clean latents of the leading frames.
+        share: How much each of them is held; 1 = wholly.
     """
 
-    def __init__(self, sampler: Sampler, known: Float[Tensor, "b c known_f h w"]) -> None:
+    def __init__(
+        self,
+        sampler: Sampler,
+        known: Float[Tensor, "b c known_f h w"],
+        share: Float[Tensor, " known_f"],
+    ) -> None:
         super().__init__(sampler.steps)
         self.sampler = sampler
+        self.reuse = sampler.reuse
         self.known = known
+        self.share = share
 
     def sigmas(self, flow: FlowMatching) -> Float[Tensor, " n"]:
         """Return the other sampler's noise levels."""
@@ -63,12 +73,14 @@ class HeldSampler(Sampler):
         """Yield the latents after every step."""
         count = self.known.shape[2]
         straight = velocity_target(self.known, noise[:, :, :count])
+        share = rearrange(self.share.to(noise), "f -> f 1 1")
 
         def held(
             latents: Float[Tensor, "b c f h w"], sigma: Float[Tensor, " b"], step: int
         ) -> Float[Tensor, "b c f h w"]:
             drawn = velocity(latents, sigma, step)
-            return torch.cat([straight.to(drawn.dtype), drawn[:, :, count:]], dim=2)
+            led = torch.lerp(drawn[:, :, :count], straight.to(drawn.dtype), share.to(drawn.dtype))
+            return torch.cat([led, drawn[:, :, count:]], dim=2)
 
         yield from self.sampler.walk(held, noise, sigmas)
 
@@ -166,8 +178,10 @@ class LongVideoGenerator:
         """Generate one window, given what the one before made of its first frames."""
         sampler = self.way.sampler
         count = self.model.codec.grid.usable_frames(len(tail)) if len(tail) else 0
-        if count and self.spec.carry == "noise":
-            sampler = HeldSampler(sampler, self.model.codec.encode(tail[None, :count]))
+        if count and self.spec.carry in ("noise", "hold"):
+            known = self.model.codec.encode(tail[None, :count])
+            share = torch.ones(known.shape[2]) if self.spec.carry == "hold" else 1 - rising(known.shape[2])
+            sampler = HeldSampler(sampler, known, share)
         elif count and self.spec.carry == "reference":
             part = _with_references(part, tail[:count])
         head = self.model.tracking_head
@@ -217,10 +231,14 @@ def faded(
     shared = len(before)
     if not shared:
         return after
-    # Strictly between 0 and 1: every shared frame has something of both windows.
-    share = torch.arange(1, shared + 1, dtype=after.dtype) / (shared + 1)
-    mixed = torch.lerp(before, after[:shared], share[:, None, None, None])
+    share = rearrange(rising(shared).to(after), "t -> t 1 1 1")
+    mixed = torch.lerp(before, after[:shared], share)
     return torch.cat([mixed, after[shared:]])
+
+
+def rising(count: int) -> Float[Tensor, " {count}"]:
+    """Return shares that rise evenly, strictly between 0 and 1: every shared frame has something of both windows."""
+    return torch.arange(1, count + 1) / (count + 1)
 
 
 def _part(clip: MultiViewClip, window: range, device: torch.device) -> MultiViewClip:

@@ -66,6 +66,22 @@ class NovelViewBackbone(nn.Module, ABC):
             InputError: If the cameras are not those of two views of so many latent frames, or no tokens cover the size.
         """
 
+    def led(self, encoded: Any, cameras: Cameras, way: Any, height: int, width: int) -> Any:
+        """Return encoded cameras after which ``forward`` biases attention by a conditioning that was not trained.
+
+        Args:
+            encoded: Of ``encode_cameras``.
+            cameras: What they were made of.
+            way: A ``conditioning.interface.CameraConditioning`` that acts as ``attention_bias``.
+            height: Rows of the latents.
+            width: Columns of the latents.
+
+        Raises:
+            InputError: If the network cannot.
+        """
+        got = f"some for {type(self).__name__}, whose attention takes no bias"
+        raise InputError(f"evaluation.guidance.epipolar: got {got}, want null")
+
     @abstractmethod
     def forward(
         self,

@@ -1,13 +1,13 @@
 """What blocks of a transformer hand out, queries and keys, and what late ones leave for later evaluations."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.diffusion.samplers import BlockReuse
-from mvt4g.models.layers.attention import QueryKey
+from mvt4g.models.layers.attention import QueryKey, ScoreMod
 
 
 class KeptBlocks:
@@ -68,16 +68,18 @@ def _nobody(layer: int, tap: QueryKey) -> None:
 
 @dataclass(frozen=True)
 class BlockTaps:
-    """Which blocks hand out queries and keys.
+    """What is asked of single blocks in one forward: which hand out queries and keys, which run, which are led.
 
     Attributes:
         layers: 0-based.
         take: Takes (layer, queries and keys) as soon as the block has run.
         stop_after: Nothing runs beyond the last of ``layers``, of which queries and keys alone are made.
         kept: Says whether late blocks run; None = they do.
+        biases: By block, what is added to the logits of its self-attention; see ``SelfAttention.forward``.
     """
 
     layers: Collection[int] = ()
     take: Callable[[int, QueryKey], None] = _nobody
     stop_after: bool = False
     kept: KeptBlocks | None = None
+    biases: Mapping[int, Float[Tensor, "b k joint_f h w cells"] | ScoreMod] = field(default_factory=dict)

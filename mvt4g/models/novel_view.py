@@ -13,6 +13,7 @@ from mvt4g.diffusion.samplers import Sampler
 from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone, check_output
 from mvt4g.models.block_taps import KeptBlocks
 from mvt4g.models.codec import Codec
+from mvt4g.models.conditioning.epipolar_guidance import EpipolarGuidance
 from mvt4g.models.shipped import check_made_with
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.types import (
@@ -58,23 +59,25 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class TextGuidance:
-    """How much sampling is led away from another text.
+class SamplingGuidance:
+    """How much sampling is led: away from another text, and to epipolar lines.
 
     Attributes:
         scale: 1 = not at all, at one pass an evaluation; above, the velocity is extrapolated, at two.
         negative: The other text; None = the learned null text.
         low: Least sigma at which it is.
         high: Largest one.
+        epipolar: Leads attention between the views; None = not at all.
     """
 
     scale: float = 1.0
     negative: Float[Tensor, "b negative_l text_d"] | None = None
     low: float = 0.0
     high: float = 1.0
+    epipolar: EpipolarGuidance | None = None
 
     def acts(self, sigma: Float[Tensor, " b"]) -> bool:
-        """Return whether it changes anything at a noise level, the same for all clips."""
+        """Return whether the text changes anything at a noise level, the same for all clips."""
         # Settled without a look at sigma, which would wait for the device.
         everywhere = (self.low, self.high) == (0, 1)
         return self.scale != 1 and (everywhere or self.low <= float(sigma[0]) <= self.high)
@@ -153,7 +156,7 @@ class NovelViewModel(nn.Module):
         noise: Float[Tensor, "b c f h w"],
         sampler: Sampler,
         conditions: Conditions = Conditions(),
-        guidance: TextGuidance = TextGuidance(),
+        guidance: SamplingGuidance = SamplingGuidance(),
         taps: Mapping[int, TapRequest] | None = None,
     ) -> Generation:
         """Sample the target view from ``noise``.
@@ -164,7 +167,7 @@ class NovelViewModel(nn.Module):
             noise: Unit noise.
             sampler: Goes from noise to latents, and says which evaluations run the late blocks.
             conditions: What else the network is told.
-            guidance: Leads away from another text; nothing without a text.
+            guidance: Leads away from another text, nothing without a text; and attention to epipolar lines.
             taps: By sampling step, from 0, or from the last, -1, backwards. A step's taps are those of its first
                 evaluation, with guidance those of the pass with text.
 
@@ -180,6 +183,10 @@ class NovelViewModel(nn.Module):
         waiting = {step % num_steps: request for step, request in (taps or {}).items()}
         found: dict[int, AttentionTap] = {}
         encoded = self.backbone.encode_cameras(cameras, *noise.shape[2:])
+        lines = guidance.epipolar
+        led = encoded
+        if lines is not None and lines.strength:
+            led = self.backbone.led(encoded, cameras, lines.conditioning(), *noise.shape[-2:])
         away = replace(conditions, text=guidance.negative)
         # The passes with and without text differ, and so does what their late blocks add.
         kept = self._kept_blocks(sampler)
@@ -192,11 +199,12 @@ class NovelViewModel(nn.Module):
         ) -> Float[Tensor, "b c f h w"]:
             # A step's request is taken by its first evaluation: later ones of the step find none.
             asked = waiting.pop(step, TapRequest())
-            output = self._run(noisy, reference_latents, sigma, encoded, conditions, asked, kept)
+            seen = led if lines is not None and lines.acts(sigma) else encoded
+            output = self._run(noisy, reference_latents, sigma, seen, conditions, asked, kept)
             found.update(output.taps)
             if conditions.text is None or not guidance.acts(sigma):
                 return output.velocity
-            unguided = self._run(noisy, reference_latents, sigma, encoded, away, TapRequest(), kept_away)
+            unguided = self._run(noisy, reference_latents, sigma, seen, away, TapRequest(), kept_away)
             # lerp beyond 1 extrapolates: unguided + scale * (guided - unguided).
             return torch.lerp(unguided.velocity, output.velocity, guidance.scale)
 

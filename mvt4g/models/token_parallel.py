@@ -98,7 +98,13 @@ def _run_on_slices(
     taps: BlockTaps,
     num_frames: int | None,
 ) -> Float[Tensor, "b n h w d"]:
-    """Run the blocks on this rank's slice; every rank then has all tokens, and the taps of all."""
+    """Run the blocks on this rank's slice; every rank then has all tokens, and the taps of all.
+
+    Raises:
+        InputError: If attention is to be biased.
+    """
+    if taps.biases:
+        raise InputError("evaluation.guidance.epipolar: got some and ranks that share tokens, want one of them")
     grid = tokens.shape[1:4]
     cameras = {name: slices.own(features, grid) for name, features in given.cameras.items()}
     own = given._replace(angles=slices.own(given.angles, grid), cameras=cameras)

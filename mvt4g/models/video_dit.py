@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from mvt4g.models.block_taps import BlockTaps
 from mvt4g.models.compiling import check_compiler, compiled
 from mvt4g.models.dit_config import VideoDiTConfig
-from mvt4g.models.layers.attention import CrossAttention, QueryKey, SelfAttention, joined, map_refused
+from mvt4g.models.layers.attention import CrossAttention, QueryKey, ScoreMod, SelfAttention, joined, map_refused
 from mvt4g.models.layers.control_adapter import ControlAdapter
 from mvt4g.models.layers.mlp import image_mlp, two_layer
 from mvt4g.models.layers.modulation import AffineNorm, gated_add, modulated_norm, sinusoidal_embedding
@@ -43,6 +43,7 @@ class BlockInputs(NamedTuple):
         angles: Rotary angles of the tokens, radians.
         cameras: Features by the name of the conditioning that takes them, in the order of the tokens.
         image: Embedded.
+        bias: Added to the logits of self-attention, beside those of the block's own conditionings; None = nothing.
     """
 
     time: Float[Tensor, "b 6 d"]
@@ -50,6 +51,7 @@ class BlockInputs(NamedTuple):
     angles: Float[Tensor, "#b f h w #k half_d"]
     cameras: Mapping[str, Float[Tensor, "b f #h #w _"]]
     image: Float[Tensor, "b i d"] | None = None
+    bias: Float[Tensor, "b k f h w cells"] | ScoreMod | None = None
 
 
 class DiTBlock(nn.Module):
@@ -103,7 +105,7 @@ class DiTBlock(nn.Module):
 
         Args:
             tokens: Of all views and frames.
-            given: The same for every block.
+            given: The same for every block, but for ``bias``.
             num_frames: Go on with this many leading frames alone, which still attend to all; None = all.
             tap_alone: Compute nothing but queries and keys; the tokens come back as they were.
         """
@@ -128,7 +130,7 @@ class DiTBlock(nn.Module):
         control = given.cameras.get(CONTROL)
         if tap_alone:
             return tokens, self.self_attn.query_key(update, given.angles, control)
-        bias = None
+        bias = given.bias
         for name in self.attention_biases:
             part = self.get_submodule(name)(given.cameras[name])
             bias = part if bias is None else joined(bias, part)
@@ -232,7 +234,8 @@ class VideoDiT(nn.Module):
             if taps.kept is not None and (done := taps.kept.reached(layer, tokens[:, :num_frames])) is not None:
                 return done
             frames = num_frames if layer == end else None
-            tokens, tap = self._run(block, tokens, given, frames, taps.stop_after and layer == last)
+            own = given._replace(bias=taps.biases[layer]) if layer in taps.biases else given
+            tokens, tap = self._run(block, tokens, own, frames, taps.stop_after and layer == last)
             if layer in taps.layers:
                 taps.take(layer, tap)
         if taps.kept is not None:

@@ -80,7 +80,7 @@ def test_windows_without_a_carry_are_those_that_each_makes_alone(model, clip):
     torch.testing.assert_close(made.video[6], third[2] / 3 + alone[3][1] * 2 / 3)
 
 
-@pytest.mark.parametrize("carry", ["noise", "reference"])
+@pytest.mark.parametrize("carry", ["noise", "hold", "reference"])
 def test_a_carry_changes_what_comes_after_the_first_window_alone(model, clip, carry):
     carried = long_videos(model, overlap=1, carry=carry)(clip).video
     alone = long_videos(model, overlap=1, carry="nothing")(clip).video
@@ -90,7 +90,7 @@ def test_a_carry_changes_what_comes_after_the_first_window_alone(model, clip, ca
 
 def test_frames_that_are_held_are_what_the_window_before_made(model, clip):
     """At the end of sampling they are what is known: fading changes them by rounding alone."""
-    spec = long_videos(model, overlap=2)
+    spec = long_videos(model, overlap=2, carry="hold")
     first = window_alone(model, clip, 0).video[0]
     made = spec(clip).video
     coded = model.codec.decode(model.codec.encode(first[None, 1:]))[0]
@@ -111,12 +111,25 @@ def test_held_frames_are_seen_at_the_noise_level_of_every_evaluation(sampler):
         seen.append(step)
         return latents**2
 
-    held = HeldSampler(sampler, known)
+    held = HeldSampler(sampler, known, torch.ones(2))
     made = held.run(velocity, noise, held.sigmas(flow))
     free = sampler.run(lambda latents, sigma, step: latents**2, noise, sampler.sigmas(flow))
     torch.testing.assert_close(made[:, :, :2], known, atol=1e-5, rtol=0)
     assert torch.equal(made[:, :, 2:], free[:, :, 2:]), "the others follow the sampler"
     assert set(seen) == set(range(sampler.steps))
+
+
+def test_frames_that_are_held_in_part_lie_between():
+    """With a velocity that knows no latents the sample is linear in the share."""
+    generator = torch.Generator().manual_seed(0)
+    known = torch.randn(1, 1, 2, 2, 2, generator=generator)
+    noise = torch.randn(1, 1, 3, 2, 2, generator=generator)
+    goal = torch.randn(1, 1, 3, 2, 2, generator=generator)
+    held = HeldSampler(EulerSampler(4), known, torch.tensor([0.75, 0.25]))
+    made = held.run(lambda latents, sigma, step: noise - goal, noise, held.sigmas(FlowMatching()))
+    torch.testing.assert_close(made[:, :, 0], 0.75 * known[:, :, 0] + 0.25 * goal[:, :, 0])
+    torch.testing.assert_close(made[:, :, 1], 0.25 * known[:, :, 1] + 0.75 * goal[:, :, 1])
+    torch.testing.assert_close(made[:, :, 2], goal[:, :, 2])
 
 
 def test_fading_by_hand():

@@ -8,7 +8,7 @@ from mvt4g.diffusion.samplers import BlockReuse, EulerSampler
 from mvt4g.inference.generation_spec import GenerationSpec
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import PatchCodec
-from mvt4g.models.novel_view import NovelViewModel, TextGuidance
+from mvt4g.models.novel_view import NovelViewModel, SamplingGuidance
 from mvt4g.types import Conditions, InputError, TapRequest
 from tests.models.small_backbones import loud_backbone, relative_difference, small_inputs
 
@@ -22,7 +22,7 @@ def small_model() -> NovelViewModel:
     return NovelViewModel(backbone, codec, FlowMatching(shift=1.0)).requires_grad_(False)
 
 
-def sample(model: NovelViewModel, reuse: BlockReuse | None, guidance=TextGuidance(), taps=None, text=False):
+def sample(model: NovelViewModel, reuse: BlockReuse | None, guidance=SamplingGuidance(), taps=None, text=False):
     """Return the latents, and the blocks that ran, evaluation by evaluation."""
     inputs = small_inputs()
     sampler = EulerSampler(STEPS)
@@ -62,7 +62,7 @@ def test_evaluations_with_taps_run_all_blocks_and_what_they_add_is_kept():
 
 def test_both_passes_of_guidance_have_their_own_plan():
     """Guidance begins in the third evaluation: the pass without text has nothing kept then."""
-    guidance = TextGuidance(3.0, None, low=0.0, high=0.7)
+    guidance = SamplingGuidance(3.0, None, low=0.0, high=0.7)
     _, ran = sample(small_model(), BlockReuse(first=1, every=2), guidance, text=True)
     with_text, without = [ALL, [0], ALL, [0], ALL], [ALL, [0], ALL]
     assert ran == [*with_text[:2], with_text[2], without[0], with_text[3], without[1], with_text[4], without[2]]

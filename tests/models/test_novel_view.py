@@ -11,7 +11,7 @@ from mvt4g.diffusion.samplers import EulerSampler, HeunSampler
 from mvt4g.models.backbone import BackboneOutput, NovelViewBackbone, check_members, check_output
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
-from mvt4g.models.novel_view import NovelViewModel, TextGuidance
+from mvt4g.models.novel_view import NovelViewModel, SamplingGuidance
 from mvt4g.models.tracking.head import TrackingHead
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import AttentionTap, Cameras, Conditions, InputError, LatentGrid, TapRequest, TapShape
@@ -73,7 +73,7 @@ def generate(model: NovelViewModel, text=None, guidance_scale=1.0, tap_layers=()
     taps = {step: TapRequest(tap_layers, reader) for step, reader in readers.items()}
     return model.generate(
         reference, small_cameras(2, FRAMES), noise, EulerSampler(STEPS) if sampler is None else sampler,
-        Conditions(text), TextGuidance(guidance_scale), taps,
+        Conditions(text), SamplingGuidance(guidance_scale), taps,
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_guidance_goes_past_the_text_away_from_the_null_text():
 
 def asked_of(inputs):
     """Two Euler steps, led by the text three times as far as without."""
-    return EulerSampler(2), Conditions(inputs["text"]), TextGuidance(3.0)
+    return EulerSampler(2), Conditions(inputs["text"]), SamplingGuidance(3.0)
 
 
 @torch.no_grad()
@@ -222,7 +222,7 @@ def test_guidance_acts_inside_its_noise_levels_alone():
     """At shift 1 four steps lie at sigma 1, 0.75, 0.5 and 0.25: two of them take a second pass."""
     model, oracle = oracle_model(shift=1.0)
     reference, noise = torch.randn(2, 2, 16, FRAMES, 4, 4).unbind()
-    guidance = TextGuidance(3.0, low=0.4, high=0.8)
+    guidance = SamplingGuidance(3.0, low=0.4, high=0.8)
     conditions = Conditions(torch.zeros(2, 1, 4))
     model.generate(reference, small_cameras(2, FRAMES), noise, EulerSampler(STEPS), conditions, guidance)
     assert len(oracle.asked) == STEPS + 2

@@ -1,8 +1,9 @@
 """A video DiT that sees both views as one sequence, and the ways that cameras and other conditions enter it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from mvt4g.models.checkpoints import load_weights
 from mvt4g.models.conditioning.interface import CameraConditioning
 from mvt4g.models.conditioning.lifted_view import LiftedView
 from mvt4g.models.conditioning.plucker import packed_channels, packed_rays
-from mvt4g.models.layers.attention import QueryKey
+from mvt4g.models.layers.attention import QueryKey, ScoreMod
 from mvt4g.models.layers.rope import axis_dims, rotary_angles
 from mvt4g.models.shipped import check_made_with
 from mvt4g.models.token_parallel import share_tokens
@@ -43,10 +44,12 @@ class EncodedCameras(NamedTuple):
     Attributes:
         angles: Rotary angles of the tokens' positions, target frames first; radians.
         features: By the name of what takes them, in the same order.
+        biases: By block, what is added to the logits of its attention beside what the block has learnt.
     """
 
     angles: Float[Tensor, "1 f h w 1 half_d"]
     features: dict[str, Float[Tensor, "b f _ _ _"]]
+    biases: Mapping[int, Float[Tensor, "b k f h w cells"] | ScoreMod] = MappingProxyType({})
 
 
 class JointViews(NovelViewBackbone):
@@ -151,7 +154,7 @@ class JointViews(NovelViewBackbone):
             cameras.angles,
             cameras.features,
             conditions.image,
-            BlockTaps(taps.layers, take, taps.stop_after, kept),
+            BlockTaps(taps.layers, take, taps.stop_after, kept, cameras.biases),
             num_output_frames=frames,
         )
         return BackboneOutput(output.latents, found)
@@ -159,6 +162,32 @@ class JointViews(NovelViewBackbone):
     def encode_cameras(self, cameras: Cameras, frames: int, height: int, width: int) -> EncodedCameras:
         """Return what ``forward`` makes of cameras in every call otherwise; see ``NovelViewBackbone``."""
         return self._encode_cameras(cameras, frames, height, width)
+
+    def led(
+        self,
+        encoded: EncodedCameras,
+        cameras: Cameras,
+        way: CameraConditioning,
+        height: int,
+        width: int,
+    ) -> EncodedCameras:
+        """Return encoded cameras with the biases of a conditioning that was not trained; see ``NovelViewBackbone``.
+
+        Raises:
+            InputError: If there is no such block or head.
+        """
+        encoder = way.build_encoder(self.dit.config, self.grid)
+        assert encoder is not None and way.place == "attention_bias", "callers hand over a bias"
+        device = cameras.intrinsics.device
+        # Outside autocast, as all that cameras are made into.
+        with torch.autocast(device.type, enabled=False):
+            features = _target_first(encoder(cameras, height, width).to(self.null_text.dtype), dim=1)
+            biases = {}
+            for layer in range(self.num_layers):
+                block = way.build_block(self.dit.config, layer)
+                if block is not None:
+                    biases[layer] = block.to(device)(features)
+        return encoded._replace(biases=biases)
 
     def shard_units(self) -> Sequence[nn.Module]:
         """Return the blocks of the DiT."""

@@ -11,7 +11,7 @@ from mvt4g.geometry.rendering import render_points
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.latent_channels import LatentChannels
-from mvt4g.models.novel_view import NovelViewModel, TextGuidance
+from mvt4g.models.novel_view import NovelViewModel, SamplingGuidance
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import REFERENCE, TARGET, Conditions, InputError
 from tests.models.small_backbones import GRID, make_loud, small_config, small_inputs
@@ -103,7 +103,7 @@ def test_a_rendered_video_and_its_mask_enter_at_zero_and_learn(tmp_path):
     def sampled(of):
         text = torch.zeros(1, 4, 64)
         of = Conditions(text, channels=of.channels)
-        sampler, guidance = HeunSampler(2), TextGuidance(scale=2.0)
+        sampler, guidance = HeunSampler(2), SamplingGuidance(scale=2.0)
         return models[1].generate(latents[:, REFERENCE], clip.cameras, noise, sampler, of, guidance).latents
 
     assert (sampled(conditions) - sampled(Conditions())).abs().max() > 1e-4, "what was learnt shows in a sample"
