@@ -1,6 +1,6 @@
 """The whole model: codec, backbone, diffusion process, tracking head; reference video in, novel view and tracks out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -182,11 +182,7 @@ class NovelViewModel(nn.Module):
                 raise InputError(f"taps: got step {step}, want {-num_steps} to {num_steps - 1}")
         waiting = {step % num_steps: request for step, request in (taps or {}).items()}
         found: dict[int, AttentionTap] = {}
-        encoded = self.backbone.encode_cameras(cameras, *noise.shape[2:])
-        lines = guidance.epipolar
-        led = encoded
-        if lines is not None and lines.strength:
-            led = self.backbone.led(encoded, cameras, lines.conditioning(), *noise.shape[-2:])
+        cameras_at = self._encoded_cameras(cameras, guidance.epipolar, noise.shape[2:])
         away = replace(conditions, text=guidance.negative)
         # The passes with and without text differ, and so does what their late blocks add.
         kept = self._kept_blocks(sampler)
@@ -199,12 +195,12 @@ class NovelViewModel(nn.Module):
         ) -> Float[Tensor, "b c f h w"]:
             # A step's request is taken by its first evaluation: later ones of the step find none.
             asked = waiting.pop(step, TapRequest())
-            seen = led if lines is not None and lines.acts(sigma) else encoded
-            output = self._run(noisy, reference_latents, sigma, seen, conditions, asked, kept)
+            encoded = cameras_at(sigma)
+            output = self._run(noisy, reference_latents, sigma, encoded, conditions, asked, kept)
             found.update(output.taps)
             if conditions.text is None or not guidance.acts(sigma):
                 return output.velocity
-            unguided = self._run(noisy, reference_latents, sigma, seen, away, TapRequest(), kept_away)
+            unguided = self._run(noisy, reference_latents, sigma, encoded, away, TapRequest(), kept_away)
             # lerp beyond 1 extrapolates: unguided + scale * (guided - unguided).
             return torch.lerp(unguided.velocity, output.velocity, guidance.scale)
 
@@ -253,6 +249,25 @@ class NovelViewModel(nn.Module):
         if taps.stop_after:
             return BackboneOutput(output.velocity, output.taps)
         return BackboneOutput(self.flow.velocity(output.velocity, noisy, sigma), output.taps)
+
+    def _encoded_cameras(
+        self,
+        cameras: Cameras,
+        lines: EpipolarGuidance | None,
+        size: Sequence[int],
+    ) -> Callable[[Float[Tensor, " b"]], Any]:
+        """Return encoded cameras by noise level, made once for a whole sampling.
+
+        Args:
+            cameras: Of both views.
+            lines: What attention is led to; None = nothing.
+            size: Frames, rows and columns of the latents.
+        """
+        encoded = self.backbone.encode_cameras(cameras, *size)
+        if lines is None or not lines.strength:
+            return lambda _: encoded
+        led = self.backbone.led(encoded, cameras, lines.conditioning(), *size[1:])
+        return lambda sigma: led if lines.acts(sigma) else encoded
 
     def _kept_blocks(self, sampler: Sampler) -> KeptBlocks | None:
         """Return what keeps late blocks of one pass of one sampling; None = all run in all evaluations.
