@@ -6,8 +6,8 @@ Clips are held-out scenes of the recipes ``movi_e`` and ``recam``, three seeds e
 reference's true depth, lifts the reference, renders it from the target's cameras and fills holes by the nearest pixel.
 PSNR is over a clip's pixels of a region: all, or those static or moving target pixels whose surface the reference truly
 sees, which are the same at every rung. Warp error is ``metrics.functional.warp_error`` by true geometry, in per cent.
-Intervals are 95 % bootstrap intervals over clips; a rung is held against the one before it clip by clip. The first of the
-liftings alone climbs the ladders of other damage than noise.
+Intervals are 95 % bootstrap intervals over clips; a rung is held against the one before it clip by clip. The first of
+the liftings alone climbs the ladders of other damage than noise.
 """
 
 import argparse
@@ -139,7 +139,7 @@ def interval(values: Sequence[float], digits: int = 2) -> str:
 
 def is_worse(now: Sequence[float], before: Sequence[float], sign: int) -> bool:
     """Say whether the interval of the clips' changes lies wholly on the side of the worse."""
-    low, high = bootstrap_interval(sign * (torch.tensor(now) - torch.tensor(before)).double())
+    low, _ = bootstrap_interval(sign * (torch.tensor(now) - torch.tensor(before)).double())
     return bool(low > 0)
 
 

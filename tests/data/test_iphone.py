@@ -14,6 +14,7 @@ from mvt4g.evaluation.video_metrics import describe
 from mvt4g.formats.readers.iphone import read_split
 from mvt4g.formats.readers.iphone_keypoints import read_keypoints, transfer_pairs
 from mvt4g.geometry.camera import scale_intrinsics
+from mvt4g.geometry.depth_maps import resize_depth
 from mvt4g.geometry.framing import FitSpec
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.tracks.pck_t import PCKT
@@ -115,6 +116,9 @@ def test_predict_knows_the_reference_alone_and_both_cameras(scene, clip):
     first = next(iter(module.predict_dataloader()))
     assert first.clip.video.shape == (1, 1, 5, 3, 8, 12)
     assert (first.camera.name, first.seed, first.item) == ("cam01", 3, "apple-0/cam01-s3")
+    halved = resize_depth(clip.depth[0, :5], (8, 12))
+    torch.testing.assert_close(first.clip.depth[0, 0], halved, atol=0, rtol=2e-3, msg="the moving phone's own")
+    assert "source_depth" in module.requests()[0].inputs()
     pose = first.clip.cameras.cam_from_world[0]
     torch.testing.assert_close(pose[0, 0], torch.eye(4), atol=1e-5, rtol=0)
     origin = invert_pose(clip.cameras.cam_from_world[0, 0])
