@@ -200,6 +200,8 @@ class GeneratedVideos(TensorFields):
         codec_output: What the codec alone makes of ``codec_input``, a true video: none generated through it is nearer.
         queries: Query points (view, video frame, x, y) that were tracked through both views, pixels.
         tracks: Where each was found, pixels (x, y); ``visible`` where it was said to be seen.
+        confidence: In [0, 1], of each position; ``cycle_px``: how far each query comes back from the other view;
+            ``point_dynamic``: True on queries on what moves.
         cycle_home: Where each query's best match, matched back, comes home; at latent frames.
         fps: Frames a second; ``notes``: what tables tell of each video, such as why it has no pose.
     """
@@ -217,6 +219,9 @@ class GeneratedVideos(TensorFields):
     queries: Float[Tensor, "b q 4"] | None = None
     tracks: Float[Tensor, "b v t q 2"] | None = None
     visible: Bool[Tensor, "b v t q"] | None = None
+    confidence: Float[Tensor, "b v t q"] | None = None
+    cycle_px: Float[Tensor, "b q"] | None = None
+    point_dynamic: Bool[Tensor, "b q"] | None = None
     cycle_home: Bool[Tensor, "b v f q"] | None = None
     fps: Float[Tensor, " b"] | None = None
     notes: tuple[str, ...] | None = None

@@ -1,6 +1,7 @@
 """The files that ``predict`` leaves for every video and camera, skipped where they are there and whole."""
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -126,7 +127,7 @@ class PredictionWriter(Callback):
             if (name, camera) not in self.requests:
                 # It was not looked at in ``setup``.
                 place.is_done(lambda: inputs)
-            content = provenance(real, inputs, self.facts, pl_module)
+            content = {**provenance(real, inputs, self.facts, pl_module), **told_of(outputs)}
             place.write(inputs, lambda folder: write_result(folder, outputs, content, self.lifter))
         except InputError as error:
             error.item = error.item or f"{name}/{camera}"
@@ -163,6 +164,19 @@ def write_result(
         write_pair(folder, made)
     text = json.dumps(content, indent=1, allow_nan=False)
     (folder / PROVENANCE).write_text(text + "\n", encoding="utf-8")
+
+
+def told_of(made: NovelView | PairTracks) -> dict[str, Any]:
+    """Return what ``provenance.json`` holds of a generated video beside its origin: its scores, and its candidates'."""
+    if not isinstance(made, NovelView):
+        return {}
+    told: dict[str, Any] = {}
+    if made.geometry is not None:
+        # JSON has no word for NaN.
+        told["geometry"] = {key: value if math.isfinite(value) else None for key, value in made.geometry.items()}
+    if made.choice is not None:
+        told["candidates"] = made.choice.told()
+    return told
 
 
 def write_prediction(folder: Path, made: NovelView) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,7 @@ from mvt4g.evaluation.level_scores import SAMPLED, NovelViewScores, level_name
 from mvt4g.evaluation.spec import EvaluationSpec
 from mvt4g.evaluation.video_metrics import describe, with_poses
 from mvt4g.geometry.pose import compose, invert_pose
+from mvt4g.inference.cycle import cycle_distance
 from mvt4g.inference.encoding import decode_clip, encode_clip
 from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.lifting.reference_depth import ReferenceDepth
@@ -18,12 +20,13 @@ from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.queries import draw_queries_by_name
 from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
 from mvt4g.matching.rows import argmax_matches
-from mvt4g.models.novel_view import Generation, NovelViewModel
+from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.types import (
     REFERENCE,
     TARGET,
     AttentionTap,
     Cameras,
+    GeneratedVideos,
     InputError,
     LatentClip,
     MultiViewClip,
@@ -171,8 +174,13 @@ class BatchScorer:
             conditions = replace(conditions, text=text)
             sampler = self.spec.build_sampler()
             generation = self.model.generate(latents[:, REFERENCE], cameras, noise, sampler, conditions, guidance, taps)
-            self._read(reader, cameras)
-            generated = self._score_video(generation, clip, names, latents, scores)
+            reading = self._read(reader, cameras)
+            generated = self.model.codec.decode(generation.latents)
+            videos = replace(describe(clip, names, generated), codec_input=clip.video[:, TARGET])
+            videos = replace(videos, codec_output=self.model.codec.decode(latents[:, TARGET]))
+            if scores.score_tracks_of_videos:
+                videos = with_tracks(videos, self.model, reader, reading, cameras)
+            scores.generated(with_poses(videos, self.spec.videos.poses))
         return EvaluationOutput(clip, generated, truth, headline)
 
     def _read(self, reader: _TapReader | None, cameras: Cameras) -> Reading | None:
@@ -189,20 +197,38 @@ class BatchScorer:
             return Reading(tracks)
         return Reading(tracks, reader.matches.get(self.headline_layer), reader.taps[self.headline_layer])
 
-    def _score_video(
-        self,
-        generation: Generation,
-        clip: MultiViewClip,
-        names: tuple[str, ...],
-        latents: Float[Tensor, "b v d f lh lw"],
-        scores: NovelViewScores,
-    ) -> Float[Tensor, "b t 3 h w"]:
-        truth = clip.video[:, TARGET]
-        generated = self.model.codec.decode(generation.latents)
-        coded = self.model.codec.decode(latents[:, TARGET])
-        videos = replace(describe(clip, names, generated), codec_output=coded, codec_input=truth)
-        scores.generated(with_poses(videos, self.spec.videos.poses))
-        return generated
+
+def with_tracks(
+    videos: GeneratedVideos,
+    model: NovelViewModel,
+    reader: _TapReader | None,
+    reading: Reading | None,
+    cameras: Cameras,
+) -> GeneratedVideos:
+    """Add what the tracking head says of the query points of a batch, if anything.
+
+    Args:
+        videos: Generated.
+        model: With the head.
+        reader: Has the taps that it tracked on; None where no points are known.
+        reading: What was read off them.
+        cameras: Those that the videos were generated for.
+    """
+    if reader is None or reading is None or reading.tracks is None:
+        return videos
+    truth = reader.truth
+    found = reading.tracks
+    again = partial(model.track, reader.taps, cameras=cameras)
+    # A query that is none, as in a clip without points, stands for no point.
+    counted = truth.valid[:, None, None]
+    return replace(
+        videos,
+        tracks=found.tracks,
+        visible=found.visible & counted,
+        confidence=found.confidence,
+        cycle_px=cycle_distance(again, truth.queries, found),
+        point_dynamic=truth.dynamic,
+    )
 
 
 def shift_target_cameras(cameras: Cameras, shift: int) -> Cameras:

@@ -27,9 +27,16 @@ class NovelViewScores(nn.Module):
         spec: The noise levels, and how generated videos are scored.
         layers: Those whose attention is scored.
         headline_layer: The one that is named first.
+        beside: Metrics of generated videos beside those of the preset.
     """
 
-    def __init__(self, spec: EvaluationSpec, layers: Sequence[int], headline_layer: int | None) -> None:
+    def __init__(
+        self,
+        spec: EvaluationSpec,
+        layers: Sequence[int],
+        headline_layer: int | None,
+        beside: Sequence[str] = GENERATION,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"layers": layers, "headline_layer": headline_layer}
         given["threshold_px"] = spec.pck_threshold_px
@@ -40,7 +47,12 @@ class NovelViewScores(nn.Module):
         for key in self._names.values():
             self.levels[key] = Scores(build_metrics(NOISE_LEVEL, **given)[0])
         self.all_levels = Scores(build_metrics(ALL_LEVELS)[0])
-        self.videos: NovelViewMetrics = spec.videos.build(GENERATION)
+        self.videos: NovelViewMetrics = spec.videos.build(beside)
+
+    @property
+    def score_tracks_of_videos(self) -> bool:
+        """True where tracks through generated videos are scored, which a second pass of the head is for."""
+        return "geometry" in self.videos.members()
 
     def read(self, level: str, **known: Any) -> None:
         """Take what is known of a batch, or of a part of it, at one noise level.

@@ -44,6 +44,7 @@ class EvaluationSpec(GenerationSpec):
             InputError: If a value is out of range.
         """
         check_ranges(self, "evaluation")
+        self.check_windows()
         in_range = all(0 < level < 1 for level in self.noise_levels)
         names = {round(level, 2) for level in self.noise_levels}
         named_apart = len(names) == len(self.noise_levels)

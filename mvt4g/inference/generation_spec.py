@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 from mvt4g.diffusion.samplers import BlockReuse, EulerSampler, Sampler
+from mvt4g.inference.candidates import CandidateChooser, DraftSpec
 from mvt4g.inference.guidance import GuidanceSpec
 from mvt4g.inference.lifting.reference_depth import ReferenceDepthSpec
 from mvt4g.inference.window_spec import WindowSpec
-from mvt4g.ranges import Few, Seed, check_ranges
+from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.ranges import Few, Range, Seed, check_ranges
 from mvt4g.types import InputError
 
 
@@ -23,6 +26,9 @@ class GenerationSpec:
         seed: Of noise, of damage to depth, and of the queries that an evaluation draws, together with the clip's name.
         depth: Of a backbone with a lifted view: where the depth of references comes from, and what is done to it.
         windows: How a real video is generated that is longer than one window; None = in one piece.
+        candidates: Of real videos: seeds that a draft is made from, of which the best goes on; 1 = the seed alone.
+            Those of seed s are ``s * candidates`` and the next ones.
+        drafts: How the best one is found.
     """
 
     sample_steps: Few = 8
@@ -32,6 +38,8 @@ class GenerationSpec:
     seed: Seed = 0
     depth: ReferenceDepthSpec = ReferenceDepthSpec()
     windows: WindowSpec | None = None
+    candidates: Annotated[int, Range(1, 64)] = 1
+    drafts: DraftSpec = DraftSpec()
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -40,6 +48,16 @@ class GenerationSpec:
             InputError: If a value is out of range.
         """
         check_ranges(self, "evaluation")
+        self.check_windows()
+
+    def check_windows(self) -> None:
+        """Refuse candidates of a video in windows, which no draft is made of.
+
+        Raises:
+            InputError: If both are asked for.
+        """
+        if self.windows is not None and self.candidates > 1:
+            raise InputError(f"evaluation.candidates: got {self.candidates} together with windows, want 1")
 
     def build_sampler(self) -> Sampler:
         """Return what goes from noise to a video.
@@ -53,3 +71,11 @@ class GenerationSpec:
         if self.reuse is not None:
             sampler.reuse = self.reuse
         return sampler
+
+    def build_chooser(self, model: NovelViewModel, sampler: Sampler) -> CandidateChooser | None:
+        """Return what chooses among several seeds; None where there is one.
+
+        Raises:
+            InputError: As ``CandidateChooser``.
+        """
+        return None if self.candidates == 1 else CandidateChooser(model, self.candidates, self.drafts, sampler)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mvt4g.diffusion.samplers import Sampler
+from mvt4g.inference.candidates import Choice
 from mvt4g.inference.generation_spec import GenerationSpec
 from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.lifting.reference_depth import ReferenceDepth
@@ -31,6 +32,7 @@ class GeneratedView:
         tracks: Pixels (x, y) of every query in both views; None without queries or without a tracking head.
         visible: True where the head says that the point is seen.
         confidence: In [0, 1], how near the truth the head thinks a position is.
+        choice: The candidates of ``spec.candidates``, and which one the video is from; None without them.
     """
 
     video: Float[Tensor, "t 3 h w"]
@@ -38,6 +40,7 @@ class GeneratedView:
     tracks: Float[Tensor, "v t q 2"] | None = None
     visible: Bool[Tensor, "v t q"] | None = None
     confidence: Float[Tensor, "v t q"] | None = None
+    choice: Choice | None = None
 
 
 class NovelViewGenerator:
@@ -158,12 +161,14 @@ class NovelViewGenerator:
                     raise InputError("queries: got some for a model without a trained tracking head, want None")
                 asked = check_queries(queries, clip)
             sampler = sampler or self.spec.build_sampler()
-            way = GenerationWay(sampler, self._guidance_for(prompt), self._depth)
+            chooser = self.spec.build_chooser(self.model, sampler)
+            way = GenerationWay(sampler, self._guidance_for(prompt), self._depth, chooser)
             if windows is not None and long:
                 whole = LongVideoGenerator(self.model, windows, way, seed)(clip, asked)
                 return _view(whole.video, cameras, whole.tracks)
             made = generate_view(self.model, clip, asked, way, seed)
-        return _view(made.video[0], cameras, None if made.tracks is None else made.tracks[0])
+        view = _view(made.video[0], cameras, None if made.tracks is None else made.tracks[0])
+        return replace(view, choice=made.choices[0]) if made.choices else view
 
     def _guidance_for(self, prompt: str | None) -> Guidance:
         # Texts are encoded by a large network: once a prompt.

@@ -1,6 +1,6 @@
 """One pass from a batch of clips to their target views: sampled from noise, decoded, tracked in with the references."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,12 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.diffusion.samplers import Sampler
+from mvt4g.inference.candidates import CandidateChooser, Choice
 from mvt4g.inference.encoding import encode_clip
 from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.lifting.reference_depth import ReferenceDepth
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.video_tracks import VideoTracks, at_video_frames
-from mvt4g.models.novel_view import NovelViewModel
+from mvt4g.models.novel_view import Generation, NovelViewModel
 from mvt4g.types import REFERENCE, AttentionTap, MultiViewClip, TapRequest
 
 
@@ -24,11 +25,13 @@ class GenerationWay(NamedTuple):
         sampler: Goes from noise to latents.
         guidance: Which texts and images it follows.
         depth: Gives the depth of references, where the backbone has a lifted view.
+        chooser: Chooses among several seeds; None = the one given.
     """
 
     sampler: Sampler
     guidance: Guidance
     depth: ReferenceDepth = ReferenceDepth()
+    chooser: CandidateChooser | None = None
 
 
 class ViewPass(NamedTuple):
@@ -39,12 +42,14 @@ class ViewPass(NamedTuple):
         video: The target view, in [0, 1].
         taps: Of the last sampling step, by layer.
         tracks: Of the query points in both views; None without queries or without a tracking head.
+        choices: Which seed each clip's video is from; empty without candidates.
     """
 
     reference_latents: Float[Tensor, "b c f lh lw"]
     video: Float[Tensor, "b t 3 h w"]
     taps: dict[int, AttentionTap]
     tracks: VideoTracks | None
+    choices: tuple[Choice, ...] = ()
 
 
 def generate_view(
@@ -73,16 +78,22 @@ def generate_view(
     wanted = {*layers, head.layer} if head is not None and tracks_points else {*layers}
     encoded = encode_clip(model, replace(clip, video=clip.video[:, [REFERENCE]]), way.depth, seed)
     latents = encoded.latents[:, REFERENCE]
-    noise = clip_noise(names, seed, latents.shape[1:], latents.device, window)
     text, text_guidance = way.guidance.arguments(names, latents.device)
     image = way.guidance.image(clip.video[:, REFERENCE, 0])
     conditions = replace(encoded.conditions, text=text, image=image)
-    last_step = {-1: TapRequest(sorted(wanted))} if wanted else {}
-    made = model.generate(latents, clip.cameras, noise, way.sampler, conditions, text_guidance, last_step)
+
+    def draw(one: int) -> Float[Tensor, "b c f lh lw"]:
+        return clip_noise(names, one, latents.shape[1:], latents.device, window)
+
+    def sample(noise: Float[Tensor, "b c f lh lw"], by: Sampler, taps: Mapping[int, TapRequest]) -> Generation:
+        return model.generate(latents, clip.cameras, noise, by, conditions, text_guidance, taps)
+
+    noise, choices = (draw(seed), ()) if way.chooser is None else way.chooser(clip, seed, draw, sample)
+    made = sample(noise, way.sampler, {-1: TapRequest(sorted(wanted))} if wanted else {})
     video = model.codec.decode(made.latents)
     tracks = None
     if tracks_points:
         assert queries is not None
         prediction = model.track(made.taps, queries, clip.cameras)
         tracks = at_video_frames(prediction, clip.video.shape[2])
-    return ViewPass(latents, video, made.taps, tracks)
+    return ViewPass(latents, video, made.taps, tracks, choices)

@@ -12,10 +12,12 @@ from mvt4g.metrics.attention.cycle_consistency import CycleConsistency
 from mvt4g.metrics.camera.camera_pose import CameraPoseError, OnFailure
 from mvt4g.metrics.collection import NovelViewMetrics
 from mvt4g.metrics.tracks.by_pair import PCKByPair, TAPVidByPair, TAPVidPooled
+from mvt4g.metrics.tracks.geometry_score import GeometryScore
 from mvt4g.metrics.tracks.track_in_mask import TrackInMask
 from mvt4g.metrics.video.aesthetic_quality import AestheticQuality
 from mvt4g.metrics.video.background_consistency import BackgroundConsistency
 from mvt4g.metrics.video.dynamic_degree import DynamicDegree
+from mvt4g.metrics.video.epipolar_colour import EpipolarColour
 from mvt4g.metrics.video.frechet_video import FrechetVideoDistance
 from mvt4g.metrics.video.full_reference import CodecPSNR, VideoLPIPS, VideoPSNR, VideoSSIM
 from mvt4g.metrics.video.imaging_quality import ImagingQuality
@@ -179,6 +181,8 @@ METRICS: Mapping[str, NamedMetric] = {
     "tapvid": NamedMetric(TAPVidByPair),
     "tapvid/pooled": NamedMetric(TAPVidPooled),
     "track_in_mask": NamedMetric(TrackInMask),
+    "geometry": NamedMetric(GeometryScore),
+    "epipolar_colour": NamedMetric(EpipolarColour),
 }
 """What builds each metric that some list below names."""
 BROUGHT: Mapping[str, str] = {
@@ -206,9 +210,11 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "full_reference": ("psnr", "ssim", "lpips", "camera/mvtrack4gen"),
 }  # fmt: skip
 """Members of every preset that scores generated videos."""
+WITHOUT_TRUTH = ("geometry", "epipolar_colour")
+"""What is scored by the cameras asked for, without a true target view: of tracks, and of colours."""
 GENERATION = ("psnr_codec", "warp_error", "warp_error_dyn", "warp_error_truth")
 """What a run scores of the target views that it generates, beside its preset."""
-REAL_VIDEOS = ("psnr_codec", "cycle_consistency@sampled", "track_in_mask")
+REAL_VIDEOS = ("psnr_codec", "cycle_consistency@sampled", "track_in_mask", *WITHOUT_TRUTH)
 """What needs no true target view."""
 TRACKS = ("track_pck", "tapvid", "tapvid/pooled")
 """What is scored of tracks whose truth is known."""

@@ -19,6 +19,7 @@ from mvt4g.inference.lifting.reference_depth import ReferenceDepth
 from mvt4g.losses.diffusion import DiffusionLoss
 from mvt4g.losses.objective import MakeObjective
 from mvt4g.metrics.collection import NovelViewMetrics, ScoreTable
+from mvt4g.metrics.presets import GENERATION, WITHOUT_TRUTH
 from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.codec import Codec
 from mvt4g.models.conditioning.lifted_view import LiftedView
@@ -76,8 +77,9 @@ class NovelViewSystem(TrainedSystem):
         self.real_pass = RealVideoPass(self.model, evaluation, headline)
         self.real_metrics = real_video_metrics()
         self.scores = nn.ModuleDict()
-        for split in ("val", "test"):
-            self.scores[split] = NovelViewScores(evaluation, layers, headline)
+        # A fit validates often: what a search along lines costs is for the test alone.
+        for split, beside in (("val", GENERATION), ("test", (*GENERATION, *WITHOUT_TRUTH))):
+            self.scores[split] = NovelViewScores(evaluation, layers, headline, beside)
 
     @property
     def video_metrics(self) -> NovelViewMetrics:

@@ -70,7 +70,8 @@ def test_without_a_head_there_are_no_tracks(real):
     metrics = real_video_metrics()
     made = RealVideoPass(build(head=False), SPEC, layer=None)(real, metrics)
     assert made.tracks is None
-    assert {key for key in metrics.compute() if "num_" not in key} == {"psnr_codec"}
+    assert {key for key in metrics.compute() if "num_" not in key} == {"psnr_codec", "epipolar_colour"}
+    assert metrics.remarks()["geometry"] == "needs tracks, visible"
 
 
 def test_every_video_has_a_row_and_means_are_over_the_videos_that_have_the_score():
@@ -97,11 +98,11 @@ def test_track_in_mask_counts_points_that_started_on_the_object(real, x, share):
     seen = torch.ones(1, 2, FRAMES, 2, dtype=torch.bool)
     latents = passing.model.codec.encode(real.clip.video[:, 0])
     metrics = real_video_metrics()
-    metrics.update(
-        passing._describe(real, latents, real.clip.video[:, 0], {}, VideoTracks(tracks, seen, tracks[..., 0]))
-    )
+    passing._score(real, latents, real.clip.video[:, 0], {}, VideoTracks(tracks, seen, tracks[..., 0]), metrics)
     found = {key: float(value) for key, value in metrics.compute().items() if "num_" not in key}
-    assert set(found) == {"psnr_codec", "track_in_mask"}
+    geometry = {key for key in found if key.startswith("geometry/")}
+    assert set(found) - geometry == {"psnr_codec", "track_in_mask", "epipolar_colour"}
+    assert {"geometry/epipolar_px_static", "geometry/epipolar_px_dynamic"} <= geometry, "one query on it, one beside it"
     assert found["track_in_mask"] == share, "the query beside the object does not count, nor does the other view"
 
 

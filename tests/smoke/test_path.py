@@ -54,6 +54,8 @@ def test_test_writes_metrics(mvt4g, trained_run):
         "ssim",
         "warp_error",
         "warp_error_dyn",
+        "epipolar_colour",
+        "geometry/num_pairs",
         "attention_pck/cross@0.50",
         "track_pck_2px/cross@0.50",
         "tapvid/ref/delta_avg@0.25",

@@ -158,7 +158,9 @@ def _median(values: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """Return the median in float64, the mean of the middle two; NaN of nothing."""
     if not values.numel():
         return values.new_full((), torch.nan, dtype=torch.float64)
-    return values.double().flatten().quantile(0.5)
+    ordered = values.double().flatten().sort().values
+    # By hand, since torch's quantile makes NaN of two infinite neighbours.
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _share_over(values: Float[Tensor, " p"], threshold: float) -> Float[Tensor, ""]:

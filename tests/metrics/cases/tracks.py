@@ -5,13 +5,16 @@ from functools import partial
 import torch
 
 from mvt4g.metrics.tracks.by_pair import PCKByPair, TAPVidByPair, TAPVidPooled
+from mvt4g.metrics.tracks.geometry_score import GeometryScore
 from mvt4g.metrics.tracks.pck import PCK
 from mvt4g.metrics.tracks.pck_t import PCKT
 from mvt4g.metrics.tracks.tapvid import TAPVid
 from mvt4g.metrics.tracks.tapvid_3d import TAPVid3D
 from mvt4g.metrics.tracks.track_in_mask import TrackInMask
 from mvt4g.types import PointTruth
+from tests.metrics.cases import met3r
 from tests.metrics.cases.case import MetricCase
+from tests.metrics.view_records import with_views
 
 
 def tracks(seed: int) -> dict[str, torch.Tensor]:
@@ -115,7 +118,31 @@ def masked_tracks(seed: int) -> dict[str, torch.Tensor]:
     }
 
 
+def scored_views(seed: int) -> dict[str, torch.Tensor]:
+    """Points through two views of two videos, whose cameras are beside one another."""
+    known = met3r.videos(seed, frames=4)
+    generator = torch.Generator().manual_seed(seed)
+    names = (
+        "video",
+        *(f"{view}_{part}" for view in ("target", "reference") for part in ("cam_from_world", "intrinsics")),
+    )
+    return {name: known[name] for name in names} | {
+        "tracks": torch.tensor([12.0, 8.0]) * torch.rand(2, 2, 4, 9, 2, generator=generator),
+        "visible": torch.rand(2, 2, 4, 9, generator=generator) < 0.9,
+        "confidence": torch.rand(2, 2, 4, 9, generator=generator),
+        "cycle_px": 4 * torch.rand(2, 9, generator=generator),
+        "point_dynamic": torch.rand(2, 9, generator=generator) < 0.5,
+    }
+
+
 CASES = {
+    "GeometryScore": MetricCase(
+        make=GeometryScore,
+        updates=tuple(scored_views(seed) for seed in range(3)),
+        split=tuple(scored_views(0)),
+        half=("tracks", "confidence", "cycle_px"),
+        arguments=with_views,
+    ),
     "PCKByPair": MetricCase(
         make=partial(PCKByPair, threshold_px=2.0),
         updates=POSITIONS,

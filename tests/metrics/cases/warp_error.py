@@ -1,10 +1,11 @@
-"""Cases of the error of a warped view."""
+"""Cases of the error of a warped view, by true depth and by the best one."""
 
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from mvt4g.metrics.video.epipolar_colour import EpipolarColour
 from mvt4g.metrics.video.warp_error import WarpError
 from tests.metrics.cases import met3r
 from tests.metrics.cases.case import MetricCase
@@ -31,7 +32,17 @@ def known(seed: int) -> dict[str, Tensor]:
     return found
 
 
+CAMERAS = tuple(name for name in GEOMETRY if not name.endswith("depth"))
+COLOURS = ("video", "reference_video", *CAMERAS, "valid_frames")
+
 CASES = {
+    "EpipolarColour": MetricCase(
+        make=EpipolarColour,
+        updates=tuple({name: known(seed)[name] for name in COLOURS} for seed in range(3)),
+        split=COLOURS,
+        half=("video", "reference_video"),
+        arguments=with_views,
+    ),
     "WarpError": case(partial(WarpError), "video"),
     "WarpError dynamic": case(partial(WarpError, region="dynamic"), "video", "reference_dynamic"),
     "WarpError of the truth": case(partial(WarpError, of_truth=True), "target_video"),

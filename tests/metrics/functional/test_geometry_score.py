@@ -145,6 +145,14 @@ def test_one_centre_has_a_place_for_every_point_and_no_depth():
     assert float(geometry_score(moved, visible, turned, SIZE)["epipolar_px"]) == pytest.approx(8.0, abs=0.01)
 
 
+def test_a_median_of_places_behind_the_camera_is_infinite_and_not_nan():
+    """A target that looks the other way from the same centre: every point has its place behind it."""
+    tracks, visible, cameras, _ = made_up(apart=0.0)
+    pose = cameras.cam_from_world.clone()
+    pose[1] = pose_from(rotation_from_axis_angle(torch.tensor([0.0, math.pi, 0.0])), torch.zeros(3))
+    assert float(geometry_score(tracks, visible, Cameras(pose, cameras.intrinsics), SIZE)["epipolar_px"]) == math.inf
+
+
 def test_what_it_is_blind_to_and_what_not():
     """A copy of the reference scores well where the cameras asked for hardly differ, and badly where they do."""
     tracks, visible, cameras, _ = made_up()
