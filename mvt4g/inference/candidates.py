@@ -156,6 +156,7 @@ class DraftSampler(Sampler):
 
 class CandidateChooser:
     """Chooses the seed of each clip of a batch by its draft.
+
     Args:
         model: Only run, never changed.
         count: Seeds a clip. Those of seed s are ``s * count`` to ``s * count + count - 1``.
