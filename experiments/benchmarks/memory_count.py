@@ -69,8 +69,13 @@ class Recipe(NamedTuple):
     num_queries: int
 
 
-def build(recipe: str) -> Recipe:
-    """Build backbone and head as the recipe's files say, on the meta device: parameters of a shape alone."""
+def build(recipe: str, dit: VideoDiTConfig | None = None) -> Recipe:
+    """Build backbone and head as the recipe's files say, on the meta device: parameters of a shape alone.
+
+    Args:
+        recipe: Of ``RECIPES``.
+        dit: Sizes of the network in place of the files'.
+    """
     options: dict[str, Any] = {}
     for name in RECIPES[recipe]:
         given = read_config(CONFIGS / name)["model"]["init_args"]
@@ -81,7 +86,7 @@ def build(recipe: str) -> Recipe:
     with torch.device("meta"):
         extra = [PluckerConditioning() for _ in given["extra_conditioning"]]
         kind = getattr(backbones, options["backbone"]["class_path"].rpartition(".")[2])
-        backbone = kind(VideoDiTConfig(**given["dit"]), grid, extra)
+        backbone = kind(dit or VideoDiTConfig(**given["dit"]), grid, extra)
         if "lora" in options["training"]:
             add_lora(backbone, LoRASpec(**options["training"]["lora"]))
         tracking_head = head.TrackingHead(

@@ -1,9 +1,10 @@
 """How near a sample comes to the one of very many evaluations, by sampler, noise levels and number of evaluations.
 
-    python -m experiments.sampling.run [--clips 8] [--seeds 3] [--models none prior_corr_gone300]
+    python -m experiments.sampling.run [--clips 6] [--seeds 3] [--models NAME ...]
 
-Models are the finished nano runs of ``experiments/steps_to_quality``, whose weights lie there. Every row of
-``scores.csv`` is one setting on one seed of noise, the mean over held-out clips; a row that is there is not made again.
+Models are two finished nano runs of ``experiments/steps_to_quality``, whose weights lie there, and the base that the
+package ships. Every row of ``scores.csv`` is one setting on one seed of noise, the mean over held-out clips; a row
+that is there is not made again.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.epipolar import EpipolarConditioning
 from mvt4g.models.conditioning.plucker import PluckerConditioning
+from mvt4g.models.lapped_codec import LappedCodec
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.synthetic.recipes import RECIPES
@@ -35,7 +37,9 @@ from mvt4g.types import REFERENCE, TARGET, MultiViewClip
 HERE = Path(__file__).parent
 SCORES = HERE / "scores.csv"
 WEIGHTS = HERE.parent / "steps_to_quality" / "weights"
+SHIPPED = "builtin:tiny"
 RECIPE = "parallax_nano"
+SHIPPED_RECIPE = "tiny"
 SAMPLERS = {
     "euler": EulerSampler,
     "adams": AdamsSampler,
@@ -43,14 +47,15 @@ SAMPLERS = {
     "unipc": partial(DiffusersSampler, scheduler="unipc"),
     "dpmpp": partial(DiffusersSampler, scheduler="dpmpp"),
 }
-SHIFTS = (1.0, 2.0, 3.0, 5.0)
-EVALUATIONS = (4, 8, 16)
-MORE_EVALUATIONS = (2, 32)
-"""At the shift that the models were trained with."""
 TRAINED_SHIFT = 3.0
+EVALUATIONS = (2, 4, 8, 16, 32)
+OTHER_SHIFTS = (1.0, 2.0, 5.0)
+AT_OTHER_SHIFTS = (("euler", "adams", "dpmpp"), (4, 8, 16))
+"""Samplers and evaluations there."""
 REUSES = ((1, 2), (2, 2), (3, 2), (2, 3), (2, 4))
 """The first block that stands still, of four, and of how many evaluations one runs it."""
-CONVERGED_STEPS = 64
+REUSED_EVALUATIONS = 16
+CONVERGED_STEPS = 48
 """Steps of Heun's method whose sample is taken for the end of the path."""
 
 
@@ -106,26 +111,48 @@ class Row:
     sharpness: float
 
 
-def settings() -> Iterator[Setting]:
-    """Yield every setting, the plain ones first."""
-    for shift in SHIFTS:
-        more = MORE_EVALUATIONS if shift == TRAINED_SHIFT else ()
-        for count in (*EVALUATIONS, *more):
-            for sampler in SAMPLERS:
-                # Heun's last step takes one evaluation, each other two.
-                yield Setting(sampler, count // 2 + 1 if sampler == "heun" else count, shift)
+def settings(model: str) -> Iterator[Setting]:
+    """Yield every setting of a model, the plain ones first; the shipped base is asked for few."""
+    few = model == SHIPPED
+    for count in EVALUATIONS[1:4] if few else EVALUATIONS:
+        for sampler in ("euler", "adams") if few else SAMPLERS:
+            # Heun's last step takes one evaluation, each other two.
+            yield Setting(sampler, count // 2 + 1 if sampler == "heun" else count, TRAINED_SHIFT)
+    if not few:
+        yield from reuse_settings()
+        yield from shifted_settings()
+
+
+def reuse_settings() -> Iterator[Setting]:
+    """Yield those in which late blocks stand still."""
     for first, every in REUSES:
         for sampler in ("euler", "adams"):
-            for count in EVALUATIONS[1:]:
-                yield Setting(sampler, count, TRAINED_SHIFT, first, every)
+            yield Setting(sampler, REUSED_EVALUATIONS, TRAINED_SHIFT, first, every)
+
+
+def shifted_settings() -> Iterator[Setting]:
+    """Yield those at noise levels other than the trained ones."""
+    samplers, counts = AT_OTHER_SHIFTS
+    for shift in OTHER_SHIFTS:
+        for count in counts:
+            for sampler in samplers:
+                yield Setting(sampler, count, shift)
 
 
 def load(name: str) -> NovelViewModel:
-    """Build a nano model of the finished runs, by the arm's name."""
+    """Build a nano model of the finished runs, by the arm's name, or the base that the package ships."""
     extra = [PluckerConditioning()]
+    if name == SHIPPED:
+        lapped = LappedCodec(block=8, keep=64)
+        # As configs/codec/lapped.yaml has it.
+        channels = {"in_channels": 64, "out_channels": 64, "patch_size": (1, 1, 1)}
+        sizes = replace(VideoDiTConfig.tiny(), query_gain=3.0, **channels)
+        backbone = ReCamMaster(sizes, lapped.grid, extra, weights=Path(SHIPPED))
+        flow = FlowMatching(shift=TRAINED_SHIFT, prediction="sample")
+        return NovelViewModel(backbone, lapped, flow).eval().requires_grad_(False)
+    codec = PatchCodec(scale="natural")
     if name.startswith("prior"):
         extra.append(EpipolarConditioning(width=0.5, initial_gain=3.0))
-    codec = PatchCodec(scale="natural")
     dit = replace(VideoDiTConfig.nano(), query_gain=3.0)
     backbone = ReCamMaster(dit, codec.grid, extra, weights=WEIGHTS / f"nano-{name}-0.safetensors")
     return NovelViewModel(backbone, codec, FlowMatching(shift=TRAINED_SHIFT)).eval().requires_grad_(False)
@@ -198,21 +225,21 @@ def read_rows() -> list[dict[str, str]]:
 def main() -> None:
     """Make the rows that are missing."""
     parser = argparse.ArgumentParser(description="Quality over evaluations.")
-    parser.add_argument("--clips", type=int, default=8)
+    parser.add_argument("--clips", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--models", nargs="+", default=["none", "prior_corr_gone300"])
+    parser.add_argument("--models", nargs="+", default=["prior_corr_gone300", "none", SHIPPED])
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     names = list(Row.__dataclass_fields__)
     keys = names[: names.index("evaluations")]
     done = {tuple(row[key] for key in keys) for row in read_rows()}
-    source = SyntheticClips(RECIPES[RECIPE](), "val", args.clips, seed=0)
-    clips = [source.clip(number).select_views((REFERENCE, TARGET)) for number in range(args.clips)]
-    for seed in range(args.seeds):
-        for name in args.models:
+    for name in args.models:
+        source = SyntheticClips(RECIPES[SHIPPED_RECIPE if name == SHIPPED else RECIPE](), "val", args.clips, seed=0)
+        clips = [source.clip(number).select_views((REFERENCE, TARGET)) for number in range(args.clips)]
+        for seed in range(args.seeds):
             bench = None
-            for setting in settings():
+            for setting in settings(name):
                 key = tuple(str(value) for value in (name, seed, *asdict(setting).values()))
                 if key in done:
                     continue
