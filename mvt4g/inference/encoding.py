@@ -95,7 +95,7 @@ def encode_shown(model: NovelViewModel, clip: MultiViewClip, rendering: Renderin
     """
     channels = None
     if model.lifted_view is not None and rendering is not None:
-        channels = model.lifted_view.channels(model.codec, rendering)
+        channels = model.lifted_view.encode(model.codec, rendering)
     return Encoded(model.codec.encode(clip.video), Conditions(channels=channels))
 
 

@@ -1,5 +1,7 @@
 """Checks of what a metric is given: a wrong shape or range is refused by name, never broadcast or scored."""
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -81,6 +83,30 @@ def check_view(name: str, view: ViewRecord, **sizes: int) -> None:
         value = getattr(view, part)
         if value is not None:
             check_shape(f"{name}_{part}", value, wanted, **sizes)
+
+
+def need(
+    known: Mapping[str, Shaped[Tensor, "..."] | None],
+    names: Iterable[str],
+    who: str,
+) -> dict[str, Shaped[Tensor, "..."]]:
+    """Return the tensors of these names.
+
+    Args:
+        known: By name; None = not known.
+        names: What cannot be done without.
+        who: Wants them, for the message.
+
+    Raises:
+        InputError: Naming the first that is not known.
+    """
+    found = {}
+    for name in names:
+        value = known[name]
+        if value is None:
+            raise InputError(f"{name}: got nothing, want it for {who}")
+        found[name] = value
+    return found
 
 
 def unit_video(name: str, video: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

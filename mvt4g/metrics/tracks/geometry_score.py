@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from mvt4g.metrics.functional.checks import check_shape
+from mvt4g.metrics.functional.checks import check_shape, need
 from mvt4g.metrics.functional.geometry_score import geometry_score
 from mvt4g.metrics.per_video import PerVideoMetric
-from mvt4g.types import Cameras, InputError, ViewRecord
+from mvt4g.types import Cameras, ViewRecord
 
 COLUMNS = (
     "epipolar_px", "epipolar_px_static", "epipolar_px_dynamic", "cycle_px", "survival", "confident", "depth_positive",
@@ -80,10 +80,8 @@ class GeometryScore(PerVideoMetric):
         Raises:
             InputError: If cameras are missing, or shapes disagree.
         """
-        named = {**target.named("target"), **reference.named("reference")}
-        for name in CAMERAS:
-            if named[name] is None:
-                raise InputError(f"{name}: got nothing, want it for {self.key}")
+        views = {**target.named("target"), **reference.named("reference")}
+        named = need(views, CAMERAS, self.key)
         sizes = check_shape("video", video, "b t 3 h w")
         known = {"b": sizes["b"], "t": sizes["t"], "v": 2}
         known |= check_shape("tracks", tracks, "b v t q 2", **known)

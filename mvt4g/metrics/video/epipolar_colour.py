@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from mvt4g.metrics.functional.checks import check_shape, check_view, unit_video
+from mvt4g.metrics.functional.checks import check_shape, check_view, need, unit_video
 from mvt4g.metrics.functional.epipolar_colour import epipolar_colour
 from mvt4g.metrics.per_video import PerVideoMetric
-from mvt4g.types import Cameras, InputError, ViewRecord
+from mvt4g.types import Cameras, ViewRecord
 
 NEEDED = ("reference_video", "target_cam_from_world", "target_intrinsics", "reference_cam_from_world",
           "reference_intrinsics")  # fmt: skip
@@ -66,10 +66,8 @@ class EpipolarColour(PerVideoMetric):
         Raises:
             InputError: If something needed is missing, or shapes disagree.
         """
-        named = {**target.named("target"), **reference.named("reference")}
-        for name in NEEDED:
-            if named[name] is None:
-                raise InputError(f"{name}: got nothing, want it for {self.key}")
+        views = {**target.named("target"), **reference.named("reference")}
+        named = need(views, NEEDED, self.key)
         sizes = check_shape("video", video, "b t 3 h w")
         frames = {"b": sizes["b"], "t": sizes["t"]}
         check_view("target", target, **sizes)

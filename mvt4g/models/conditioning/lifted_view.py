@@ -81,7 +81,7 @@ class LiftedView(CameraConditioning):
             renderings.append(render_lifted(video, depth[index], source, target, self.lifting, dynamic))
         return stack_renderings(renderings)
 
-    def channels(self, codec: Codec, rendering: Rendering) -> Float[Tensor, "b 2 c f h w"]:
+    def encode(self, codec: Codec, rendering: Rendering) -> Float[Tensor, "b 2 c f h w"]:
         """Return the channels of both views: those of the reference are zero.
 
         Args:
