@@ -1,6 +1,6 @@
 """How much depth errors cost a warp: quality of the training-free baseline over ladders of damaged depth.
 
-    python -m experiments.lifting.ladder [--clips 1] [--size 256] [--liftings mesh,points,points_filtered] [--csv FILE]
+    python -m experiments.lifting.ladder [--clips 1] [--size 256] [--liftings mesh,points,...] [--noise-only] [--csv F]
 
 Clips are held-out scenes of the recipes ``movi_e`` and ``recam``, three seeds each, five frames. Every rung damages the
 reference's true depth, lifts the reference, renders it from the target's cameras and fills holes by the nearest pixel.
@@ -12,6 +12,7 @@ the liftings alone climbs the ladders of other damage than noise.
 
 import argparse
 import csv
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -33,14 +34,15 @@ from mvt4g.types import REFERENCE, TARGET, MultiViewClip, ViewRecord
 NOISE = ("noise:0", "noise:1", "noise:2", "noise:5", "noise:10", "noise:20")
 """The axis of the experiment."""
 OTHERS = (
-    ("grain:0", "grain:2", "grain:10"),
-    ("bias:0", "bias:5", "bias:20"),
-    ("drift:0", "drift:10", "drift:40"),
-    ("flicker:0", "flicker:2", "flicker:10"),
-    ("edge_blur:0", "edge_blur:1", "edge_blur:4"),
-    ("holes:0", "holes:10", "holes:40"),
-    ("moving:0", "moving:10", "moving:40"),
+    ("noise:0", "grain:2", "grain:10"),
+    ("noise:0", "bias:5", "bias:20"),
+    ("noise:0", "drift:10", "drift:40"),
+    ("noise:0", "flicker:2", "flicker:10"),
+    ("noise:0", "edge_blur:1", "edge_blur:4"),
+    ("noise:0", "holes:10", "holes:40"),
+    ("noise:0", "moving:10", "moving:40"),
 )
+"""No damage, whatever its kind, is the lowest rung of each."""
 LIFTINGS = {
     "mesh": LiftingSpec("mesh"),
     "points": LiftingSpec("points", edge_filter=False),
@@ -53,6 +55,7 @@ FALLS = {"psnr": -1, "psnr_static": -1, "psnr_moving": -1, "warp_error": 1, "war
 """Sign of a change for the worse."""
 BACKWARD = "true depth of the target, read backward"
 
+Ladder = Sequence[str]
 Scores = dict[str, float]
 
 
@@ -100,33 +103,45 @@ def score(clip: MultiViewClip, video: Float[Tensor, "t 3 h w"], seen: Bool[Tenso
     assert clip.dynamic is not None
     truth = clip.video[TARGET]
     moving = clip.dynamic[TARGET]
-    views = []
-    for view in (TARGET, REFERENCE):
-        values = (clip.video, clip.depth, clip.cameras.cam_from_world, clip.cameras.intrinsics)
-        views.append(ViewRecord(*(None if value is None else value[view : view + 1] for value in values)))
-    region = clip.dynamic[REFERENCE : REFERENCE + 1]
+    target = record(clip, TARGET)
+    reference = record(clip, REFERENCE)
     return {
         "psnr": psnr_within(video, truth, torch.ones_like(moving)),
         "psnr_static": psnr_within(video, truth, seen & ~moving),
         "psnr_moving": psnr_within(video, truth, seen & moving),
-        "warp_error": 100 * float(warp_error(video[None], *views)),
-        "warp_error_moving": 100 * float(warp_error(video[None], *views, region)),
+        "warp_error": 100 * float(warp_error(video[None], target, reference)),
+        "warp_error_moving": 100 * float(warp_error(video[None], target, reference, reference.dynamic)),
     }
 
 
-def measure(clip: MultiViewClip, liftings: Sequence[str]) -> dict[tuple[str, str], Scores]:
-    """Return the scores of a clip by (lifting, rung)."""
+def record(clip: MultiViewClip, view: int) -> ViewRecord:
+    """Return the truth of one view as a batch of one."""
+    assert clip.depth is not None
+    assert clip.dynamic is not None
+    cameras = clip.cameras[view]
+    return ViewRecord(
+        clip.video[view][None],
+        clip.depth[view][None],
+        cameras.cam_from_world[None],
+        cameras.intrinsics[None],
+        clip.dynamic[view][None],
+    )
+
+
+def measure(clip: MultiViewClip, climbed: Mapping[str, Sequence[Ladder]]) -> dict[tuple[str, str], Scores]:
+    """Return the scores of a clip by (lifting, rung).
+
+    Args:
+        clip: With its truth.
+        climbed: The ladders of each lifting.
+    """
     backward, seen = read_backward(clip)
     found = {(BACKWARD, ""): score(clip, backward, seen)}
-    for place, lifting in enumerate(liftings):
-        rungs = [*NOISE]
-        if place == 0:
-            for ladder in OTHERS:
-                rungs += ladder[1:]
-        for rung in rungs:
+    for lifting, ladders in climbed.items():
+        for rung in dict.fromkeys(itertools.chain(*ladders)):
             depth = ReferenceDepth(ReferenceDepthSpec(damage=(rung,)))
-            video = VideoWarper(depth, LIFTINGS[lifting], "nearest")(clip).image
-            found[lifting, rung] = score(clip, video, seen)
+            warp = VideoWarper(depth, LIFTINGS[lifting], "nearest")
+            found[lifting, rung] = score(clip, warp(clip).image, seen)
     return found
 
 
@@ -143,19 +158,16 @@ def is_worse(now: Sequence[float], before: Sequence[float], sign: int) -> bool:
     return bool(low > 0)
 
 
-def print_ladder(found: Mapping[tuple[str, str], list[Scores]], lifting: str, ladder: Sequence[str]) -> None:
-    """Print a row a rung; a star stands at a score that is worse than at the rung before it."""
-    before = found[lifting, NOISE[0]]
-    for place, rung in enumerate(ladder):
-        # No damage is no damage, whatever its kind.
-        here = found[lifting, rung] if place else before
-        cells = []
-        for name in SCORES:
-            values = [each[name] for each in here]
-            worse = place and is_worse(values, [each[name] for each in before], FALLS[name])
-            cells.append(interval(values) + (" *" if worse else ""))
-        print(f"| {lifting}, {rung} | {' | '.join(cells)} |")
-        before = here
+def print_row(name: str, here: Sequence[Scores], before: Sequence[Scores] | None = None) -> None:
+    """Print the scores of all clips; a star stands at one that is worse than before."""
+    cells = []
+    for key in SCORES:
+        values = [scores[key] for scores in here]
+        cell = interval(values)
+        if before is not None and is_worse(values, [scores[key] for scores in before], FALLS[key]):
+            cell += " *"
+        cells.append(cell)
+    print(f"| {name} | {' | '.join(cells)} |")
 
 
 def main() -> None:
@@ -164,28 +176,34 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=1, help="of each recipe and seed")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--liftings", default="mesh,points,points_filtered")
+    parser.add_argument("--noise-only", action="store_true", help="climb no other ladder")
     parser.add_argument("--csv", type=Path, default=Path("runs/lifting_ladder.csv"))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    liftings = args.liftings.split(",")
+    climbed: dict[str, tuple[Ladder, ...]] = {}
+    for lifting in args.liftings.split(","):
+        climbed[lifting] = (NOISE,) if climbed or args.noise_only else (NOISE, *OTHERS)
     found: dict[tuple[str, str], list[Scores]] = {}
     args.csv.parent.mkdir(parents=True, exist_ok=True)
     with args.csv.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("clip", "lifting", "rung", *SCORES))
         for clip in draw_clips(args.size, args.clips):
-            for (lifting, rung), scores in measure(clip, liftings).items():
+            for (lifting, rung), scores in measure(clip, climbed).items():
                 found.setdefault((lifting, rung), []).append(scores)
                 rows.writerow((clip.name, lifting, rung, *(f"{scores[name]:.5f}" for name in SCORES)))
             file.flush()
             print(f"measured {clip.name}", flush=True)
     count = len(found[BACKWARD, ""])
     print(f"\n{count} clips of {args.size} px\n\n| | {' | '.join(SCORES)} |\n|---|{'---:|' * len(SCORES)}")
-    cells = [interval([each[name] for each in found[BACKWARD, ""]]) for name in SCORES]
-    print(f"| {BACKWARD} | {' | '.join(cells)} |")
-    for place, lifting in enumerate(liftings):
-        for ladder in (NOISE, *OTHERS) if place == 0 else (NOISE,):
-            print_ladder(found, lifting, ladder)
+    print_row(BACKWARD, found[BACKWARD, ""])
+    for lifting, ladders in climbed.items():
+        for ladder in ladders:
+            before = None
+            for rung in ladder:
+                here = found[lifting, rung]
+                print_row(f"{lifting}, {rung}", here, before)
+                before = here
 
 
 if __name__ == "__main__":

@@ -138,6 +138,7 @@ class ScaleDrift(DepthDamage):
         dynamic: Bool[Tensor, "t h w"] | None = None,
     ) -> Float[Tensor, "t h w"]:
         """Return damaged depth."""
+        # A scale that drifts grows by the same share from each frame to the next.
         way = torch.linspace(0, 1, len(depth), dtype=torch.float64)
         factors = (math.log1p(self.amount / 100) * way).exp()
         return depth * rearrange(factors.to(depth), "t -> t 1 1")
@@ -179,6 +180,7 @@ class EdgeBlur(DepthDamage):
 
     def _blur(self, depth: Float[Tensor, "h w"], reach: int) -> Float[Tensor, "h w"]:
         known = depth.isfinite() & (depth > 0)
+        # Beyond its reach the kernel sees no edge, and a slope would be left as it is but for rounding.
         near_edge = known & ~smooth_depth(depth, 2 * reach + 1)
         inverse = torch.where(known, torch.where(known, depth, 1.0).reciprocal(), 0.0)
         offsets = torch.arange(-reach, reach + 1, device=depth.device)
@@ -300,6 +302,7 @@ def damage_depth(
 
 
 def _smooth_field(shape: Sequence[int], generator: torch.Generator) -> Float[Tensor, "t h w"]:
+    # As many cells for every size: a picture at half the size has the same errors.
     cells = torch.randn(shape[0], 1, CELLS, CELLS, generator=generator)
     return F.interpolate(cells, size=tuple(shape[1:]), mode="bicubic", align_corners=False)[:, 0]
 

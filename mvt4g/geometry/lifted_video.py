@@ -129,10 +129,12 @@ def render_lifted(
         raise InputError(f"dynamic: got shape {tuple(dynamic.shape)}, want {tuple(depth.shape)} as the depth has")
     if lifting.surface == "points" and lifting.edge_filter:
         # Once for every frame, and before what moves is taken out: its outline is an edge.
-        depth = torch.stack([torch.where(smooth_depth(each), each, 0.0) for each in depth])
+        depth = depth.clone()
+        for each in depth:
+            each[~smooth_depth(each)] = 0.0
         lifting = replace(lifting, edge_filter=False)
     shown = lifting.render(video, depth, source, target, size)
-    static = torch.stack([_without(each, moves, lifting.margin_px) for each, moves in zip(depth, dynamic, strict=True)])
+    static = depth.masked_fill(_grown(dynamic, lifting.margin_px), 0.0)
     for time in range(len(video)):
         for other in _other_frames(time, static, source, target[time], size, lifting.most_frames):
             seen = lifting.render(video[other], static[other], source[other], target[time], size)
@@ -140,16 +142,12 @@ def render_lifted(
     return shown
 
 
-def _without(
-    depth: Float[Tensor, "h w"],
-    dynamic: Bool[Tensor, "h w"],
-    margin_px: int,
-) -> Float[Tensor, "h w"]:
-    """Return depth without what moves."""
-    if margin_px:
-        grown = F.max_pool2d(dynamic[None].float(), 2 * margin_px + 1, stride=1, padding=margin_px)
-        dynamic = grown[0] > 0
-    return depth.masked_fill(dynamic, 0.0)
+def _grown(mask: Bool[Tensor, "t h w"], margin_px: int) -> Bool[Tensor, "t h w"]:
+    """Return masks that reach so many pixels further to all sides."""
+    if not margin_px:
+        return mask
+    side = 2 * margin_px + 1
+    return F.max_pool2d(mask.float(), side, stride=1, padding=margin_px) > 0
 
 
 def _lay(shown: Rendering, time: int, seen: Rendering) -> None:
@@ -179,9 +177,12 @@ def _other_frames(
         size: (height, width) of the target.
         most: How many; 0 = all.
     """
-    others = [frame for frame in range(len(depth)) if frame != time]
+    others = [*range(time), *range(time + 1, len(depth))]
     if most and most < len(others):
-        seen = {frame: _count_seen(depth[frame], source[frame], target, size) for frame in others}
+        seen = {}
+        for frame in others:
+            seen[frame] = _count_seen(depth[frame], source[frame], target, size)
+        # Of frames that show as much, the nearer in time.
         others = sorted(others, key=lambda frame: (-seen[frame], abs(frame - time)))[:most]
     return sorted(others, key=lambda frame: (abs(frame - time), frame))
 

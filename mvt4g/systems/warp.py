@@ -11,6 +11,7 @@ from mvt4g.evaluation.real_video import NovelView
 from mvt4g.evaluation.video_metrics import VideoMetricsSpec, describe, with_poses
 from mvt4g.geometry.hole_filling import HoleRule
 from mvt4g.geometry.lifted_video import LiftingSpec
+from mvt4g.inference.encoding import clips_of
 from mvt4g.inference.lifting.prediction_lift import PredictionLift
 from mvt4g.inference.lifting.reference_depth import ReferenceDepth, ReferenceDepthSpec
 from mvt4g.inference.lifting.video_warper import VideoWarper
@@ -77,9 +78,13 @@ class WarpBaseline(LightningModule):
     @going_on
     def predict_step(self, batch: RealClip, batch_idx: int) -> NovelView:
         """Warp one real video."""
-        seed = self.evaluation.seed if batch.seed is None else batch.seed
-        (clip,) = _apart(batch.clip)
-        return NovelView(batch, self.warp(clip, seed).image.clamp(0, 1), None)
+        # ``benchmark generate`` asks for seeds of its own.
+        seed = self.evaluation.seed
+        if batch.seed is not None:
+            seed = batch.seed
+        (clip,) = clips_of(batch.clip)
+        seen = self.warp(clip, seed)
+        return NovelView(batch, seen.image.clamp(0, 1), None)
 
     def on_test_epoch_start(self) -> None:
         """Start anew.
@@ -100,10 +105,15 @@ class WarpBaseline(LightningModule):
         if isinstance(batch, RealClip):
             want = "clips of both views: the baseline scores nothing without the true target view"
             raise InputError(f"data: got real videos for test, want {want}")
-        warped = torch.stack([self.warp(clip, self.evaluation.seed).image for clip in _apart(batch)])
-        videos = describe(batch, clip_names(batch), warped)
-        self.video_metrics.update(with_poses(videos, self.evaluation.videos.poses))
-        return EvaluationOutput(batch, warped)
+        # One by one: masks and depth are of clips, and a clip's damage follows its own name.
+        warped = []
+        for clip in clips_of(batch):
+            warped.append(self.warp(clip, self.evaluation.seed).image)
+        generated = torch.stack(warped)
+        videos = describe(batch, clip_names(batch), generated)
+        poses = self.evaluation.videos.poses
+        self.video_metrics.update(with_poses(videos, poses))
+        return EvaluationOutput(batch, generated)
 
     def on_test_epoch_end(self) -> None:
         """Log the means."""
@@ -112,13 +122,3 @@ class WarpBaseline(LightningModule):
     def score_table(self) -> tuple[ScoreTable, dict[str, str]]:
         """Return the scores of every video, and what is to be said of them; all ranks must call it."""
         return self.video_metrics.table(), self.video_metrics.remarks()
-
-
-def _apart(batch: MultiViewClip) -> list[MultiViewClip]:
-    """Return the clips of a batch, with all that a warp asks of them."""
-    clips = []
-    for index, name in enumerate(clip_names(batch)):
-        depth = None if batch.depth is None else batch.depth[index]
-        dynamic = None if batch.dynamic is None else batch.dynamic[index]
-        clips.append(MultiViewClip(batch.video[index], batch.cameras[index], name, depth=depth, dynamic=dynamic))
-    return clips

@@ -89,7 +89,10 @@ class ReferenceDepth:
         depth = self._undamaged(clip)
         if not self.damages:
             return depth
-        dynamic = None if clip.dynamic is None else clip.dynamic[REFERENCE]
+        dynamic = None
+        if clip.dynamic is not None:
+            dynamic = clip.dynamic[REFERENCE]
+        # The name decides too, so that two clips of one run are not damaged alike.
         generator = generator_for(seed, name_key(str(clip.name)))
         try:
             return damage_depth(depth, self.damages, generator, dynamic)
@@ -103,12 +106,16 @@ class ReferenceDepth:
                 raise InputError(f"{clip.name}: got no depth of the reference, want {want}")
             return clip.depth[REFERENCE]
         cameras = clip.cameras[REFERENCE]
-        distance = self.spec.distance or distance_by_way(cameras, clip.cameras[TARGET])
-        if self.spec.kind == "plane":
-            video = clip.video[REFERENCE]
-            size = (video.shape[-2], video.shape[-1])
-            return facing_plane_depth(cameras, size, cameras.cam_from_world[0], distance).to(video.device)
-        return self._by_model(clip.video[REFERENCE], distance)
+        distance = self.spec.distance
+        if distance is None:
+            distance = distance_by_way(cameras, clip.cameras[TARGET])
+        video = clip.video[REFERENCE]
+        if self.spec.kind == "model":
+            return self._by_model(video, distance)
+        # Before the first camera: the plane stands still while the reference's camera moves.
+        facing = cameras.cam_from_world[0]
+        size = (video.shape[-2], video.shape[-1])
+        return facing_plane_depth(cameras, size, facing, distance).to(video)
 
     def _by_model(self, video: Float[Tensor, "t 3 h w"], distance: float) -> Float[Tensor, "t h w"]:
         assert self.model is not None, "the spec has checked it"
@@ -118,4 +125,5 @@ class ReferenceDepth:
         if not answer.is_metric and bool(known.any()):
             # Its scale is nobody's: one factor for all frames keeps them in proportion.
             depth = depth * (distance / answer.depth[known].median())
-        return resize_depth(depth, (video.shape[-2], video.shape[-1])).to(video)
+        size = (video.shape[-2], video.shape[-1])
+        return resize_depth(depth, size).to(video)

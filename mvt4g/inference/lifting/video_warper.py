@@ -41,11 +41,16 @@ class VideoWarper:
         Raises:
             InputError: As ``ReferenceDepth``, and if frames are to be accumulated and nobody says what moves.
         """
-        dynamic = None if clip.dynamic is None else clip.dynamic[REFERENCE]
+        # What moves is asked of the reference alone: the target's masks are what a real video lacks.
+        dynamic = None
+        if clip.dynamic is not None:
+            dynamic = clip.dynamic[REFERENCE]
+        video = clip.video[REFERENCE]
         depth = self.depth(clip, seed)
         source = clip.cameras[REFERENCE]
+        target = clip.cameras[TARGET]
         try:
-            seen = render_lifted(clip.video[REFERENCE], depth, source, clip.cameras[TARGET], self.lifting, dynamic)
+            seen = render_lifted(video, depth, source, target, self.lifting, dynamic)
         except InputError as error:
             raise InputError(f"{clip.name}: {error}") from error
         return replace(seen, image=fill_holes(seen.image, seen.mask, self.holes))
