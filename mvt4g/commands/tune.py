@@ -16,6 +16,8 @@ from mvt4g.types import InputError
 
 STEPS = 50
 RATE = 1e-4
+WARMUP = 10
+"""Steps, whatever the length, so that a tuning can be made longer."""
 MOST_STEPS = 2**31 - 1
 MOST_RANK = 2**20
 PLANE = "plane"
@@ -53,18 +55,20 @@ def fit_options(argv: Sequence[str]) -> list[str]:
     check_value("--lr", given.lr, Positive)
     configs = [Path(path) for path in given.config]
     contents = [read_config(path) for path in configs]
-    options = ["--run", given.run, "--ckpt_path", "last", "--checkpoint_every", "25"]
+    options = []
     for path in given.config:
         options += ["-c", path]
+    # After the configurations: that of a run names its own folder.
+    options += ["--run", given.run, "--ckpt_path", "last", "--checkpoint_every", "25"]
     options += [
         f"--trainer.max_steps={given.steps}", "--trainer.max_epochs=-1", "--trainer.limit_val_batches=0",
-        "--trainer.callbacks=[{class_path: lightning.pytorch.callbacks.RichProgressBar}, "
-        "{class_path: mvt4g.callbacks.ema.EMA}]",
+        # Those of a run may write into its folder.
+        "--trainer.callbacks=[{class_path: mvt4g.callbacks.ema.EMA}]", "--trainer.enable_progress_bar=true",
         f"--data={DATA}", f"--data.init_args.video={given.video}",
         "--data.init_args.loader={batch_size: 1, num_workers: 0}",
         f"{MODEL}tracking_head=null", f"{MODEL}objectives=[]",
         f"{MODEL}training.lifted.pairs=[double_reprojection]",
-        f"{MODEL}training.warmup_steps={min(10, given.steps // 2)}", f"{MODEL}training.decay_steps=null",
+        f"{MODEL}training.warmup_steps={WARMUP}", f"{MODEL}training.decay_steps=null",
         f"{MODEL}training.optimizer={{class_path: torch.optim.AdamW, init_args: "
         f"{{lr: {given.lr}, betas: [0.9, 0.95], weight_decay: 1.0e-4}}}}",
     ]  # fmt: skip

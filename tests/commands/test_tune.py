@@ -42,7 +42,7 @@ def value(given, name):
 
 def test_a_run_is_tuned_from_its_last_checkpoint_at_its_size(run):
     given = options(run, "--depth", "d.npz", "--steps", "7", "--data.init_args.seed=3")
-    assert given[:6] == ["--run", "out", "--ckpt_path", "last", "--checkpoint_every", "25"]
+    assert given[2:8] == ["--run", "out", "--ckpt_path", "last", "--checkpoint_every", "25"], "after the configuration"
     assert value(given, "--trainer.max_steps") == "7"
     assert value(given, f"{MODEL}backbone.init_args.weights") == str(run / "checkpoints" / "step-00000010.ckpt")
     size = {"height": 48, "width": 32, "num_frames": 3, "temporal_stride": 2}
