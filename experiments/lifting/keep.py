@@ -1,0 +1,52 @@
+"""Keeps what the runs found: ``python -m experiments.lifting.keep RUNS`` writes ``scores.csv`` beside this file.
+
+RUNS is the folder of the sweep and the warp (``../runs/lifting``). A row is an arm, a seed and a rung: the mean of each
+score over the clips that have it, and how many clips there are. Arms whose folder is gone keep their rows.
+"""
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.lifting.rungs import SCORES, Row, read_rows, write_rows, written
+
+HERE = Path(__file__).parent
+TABLE = HERE / "scores.csv"
+COLUMNS = ("arm", "seed", "rung", "clips", *SCORES)
+TUNED = "tuned"
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Write the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--out", type=Path, default=TABLE)
+    options = parser.parse_args(args)
+    rows = read_rows(options.out)
+    for path in sorted([*options.runs.glob("nano/*/*.csv"), *options.runs.glob("warp/scores.csv")]):
+        arm, _, seed = path.parent.name.partition("-")
+        arm = TUNED if path.name == "tuned.csv" else arm
+        found = mean_rows(read_rows(path), arm, seed)
+        rows = [row for row in rows if (row["arm"], row["seed"]) != (arm, seed)] + found
+        print(f"{arm} {seed}: {len(found)} rungs")
+    write_rows(options.out, COLUMNS, sorted(rows, key=lambda row: (row["arm"], row["seed"])))
+
+
+def mean_rows(rows: Sequence[Row], arm: str, seed: str) -> list[Row]:
+    """Return a row a rung, in the order of the rungs."""
+    by_rung: dict[str, list[Row]] = {}
+    for row in rows:
+        by_rung.setdefault(row["rung"], []).append(row)
+    means = []
+    for rung, of_rung in by_rung.items():
+        mean = {"arm": arm, "seed": seed, "rung": rung, "clips": str(len(of_rung))}
+        for score in SCORES:
+            known = [float(row[score]) for row in of_rung if row[score]]
+            mean[score] = written(statistics.fmean(known)) if known else ""
+        means.append(mean)
+    return means
+
+
+if __name__ == "__main__":
+    main()
