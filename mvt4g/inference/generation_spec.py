@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from mvt4g.diffusion.samplers import BlockReuse, EulerSampler, Sampler
+from mvt4g.diffusion.samplers import AdamsSampler, BlockReuse, Sampler
 from mvt4g.inference.candidates import CandidateChooser, DraftSpec
 from mvt4g.inference.guidance import GuidanceSpec
 from mvt4g.inference.lifting.reference_depth import ReferenceDepthSpec
@@ -32,7 +32,7 @@ class GenerationSpec:
     """
 
     sample_steps: Few = 8
-    sampler: Callable[[int], Sampler] = EulerSampler
+    sampler: Callable[[int], Sampler] = AdamsSampler
     reuse: BlockReuse | None = None
     guidance: GuidanceSpec = GuidanceSpec()
     seed: Seed = 0

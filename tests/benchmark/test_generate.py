@@ -76,7 +76,7 @@ def test_every_video_has_its_file_and_its_entry(made):
         assert entry["sha256"] == hashlib.sha256((folder / entry["file"]).read_bytes()).hexdigest()
         assert (entry["frames"], entry["convention"]) == ([0, 1, 2], "source_start")
         assert entry["scale_xy"] == pytest.approx([0.8, 0.8], rel=0.05)
-        assert entry["sampler"] == "EulerSampler"
+        assert entry["sampler"] == "AdamsSampler"
 
 
 def test_noise_follows_the_seed(made):
