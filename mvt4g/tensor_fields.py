@@ -27,6 +27,16 @@ class TensorFields:
                 moved[field.name] = value._map(move)
         return replace(self, **moved)  # type: ignore[type-var]  # mixed into dataclasses only
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of all tensors, bytes."""
+        total = 0
+        for field in fields(self):  # type: ignore[arg-type]  # mixed into dataclasses only
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor | TensorFields):
+                total += value.nbytes
+        return total
+
     def to(self: _Fields, device: torch.device | str, non_blocking: bool = False) -> _Fields:
         """Return a copy on ``device``; dtypes stay, since cameras and tracks are fp32 under any precision."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))

@@ -18,6 +18,8 @@ from mvt4g.types import TARGET, InputError, MultiViewClip
 FIRST_INDEX: dict[Split, int] = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 """Where each split's clip indices start; a split holds less than the distance to the next."""
 MAX_CLIPS = 100_000_000
+KEPT_BYTES = 2**26
+"""Most memory that clips without a cache on disk take in a process: those that come first stay there."""
 
 
 class SyntheticClips:
@@ -36,7 +38,8 @@ class SyntheticClips:
             split: Which indices to use; no two splits share one.
             num_clips: Different clips in the split.
             seed: Of the clips.
-            cache_dir: Where clips are kept as ``<recipe>/<split>/<index>.npz``; None generates every time.
+            cache_dir: Where clips are kept as ``<recipe>/<split>/<index>.npz``; None keeps the first of them in memory,
+                up to ``KEPT_BYTES``, and generates the others every time.
 
         Raises:
             InputError: If the recipe has a single view, or a number is out of range.
@@ -52,6 +55,8 @@ class SyntheticClips:
         self.num_clips = num_clips
         self.seed = seed
         self.folder = None if cache_dir is None else Path(cache_dir) / recipe_hash(scene, seed) / split
+        self._kept: dict[int, MultiViewClip] = {}
+        self._kept_bytes = 0
 
     def __len__(self) -> int:
         """Return the number of different clips."""
@@ -90,11 +95,21 @@ class SyntheticClips:
         path = None if self.folder is None else self.folder / f"{index:09d}.npz"
         if path is not None and path.exists():
             return read_clip(path)
+        if number in self._kept:
+            return self._kept[number]
         clip = _generate(self.scene, self.seed, index, path)
-        if path is not None:
+        if path is None:
+            self._keep(number, clip)
+        else:
             self._describe(path.parents[1] / "recipe.json")
             write_clip(path, clip)
         return clip
+
+    def _keep(self, number: int, clip: MultiViewClip) -> None:
+        """Keep a clip in memory while there is room: a short fit comes to the same few again and again."""
+        if self._kept_bytes + clip.nbytes <= KEPT_BYTES:
+            self._kept[number] = clip
+            self._kept_bytes += clip.nbytes
 
     def _describe(self, path: Path) -> None:
         """Leave the recipe beside its clips, for people."""

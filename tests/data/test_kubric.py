@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mvt4g.data import kubric
 from mvt4g.data.clip_sources import ClipSource
 from mvt4g.data.kubric import SyntheticClips, recipe_hash
 from mvt4g.formats.readers.selection import Selection
@@ -59,6 +60,22 @@ def test_the_cache_is_written_once_read_back_and_needs_no_generator(tmp_path):
     for name in ("video", "tracks", "visible", "depth", "instances", "dynamic", "point_instance"):
         for other in (first, second):
             torch.testing.assert_close(getattr(other, name), getattr(fresh, name), rtol=0, atol=0)
+
+
+def test_clips_without_a_cache_stay_in_memory_while_there_is_room(monkeypatch):
+    wanted = [of_split("train").read(number) for number in range(3)]
+    made = []
+
+    def generated(scene, seed, index):
+        made.append(index)
+        return generate_clip(scene, seed, index)
+
+    monkeypatch.setattr("mvt4g.synthetic.generate.generate_clip", generated)
+    monkeypatch.setattr(kubric, "KEPT_BYTES", 2 * wanted[0].nbytes)
+    clips = of_split("train")
+    for number in (0, 1, 2, 0, 1, 2):
+        torch.testing.assert_close(clips.read(number).video, wanted[number].video, rtol=0, atol=0)
+    assert made == [0, 1, 2, 2], "the third has no room"
 
 
 def test_a_broken_cache_file_is_named(tmp_path):
