@@ -9,17 +9,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
-def alternating_seconds(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Return the CPU seconds of every call, called in turn ``repeats`` times after one round that is not counted.
+def alternating_seconds(
+    calls: Mapping[str, Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, list[float]]:
+    """Return the seconds of every call, called in turn ``repeats`` times after one round that is not counted.
 
-    Of all threads together: what else the machine does counts for little, and slows all of them alike.
+    By the CPU's clock of all threads together, if nothing else is given: what else the machine does counts for little,
+    and slows all of them alike.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats + 1):
         for name, call in calls.items():
-            start = time.process_time()
+            start = clock()
             call()
-            times[name].append(time.process_time() - start)
+            times[name].append(clock() - start)
     return {name: values[1:] for name, values in times.items()}
 
 

@@ -4,7 +4,7 @@
     python -m experiments.benchmarks.small_step configs/debug.yaml --base /tmp/base [--steps 24] [--rounds 3]
 
 Every turn is ``mvt4g fit`` in a process of its own, on one thread, without validation and with no loader process.
-Options of ``fit`` come after ``--``. A step is what Lightning's loop does for a batch: data, forward, backward,
+Further options are those of ``fit``. A step is what Lightning's loop does for a batch: data, forward, backward,
 optimizer, average, logs; CPU seconds, the median of the steps from ``--first`` on. "data" is the part of it that waits
 for the batch. "losses" is the largest relative difference between the trees over all steps.
 """
@@ -73,7 +73,7 @@ def fit_in(tree: Path, arguments: argparse.Namespace) -> dict[str, list[float]]:
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         command = [sys.executable, __file__, arguments.config, "--child", file.name, "--steps", str(arguments.steps)]
         environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
-        subprocess.run([*command, "--", *arguments.more], cwd=tree, env=environment, check=True)
+        subprocess.run([*command, *arguments.more], cwd=tree, env=environment, check=True)
         return json.loads(Path(file.name).read_text())
 
 
@@ -108,8 +108,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("more", nargs="*", help="further options of fit, after --")
-    arguments = parser.parse_args()
+    arguments, arguments.more = parser.parse_known_args()
     if arguments.child is None:
         compare(arguments)
     else:

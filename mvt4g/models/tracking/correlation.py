@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -21,7 +22,7 @@ MIN_GATHERED = 2**20
 """Key features gathered at once on the CPU, if there are as many (4 MiB in fp32); any value gives the same result."""
 MIN_GATHERED_CUDA = 2**27
 """The same elsewhere, where few large steps are faster."""
-MAX_BLOCKS = 64
+MAX_BLOCKS = 32
 """Most steps over the points, however many these are: threads wait for one another after every operator of a step."""
 
 
@@ -231,24 +232,11 @@ def _unblended(
 ) -> Float[Tensor, "*b y+1 x+1 c"]:
     """Carry a gradient (... y x c) back through ``_blended``."""
     along_x, along_y = _along(fraction)
-    rows = _spread(grad, along_y, dim=-3)
-    return _spread(rows, along_x, dim=-2)
-
-
-def _spread(
-    grad: Float[Tensor, "*b y x c"],
-    along: Float[Tensor, "*b 1 1 1"],
-    dim: int,
-) -> Float[Tensor, "*b Y X c"]:
-    """Share each entry between itself and the next along ``dim``, which gets one longer."""
-    size = list(grad.shape)
-    size[dim] += 1
-    late = grad * along
-    result = grad.new_empty(size)
-    torch.sub(grad, late, out=result.narrow(dim, 0, grad.shape[dim]))
-    result.select(dim, -1).zero_()
-    result.narrow(dim, 1, grad.shape[dim]).add_(late)
-    return result
+    # An entry goes to its own cell and to the next one: a cell gets from its own entry and from the one before, and
+    # there is none beyond either end.
+    spread = F.pad(grad, (0, 0, 1, 1, 1, 1))
+    spread = torch.lerp(spread[..., 1:, :, :], spread[..., :-1, :, :], along_y)
+    return torch.lerp(spread[..., 1:, :], spread[..., :-1, :], along_x)
 
 
 def _fraction_gradient(
