@@ -100,6 +100,8 @@ def measure(options: argparse.Namespace) -> None:
     for model in options.models:
         base: Values | None = None
         for arm, guidance in arms(model).items():
+            if options.arms is not None and arm not in options.arms:
+                continue
             values = run_arm(options.out, model, arm, guidance, options.cache_dir)
             base = base or values
             cells = [cell(values[name], base[name], digits) for name, (_, digits) in SCORES.items()]
@@ -111,6 +113,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS])
+    parser.add_argument("--arms", nargs="+", choices=arms("none"), help="by default all")
     parser.add_argument("--cache_dir", type=Path, default=Path("cache/clips"))
     options = parser.parse_args(args)
     return endings.told(lambda: measure(options))

@@ -22,6 +22,7 @@ from mvt4g.inference import NovelViewGenerator
 from mvt4g.inference.window_spec import WindowSpec
 from mvt4g.inference.windows import windows_over
 from mvt4g.metrics.functional.bootstrap import bootstrap_interval
+from mvt4g.synthetic.camera_specs import CameraSpec
 from mvt4g.synthetic.generate import generate_clip
 from mvt4g.synthetic.recipes import parallax, parallax_nano
 from mvt4g.synthetic.spec import SceneSpec
@@ -48,6 +49,7 @@ class Model(NamedTuple):
 
     def long_scene(self) -> SceneSpec:
         """Return its recipe over four times as many frames, with cameras that travel farther."""
+        assert isinstance(self.scene.cameras, CameraSpec), "parallax has cameras that travel"
         cameras = replace(self.scene.cameras, travel=(3.0, 8.0))
         return replace(self.scene, num_frames=TIMES * self.length, num_views=2, fps=8.0, cameras=cameras)
 
@@ -66,13 +68,17 @@ class Row(NamedTuple):
         psnr: Mean over frames, dB.
         last: The same over the last window's length.
         seam: Differences of neighbouring frames at seams over those of the truth there.
+        inside: The same of all other neighbours; NaN where all are at seams.
         over: Share of the seams whose difference is above the 95th percentile of all the truth's.
+        sharp: Differences of neighbouring pixels in a row over those of the truth.
     """
 
     psnr: list[float]
     last: list[float]
     seam: list[float]
+    inside: list[float]
     over: list[float]
+    sharp: list[float]
 
 
 Make = Callable[[MultiViewClip], Float[Tensor, "t 3 h w"]]
@@ -111,12 +117,17 @@ def differences(video: Float[Tensor, "t 3 h w"]) -> Float[np.ndarray, " pairs"]:
     return (video[1:] - video[:-1]).abs().mean(dim=(1, 2, 3)).numpy()
 
 
+def gradients(video: Float[Tensor, "t 3 h w"]) -> float:
+    """Return the mean absolute difference of neighbouring pixels in a row."""
+    return float((video[..., 1:] - video[..., :-1]).abs().mean())
+
+
 def seams(num_frames: int, length: int, overlap: int, hard: bool) -> list[int]:
     """Return the pairs of neighbouring frames, by the first, that are not of one window alone.
 
     Cut hard there is one a seam; faded there is one more for every frame shared.
     """
-    pairs = set()
+    pairs: set[int] = set()
     windows = windows_over(num_frames, length, overlap)
     for before, after in itertools.pairwise(windows):
         pairs.update([before.stop - 1] if hard else range(after.start - 1, before.stop))
@@ -139,16 +150,22 @@ def measure(make: Make, clips: Sequence[MultiViewClip], pairs: Sequence[int], la
         last: Frames of the last window.
         limit: The 95th percentile of the truth's differences.
     """
-    row = Row([], [], [], [])
+    row = Row([], [], [], [], [], [])
     for clip in clips:
         truth = clip.video[TARGET]
         video = make(clip)
         every = psnr(video, truth)
-        at_seams = differences(video)[list(pairs)]
+        is_seam = np.zeros(len(video) - 1, dtype=bool)
+        is_seam[list(pairs)] = True
+        of_video = differences(video)
+        of_truth = differences(truth)
         row.psnr.append(float(every.mean()))
         row.last.append(float(every[-last:].mean()))
-        row.seam.append(float(at_seams.mean() / differences(truth)[list(pairs)].mean()))
-        row.over.append(float((at_seams > limit).mean()))
+        row.seam.append(float(of_video[is_seam].mean() / of_truth[is_seam].mean()))
+        inside = ~is_seam
+        row.inside.append(float(of_video[inside].mean() / of_truth[inside].mean()) if inside.any() else math.nan)
+        row.over.append(float((of_video[is_seam] > limit).mean()))
+        row.sharp.append(gradients(video) / gradients(truth))
     return row
 
 
@@ -177,8 +194,8 @@ def main(args: Sequence[str] | None = None) -> None:
         limit = float(np.percentile(of_truth, 95))
         print(f"\n{name}: {options.scenes} scenes of {frames} frames, windows of {model.length}, {options.steps} steps")
         print(f"frame differences of the truth: median {np.median(of_truth):.3f}, 95th percentile {limit:.3f}\n")
-        print("| carried, frames shared | PSNR, dB | from windows alone | last window | seam over truth | seams over |")
-        print("|---|---:|---:|---:|---:|---:|")
+        print("| carried, frames shared | PSNR, dB | from windows alone | last window | seam | inside | over | sharp |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|")
         for overlap in range(1, math.ceil(model.length / 2) + 1):
             base = None
             for carry in ("alone", "nothing", "noise", "hold", "reference"):
@@ -195,7 +212,9 @@ def main(args: Sequence[str] | None = None) -> None:
                     told(row.psnr, base.psnr),
                     told(row.last, base.last),
                     told(row.seam),
+                    f"{np.mean(row.inside):.2f}",
                     f"{np.mean(row.over):.3f}",
+                    f"{np.mean(row.sharp):.2f}",
                 ]
                 print(f"| {carry}, {overlap} | {' | '.join(cells)} |", flush=True)
 

@@ -109,7 +109,12 @@ class PredictionWriter(Callback):
         if isinstance(real_pass, RealVideoPass) and real_pass.in_windows(batch):
             name = str(batch.clip.name[0])
             camera = camera_name(batch)
-            inputs = self._inputs(self.requests.get((name, camera), UnaskedRequest(batch)), pl_module)
+            try:
+                inputs = self._inputs(self.requests.get((name, camera), UnaskedRequest(batch)), pl_module)
+            except InputError:
+                # The end of the batch meets the same fault and reports it as this item's.
+                real_pass.store = None
+                return
             real_pass.store = WindowFolder(self._place(name, camera, pl_module).windows, inputs)
 
     def on_predict_batch_end(

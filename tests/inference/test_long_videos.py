@@ -21,7 +21,7 @@ from mvt4g.models.video_dit import VideoDiTConfig
 from mvt4g.types import InputError, MultiViewClip
 from tests.models.small_backbones import make_loud, small_cameras
 
-FRAMES, LENGTH, SIZE = 8, 3, 16
+FRAMES, LENGTH, HEIGHT, WIDTH = 8, 3, 16, 24
 STARTS = [0, 2, 4, 5]
 """Of windows of 3 frames that share 1; the last shares 2, so that it ends with the video."""
 
@@ -38,7 +38,7 @@ def model() -> NovelViewModel:
 
 @pytest.fixture(scope="module")
 def clip() -> MultiViewClip:
-    video = torch.rand(1, 1, FRAMES, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    video = torch.rand(1, 1, FRAMES, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
     return MultiViewClip(video=video, cameras=small_cameras(batch=1, frames=FRAMES), name=("long",))
 
 
