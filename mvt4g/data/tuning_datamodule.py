@@ -25,7 +25,7 @@ from mvt4g.ranges import Seed
 from mvt4g.types import REFERENCE, InputError, MultiViewClip
 
 WINDOW_STREAM = 1
-"""Third part of the random seeds that choose a sample's frames."""
+"""Second part of the random seeds that choose a sample's frames."""
 KEPT_WINDOWS = 8
 """Parts of a video that are held in memory."""
 
@@ -49,11 +49,11 @@ class VideoWindows(Dataset[MultiViewClip | InputError]):
         self.seed = seed
         (source,) = clips.sources
         size = clips.size
-        self.first = size.choose_frames(source.times_s, str(source.place))
-        self.windows = [self.first]
+        first = size.choose_frames(source.times_s, str(source.place))
+        self.windows = [first]
         if size.time == "first":
             meant = size.frames.of(source.times_s, str(source.place))
-            count = len(self.first)
+            count = len(first)
             self.windows = [meant[start : start + count] for start in range(len(meant) - count + 1)]
         self._read = lru_cache(maxsize=KEPT_WINDOWS)(self._read_window)
 

@@ -7,7 +7,7 @@ leaves. So the network learns to undo them, and to go from the moved camera to t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,7 +19,7 @@ from mvt4g.geometry.pose import compose, rotation_from_axis_angle
 from mvt4g.geometry.rendering import Rendering
 from mvt4g.geometry.reprojection import reproject
 from mvt4g.models.conditioning.lifted_view import stack_renderings
-from mvt4g.ranges import Range, ShareBelowOne, check_number, check_ranges
+from mvt4g.ranges import Range, ShareBelowOne, check_ranges
 from mvt4g.types import REFERENCE, TARGET, Cameras, InputError, MultiViewClip
 
 PairKind = Literal["views", "double_reprojection", "occlusion", "depth_blur"]
@@ -36,7 +36,8 @@ SAME_DEPTH = 0.05
 """Share of its depth by which a point may lie behind the surface that a moved camera sees, and still be seen."""
 BLUR_SHARES = (0.02, 0.09)
 """Side of the box filter of "depth_blur", a share of the picture's width: NeoVerse's 11 to 51 of 560 pixels."""
-LARGEST_TURN = Range(0, 89)
+Turn = Annotated[float, Range(0, 89)]
+"""Of a camera about what it looks at, degrees."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class CameraMoves:
     Source: CogNVS (arXiv 2507.12646), whose moves pass two more places between.
     """
 
-    yaw_deg: float = 15.0
-    pitch_deg: float = 10.0
+    yaw_deg: Turn = 15.0
+    pitch_deg: Turn = 10.0
     distance: ShareBelowOne = 0.1
 
     def __post_init__(self) -> None:
@@ -65,16 +66,14 @@ class CameraMoves:
             InputError: If a limit is out of range.
         """
         check_ranges(self, "moves")
-        for name in ("yaw_deg", "pitch_deg"):
-            check_number(f"moves.{name}", getattr(self, name), LARGEST_TURN)
 
-    def draw(self, source: Cameras, depth: Float[Tensor, "t h w"], generator: torch.Generator) -> Cameras:
+    def move(self, source: Cameras, depth: Float[Tensor, "t h w"], ends: Float[Tensor, "2 3"]) -> Cameras:
         """Return moved cameras, one for each of ``source`` (t).
 
         Args:
             source: Of one video.
             depth: Of it, scene units.
-            generator: On the CPU; moves on alike whatever the limits.
+            ends: Yaw, pitch and distance at the first and the last frame, shares of their limits in [-1, 1].
 
         Raises:
             InputError: If no pixel has a depth.
@@ -85,9 +84,8 @@ class CameraMoves:
         first = depth[0][depth[0].isfinite() & (depth[0] > 0)]
         radius = float((first if len(first) else known).median())
         limits = torch.tensor([self.yaw_deg, self.pitch_deg, self.distance * radius])
-        ends = limits * (2 * torch.rand(2, 3, generator=generator) - 1)
         done = torch.linspace(0, 1, len(depth))[:, None]
-        yaw, pitch, nearer = torch.lerp(ends[0], ends[1], done).unbind(dim=1)
+        yaw, pitch, nearer = (limits * torch.lerp(ends[0], ends[1], done)).unbind(dim=1)
         turns = torch.deg2rad(torch.stack([pitch, yaw, torch.zeros_like(yaw)], dim=1))
         moved_from_source = torch.eye(4).repeat(len(depth), 1, 1)
         moved_from_source[:, :3, :3] = rotation_from_axis_angle(turns)
@@ -137,18 +135,19 @@ def show_pairs(
     batch = len(depth)
     drawn = torch.randint(2**31, (batch,), generator=generator) % len(kinds)
     blurs = torch.rand(batch, generator=generator).tolist()
+    ends = 2 * torch.rand(batch, 2, 3, generator=generator) - 1
     own = torch.tensor([kinds[int(number)] == "views" for number in drawn])
     shown = []
     for index, number in enumerate(drawn.tolist()):
         source = clip.cameras[index, REFERENCE]
         video = clip.video[index, REFERENCE]
         dynamic = None if clip.dynamic is None else clip.dynamic[index, REFERENCE]
-        moved = moves.draw(source, depth[index], generator)
         if own[index]:
             target = clip.cameras[index, TARGET]
             rendering = render_lifted(video, depth[index], source, target, lifting, dynamic)
             shown.append((clip.video[index], clip.cameras[index], rendering))
             continue
+        moved = moves.move(source, depth[index], ends[index])
         there = render_lifted(video, depth[index], source, moved, lifting, dynamic)
         if kinds[number] == "occlusion":
             back = _culled(video, depth[index], source, moved, there)

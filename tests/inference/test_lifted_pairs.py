@@ -111,9 +111,8 @@ def test_moves_stay_within_their_limits_about_the_median_depth():
     generator = torch.Generator().manual_seed(0)
     largest = 0.0
     for _ in range(40):
-        moved_from_source = compose(
-            MOVES.draw(source, depth, generator).cam_from_world, invert_pose(source.cam_from_world)
-        )
+        moved = MOVES.move(source, depth, 2 * torch.rand(2, 3, generator=generator) - 1)
+        moved_from_source = compose(moved.cam_from_world, invert_pose(source.cam_from_world))
         turn = torch.rad2deg(rotation_angle(moved_from_source[:, :3, :3]))
         largest = max(largest, float(turn.max()))
         about = moved_from_source[:, :3, 2] * DEPTH + moved_from_source[:, :3, 3]
@@ -126,5 +125,7 @@ def test_bad_limits_and_no_depth_are_refused():
     with pytest.raises(InputError, match=r"moves\.yaw_deg: got 90\.0, want in \[0, 89\]"):
         CameraMoves(yaw_deg=90.0)
     clip = wall_batch(0)
+    bare = replace(clip, depth=torch.zeros_like(clip.depth))
     with pytest.raises(InputError, match="depth: got none of any pixel"):
-        pairs(replace(clip, depth=torch.zeros_like(clip.depth)), "occlusion")
+        pairs(bare, "occlusion")
+    assert not pairs(bare, "views").rendering.mask.any(), "a pair of true views needs no place to move about"

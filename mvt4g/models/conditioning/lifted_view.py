@@ -135,6 +135,7 @@ def check_lifted_view(checkpoint: Mapping[str, Any], here: LiftedView | None, wh
         want = "a model without LiftedView" if trained is None else "LiftedView in the model's extra_conditioning"
         raise InputError(f"{what}: got weights trained {told}, want {want}")
     for name, value in wanted.items():
-        got = trained.get(name) if isinstance(trained, dict) else None
+        # A setting that is younger than the checkpoint is not compared.
+        got = trained.get(name, value) if isinstance(trained, dict) else None
         if got != value:
             raise InputError(f"{what}: got weights trained with lifted_view.{name} {got}, want {value}, this model's")
