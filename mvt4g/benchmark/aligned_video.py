@@ -5,9 +5,9 @@ depth, masks and intrinsics by its crop rule. Two methods with different crops a
 scene, which the table says of each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Shaped
@@ -124,7 +124,7 @@ def align_video(
         if clip is not None and framing is not None:
             views, mask, rate = _known_views(clip, frames.source, framing, shape.fps, with_truth)
         if video.made is not None and "cameras" in video.made and not _has_cameras(views):
-            views |= _made_cameras(method, video, shape, frames.output, views)
+            views |= cameras_of_file(method.folder / str(video.made["cameras"]), shape, frames.output, views)
     except InputError as error:
         raise NotScored("failed", str(error)) from error
     videos = GeneratedVideos(
@@ -220,12 +220,20 @@ def _known_views(
     return views, None if mask is None else mask != 0, rate
 
 
-def _made_cameras(
-    method: Method, video: FoundVideo, shape: Shape, numbers: Sequence[int], views: dict[str, ViewRecord]
+def cameras_of_file(
+    path: Path, shape: Shape, numbers: Sequence[int], views: Mapping[str, ViewRecord]
 ) -> dict[str, ViewRecord]:
-    """Return the views with the cameras that the manifest names, a pose a frame of the output."""
-    made: dict[str, Any] = dict(video.made or {})
-    path = method.folder / str(made["cameras"])
+    """Return the views with the cameras of a file, which has a pose a frame of the output.
+
+    Args:
+        path: A trajectory of both views, or of the target alone.
+        shape: Of the output.
+        numbers: Frames of the output that are scored.
+        views: What is known of them beside.
+
+    Raises:
+        InputError: As ``read_views``, or if there are fewer poses.
+    """
     whole = Framing(shape.size, shape.size, Window(0, 0, *shape.size), shape.size)
     completed = {}
     for view, trajectory in read_views(path).items():

@@ -44,11 +44,7 @@ class EstimatedFiles:
 
     def place(self, method: str, video: FoundVideo) -> Path:
         """Return where those of a video are."""
-        texts = {"method": method, "clip": video.clip, "camera": video.camera, "seed": video.seed, "name": video.name}
-        path = self.path
-        for name, text in texts.items():
-            path = path.replace(f"{{{name}}}", text)
-        return Path(path)
+        return filled_in(self.path, method, video)
 
     def files(self, place: Path) -> list[Path]:
         """Return the files at a place that are read, as far as they are there."""
@@ -75,3 +71,11 @@ class EstimatedFiles:
             InputError: As ``read_reconstruction``.
         """
         return read_reconstruction(self.layout, path, num_frames, maps)
+
+
+def filled_in(path: str, method: str, video: FoundVideo) -> Path:
+    """Return a path with what its placeholders stand for."""
+    texts = {"method": method, "clip": video.clip, "camera": video.camera, "seed": video.seed, "name": video.name}
+    for name, text in texts.items():
+        path = path.replace(f"{{{name}}}", text)
+    return Path(path)

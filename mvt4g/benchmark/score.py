@@ -22,6 +22,7 @@ from mvt4g.benchmark.score_files import (
     write_rows,
 )
 from mvt4g.benchmark.score_methods import MethodScores, score_method
+from mvt4g.benchmark.track_evidence import TrackFiles
 from mvt4g.benchmark.video_scorer import ScoreSpec, VideoScorer
 from mvt4g.commands.parsing.parser import OneLineParser, parse
 from mvt4g.commands.resumable import locked
@@ -64,12 +65,16 @@ def main(argv: Sequence[str]) -> int:
     files = {name: EstimatedFiles.parse(name, getattr(options, name)) for name in _FILE_OPTIONS}
     if files["poses"] is not None and options.pose_estimator is not None:
         raise InputError("poses, pose_estimator: got both, want one of them")
+    if files["geometry"] is not None and options.tracks is not None:
+        # Tracks are held against the cameras asked for, and a reconstruction tells those that the videos show.
+        raise InputError("geometry, tracks: got both, want one of them")
     spec = ScoreSpec(
         preset=options.preset,
         weights=options.weights,
         poses=files["poses"],
         estimator=options.pose_estimator,
         geometry=files["geometry"],
+        tracks=TrackFiles.parse(options.tracks),
         asked=AskedSpec(files["asked"], files["source_cameras"], options.scale),
         frames=options.frames,
     )
@@ -106,6 +111,7 @@ def build_parser() -> OneLineParser:
     parser.add_argument("--workers", type=int, default=0)
     for name in _FILE_OPTIONS:
         parser.add_argument(f"--{name}", type=str | None, default=None)
+    parser.add_argument("--tracks", type=str | None, default=None)
     parser.add_argument("--pose_estimator", type=PoseEstimator | None, default=None)
     parser.add_class_arguments(MetricWeights, "weights")
     return parser

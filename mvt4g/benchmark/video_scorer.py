@@ -19,6 +19,7 @@ from mvt4g.benchmark.asked_cameras import AskedSpec
 from mvt4g.benchmark.estimated_files import EstimatedFiles
 from mvt4g.benchmark.found_videos import FoundVideo, Method
 from mvt4g.benchmark.known_clips import KnownClip
+from mvt4g.benchmark.track_evidence import TrackFiles, with_tracks
 from mvt4g.callbacks.score_records import code_digest
 from mvt4g.evaluation.video_metrics import pose_evidence
 from mvt4g.formats.checksums import sha256_of
@@ -27,7 +28,7 @@ from mvt4g.geometry.pose import invert_pose
 from mvt4g.metrics.collection import NovelViewMetrics, required_inputs
 from mvt4g.metrics.pose_estimators.poses import PoseEstimate, PoseEstimator, PoseEvidence
 from mvt4g.metrics.pose_estimators.poses_from_files import NAME, PosesFromFiles
-from mvt4g.metrics.presets import Preset, novel_view_metrics
+from mvt4g.metrics.presets import WITHOUT_TRUTH, Preset, novel_view_metrics
 from mvt4g.metrics.weights import MetricWeights
 from mvt4g.systems.metric_shares import MetricShare, added_alone
 from mvt4g.systems.scored_batches import ScoredBatches
@@ -46,6 +47,7 @@ class ScoreSpec:
         poses: Files of the cameras that videos show; None = ``estimator`` finds them, or they are not known.
         estimator: Finds them.
         geometry: Files of a reconstruction of source and output together, for metrics of consistency.
+        tracks: Files of tracks, for metrics that need no true view: ``presets.WITHOUT_TRUTH``.
         asked: Where the paths come from that were asked for.
         frames: At most so many frames of a video are scored, the first ones; None = all.
     """
@@ -55,6 +57,7 @@ class ScoreSpec:
     poses: EstimatedFiles | None = None
     estimator: PoseEstimator | None = None
     geometry: EstimatedFiles | None = None
+    tracks: TrackFiles | None = None
     asked: AskedSpec = AskedSpec()
     frames: int | None = None
 
@@ -67,6 +70,7 @@ class ScoreSpec:
             "estimator": None if self.estimator is None else repr(self.estimator),
             "frames": self.frames,
             "scale": self.asked.scale,
+            "tracks": None if self.tracks is None else self.tracks.path,
         }
 
 
@@ -101,7 +105,8 @@ class VideoScorer:
 
     def __init__(self, spec: ScoreSpec, out: Path) -> None:
         self.spec = spec
-        self.metrics: NovelViewMetrics = novel_view_metrics(spec.preset, spec.weights, "skip")
+        beside = () if spec.tracks is None else WITHOUT_TRUTH
+        self.metrics: NovelViewMetrics = novel_view_metrics(spec.preset, spec.weights, "skip", beside=beside)
         # Once: it reads every file of weights for its checksum.
         self.settings = spec.settings()
         facts = {**self.settings, "code": code_digest(), "torch": torch.__version__}
@@ -146,7 +151,10 @@ class VideoScorer:
             videos, geometry_told = self._with_geometry(method, video, aligned)
         except InputError as error:
             raise NotScored("failed", str(error)) from error
-        notes = "; ".join(part for part in (asked.reason, told, geometry_told) if part)
+        tracks_told = ""
+        if self.spec.tracks is not None:
+            videos, tracks_told = with_tracks(videos, aligned, self.spec.tracks.place(method.name, video))
+        notes = "; ".join(part for part in (asked.reason, told, geometry_told, tracks_told) if part)
         videos = replace(videos, notes=(notes,))
         # Where no path was asked for, metrics would take the reconstruction's own for it.
         has_path = asked.world_from_cam is not None or self.spec.geometry is None
@@ -235,7 +243,7 @@ class VideoScorer:
         assert video.path is not None, "only videos that are there are scored"
         paths = [video.path, *([] if clip is None else clip.files())]
         asked = self.spec.asked
-        for files in (self.spec.poses, self.spec.geometry, asked.files, asked.sources):
+        for files in (self.spec.poses, self.spec.geometry, self.spec.tracks, asked.files, asked.sources):
             if files is not None:
                 paths += files.files(files.place(method.name, video))
         said = {"clip": video.clip, "camera": video.camera, "seed": video.seed, "strength": video.strength}
@@ -247,7 +255,7 @@ class VideoScorer:
             "said": {**said, "method": method.name, "file": video.file},
             "made": repr(sorted(made.items())),
             "layout": repr(method.layout),
-            "options": repr((self.spec.poses, self.spec.geometry, asked)),
+            "options": repr((self.spec.poses, self.spec.geometry, self.spec.tracks, asked)),
             "frames": list(frames.output) + list(frames.source),
         }
 

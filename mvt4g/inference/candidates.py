@@ -1,7 +1,7 @@
 """The best of several seeds of one video: each is sampled for a few steps, scored without truth, and one goes on.
 
 A draft is what a sampler takes for the clean video after some steps. Drafts of N seeds after k of S steps cost N * k
-evaluations, and the kept seed's video S: with 4 seeds, 1 step and 8 steps, 12 in place of 8. The video is that of the
+evaluations, and the kept seed's video S: with 4 seeds, 2 steps and 8 steps, 16 in place of 8. The video is that of the
 kept seed alone, bit for bit.
 """
 
@@ -24,6 +24,8 @@ from mvt4g.models.novel_view import Generation, NovelViewModel
 from mvt4g.ranges import Depth, check_ranges
 from mvt4g.types import REFERENCE, InputError, MultiViewClip, TapRequest
 
+BUDGET = 2.2
+"""Samples that drafts and video cost together at most, where nobody says how many steps a draft has."""
 GRID = 8
 """Query points along each side of a frame, where drafts are scored by tracks."""
 MOMENTS = 3
@@ -40,12 +42,13 @@ class DraftSpec:
     """How one of several seeds is chosen.
 
     Attributes:
-        steps: Sampling steps of a draft, at most those of the video.
+        steps: Sampling steps of a draft, at most those of the video; None = the most with which drafts and video cost
+            no more than 2.2 samples, and 1 at least.
         score: What chooses, lower is better: ``epipolar_colour`` of the draft, or ``epipolar_px`` of a grid of points
             that the tracking head follows on the taps of the draft's last step.
     """
 
-    steps: Depth = 1
+    steps: Depth | None = None
     score: CandidateScore = "epipolar_colour"
 
     def __post_init__(self) -> None:
@@ -55,6 +58,18 @@ class DraftSpec:
             InputError: If a value is out of range.
         """
         check_ranges(self, "evaluation.drafts")
+
+    def steps_for(self, count: int, sample_steps: int) -> int:
+        """Return the sampling steps of a draft.
+
+        Args:
+            count: Candidates.
+            sample_steps: Steps of the video.
+        """
+        if self.steps is not None:
+            return self.steps
+        # So that count * steps + sample_steps <= BUDGET * sample_steps; 2.2 - 1 is a little more than 1.2.
+        return max(1, int((BUDGET - 1) * sample_steps / count))
 
 
 @dataclass(frozen=True)
@@ -174,7 +189,8 @@ class CandidateChooser:
         self.model = model
         self.count = count
         self.spec = spec
-        self.draft = DraftSampler(sampler, spec.steps)
+        self.steps = spec.steps_for(count, sampler.steps)
+        self.draft = DraftSampler(sampler, self.steps)
 
     def __call__(
         self, clip: MultiViewClip, seed: int, draw: DrawNoise, sample: SampleFrom
@@ -194,13 +210,13 @@ class CandidateChooser:
         choices = []
         for candidates in zip(*scored, strict=True):
             kept = _best(candidates, self.spec.score)
-            choices.append(Choice(candidates, kept, self.spec.score, self.spec.steps))
+            choices.append(Choice(candidates, kept, self.spec.score, self.steps))
         noise = torch.stack([draw(choice.seed)[number] for number, choice in enumerate(choices)])
         return noise, tuple(choices)
 
     def _taps(self) -> dict[int, TapRequest]:
         head = self.model.tracking_head
-        return {} if head is None else {self.spec.steps - 1: TapRequest([head.layer])}
+        return {} if head is None else {self.steps - 1: TapRequest([head.layer])}
 
     def _score(self, clip: MultiViewClip, seed: int, draft: Generation) -> list[Candidate]:
         video = self.model.codec.decode(draft.latents).clamp(0, 1)

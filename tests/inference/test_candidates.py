@@ -71,6 +71,17 @@ def test_candidates_cost_their_drafts_and_one_video(model, monkeypatch):
         assert len(calls) == cost
 
 
+@pytest.mark.parametrize(
+    ("count", "sample_steps", "steps"), [(4, 8, 2), (4, 4, 1), (4, 10, 3), (2, 8, 4), (4, 50, 15), (8, 5, 1)]
+)
+def test_drafts_have_the_most_steps_that_the_budget_allows(count, sample_steps, steps):
+    """The last: not even one step is within it."""
+    assert DraftSpec().steps_for(count, sample_steps) == steps
+    assert DraftSpec(steps=3).steps_for(count, sample_steps) == 3
+    if (count, sample_steps) != (8, 5):
+        assert count * steps + sample_steps <= 2.2 * sample_steps < count * (steps + 1) + sample_steps
+
+
 @pytest.mark.parametrize("score", ["epipolar_colour", pytest.param("epipolar_px", marks=pytest.mark.slow)])
 def test_the_kept_video_is_that_of_its_seed_alone_and_of_the_lowest_score(model, score):
     chosen = made(model, 2, count=3, score=score)
