@@ -10,7 +10,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.benchmarks.memory_count import Recipe, build, forward, one_clip
+from experiments.benchmarks.memory_count import Recipe, build, dit_forward, forward, one_clip
 from mvt4g.commands.step_memory import GIB, LiveBytes, gib
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.video_dit import VideoDiTConfig
@@ -78,7 +78,7 @@ def arithmetic(dit: str) -> dict[str, float]:
         with FlopCounterMode(display=False) as step:
             forward(built, batch).backward()
         with FlopCounterMode(display=False) as whole, torch.no_grad():
-            forward(built, batch)
+            dit_forward(built.model.backbone, batch)
     attention = sum(flop for name, flop in whole.flop_counts["Global"].items() if "attention" in str(name))
     forward_flop = whole.get_total_flops()
     return {

@@ -151,8 +151,8 @@ class MEt3R(PerVideoMetric):
             InputError: If something needed is missing, shapes disagree or a camera is not a rigid one.
         """
         given = _Given(video, target, reference, target_features, reference_features, valid_frames)
-        for videos in self._scored([self], given):
-            self.add_videos(**videos)
+        (videos,) = self._scored([self], given)
+        self.add_videos(**videos)
 
     def work(self) -> Hashable:
         """Return what metrics of equal work have in common: pairs, geometry and how points are compared.
@@ -216,7 +216,8 @@ class MEt3R(PerVideoMetric):
             pairs: list[list[Any]] = [[] for _ in metrics]
             for pair in wanted.nonzero()[:, 0].tolist():
                 for place, score in enumerate(score_pair(first[item, pair], second[item, pair], looks, how)):
-                    pairs[place].append(score)
+                    # A pair without a score has one of its own on the CPU.
+                    pairs[place].append([value.to(self.device) for value in score])
             for place, metric in enumerate(metrics):
                 columns[place].append(metric._column_entries(pairs[place]))
         return [_stacked(metric.columns, videos) for metric, videos in zip(metrics, columns, strict=True)]
@@ -257,12 +258,12 @@ class MEt3R(PerVideoMetric):
         return View(video, features, view.depth, cam_from_world, intrinsics, view.dynamic)
 
     def _column_entries(
-        self, pairs: list[tuple[Float[Tensor, ""], Float[Tensor, ""]]]
+        self, pairs: Sequence[Sequence[Float[Tensor, ""]]]
     ) -> dict[str, Float[Tensor, ""] | Int[Tensor, ""]]:
         """Return the means over a video's pairs: scores, NaN where there is none, and coverages."""
         scores = coverages = torch.zeros(0, device=self.device)
         if pairs:
-            scores, coverages = (torch.stack(column).to(self.device) for column in zip(*pairs, strict=True))
+            scores, coverages = (torch.stack(column) for column in zip(*pairs, strict=True))
         if not self.reference_compat:
             scores = torch.where(coverages >= self.min_coverage, scores, torch.nan)
         invalid = scores.isnan() | (coverages == 0)
