@@ -102,12 +102,15 @@ def resolve_checkpoint(ckpt_path: str | None, run: Path, command: str) -> str | 
 def first_not_finite(content: Any) -> str | None:
     """Return the name of the first tensor in nested mappings and lists that is not finite, or None.
 
+    Single numbers of callbacks may be infinite: the best score so far is, before there is one.
+
     One value a tensor is looked at, its largest size, and all of a device together: one wait for it.
     """
     names: dict[torch.device, list[str]] = {}
     largest: dict[torch.device, list[torch.Tensor]] = {}
     for name, tensor in _tensors(content):
-        if tensor.is_floating_point() and tensor.numel():
+        keeps_a_score = name.startswith("callbacks/") and not tensor.ndim
+        if tensor.is_floating_point() and tensor.numel() and not keeps_a_score:
             names.setdefault(tensor.device, []).append(name)
             # NaN and infinity go through a maximum, and unlike a sum it cannot overflow.
             size = torch.linalg.vector_norm(tensor, ord=float("inf"))

@@ -24,7 +24,7 @@ from mvt4g.geometry.trajectories import preset_trajectory
 ROOT = Path(__file__).parents[2]
 SIZE = "--data.init_args.size={height: 32, width: 32, num_frames: 3, temporal_stride: 1}"
 KEYS = ("version", "source", "crop_xyxy", "scale_xy", "camera", "rule", "queries", "query_rows", "checkpoint", "seed",
-        "sampler", "steps", "versions")  # fmt: skip
+        "sampler", "steps", "versions", "geometry")  # fmt: skip
 
 
 def videos(folder: Path, count: int) -> Path:
@@ -68,13 +68,20 @@ def test_a_result_says_what_it_is(predict, tmp_path, trained_run):
     assert told["checkpoint"] == {"path": str(checkpoint), "fingerprint": sha256_of(checkpoint)}
     assert (told["seed"], told["query_rows"], told["versions"]["torch"]) == (0, [0, 1, 2, 3], torch.__version__)
     assert told["steps"] >= 1
+    assert 0 <= told["geometry"]["epipolar_colour"] <= 1
+    assert told["geometry"]["geometry/num_pairs"] >= 0
 
 
 def test_tracks_and_cameras_go_back_to_source_pixels_and_frames_by_the_files_alone(predict, tmp_path):
     place = videos(tmp_path / "videos", 1) / "clip0.mp4"
-    assert predict(place, "--data.init_args.size.time=spread") == 0
+    candidates = "--model.init_args.evaluation.candidates=2"
+    assert predict(place, "--data.init_args.size.time=spread", candidates) == 0
     folder = tmp_path / "run" / "predict" / "clip0" / "arc_left-s0"
     told = json.loads((folder / "provenance.json").read_text())
+    scores = told["candidates"]["scores"]
+    assert [score["seed"] for score in scores] == [0, 1]
+    best = min(scores, key=lambda score: score["epipolar_colour"])
+    assert told["candidates"]["kept_seed"] == best["seed"]
     found = np.load(folder / "tracks.npz")
     assert told["crop_xyxy"] == pytest.approx([0, 3 / (38 / 48), 40, 35 / (38 / 48)])
     assert told["scale_xy"] == pytest.approx([32 / 40, 38 / 48])

@@ -29,8 +29,8 @@ PLANE_STEP_PX = 2.0
 """By how much two neighbouring depths differ in the generated frame, near its middle."""
 NEAREST = 1.3
 """Largest baseline over depth that is tried: depths from 0.77 baselines to infinity."""
-PLANES_AT_ONCE = 8
-"""Depths tried together: at 81 frames they take 20 MB."""
+FRAMES_AT_ONCE = 648
+"""Depths times frames that are tried together: 8 depths of 81 frames, whose pictures take 20 MB."""
 LEAST_SEEN = 0.3
 """Share of a window that the generated frame must show at a depth for the depth to count."""
 
@@ -73,7 +73,7 @@ def epipolar_colour(
     height, width = seen.shape[-2:]
     best = torch.full((frames, height, width), torch.inf, dtype=seen.dtype, device=seen.device)
     parallaxes = _parallaxes(target_lens).to(baseline)
-    for some in parallaxes.split(PLANES_AT_ONCE):
+    for some in parallaxes.split(max(1, FRAMES_AT_ONCE // frames)):
         # Where both cameras have one centre every depth gives the same picture.
         depth = torch.where(baseline > NO_BASELINE, baseline / some[:, None].clamp(min=1e-6), 1.0).to(seen.dtype)
         planes = len(some)
