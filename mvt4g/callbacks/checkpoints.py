@@ -102,7 +102,7 @@ def resolve_checkpoint(ckpt_path: str | None, run: Path, command: str) -> str | 
 def first_not_finite(content: Any) -> str | None:
     """Return the name of the first tensor in nested mappings and lists that is not finite, or None.
 
-    Single numbers of callbacks may be infinite: the best score so far is, before there is one.
+    Single numbers of callbacks are not looked at: the best score so far is infinite before there is one.
 
     One value a tensor is looked at, its largest size, and all of a device together: one wait for it.
     """

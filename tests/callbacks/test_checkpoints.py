@@ -1,6 +1,7 @@
 """Checkpoint files: whole or not there, the last whole one, what stays; odd contents in one line."""
 
 import copy
+import math
 import re
 import resource
 import zipfile
@@ -95,6 +96,16 @@ def test_what_is_not_finite_is_never_written_over_what_is(tmp_path, value):
         CheckpointFiles().save_checkpoint(spoilt, path)
     assert path.read_bytes() == good
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_callback_may_have_no_best_score_yet(tmp_path):
+    """Lightning's ModelCheckpoint starts from an infinite one; what the EMA averages is looked at all the same."""
+    path = checkpoint_path(tmp_path, 3)
+    CheckpointFiles().save_checkpoint(CONTENT | {"callbacks": {"Best": {"score": torch.tensor(math.inf)}}}, path)
+    assert path.exists()
+    spoilt = CONTENT | {"callbacks": {"EMA": {"average": {"weight": torch.tensor([math.inf])}}}}
+    with pytest.raises(RunStopped, match="callbacks/EMA/average/weight is not finite"):
+        CheckpointFiles().save_checkpoint(spoilt, path)
 
 
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(tmp_path):
