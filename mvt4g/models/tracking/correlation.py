@@ -22,7 +22,7 @@ MIN_GATHERED = 2**20
 """Key features gathered at once on the CPU, if there are as many (4 MiB in fp32); any value gives the same result."""
 MIN_GATHERED_CUDA = 2**27
 """The same elsewhere, where few large steps are faster."""
-MAX_BLOCKS = 32
+MAX_BLOCKS = 64
 """Most steps over the points, however many these are: threads wait for one another after every operator of a step."""
 
 
