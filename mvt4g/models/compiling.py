@@ -39,6 +39,5 @@ def check_compiler(option: str) -> None:
     """
     compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
     if shutil.which(compiler) is None:
-        raise InputError(
-            f"{option}: got no C++ compiler {compiler!r}, want one on PATH or in CXX, or none for this option"
-        )
+        want = "one on PATH or in CXX, or compile none"
+        raise InputError(f"{option}: got blocks and no C++ compiler {compiler!r}, want {want}")

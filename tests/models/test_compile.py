@@ -61,7 +61,9 @@ def test_generated_code_equals_the_written_one():
 
 def test_no_compiler_is_told_before_anything_is_built(monkeypatch):
     monkeypatch.setenv("CXX", "g++-of-nowhere")
-    with pytest.raises(InputError, match=r"^dit.compile: got no C\+\+ compiler 'g\+\+-of-nowhere', want one on PATH"):
+    with pytest.raises(
+        InputError, match=r"^dit.compile: got blocks and no C\+\+ compiler 'g\+\+-of-nowhere', want one on PATH"
+    ):
         VideoDiT(VideoDiTConfig(compile="blocks"))
     VideoDiT(VideoDiTConfig(num_layers=1))
 
