@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.distributed.device_mesh import init_device_mesh
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -14,7 +16,7 @@ from experiments.benchmarks.memory_count import Recipe, build, dit_forward, forw
 from mvt4g.commands.step_memory import GIB, LiveBytes, gib
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.video_dit import VideoDiTConfig
-from mvt4g.systems.sharding import shard
+from mvt4g.systems import sharding
 
 FRAMES = 81
 SIZE = (480, 832)
@@ -44,7 +46,9 @@ def step_bytes(dit: str, ranks: int, shared: int) -> dict[str, float]:
         model = built.model
         with FakeTensorMode(allow_non_fake_inputs=True), seen:
             model.to_empty(device="cpu")
-            shard(model, mesh)
+            # A mesh of ranks is made of true numbers, also within the mode.
+            with patch.object(sharding, "init_device_mesh", _true_mesh):
+                sharding.shard(model, mesh)
             state = hold_state(model)
             batch = one_clip(built, FRAMES, SIZE)
             seen.peak = 0
@@ -55,6 +59,11 @@ def step_bytes(dit: str, ranks: int, shared: int) -> dict[str, float]:
         return {"state": held, "peak": seen.peak / GIB}
     finally:
         dist.destroy_process_group()
+
+
+def _true_mesh(*args: Any, **options: Any) -> DeviceMesh:
+    with unset_fake_temporarily():
+        return init_device_mesh(*args, **options)
 
 
 def hold_state(model: NovelViewModel) -> list[torch.Tensor]:
