@@ -36,7 +36,6 @@ STRENGTHS: dict[str, dict[str, Any]] = {
 FEW: dict[str, dict[str, Any]] = {
     "2, sigma over 0.6": {"strength": 2.0, "noise_levels": [0.6, 1.0]},
     "2, block 1": {"strength": 2.0, "blocks": [1]},
-    "2, width 1": {"strength": 2.0, "width": 1.0},
 }
 """Tried on ``none`` alone."""
 SCORES = {

@@ -1,7 +1,8 @@
 """Tracks that are carried across windows: ``python -m experiments.long_videos.tracks RUN``.
 
 RUN is a run of ``head.yaml``. Points of frame 0 are tracked through videos four times as long as the model's clips, in
-the reference and in the generated view, and compared with the truth. The control stays where each point was at first.
+the reference and in the generated view, and compared with the truth. Two controls: points that stay where they were at
+first, and points that every window is asked for anew where they truly are in its first frame: what carrying loses.
 """
 
 import argparse
@@ -27,11 +28,11 @@ NEAR_PX = 4.0
 POINTS = 32
 
 
-def queries_of(clip: MultiViewClip) -> tuple[Float[Tensor, "q 4"], list[int]]:
-    """Return the first points that are seen in the reference's frame 0, as queries, and their numbers."""
+def queries_of(clip: MultiViewClip, frame: int = 0) -> tuple[Float[Tensor, "q 4"], list[int]]:
+    """Return the first points that are seen in a frame of the reference, as queries of that frame's window."""
     assert clip.visible is not None and clip.tracks is not None, "a synthetic clip has tracks"
-    chosen = clip.visible[REFERENCE, 0].nonzero()[:POINTS, 0].tolist()
-    xy = clip.tracks[REFERENCE, 0, chosen]
+    chosen = clip.visible[REFERENCE, frame].nonzero()[:POINTS, 0].tolist()
+    xy = clip.tracks[REFERENCE, frame, chosen]
     moment = torch.zeros(len(chosen), 2)
     return torch.cat([moment, xy], dim=1), chosen
 
@@ -47,6 +48,26 @@ def near(
     return ((close & visible).sum(dim=-1) / torch.where(count > 0, count, torch.nan)).numpy()
 
 
+def asked_anew(
+    generator: NovelViewGenerator, clip: MultiViewClip, windows: Sequence[range]
+) -> Float[np.ndarray, "v t"]:
+    """Return ``near`` of points that each window is asked for where they truly are in its first frame."""
+    assert clip.visible is not None and clip.tracks is not None, "a synthetic clip has tracks"
+    shares = np.full(clip.visible.shape[:2], np.nan)
+    for window in reversed(windows):
+        frames = slice(window.start, window.stop)
+        queries, chosen = queries_of(clip, window.start)
+        if not chosen:
+            continue
+        video = clip.video[REFERENCE, frames]
+        made = generator.generate(video, clip.cameras[:, frames], queries, sampler=EulerSampler(4), name=str(clip.name))
+        assert made.tracks is not None, "the run has a head"
+        shares[:, frames] = near(
+            made.tracks, clip.tracks[:, frames][:, :, chosen], clip.visible[:, frames][:, :, chosen]
+        )
+    return shares
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Print the share of points that are still followed, by window."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -60,31 +81,36 @@ def main(args: Sequence[str] | None = None) -> None:
     generator.spec = replace(generator.spec, windows=WindowSpec(model.length, options.overlap))
     shares = []
     still = []
+    anew = []
     for index in range(options.scenes):
-        clip = generate_clip(model.long_scene(), SEED, index)
+        clip = replace(generate_clip(model.long_scene(), SEED, index), name=f"scene {index}")
         queries, chosen = queries_of(clip)
         assert clip.visible is not None and clip.tracks is not None, "a synthetic clip has tracks"
-        name = f"scene {index}"
-        made = generator.generate(clip.video[REFERENCE], clip.cameras, queries, sampler=EulerSampler(4), name=name)
+        made = generator.generate(
+            clip.video[REFERENCE], clip.cameras, queries, sampler=EulerSampler(4), name=str(clip.name)
+        )
         assert made.tracks is not None, "the run has a head"
         truth = clip.tracks[:, :, chosen]
         visible = clip.visible[:, :, chosen]
         shares.append(near(made.tracks, truth, visible))
         unmoved = queries[:, 2:].expand_as(truth)
         still.append(near(unmoved, truth, visible))
+        anew.append(asked_anew(generator, clip, windows))
     found = np.nanmean(np.stack(shares), axis=0)
     control = np.nanmean(np.stack(still), axis=0)
+    afresh = np.nanmean(np.stack(anew), axis=0)
     print(
         f"{options.scenes} scenes, {POINTS} points; share within {NEAR_PX:g} px of the truth, and of points that stay"
     )
-    print("| window | frames | reference | it stays | generated | it stays |")
-    print("|---:|---|---:|---:|---:|---:|")
+    print("| window | frames | reference | asked anew | it stays | generated | asked anew | it stays |")
+    print("|---:|---|---:|---:|---:|---:|---:|---:|")
     stop = 0
     for number, window in enumerate(windows):
         own = slice(stop, window.stop)
         cells = []
         for view in (REFERENCE, TARGET):
-            cells.append(f"{found[view, own].mean():.2f} | {control[view, own].mean():.2f}")
+            for table in (found, afresh, control):
+                cells.append(f"{table[view, own].mean():.2f}")
         print(f"| {number + 1} | {own.start} to {own.stop - 1} | {' | '.join(cells)} |")
         stop = window.stop
 
