@@ -46,7 +46,7 @@ class ByWarp(Generate):
 
     def __call__(self, clip: MultiViewClip, rung: str) -> Float[Tensor, "b t 3 h w"]:
         """Return videos in [0, 1]."""
-        warp = VideoWarper(depth_at(rung), LiftingSpec(edge_filter=False), "nearest")
+        warp = VideoWarper(depth_at(rung), LiftingSpec(surface="mesh"), "nearest")
         return torch.stack([warp(one, SEED).image for one in clips_of(clip)])
 
 
