@@ -7,9 +7,10 @@ from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
-from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.benchmarks.memory_count import Recipe, build, dit_forward, forward, one_clip
@@ -62,7 +63,7 @@ def step_bytes(dit: str, ranks: int, shared: int) -> dict[str, float]:
 
 
 def _true_mesh(*args: Any, **options: Any) -> DeviceMesh:
-    with unset_fake_temporarily():
+    with _disable_current_modes():
         return init_device_mesh(*args, **options)
 
 
