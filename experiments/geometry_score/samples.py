@@ -85,6 +85,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def sample_rows(model: NovelViewModel, clip: MultiViewClip, num_seeds: int) -> list[Row]:
     """Return the scores of one clip's samples, a row a seed."""
     batch = repeated(clip, num_seeds)
+    size = (batch.video.shape[-2], batch.video.shape[-1])
     latents = model.codec.encode(batch.video[:, REFERENCE])
     noises = [clip_noise([str(clip.name)], seed, latents.shape[1:], latents.device) for seed in range(num_seeds)]
     noise = torch.cat(noises)
@@ -96,7 +97,7 @@ def sample_rows(model: NovelViewModel, clip: MultiViewClip, num_seeds: int) -> l
     for suffix, (sampler, last) in samplers.items():
         made = model.generate(latents, batch.cameras, noise, sampler, taps={last: TapRequest([LAYER])})
         video = model.codec.decode(made.latents).clamp(0, 1)
-        columns[f"epipolar_px{suffix}"] = attention_px(made.taps[LAYER], batch.cameras, batch.video.shape[-2:])
+        columns[f"epipolar_px{suffix}"] = attention_px(made.taps[LAYER], batch.cameras, size)
         colours = [epipolar_colour(one, clip.video[REFERENCE], clip.cameras) for one in video]
         columns[f"epipolar_colour{suffix}"] = torch.stack(colours)
         if not suffix:
@@ -122,7 +123,7 @@ def attention_px(tap: AttentionTap, cameras: Cameras, size: tuple[int, int]) -> 
     visible[:, frame, points] = True
     distances = []
     for number in range(batch):
-        score = geometry_score(found[number], visible, cameras[number], tuple(size))
+        score = geometry_score(found[number], visible, cameras[number], size)
         distances.append(score["epipolar_px"])
     return torch.stack(distances)
 
