@@ -2,7 +2,7 @@
 # Goes on with the runs in the background: experiments/lifting/go_on.sh [FOLDER [SEED ...]], FOLDER being a folder beside the checkout (by
 # default ../runs) that holds the checkout of the runs' commit and all run folders. Call it again after every interruption.
 set -euo pipefail
-commit=ef29161  # all runs are of this one
+commit=a1d9660  # all runs are of this one
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(git -C "$here" rev-parse --show-toplevel)
 mkdir -p "${1:-$root/../runs}/lifting"
