@@ -119,7 +119,8 @@ def relative_differences(got: dict[str, torch.Tensor], want: dict[str, torch.Ten
     largest = max(value.norm() for name, value in want.items() if name.startswith("dit."))
     differences = {}
     for name, value in want.items():
-        differences[name] = ((got[name] - value).norm() / (value.norm() + 1e-3 * largest)).item()
+        floor = 1e-3 * largest if name.startswith("dit.") else 0.0
+        differences[name] = ((got[name] - value).norm() / (value.norm() + floor)).item()
     return differences
 
 
