@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from experiments.steps_to_quality.keep import MAX_BYTES, TABLE, WEIGHTS, called, read_rows, run_rows, write_rows
+from experiments.steps_to_quality.keep import MAX_BYTES, TABLE, WEIGHTS, called, run_rows, write_runs
+from experiments.tables import read_rows
 from mvt4g.callbacks.checkpoints import last_checkpoint, read_checkpoint
 from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.formats.weights import write_weights
@@ -50,7 +51,7 @@ def main(args: Sequence[str] | None = None) -> None:
         if name == BASE:
             options.page.write_text(STEPS.sub(f"has {steps:,} of", options.page.read_text(encoding="utf-8")), "utf-8")
         print(f"{place}: {steps} steps, {place.stat().st_size / 1e6:.1f} MB")
-    write_rows(options.out / TABLE, rows)
+    write_runs(options.out / TABLE, rows)
 
 
 def keep_weights(checkpoint: Path, made: Mapping[str, str], place: Path) -> int:

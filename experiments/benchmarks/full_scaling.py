@@ -11,9 +11,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import _disable_current_modes
-from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.benchmarks.memory_count import Recipe, build, dit_forward, forward, one_clip
+from experiments.benchmarks.memory_count import Recipe, build, flops_of, forward, num_tokens, one_clip
 from mvt4g.commands.step_memory import GIB, LiveBytes, gib
 from mvt4g.models.novel_view import NovelViewModel
 from mvt4g.models.video_dit import VideoDiTConfig
@@ -79,25 +78,6 @@ def hold_state(model: NovelViewModel) -> list[torch.Tensor]:
     return copies
 
 
-def arithmetic(dit: str) -> dict[str, float]:
-    """Return TFLOP of a forward, attention's share of it, and TFLOP of a step."""
-    built = sized(dit)
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        built.model.to_empty(device="cpu")
-        batch = one_clip(built, FRAMES, SIZE)
-        with FlopCounterMode(display=False) as step:
-            forward(built, batch).backward()
-        with FlopCounterMode(display=False) as whole, torch.no_grad():
-            dit_forward(built.model.backbone, batch)
-    attention = sum(flop for name, flop in whole.flop_counts["Global"].items() if "attention" in str(name))
-    forward_flop = whole.get_total_flops()
-    return {
-        "forward": forward_flop / 1e12,
-        "attention": attention / forward_flop,
-        "step": step.get_total_flops() / 1e12,
-    }
-
-
 def received(dit: str, ranks: int, shared: int) -> dict[str, float]:
     """Return GB that a rank receives in a step: gathered weights and summed gradients, and gathered keys and values.
 
@@ -110,15 +90,14 @@ def received(dit: str, ranks: int, shared: int) -> dict[str, float]:
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
     others = (ranks - 1) / ranks
     weights = (2 * every + trained) * FP32 * others
-    stride = model.backbone.tap_shape.stride
-    tokens = 2 * model.backbone.grid.latent_frames(FRAMES) * (SIZE[0] // stride) * (SIZE[1] // stride)
+    tokens = num_tokens(model.backbone, FRAMES, SIZE)
     a_layer = 2 * tokens * sizes.dim * BF16
     return {"weights": weights / 1e9, "tokens": 3 * sizes.num_layers * a_layer * (shared - 1) / shared / 1e9}
 
 
 def print_full(dit: str, ranks: Sequence[int], shared: Sequence[int]) -> None:
     """Print the counts of one size of network."""
-    found = arithmetic(dit)
+    found = flops_of(sized(dit), FRAMES, SIZE)
     print(f"{dit}: forward {found['forward']:.0f} TFLOP ({found['attention']:.0%} attention), step {found['step']:.0f}")
     print("| ranks | of them share a clip | state, GiB | peak, GiB | weights received, GB | tokens received, GB |")
     print("|---:|---:|---:|---:|---:|---:|")

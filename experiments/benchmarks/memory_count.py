@@ -157,7 +157,11 @@ def count_sampling(recipe: str, frames: int, size: Sequence[int]) -> dict[str, f
 
 def count_flops(recipe: str, frames: int, size: Sequence[int]) -> dict[str, float]:
     """Return TFLOP of a forward on all frames of both views, attention's share of it, and TFLOP of a whole step."""
-    built = build(recipe)
+    return flops_of(build(recipe), frames, size)
+
+
+def flops_of(built: Recipe, frames: int, size: Sequence[int]) -> dict[str, float]:
+    """As ``count_flops``, of a recipe that was built."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         built.model.to_empty(device="cpu")
         batch = one_clip(built, frames, size)

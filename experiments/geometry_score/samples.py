@@ -5,7 +5,6 @@ added to the table as soon as a clip is done; the same command goes on from ther
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
+from experiments.tables import read_rows
 from mvt4g.data.kubric import SyntheticClips
 from mvt4g.diffusion.samplers import EulerSampler, Sampler
 from mvt4g.evaluation.video_metrics import describe
@@ -144,14 +144,6 @@ def repeated(clip: MultiViewClip, count: int) -> MultiViewClip:
     assert clip.depth is not None, "synthetic clips have it"
     cameras = Cameras(again(clip.cameras.cam_from_world), again(clip.cameras.intrinsics))
     return MultiViewClip(video=again(clip.video), cameras=cameras, depth=again(clip.depth))
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table, none where there is none yet."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def add_rows(path: Path, rows: Sequence[Mapping[str, str | float | int]]) -> None:

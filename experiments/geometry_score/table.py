@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics.functional import spearman_corrcoef
 
-from experiments.geometry_score.samples import DRAFTS, SCORES, STEPS, TABLE, read_rows
+from experiments.geometry_score.samples import DRAFTS, SCORES, STEPS, TABLE
+from experiments.tables import read_rows
 
 GROUP = 4
 """Seeds that one is chosen of."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.lifting.keep import TABLE
-from experiments.lifting.rungs import RUNGS, TRUE, Row, read_rows
+from experiments.lifting.rungs import RUNGS, TRUE
+from experiments.tables import Row, read_rows
 from mvt4g.viz.charts import Curve, CurvePanel, Figure, draw_curves, save_chart
 
 NOISE = {TRUE: 0.0, "noise:1": 1.0, "noise:2": 2.0, "noise:5": 5.0, "noise:10": 10.0, "noise:20": 20.0}

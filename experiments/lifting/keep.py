@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.lifting.rungs import SCORES, Row, read_rows, write_rows, written
+from experiments.lifting.rungs import SCORES, written
+from experiments.tables import Row, read_rows, write_rows
 
 HERE = Path(__file__).parent
 TABLE = HERE / "scores.csv"

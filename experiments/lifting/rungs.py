@@ -1,17 +1,17 @@
 """The ladder of damage to depth, the clips that are scored, and the scores of a video."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from experiments.tables import Row, read_rows, write_rows
 from mvt4g.data.kubric_datamodule import KubricDataModule
 from mvt4g.evaluation.video_metrics import describe, with_poses
-from mvt4g.formats.atomic import appearing
 from mvt4g.inference.lifting.reference_depth import ReferenceDepth, ReferenceDepthSpec
 from mvt4g.metrics.functional.masked import masked_psnr
 from mvt4g.metrics.pose_estimators.photometric import PhotometricAlignment
@@ -47,8 +47,6 @@ COLUMNS = {
 """Columns of a table of scores, and the keys of their metrics."""
 REGIONS = ("psnr_static", "psnr_dyn")
 SCORES = (*COLUMNS, *REGIONS)
-
-Row = dict[str, str]
 
 
 def held_out_batches(cache: Path, num_clips: int = NUM_CLIPS) -> Iterable[MultiViewClip]:
@@ -111,22 +109,6 @@ def written(value: float) -> str:
     return f"{value:.5g}" if math.isfinite(value) else ""
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Return the rows of a table, none where there is no file yet."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """Write a table, whole or not at all."""
-    with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 @torch.no_grad()
 def score_rungs(
     path: Path,
@@ -154,9 +136,8 @@ def score_rungs(
         print(f"scored {path.parent.name} at {rung}", flush=True)
 
 
-class Generate:
+class Generate(Protocol):
     """Makes the target videos of a batch of clips, whose depth is damaged as a rung says."""
 
     def __call__(self, clip: MultiViewClip, rung: str) -> Float[Tensor, "b t 3 h w"]:
         """Return videos in [0, 1]."""
-        raise NotImplementedError

@@ -5,7 +5,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.sampling.run import SAMPLERS, SHIPPED, TRAINED_SHIFT, read_rows
+from experiments.sampling.run import SAMPLERS, SCORES, SHIPPED, TRAINED_SHIFT
+from experiments.tables import read_rows
 
 MODELS = {"prior_corr_gone300": "nano, prior and early L_corr", "none": "nano, plain", SHIPPED: "the shipped base"}
 Row = dict[str, str]
@@ -94,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--picture", type=Path)
     args = parser.parse_args()
-    rows = read_rows()
+    rows = read_rows(SCORES)
     models = list(dict.fromkeys(row["model"] for row in rows))
     for model in models:
         print_rows(chosen(rows, model=model), model)

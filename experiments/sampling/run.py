@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from experiments.tables import read_rows
 from mvt4g.data.kubric import SyntheticClips
 from mvt4g.diffusion.diffusers_sampler import DiffusersSampler
 from mvt4g.diffusion.flow_matching import FlowMatching
@@ -214,14 +215,6 @@ def sharpness(video: Float[Tensor, "b t 3 h w"]) -> float:
     return float((across + down) / 2)
 
 
-def read_rows() -> list[dict[str, str]]:
-    """Return the rows that are there."""
-    if not SCORES.exists():
-        return []
-    with SCORES.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def main() -> None:
     """Make the rows that are missing."""
     parser = argparse.ArgumentParser(description="Quality over evaluations.")
@@ -233,7 +226,7 @@ def main() -> None:
     torch.set_grad_enabled(False)
     names = list(Row.__dataclass_fields__)
     keys = names[: names.index("evaluations")]
-    done = {tuple(row[key] for key in keys) for row in read_rows()}
+    done = {tuple(row[key] for key in keys) for row in read_rows(SCORES)}
     for name in args.models:
         source = SyntheticClips(RECIPES[SHIPPED_RECIPE if name == SHIPPED else RECIPE](), "val", args.clips, seed=0)
         clips = [source.clip(number).select_views((REFERENCE, TARGET)) for number in range(args.clips)]

@@ -7,7 +7,6 @@ keeps its rows, and the next stage starts from its weights.
 """
 
 import argparse
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from experiments.tables import Row, read_rows, write_rows
 from mvt4g.callbacks.checkpoints import last_checkpoint, read_checkpoint
 from mvt4g.formats.atomic import appearing
 from mvt4g.sweeps.results import read_curves
@@ -38,8 +38,6 @@ TURNS = {
 """Columns that ``turns`` fills at some steps, and the keys of its tests."""
 MAX_BYTES = 5_000_000
 
-Row = dict[str, str]
-
 
 def main(args: Sequence[str] | None = None) -> None:
     """Write the table and the weights."""
@@ -56,23 +54,13 @@ def main(args: Sequence[str] | None = None) -> None:
         rows = [row for row in rows if row["run"] != called(folder)] + found
         size = keep_weights(folder, options.out / WEIGHTS)
         print(f"{called(folder)}: {len(found)} validations, weights of {size / 1e6:.1f} MB")
-    write_rows(options.out / TABLE, rows)
+    write_runs(options.out / TABLE, rows)
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Return the rows of the table, none where there is none yet."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
+def write_runs(path: Path, rows: Sequence[Row]) -> None:
     """Write the table, sorted by run and step."""
-    with appearing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["run", "step", *COLUMNS, *TURNS], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: (row["run"], int(row["step"]))))
+    by_step = sorted(rows, key=lambda row: (row["run"], int(row["step"])))
+    write_rows(path, ["run", "step", *COLUMNS, *TURNS], by_step)
 
 
 def called(folder: Path) -> str:

@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from experiments.steps_to_quality.keep import HERE, TABLE, read_rows
+from experiments.steps_to_quality.keep import HERE, TABLE
+from experiments.tables import read_rows
 from mvt4g.viz.charts import Curve, CurvePanel, Figure, draw_curves, save_chart
 
 CONTROL, LENGTH = "none", 3000

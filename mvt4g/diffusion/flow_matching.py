@@ -92,7 +92,7 @@ class FlowMatching:
         """Turn the network's output at ``noisy`` into the clean sample it stands for."""
         if self.prediction == "sample":
             return output
-        return noisy - _per_clip(sigma, output) * output
+        return clean_sample(output, noisy, sigma)
 
     @cached_property
     def _train_sigmas(self) -> Float[Tensor, " n"]:
@@ -110,6 +110,15 @@ class FlowMatching:
 def velocity_target(sample: Float[Tensor, "*shape"], noise: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Return the velocity of the path from ``sample`` to ``noise``, the same at every noise level."""
     return noise - sample
+
+
+def clean_sample(
+    velocity: Float[Tensor, " b *shape"],
+    noisy: Float[Tensor, " b *shape"],
+    sigma: Float[Tensor, " b"],
+) -> Float[Tensor, " b *shape"]:
+    """Return the sample that ``noisy`` comes from, if ``velocity`` is that of its path."""
+    return noisy - _per_clip(sigma, velocity) * velocity
 
 
 def _bell(sigma: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:

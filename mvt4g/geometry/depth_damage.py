@@ -69,7 +69,29 @@ class DepthDamage(ABC):
         """
 
 
-class Noise(DepthDamage):
+class DepthFactor(DepthDamage):
+    """A kind that multiplies depth."""
+
+    @abstractmethod
+    def factor(self, shape: torch.Size, generator: torch.Generator) -> Float[Tensor, "..."]:
+        """Return what depth (t h w) is multiplied by: a number for each pixel, for each frame or for all.
+
+        Args:
+            shape: Of the depth.
+            generator: On the CPU, of all draws.
+        """
+
+    def __call__(
+        self,
+        depth: Float[Tensor, "t h w"],
+        generator: torch.Generator,
+        dynamic: Bool[Tensor, "t h w"] | None = None,
+    ) -> Float[Tensor, "t h w"]:
+        """Return damaged depth."""
+        return depth * self.factor(depth.shape, generator).to(depth)
+
+
+class Noise(DepthFactor):
     """Smooth relative error, drawn anew for each frame: in per cent, the standard deviation of log depth in a frame.
 
     Its mean over a frame is 0: an error that a whole frame has is ``flicker``.
@@ -77,51 +99,36 @@ class Noise(DepthDamage):
 
     name = "noise"
 
-    def __call__(
-        self,
-        depth: Float[Tensor, "t h w"],
-        generator: torch.Generator,
-        dynamic: Bool[Tensor, "t h w"] | None = None,
-    ) -> Float[Tensor, "t h w"]:
-        """Return damaged depth."""
-        field = _standardised(_smooth_field(depth.shape, generator))
-        return depth * (self.amount / 100 * field).exp().to(depth)
+    def factor(self, shape: torch.Size, generator: torch.Generator) -> Float[Tensor, "..."]:
+        """Return what depth (t h w) is multiplied by."""
+        field = _standardised(_smooth_field(shape, generator))
+        return (self.amount / 100 * field).exp()
 
 
-class Grain(DepthDamage):
+class Grain(DepthFactor):
     """Relative error of each pixel by itself: in per cent, the standard deviation of log depth in a frame."""
 
     name = "grain"
 
-    def __call__(
-        self,
-        depth: Float[Tensor, "t h w"],
-        generator: torch.Generator,
-        dynamic: Bool[Tensor, "t h w"] | None = None,
-    ) -> Float[Tensor, "t h w"]:
-        """Return damaged depth."""
-        field = _standardised(torch.randn(depth.shape, generator=generator))
-        return depth * (self.amount / 100 * field).exp().to(depth)
+    def factor(self, shape: torch.Size, generator: torch.Generator) -> Float[Tensor, "..."]:
+        """Return what depth (t h w) is multiplied by."""
+        field = _standardised(torch.randn(shape, generator=generator))
+        return (self.amount / 100 * field).exp()
 
 
-class Bias(DepthDamage):
+class Bias(DepthFactor):
     """All depth too large by so many per cent; negative = too small: a wrong scale beside that of the cameras."""
 
     name = "bias"
     least = -90.0
     most = 1000.0
 
-    def __call__(
-        self,
-        depth: Float[Tensor, "t h w"],
-        generator: torch.Generator,
-        dynamic: Bool[Tensor, "t h w"] | None = None,
-    ) -> Float[Tensor, "t h w"]:
-        """Return damaged depth."""
-        return depth * (1 + self.amount / 100)
+    def factor(self, shape: torch.Size, generator: torch.Generator) -> Float[Tensor, "..."]:
+        """Return what depth (t h w) is multiplied by."""
+        return torch.tensor(1 + self.amount / 100, dtype=torch.float64)
 
 
-class ScaleDrift(DepthDamage):
+class ScaleDrift(DepthFactor):
     """Scale that drifts over the frames: right in the first, too large by so many per cent in the last.
 
     Log scale is linear in the frame; a negative amount makes depth too small.
@@ -131,33 +138,22 @@ class ScaleDrift(DepthDamage):
     least = -90.0
     most = 1000.0
 
-    def __call__(
-        self,
-        depth: Float[Tensor, "t h w"],
-        generator: torch.Generator,
-        dynamic: Bool[Tensor, "t h w"] | None = None,
-    ) -> Float[Tensor, "t h w"]:
-        """Return damaged depth."""
+    def factor(self, shape: torch.Size, generator: torch.Generator) -> Float[Tensor, "..."]:
+        """Return what depth (t h w) is multiplied by."""
         # A scale that drifts grows by the same share from each frame to the next.
-        way = torch.linspace(0, 1, len(depth), dtype=torch.float64)
-        factors = (math.log1p(self.amount / 100) * way).exp()
-        return depth * rearrange(factors.to(depth), "t -> t 1 1")
+        way = torch.linspace(0, 1, shape[0], dtype=torch.float64)
+        return rearrange((math.log1p(self.amount / 100) * way).exp(), "t -> t 1 1")
 
 
-class Flicker(DepthDamage):
+class Flicker(DepthFactor):
     """Scale of each frame by itself: in per cent, the standard deviation of its logarithm."""
 
     name = "flicker"
 
-    def __call__(
-        self,
-        depth: Float[Tensor, "t h w"],
-        generator: torch.Generator,
-        dynamic: Bool[Tensor, "t h w"] | None = None,
-    ) -> Float[Tensor, "t h w"]:
-        """Return damaged depth."""
-        draws = torch.randn(len(depth), 1, 1, generator=generator)
-        return depth * (self.amount / 100 * draws).exp().to(depth)
+    def factor(self, shape: torch.Size, generator: torch.Generator) -> Float[Tensor, "..."]:
+        """Return what depth (t h w) is multiplied by."""
+        draws = torch.randn(shape[0], 1, 1, generator=generator)
+        return (self.amount / 100 * draws).exp()
 
 
 class EdgeBlur(DepthDamage):

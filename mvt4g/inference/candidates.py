@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mvt4g.diffusion.flow_matching import FlowMatching
+from mvt4g.diffusion.flow_matching import FlowMatching, clean_sample
 from mvt4g.diffusion.samplers import Sampler, Velocity
 from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.inference.video_tracks import at_video_frames
@@ -158,8 +158,7 @@ class DraftSampler(Sampler):
         ) -> Float[Tensor, " b *shape"]:
             nonlocal clean
             found = velocity(latents, sigma, step)
-            # The velocity is noise minus clean latents, and these are their mixture at sigma.
-            clean = latents - sigma.reshape(-1, *[1] * (latents.ndim - 1)) * found
+            clean = clean_sample(found, latents, sigma)
             return found
 
         for done, latents in enumerate(self.sampler.walk(watched, noise, sigmas), start=1):

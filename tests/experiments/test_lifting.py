@@ -5,7 +5,8 @@ import pytest
 from experiments.lifting.figure import SHOWN, crossing, crossings, draw, scores_of, table
 from experiments.lifting.go_on import ARMS, steps
 from experiments.lifting.keep import COLUMNS, main, mean_rows
-from experiments.lifting.rungs import RUNGS, SCORES, TRUE, read_rows, write_rows
+from experiments.lifting.rungs import RUNGS, SCORES, TRUE
+from experiments.tables import read_rows, write_rows
 
 
 def row(arm, seed, rung, psnr):
