@@ -14,7 +14,16 @@ from experiments.lifting.rungs import RUNGS, TRUE
 from experiments.tables import Row, read_rows
 from mvt4g.viz.charts import Curve, CurvePanel, Figure, draw_curves, save_chart
 
-NOISE = {TRUE: 0.0, "noise:1": 1.0, "noise:2": 2.0, "noise:5": 5.0, "noise:10": 10.0, "noise:20": 20.0}
+NOISE = {
+    TRUE: 0.0,
+    "noise:1": 1.0,
+    "noise:2": 2.0,
+    "noise:5": 5.0,
+    "noise:10": 10.0,
+    "noise:20": 20.0,
+    "noise:40": 40.0,
+    "noise:80": 80.0,
+}
 """Per cent of noise on the depth, by rung."""
 CAMERA = ("camera", "camera_both")
 LABELS = {
@@ -143,7 +152,7 @@ def told(lifted: Sequence[Curve], camera: Sequence[Curve], rising: bool) -> str:
     level = mean_curve(camera)[0][1]
     place = crossing(mean_curve(lifted), level, rising)
     if place is None:
-        return "not up to 20"
+        return f"not up to {max(NOISE.values()):g}"
     return f"{place:.1f}" if place else "never ahead"
 
 
@@ -157,7 +166,7 @@ def draw(rows: Sequence[Row]) -> Figure:
             curves = curves_of(scores, arm)
             if curves:
                 runs[name] = curves
-        panels.append(CurvePanel(("noise on the depth, %", label), runs))
+        panels.append(CurvePanel(("noise on the depth, %", label), runs, x_scale="doubling"))
     return draw_curves([panels[:3], panels[3:]])
 
 

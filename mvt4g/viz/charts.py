@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -90,14 +90,14 @@ class CurvePanel:
             reaches from the least to the greatest. A value that is not finite breaks the line.
         title: Stands above the axes.
         limits: Least and greatest y; None = as the values ask.
-        falling: x falls from left to right.
+        x_scale: ``falling`` from left to right, or ``doubling``: equal room from 0 to 1, from 1 to 2 and from 2 to 4.
     """
 
     axes: tuple[str, str]
     curves: Mapping[str, Sequence[Curve]]
     title: str = ""
     limits: tuple[float, float] | None = None
-    falling: bool = False
+    x_scale: Literal["rising", "falling", "doubling"] = "rising"
 
 
 @dataclass(frozen=True)
@@ -232,8 +232,11 @@ def draw_curves(panels: Sequence[Sequence[CurvePanel]]) -> Figure:
                 _draw_runs(axes, name, runs, colour)
             if panel.limits is not None:
                 axes.set_ylim(*_with_room(*panel.limits))
-            if panel.falling:
+            if panel.x_scale == "falling":
                 axes.invert_xaxis()
+            elif panel.x_scale == "doubling":
+                axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.5)
+                axes.xaxis.set_major_formatter("{x:g}")
             axes.set(xlabel=panel.axes[0], ylabel=panel.axes[1], title=panel.title)
             for line in axes.get_lines():
                 handles[str(line.get_label())] = line

@@ -77,7 +77,7 @@ def draw_layers(
                 run = zip(levels, values[order].tolist(), strict=True)
                 curves[f"layer {layer}"] = [list(run)]
             names = ("noise level", _words(score))
-            row.append(CurvePanel(names, curves, title, limits, falling=True))
+            row.append(CurvePanel(names, curves, title, limits, x_scale="falling"))
         rows.append(row)
     return draw_curves(rows)
 

@@ -43,7 +43,7 @@ def test_scores_that_fall_cross_from_below():
 def test_tables_and_crossings_of_means_over_seeds():
     rows = [*ladder("lifted5", 0, 20.0), *ladder("lifted5", 1, 21.0), row("camera", 0, TRUE, 18.5)]
     lines = table(scores_of(rows, "psnr"))
-    assert "| lifted, trained on 5 % noise | 20.500 | 19.500 | 18.500 | 17.500 | 16.500 | 15.500 |  |  |" in lines
+    assert "| lifted, trained on 5 % noise | 20.500 | 19.500 | 18.500 | 17.500 | 16.500 | 15.500 |  |  |  |  |" in lines
     told = next(line for line in crossings(rows) if line.startswith("| lifted, trained on 5 % noise | cameras only |"))
     assert told.split("|")[3].strip() == "2.0"
     names = [text.get_text() for text in draw(rows).legends[0].get_texts()]

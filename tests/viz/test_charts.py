@@ -61,6 +61,15 @@ def test_the_line_is_the_mean_where_all_runs_have_a_value_and_the_band_reaches_t
     assert {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()} >= {(0, 1), (0, 3), (1, 3), (1, 5)}
 
 
+def test_a_doubling_scale_gives_equal_room_from_0_to_1_and_to_each_double():
+    _, axes = curve_axes({"a": [[(0, 1.0), (8, 0.0)]]}, x_scale="doubling")
+    places = axes.transData.transform([(x, 0.0) for x in (0, 1, 2, 4, 8)])[:, 0]
+    room = np.diff(places)
+    assert room == pytest.approx([room[0]] * 4, abs=1e-6)
+    (line,) = axes.get_lines()
+    assert line.get_xdata().tolist() == [0, 8], "the data are left as they are"
+
+
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 def test_a_value_that_is_not_finite_breaks_its_line(value):
     _, axes = curve_axes({"a": [[(0, 1.0), (1, value), (2, 3.0)]], "b": [[(0, 1.0), (1, 2.0), (2, 3.0)]]})
