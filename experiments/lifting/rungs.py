@@ -32,7 +32,7 @@ RUNGS: Mapping[str, tuple[str, ...]] = {
     "drift:20": ("drift:20",),
     "moving:20": ("moving:20",),
 }
-"""Damage by the name of its rung. The ladder was fixed up to 20 % of noise; no crossing lay there, so 40 and 80 % were added."""
+"""Damage by the name of its rung. Fixed up to 20 % of noise; no crossing lay there, so 40 and 80 % were added."""
 NUM_CLIPS = 64
 BATCH = 16
 SEED = 0

@@ -10,7 +10,8 @@ from torch import Tensor
 from mvt4g.geometry.camera import unproject_pixels
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.types import Cameras
-from mvt4g.viz.charts import Curve, Figure, PlanLine, PlanPanel, draw_plans
+from mvt4g.viz.charts import Curve, Figure
+from mvt4g.viz.plans import PlanLine, PlanPanel, draw_plans
 
 _FRUSTA = 7
 _FRUSTUM_SHARE = 0.14

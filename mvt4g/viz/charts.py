@@ -1,4 +1,4 @@
-"""Charts: dots of every seed, curves with bands, heat maps. The only module that imports matplotlib.
+"""Charts: dots of every seed, curves with bands, heat maps. This module and ``plans`` alone import matplotlib.
 
 Each function returns a matplotlib figure. A figure has white paper of its own, so that it reads on a dark page too.
 ``save_chart`` writes it as SVG or PNG.
@@ -31,11 +31,13 @@ from mvt4g.viz.canvas import to_frame
 Curve = Sequence[tuple[int | float, int | float]]
 """(x, y) of one run, in the order in which they are joined."""
 
+XScale = Literal["rising", "falling", "doubling"]
+
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#785ef0", "#828282", "#633c14", "#143c28",
 )  # fmt: skip
 """Colours that colour-blind readers tell apart too: Okabe and Ito's, and four more."""
-_STYLE: Any = {  # the names of matplotlib's settings are a type of its own
+STYLE: Any = {  # the names of matplotlib's settings are a type of its own
     "axes.axisbelow": True,
     "axes.edgecolor": "#9a9a9a",
     "axes.grid": True,
@@ -97,7 +99,7 @@ class CurvePanel:
     curves: Mapping[str, Sequence[Curve]]
     title: str = ""
     limits: tuple[float, float] | None = None
-    x_scale: Literal["rising", "falling", "doubling"] = "rising"
+    x_scale: XScale = "rising"
 
 
 @dataclass(frozen=True)
@@ -117,80 +119,14 @@ class HeatRow:
     signed: bool = False
 
 
-@dataclass(frozen=True)
-class PlanLine:
-    """A line on a plan.
-
-    Attributes:
-        points: (x, y) in order.
-        colour: Of the line.
-        width: Points of print.
-        name: In the legend; empty = not there.
-        marker: Drawn at every point, as matplotlib calls it; empty = none.
-    """
-
-    points: Curve
-    colour: str
-    width: float | int = 1.0
-    name: str = ""
-    marker: str = ""
-
-
-@dataclass(frozen=True)
-class PlanPanel:
-    """A plan: lines drawn at one scale in both directions.
-
-    Attributes:
-        title: Stands above it.
-        axes: Names and units of x and y.
-        lines: From the lowest to the topmost.
-        centre: (x, y) in the middle.
-        upside_down: y grows downwards.
-    """
-
-    title: str
-    axes: tuple[str, str]
-    lines: Sequence[PlanLine]
-    centre: tuple[float, float]
-    upside_down: bool = False
-
-
-@mpl.rc_context(_STYLE)
-def draw_plans(panels: Sequence[PlanPanel], reach: float, caption: str) -> Figure:
-    """Draw plans side by side, all at one scale, with one legend.
-
-    Args:
-        panels: At least one.
-        reach: From a panel's centre to its edges, in units of its axes.
-        caption: Stands below.
-    """
-    figure, grid = _new_figure((3.6 * len(panels), 4.2), 1, len(panels))
-    for panel, axes in zip(panels, grid.flat, strict=True):
-        for line in panel.lines:
-            x, y = zip(*line.points, strict=True)
-            label = line.name or "_"  # matplotlib leaves names with a leading _ out of the legend
-            marker = line.marker or None
-            axes.plot(x, y, color=line.colour, linewidth=line.width, marker=marker, label=label)
-        axes.set_aspect("equal")
-        across, along = panel.centre
-        axes.set_xlim(across - reach, across + reach)
-        axes.set_ylim(along - reach, along + reach)
-        if panel.upside_down:
-            axes.invert_yaxis()
-        axes.set(title=panel.title, xlabel=panel.axes[0], ylabel=panel.axes[1])
-    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
-    figure.supxlabel(caption, fontsize=8)
-    return figure
-
-
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def draw_dots(panels: Sequence[DotPanel], columns: int = 4) -> Figure:
     """Draw one panel a score: a row an arm, a dot a seed, and a bar at their mean."""
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     arms = list(panels[0].values)
     size = (2.3 * columns + 0.8, (0.22 * len(arms) + 0.75) * rows)
-    figure, grid = _new_figure(size, rows, columns)
+    figure, grid = new_figure(size, rows, columns)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     for index, (panel, axes) in enumerate(zip(panels, grid.flat, strict=False)):
@@ -212,16 +148,15 @@ def draw_dots(panels: Sequence[DotPanel], columns: int = 4) -> Figure:
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def draw_curves(panels: Sequence[Sequence[CurvePanel]]) -> Figure:
     """Draw panels in rows, with one legend for all: a name has one colour in every panel."""
     columns = max(map(len, panels))
     size = (3.1 * columns + 1.4, 2.2 * len(panels))
-    figure, grid = _new_figure(size, len(panels), columns)
-    every_name: list[str] = []
+    figure, grid = new_figure(size, len(panels), columns)
+    names: list[str] = []  # once each, in the order of their first panel
     for panel in itertools.chain.from_iterable(panels):
-        every_name.extend(panel.curves)
-    names = list(dict.fromkeys(every_name))  # once each, in the order of their first panel
+        names.extend(name for name in panel.curves if name not in names)
     handles: dict[str, Line2D] = {}
     for row, row_axes in zip(panels, grid, strict=True):
         for axes in row_axes[len(row) :]:
@@ -232,22 +167,17 @@ def draw_curves(panels: Sequence[Sequence[CurvePanel]]) -> Figure:
                 _draw_runs(axes, name, runs, colour)
             if panel.limits is not None:
                 axes.set_ylim(*_with_room(*panel.limits))
-            if panel.x_scale == "falling":
-                axes.invert_xaxis()
-            elif panel.x_scale == "doubling":
-                axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.5)
-                axes.xaxis.set_major_formatter("{x:g}")
+            _scale_x(axes, panel.x_scale)
             axes.set(xlabel=panel.axes[0], ylabel=panel.axes[1], title=panel.title)
             for line in axes.get_lines():
                 handles[str(line.get_label())] = line
     drawn = sorted(handles, key=names.index)
     if drawn:
-        lines = [handles[name] for name in drawn]
-        figure.legend(lines, drawn, loc="outside right upper")
+        figure.legend([handles[name] for name in drawn], drawn, loc="outside right upper")
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def draw_heat_maps(
     rows: Sequence[HeatRow], row_names: Sequence[str], column_names: Sequence[str], axes_names: tuple[str, str]
 ) -> Figure:
@@ -268,7 +198,7 @@ def draw_heat_maps(
     map_width = width * len(column_names) + 0.6
     map_height = height * len(row_names) + 0.8
     size = (map_width * columns + 0.9, map_height * len(rows))
-    figure, grid = _new_figure(size, len(rows), columns)
+    figure, grid = new_figure(size, len(rows), columns)
     for row, row_axes in zip(rows, grid, strict=True):
         for (title, values), axes in zip(row.maps.items(), row_axes, strict=True):
             cells = values.detach().double().cpu().numpy()
@@ -302,7 +232,7 @@ def save_chart(figure: Figure, path: Path) -> None:
     path.write_bytes(chart_bytes(figure, path.suffix.removeprefix(".")))
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def chart_bytes(figure: Figure, kind: str) -> bytes:
     """Return a figure as a file of a kind, ``svg`` or ``png``."""
     buffer = io.BytesIO()
@@ -317,12 +247,21 @@ def chart_to_frame(figure: Figure) -> Float[Tensor, "3 h w"]:
         return to_frame(image)
 
 
-def _new_figure(
+def new_figure(
     size: tuple[float, float], rows: int, columns: int
 ) -> tuple[Figure, Shaped[np.ndarray, "{rows} {columns}"]]:
     """Return a figure of a size in inches and its axes (rows, columns)."""
     figure = Figure(figsize=size)
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _scale_x(axes: Axes, scale: XScale) -> None:
+    """Lay out the x axis."""
+    if scale == "falling":
+        axes.invert_xaxis()
+    elif scale == "doubling":
+        axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.5)
+        axes.xaxis.set_major_formatter("{x:g}")
 
 
 def _draw_runs(axes: Axes, name: str, runs: Sequence[Curve], colour: str) -> None:
