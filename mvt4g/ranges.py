@@ -1,4 +1,4 @@
-"""Ranges of numbers, stated in a type and checked in one place.
+"""Ranges of numbers and choices of words, stated in a type and checked in one place.
 
 A field ``num_frames: Count`` says in its type what it takes: ``--help`` prints it, ``check_ranges`` holds a spec to it
 when it is made, and the command line holds every option to it before anything is built. A number without a range of its
@@ -98,19 +98,19 @@ Elevation = Annotated[float, Range(-90, 90)]
 Angle = Annotated[float, Range(0, 360)]
 """Size of a turn, degrees."""
 FieldOfView = Annotated[float, Range(0, 180, above=True, below=True)]
-Port = Annotated[int, Range(1, 65535)]
 """Degrees."""
+Port = Annotated[int, Range(1, 65535)]
 
 
 def check_ranges(spec: Any, place: str) -> None:
-    """Hold the fields of a dataclass to the ranges that their types state; dataclasses within it hold their own.
+    """Hold the fields of a dataclass to the ranges and words that their types state; dataclasses within it hold theirs.
 
     Args:
         spec: What was made.
-        place: What messages call it.
+        place: What configurations call it; messages do too.
 
     Raises:
-        InputError: Naming the first field that is out of range.
+        InputError: Naming the first field that is out of range, or none of its words.
     """
     hints = hints_of(type(spec))
     for field in fields(spec):
@@ -120,7 +120,7 @@ def check_ranges(spec: Any, place: str) -> None:
 
 
 def check_value(name: str, value: Any, hint: Any) -> None:
-    """Hold a value, or the entries of a list, to the range that its type states.
+    """Hold a value, or the entries of a list, to the range or the words that its type states.
 
     Raises:
         InputError: Naming value, got and wanted.
@@ -128,6 +128,9 @@ def check_value(name: str, value: Any, hint: Any) -> None:
     # True is an int to Python, yet no number here.
     if isinstance(value, int | float) and not isinstance(value, bool):
         check_number(name, value, _range_in(hint))
+    elif isinstance(value, str):
+        if (words := _words_in(hint)) is not None:
+            check_word(name, value, words)
     elif isinstance(value, list | tuple):
         for entry, entry_hint in zip(value, _entry_hints(hint, len(value)), strict=True):
             try:
@@ -146,6 +149,17 @@ def check_number(name: str, value: float | int, wanted: Range = ANY) -> None:
     """
     if value not in wanted:
         raise InputError(f"{name}: got {_short(value)}, want {wanted.wanted_of(value)}")
+
+
+def check_word(name: str, value: Any, words: Any) -> None:
+    """Hold a value to the words of a ``Literal``.
+
+    Raises:
+        InputError: Naming all of them, if it is none.
+    """
+    known = typing.get_args(words)
+    if value not in known:
+        raise InputError(f"{name}: got {value!r}, want one of {', '.join(known)}")
 
 
 def check_allocation(name: str, sizes: dict[str, int], bytes_each: int = 4) -> None:
@@ -216,6 +230,18 @@ def _range_in(hint: Any) -> Range:
                 if isinstance(stated, Range):
                     return stated
     return ANY
+
+
+def _words_in(hint: Any) -> Any:
+    """Return the ``Literal`` that a type is, or is beside None; None if it takes other values too."""
+    found = None
+    for part in alternatives(hint):
+        part = typing.get_args(part)[0] if typing.get_origin(part) is Annotated else part
+        if typing.get_origin(part) is Literal and found is None:
+            found = part
+        elif part is not type(None):
+            return None
+    return found
 
 
 def _entry_hints(hint: Any, count: int) -> Sequence[Any]:

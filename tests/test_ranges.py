@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 
@@ -17,6 +17,7 @@ from mvt4g.ranges import (
     check_number,
     check_ranges,
     check_value,
+    check_word,
     memory_limit,
 )
 from mvt4g.types import InputError
@@ -32,6 +33,9 @@ class Spec:
     free: float = 0.0
     flag: bool = True
     name: str = ""
+    word: Literal["a", "b"] | None = "a"
+    words: tuple[Literal["a", "b"], ...] = ()
+    word_or_text: Literal["a"] | str = "a"
 
 
 def check(**changes: object) -> None:
@@ -52,6 +56,10 @@ def check(**changes: object) -> None:
         {"many": ()},
         {"free": -1e12},
         {"flag": False},
+        {"word": "b"},
+        {"word": None},
+        {"words": ("b", "a")},
+        {"word_or_text": "any"},
     ],
 )
 def test_what_lies_in_a_range_is_taken(good):
@@ -74,6 +82,8 @@ def test_what_lies_in_a_range_is_taken(good):
         ({"free": math.nan}, "spec.free: got nan, want a finite number, at most 1e+12 in size"),
         ({"free": 1e30}, "spec.free: got 1e+30, want a finite number, at most 1e+12 in size"),
         ({"free": -math.inf}, "spec.free: got -inf, want a finite number, at most 1e+12 in size"),
+        ({"word": "c"}, "spec.word: got 'c', want one of a, b"),
+        ({"words": ("a", "c")}, "spec.words: got ('a', 'c'), want each one of a, b"),
     ],
 )
 def test_what_does_not_is_named(bad, says):
@@ -108,6 +118,12 @@ def test_a_type_within_a_union_and_none_of_its_own():
     check_value("x", "auto", Annotated[int, Range(1)] | str)
     with pytest.raises(InputError):
         check_value("x", 0, str | Annotated[int, Range(1)] | None)
+
+
+def test_a_word_is_one_of_its_type():
+    check_word("x", "b", Literal["a", "b"])
+    with pytest.raises(InputError, match=r"^x: got None, want one of a, b$"):
+        check_word("x", None, Literal["a", "b"])
 
 
 def test_sizes_that_no_memory_holds():

@@ -64,7 +64,7 @@ def _digest(record: SourceRecord) -> str:
 def provenance(
     real: RealClip, inputs: Mapping[str, Any], facts: RunFacts, pl_module: LightningModule
 ) -> dict[str, Any]:
-    """Return what ``provenance.json`` holds: DESIGN's keys, and of two given videos ``target`` beside them.
+    """Return what ``provenance.json`` holds; of two given videos ``target`` too.
 
     Args:
         real: The video or videos, with a batch axis of 1.

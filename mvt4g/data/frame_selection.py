@@ -45,15 +45,15 @@ class FrameSelection:
         Raises:
             InputError: If a number is out of its range, or two say the same thing.
         """
-        check_ranges(self, "frames")
+        check_ranges(self, "size.frames")
         if self.start < 0 or (self.end is not None and self.end <= self.start):
-            raise InputError(f"frames: got start {self.start} and end {self.end}, want 0 <= start < end")
+            raise InputError(f"size.frames: got start {self.start} and end {self.end}, want 0 <= start < end")
         start_s = self.start_s or 0.0
         if start_s < 0 or (self.end_s is not None and self.end_s <= start_s):
             want = "0 <= start_s < end_s"
-            raise InputError(f"frames: got start_s {self.start_s} and end_s {self.end_s}, want {want}")
+            raise InputError(f"size.frames: got start_s {self.start_s} and end_s {self.end_s}, want {want}")
         if self.fps is not None and self.step > 1:
-            raise InputError(f"frames: got step {self.step} and fps {self.fps}, want one of them")
+            raise InputError(f"size.frames: got step {self.step} and fps {self.fps}, want one of them")
 
     def of(
         self, times_s: Sequence[float], name: str, span: tuple[float, float] = (0.0, float("inf"))
@@ -106,7 +106,7 @@ class FrameSelection:
         own = (len(times) - 1) / span if span > 0 else float("inf")
         if fps > own * _RATE_TOLERANCE:
             want = f"at most {own:.4g}, the video's own rate: frames are not made up"
-            raise InputError(f"{name}: frames.fps: got {fps:g}, want {want}")
+            raise InputError(f"{name}: size.frames.fps: got {fps:g}, want {want}")
         last = span + (0.5 / own if span > 0 else 0.0)  # a frame stands for half its time before and after
         # Moments by multiplication: a sum of steps of 1 / fps would drift.
         moments = times[0] + np.arange(int(last * fps + _ROUNDING_S) + 1) / fps

@@ -168,13 +168,13 @@ class FitSpec:
         """
         check_ranges(self, "size.fit")
         if self.mode not in _MODES:
-            raise InputError(f"fit.mode: got {self.mode!r}, want one of {', '.join(_MODES)}")
+            raise InputError(f"size.fit.mode: got {self.mode!r}, want one of {', '.join(_MODES)}")
         if not all(0 <= share <= 1 for share in self.position):
-            raise InputError(f"fit.position: got {list(self.position)}, want (x, y) in [0, 1]")
+            raise InputError(f"size.fit.position: got {list(self.position)}, want (x, y) in [0, 1]")
         if self.box is not None:
             left, top, right, bottom = self.box
             if not (0 <= left < right and 0 <= top < bottom):
-                raise InputError(f"fit.box: got {list(self.box)}, want left < right and top < bottom, from 0")
+                raise InputError(f"size.fit.box: got {list(self.box)}, want left < right and top < bottom, from 0")
 
     def framing(
         self,
@@ -191,7 +191,7 @@ class FitSpec:
         """
         left, top, right, bottom = self.box or (0, 0, source[1], source[0])
         if right > source[1] or bottom > source[0]:
-            raise InputError(f"{name}: fit.box: got {list(self.box or ())}, want it inside {_size(source)} pixels")
+            raise InputError(f"{name}: size.fit.box: got {list(self.box or ())}, want it inside {_size(source)} pixels")
         window = Window(top, left, bottom - top, right - left)
         resized = self._resized((window.height, window.width), size)
         # Positions are (x, y), sizes (height, width).

@@ -1,13 +1,13 @@
 """Colours for the holes of a rendering: that of the nearest pixel, or diffused from all round."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from mvt4g.types import InputError
+from mvt4g.ranges import check_word
 
 HoleRule = Literal["black", "nearest", "diffuse"]
 SWEEPS = 8
@@ -31,8 +31,7 @@ def fill_holes(
     Raises:
         InputError: If there is no such rule.
     """
-    if rule not in get_args(HoleRule):
-        raise InputError(f"holes: got {rule!r}, want one of {', '.join(get_args(HoleRule))}")
+    check_word("holes", rule, HoleRule)
     if rule == "black":
         return torch.where(mask[:, None], video, 0.0)
     fill = _from_nearest if rule == "nearest" else _diffused

@@ -6,7 +6,7 @@ translation alike changes nothing, but for the soft blend.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from einops import rearrange
@@ -18,6 +18,7 @@ from mvt4g.geometry.pixels import pixel_centres
 from mvt4g.geometry.reprojection import EDGE_TOLERANCE, reproject, reproject_rows, smooth_depth
 from mvt4g.geometry.splat import NO_POINT, first_at_pixels, splat_soft
 from mvt4g.geometry.triangles import grid_faces, rasterize, sharp_faces, uneven_faces
+from mvt4g.ranges import check_word
 from mvt4g.types import Cameras, InputError
 
 Blend = Literal["hard", "soft"]
@@ -76,8 +77,7 @@ def render_points(
         >>> seen.mask[0].tolist()  # a plane at depth 2 moves by 8 * 0.5 / 2 = 2 pixels
         [True, True, True, True, True, True, False, False]
     """
-    if blend not in get_args(Blend):
-        raise InputError(f"blend: got {blend!r}, want one of {', '.join(get_args(Blend))}")
+    check_word("blend", blend, Blend)
 
     def one(image: Float[Tensor, "c h w"], depth: Float[Tensor, "h w"], source: Cameras, target: Cameras) -> Rendering:
         points = torch.where(smooth_depth(depth), depth, 0.0) if edge_filter else depth
@@ -122,8 +122,7 @@ def render_mesh(
 
     Source: EX-4D (arXiv 2506.05554), its depth watertight mesh without the pushed-back border.
     """
-    if edge_rule not in get_args(EdgeRule):
-        raise InputError(f"edge_rule: got {edge_rule!r}, want one of {', '.join(get_args(EdgeRule))}")
+    check_word("edge_rule", edge_rule, EdgeRule)
 
     def one(image: Float[Tensor, "c h w"], depth: Float[Tensor, "h w"], source: Cameras, target: Cameras) -> Rendering:
         xy, z, kept = reproject(depth, source, target)

@@ -65,7 +65,7 @@ class CameraMoves:
         Raises:
             InputError: If a limit is out of range.
         """
-        check_ranges(self, "moves")
+        check_ranges(self, "training.lifted.moves")
 
     def move(self, source: Cameras, depth: Float[Tensor, "t h w"], ends: Float[Tensor, "2 3"]) -> Cameras:
         """Return moved cameras, one for each of ``source`` (t).

@@ -33,9 +33,9 @@ class NoiseGate:
         Raises:
             InputError: If a value is out of range.
         """
-        check_ranges(self, "noise gate")
+        check_ranges(self, "gate")
         if not 0 <= self.low < self.high <= 1:
-            raise InputError(f"noise gate: got low {self.low} and high {self.high}, want 0 <= low < high <= 1")
+            raise InputError(f"gate: got low {self.low} and high {self.high}, want 0 <= low < high <= 1")
 
     def __call__(self, sigma: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return the weight of each clip's noise level."""

@@ -28,10 +28,10 @@ class ShrinkingLabel:
         Raises:
             InputError: If a value is out of range.
         """
-        check_ranges(self, "shrinking label")
+        check_ranges(self, "shrink")
         if self.end > self.start or self.shrink_to <= self.shrink_from:
             got = f"sigma {self.start} to {self.end} from step {self.shrink_from} to {self.shrink_to}"
-            raise InputError(f"shrinking label: got {got}, want end <= start and shrink_from < shrink_to")
+            raise InputError(f"shrink: got {got}, want end <= start and shrink_from < shrink_to")
 
     def sigma_at(self, step: int) -> float:
         """Return sigma at an optimizer step, counted from 0."""

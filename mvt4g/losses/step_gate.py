@@ -28,10 +28,10 @@ class StepGate:
         Raises:
             InputError: If a value is out of range.
         """
-        check_ranges(self, "step gate")
+        check_ranges(self, "steps")
         if self.fall_to is not None and self.fall_to <= self.fall_from:
             got = f"fall_from {self.fall_from} and fall_to {self.fall_to}"
-            raise InputError(f"step gate: got {got}, want 0 <= fall_from < fall_to, or null")
+            raise InputError(f"steps: got {got}, want 0 <= fall_from < fall_to, or null")
 
     def __call__(self, step: int) -> float:
         """Return the factor at an optimizer step, counted from 0."""

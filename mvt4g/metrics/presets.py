@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from torchmetrics import Metric
 
@@ -30,6 +30,7 @@ from mvt4g.metrics.video.velocity_error import VelocityError
 from mvt4g.metrics.video.view_synchronisation import ViewSynchronisation
 from mvt4g.metrics.video.warp_error import WarpError
 from mvt4g.metrics.weights import LoadedOnce, MetricWeights
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError
 
 Preset = Literal["synthetic", "mvtrack4gen", "redirector", "camI2V", "full_reference"]
@@ -132,8 +133,7 @@ def novel_view_metrics(
     Raises:
         InputError: If there is no such preset, a file is broken, or a metric has no key or one that another has.
     """
-    if preset not in get_args(Preset):
-        raise InputError(f"preset: got {preset!r}, want one of {', '.join(get_args(Preset))}")
+    check_word("preset", preset, Preset)
     names = dict.fromkeys((*MEMBERS[preset], *beside))
     members, absent = build_metrics(tuple(names), weights, on_failure=on_pose_failure)
     for metric in more:

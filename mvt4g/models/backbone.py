@@ -54,7 +54,7 @@ class NovelViewBackbone(nn.Module, ABC):
 
     @abstractmethod
     def encode_cameras(self, cameras: Cameras, frames: int, height: int, width: int) -> Any:
-        """Return what ``forward`` makes of cameras in every call otherwise; it takes this in their place.
+        """Encode cameras once for many calls of ``forward``, which takes the result in their place.
 
         Args:
             cameras: (b 2 t), view 0 the reference, one a video frame; intrinsics in pixels of the video.

@@ -46,7 +46,7 @@ class VideoDiTConfig:
     def __post_init__(self) -> None:
         check_ranges(self, "dit")
         if self.dim % self.num_heads:
-            raise InputError(f"num_heads: got {self.num_heads}, want a divisor of dim {self.dim}")
+            raise InputError(f"dit.num_heads: got {self.num_heads}, want a divisor of dim {self.dim}")
 
     @property
     def head_dim(self) -> int:

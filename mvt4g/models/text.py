@@ -5,14 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from mvt4g.models.pretrained import DTYPES, fill_frozen, read_pretrained
-from mvt4g.ranges import Count, Depth, Width, check_ranges
+from mvt4g.ranges import Count, Depth, Range, Width, check_ranges
 from mvt4g.types import InputError
 
 NEGATIVE_PROMPT = (
@@ -67,18 +67,16 @@ class TextEncoderSpec:
 
     weights: Path
     tokenizer: Path
-    length: Width = 512
+    length: Annotated[int, Range(2, 2**20)] = 512  # room for a token and the end
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
 
     def __post_init__(self) -> None:
         """Check the range.
 
         Raises:
-            InputError: If ``length`` leaves no room for a token and the end.
+            InputError: If ``length`` is out of it.
         """
         check_ranges(self, "encoder")
-        if self.length < 2:
-            raise InputError(f"text.length: got {self.length}, want at least 2")
 
 
 def encode_prompts(

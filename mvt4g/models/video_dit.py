@@ -165,7 +165,7 @@ class DiTOutput(NamedTuple):
 
 
 class VideoDiT(nn.Module):
-    """Patch embedding, blocks, head."""
+    """The video DiT of Wan2.1 (T2V, Fun-Control-Camera), by its parameter names: patch embedding, blocks, head."""
 
     def __init__(self, config: VideoDiTConfig) -> None:
         super().__init__()
@@ -208,7 +208,7 @@ class VideoDiT(nn.Module):
             image: Tokens of an image, for a network that sees one; None = a zero, as Wan2.1-Fun does without one.
             taps: Which queries and keys to hand out.
             num_output_frames: Predict this many leading token frames, the rest being conditions; None = all. The last
-                block then spares the rest everything but their keys and values (7 % of a tiny step).
+                block then spares the rest everything but their keys and values.
         """
         time, block_time = self.embed_time(timestep)
         tokens = self.patch_embedding(latents)

@@ -68,7 +68,17 @@ def generate_clip(
     index: int,
     cameras: Cameras | None = None,
 ) -> MultiViewClip:
-    """Return the clip of ``generate_scene``, whose arguments these are."""
+    """Draw, simulate and render one synthetic clip: a function of its arguments, byte for byte.
+
+    Args:
+        scene: The recipe.
+        seed: Of the recipe's clips, at least 0.
+        index: Of the clip, at least 0.
+        cameras: fp32 cameras (v t) that take the place of the recipe's: the same world seen along another path.
+
+    Raises:
+        InputError: As ``generate_scene``.
+    """
     return generate_scene(scene, seed, index, cameras).clip
 
 

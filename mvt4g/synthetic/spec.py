@@ -75,12 +75,12 @@ class SceneSpec:
 
     @classmethod
     def tiny(cls) -> "SceneSpec":
-        """Return the recipe of DESIGN section 7's tiny size: 3 views x 5 frames of 64x64."""
+        """Return the recipe ``tiny``: 3 views x 5 frames of 64x64."""
         return cls()
 
     @classmethod
     def nano(cls) -> "SceneSpec":
-        """Return the recipe of DESIGN section 7's nano size: 3 views x 3 frames of 48x48."""
+        """Return the recipe ``nano``: 3 views x 3 frames of 48x48."""
         return cls(num_frames=3, image_size=(48, 48))
 
 

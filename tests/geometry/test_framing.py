@@ -210,10 +210,10 @@ def test_every_fit_is_said(fit: dict, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("fit", "message"),
     [
-        ({"mode": "stretch"}, "fit.mode: got 'stretch', want one of cover, letterbox, squeeze"),
-        ({"position": (0.5, 1.5)}, r"fit.position: got \(0.5, 1.5\), want each in \[0, 1\]"),
-        ({"box": (5, 0, 5, 9)}, r"fit.box: got \[5, 0, 5, 9\], want left < right"),
-        ({"box": (0, 0, 5, 49)}, r"a.mp4: fit.box: got \[0, 0, 5, 49\], want it inside 96x48 pixels"),
+        ({"mode": "stretch"}, "size.fit.mode: got 'stretch', want one of cover, letterbox, squeeze"),
+        ({"position": (0.5, 1.5)}, r"size.fit.position: got \(0.5, 1.5\), want each in \[0, 1\]"),
+        ({"box": (5, 0, 5, 9)}, r"size.fit.box: got \[5, 0, 5, 9\], want left < right"),
+        ({"box": (0, 0, 5, 49)}, r"a.mp4: size.fit.box: got \[0, 0, 5, 49\], want it inside 96x48 pixels"),
     ],
 )
 def test_bad_fits_are_named(fit: dict, message: str) -> None:

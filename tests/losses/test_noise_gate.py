@@ -19,5 +19,5 @@ def test_by_hand():
 
 @pytest.mark.parametrize("bad", [{"low": 0.5, "high": 0.5}, {"high": 1.1}, {"low": -0.1}, {"power": -1.0}])
 def test_ranges_are_checked(bad):
-    with pytest.raises(InputError, match=r"noise gate.*: got"):
+    with pytest.raises(InputError, match=r"^gate.*: got"):
         NoiseGate(**bad)

@@ -16,5 +16,5 @@ def test_by_hand():
 
 @pytest.mark.parametrize("bad", [{"fall_from": -1}, {"fall_from": 3, "fall_to": 3}, {"last": 1.5}, {"last": -0.1}])
 def test_ranges_are_checked(bad):
-    with pytest.raises(InputError, match=r"step gate.*: got"):
+    with pytest.raises(InputError, match=r"^steps.*: got"):
         StepGate(**bad)

@@ -282,7 +282,7 @@ def test_one_frame_clip():
 
 
 def test_config_is_frozen_and_checked():
-    with pytest.raises(InputError, match="num_heads: got 5, want a divisor of dim 128"):
+    with pytest.raises(InputError, match=r"dit\.num_heads: got 5, want a divisor of dim 128"):
         replace(VideoDiTConfig.tiny(), num_heads=5)
     with pytest.raises(InputError, match="num_layers: got 0"):
         replace(VideoDiTConfig.tiny(), num_layers=0)

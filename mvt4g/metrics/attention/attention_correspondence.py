@@ -15,6 +15,7 @@ from mvt4g.metrics.functional.attention_correspondence import (
     correspondence_counts,
     harmonic_mean,
 )
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError, PointTruth
 
 
@@ -87,8 +88,7 @@ class AttentionCorrespondence(Metric):
             raise InputError(f"layers, num_steps: got {layers}, {num_steps}, want at least one of each")
         if not threshold_px > 0:
             raise InputError(f"threshold_px: got {threshold_px}, want a positive number of pixels")
-        if cross_frames not in ("same", "all"):
-            raise InputError(f"cross_frames: got {cross_frames!r}, want 'same' or 'all'")
+        check_word("cross_frames", cross_frames, CrossFrames)
         self.layers = tuple(layers)
         self.num_steps = num_steps
         self.threshold_px = threshold_px

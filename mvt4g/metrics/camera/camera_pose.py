@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -12,7 +12,7 @@ from mvt4g.metrics.functional.camera import protocol_errors, protocol_named, pub
 from mvt4g.metrics.functional.camera_paths import CONVENTIONS, STATIC, CameraPaths, camera_paths
 from mvt4g.metrics.functional.relative_pose import relative_pose_accuracy
 from mvt4g.metrics.per_video import PerVideoMetric
-from mvt4g.types import InputError
+from mvt4g.ranges import check_word
 
 OnFailure = Literal["nan", "skip", "penalty"]
 COUNTED = ("registered_fraction", "num_failed", "num_static")
@@ -76,8 +76,7 @@ class CameraPoseError(PerVideoMetric):
         static_threshold: float | int = STATIC,
     ) -> None:
         chosen = protocol_named(protocol)
-        if on_failure not in get_args(OnFailure):
-            raise InputError(f"on_failure: got {on_failure!r}, want one of {', '.join(get_args(OnFailure))}")
+        check_word("on_failure", on_failure, OnFailure)
         errors = (*chosen.keys, *chosen.published_keys)
         if chosen.align == "sim3":
             errors = (*errors, POSE_ALIGNED)

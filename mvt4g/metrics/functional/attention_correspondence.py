@@ -16,6 +16,7 @@ from torch.nn.functional import one_hot
 from mvt4g.matching.pairs import KINDS, VIEW_PAIRS, CountRule, ViewPair, entries_of, view_pairs
 from mvt4g.matching.tokens import cell_centre
 from mvt4g.metrics.functional.checks import check_shape, check_truth
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError, PointTruth
 
 PANELS: dict[str, tuple[ViewPair, ...]] = {
@@ -75,8 +76,7 @@ def scored_pairs(
     """
     if num_views > MAX_VIEWS:
         raise InputError(f"views: got {num_views}, want a reference and at most one target")
-    if cross_frames not in ("same", "all"):
-        raise InputError(f"cross_frames: got {cross_frames!r}, want 'same' or 'all'")
+    check_word("cross_frames", cross_frames, CrossFrames)
     rule = CountRule(across="all" if cross_frames == "all" else "own_moment")
     counted = entries_of(truth.queries, truth.frame_times, num_views).counted(rule)
     counted = counted & truth.valid[:, None, None]

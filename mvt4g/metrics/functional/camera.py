@@ -7,7 +7,7 @@ since otherwise losing frames would pay.
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from einops import einsum, rearrange
@@ -17,6 +17,7 @@ from torch import Tensor
 from mvt4g.geometry.align import Similarity, umeyama
 from mvt4g.geometry.pose import quaternion_from_rotation, rotation_angle
 from mvt4g.metrics.functional.camera_paths import CONVENTIONS, STATIC, CameraPaths, camera_paths
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError
 
 Align = Literal["self_max", "gt_max", "sim3", "scale_lsq", "none"]
@@ -253,8 +254,7 @@ def scaled_centres(
     Raises:
         InputError: For an unknown way to align.
     """
-    if align not in get_args(Align):
-        raise InputError(f"align: got {align!r}, want one of {', '.join(get_args(Align))}")
+    check_word("align", align, Align)
     pred = paths.pred_centre
     target = paths.target_centre
     if align == "none":

@@ -11,6 +11,7 @@ from torch import Tensor
 from mvt4g.geometry.sampling import bilinear_sample
 from mvt4g.matching.pairs import CountRule, Entries
 from mvt4g.metrics.functional.checks import check_shape
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError
 
 QueryMode = Literal["first", "strided"]
@@ -27,13 +28,7 @@ def pck_counts(
     visible: Bool[Tensor, " *batch"],
     threshold_px: float | int,
 ) -> tuple[Int[Tensor, ""], Int[Tensor, ""]]:
-    """Count visible points, and those predicted strictly within ``threshold_px`` of the truth.
-
-    Args:
-        pred: Pixels (x, y); a NaN prediction is a miss.
-        target: Pixels (x, y) of the same image.
-        visible: Ground truth, True = seen; other entries are not looked at.
-        threshold_px: Euclidean distance in pixels.
+    """Count visible points, and those predicted strictly within ``threshold_px`` of the truth; arguments as in ``pck``.
 
     Returns:
         Hits and the number of visible points.
@@ -55,7 +50,16 @@ def pck(
 ) -> Float[Tensor, ""]:
     """Return the share of visible points predicted strictly within ``threshold_px``, NaN when none is visible.
 
-    Every visible point weighs the same. Arguments as in ``pck_counts``.
+    Every visible point weighs the same.
+
+    Args:
+        pred: Pixels (x, y); a NaN prediction is a miss.
+        target: Pixels (x, y) of the same image.
+        visible: Ground truth, True = seen; other entries are not looked at.
+        threshold_px: Euclidean distance in pixels.
+
+    Raises:
+        InputError: If shapes differ.
 
     Example:
         >>> import torch
@@ -84,7 +88,7 @@ def pck_t(
 
     Args:
         pred: Where keypoints of the first frame of every pair are carried to in the second, pixels (x, y); NaN is a
-            miss. DyCheck takes the 90 ordered pairs of two different frames out of ten.
+            miss. DyCheck takes all 100 ordered pairs of ten frames, those of a frame with itself too.
         target: Where they are.
         visible: Annotated in both frames of the pair.
         image_size: Height and width in pixels.
@@ -162,8 +166,7 @@ def scored_frames(
     Raises:
         InputError: If the mode is neither.
     """
-    if query_mode not in COUNTED:
-        raise InputError(f"query_mode: got {query_mode!r}, want 'first' or 'strided'")
+    check_word("query_mode", query_mode, QueryMode)
     frame = torch.arange(num_frames, device=query_frames.device)[:, None]
     query = query_frames.round().unsqueeze(-2)
     entries = Entries(same_view.unsqueeze(-2), frame == query, frame > query)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.tracks import TAPVID_NAMES, TAPVID_PX, check_query_frames, count_tracks, track_scores
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError
 
 Thresholds = Literal["pixels", "fixed"]
@@ -82,10 +83,8 @@ def tapvid_3d(
 
 def check_options(thresholds: str, scaling: str) -> None:
     """Raise an InputError if an option is unknown."""
-    if thresholds not in THRESHOLD_NAMES:
-        raise InputError(f"thresholds: got {thresholds!r}, want 'pixels' or 'fixed'")
-    if scaling not in ("median", "per_trajectory", "none"):
-        raise InputError(f"scaling: got {scaling!r}, want 'median', 'per_trajectory' or 'none'")
+    check_word("thresholds", thresholds, Thresholds)
+    check_word("scaling", scaling, Scaling)
 
 
 def _radii(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mvt4g.metrics.functional.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize
 from mvt4g.metrics.networks.weights import load_strict, read_state_dict
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError
 
 FOREIGN_MARKS = ("visual.class_embedding", "mask_token", "storage_tokens")
@@ -180,8 +181,7 @@ def checked_rule(net: Any, position_rule: PositionRule, architecture: str) -> Po
     Raises:
         InputError: If DINO's is asked of a network without a position embedding for one class token and every patch.
     """
-    if position_rule not in ("dino", "timm"):
-        raise InputError(f"position_rule: got {position_rule}, want dino or timm")
+    check_word("position_rule", position_rule, PositionRule)
     embedding = getattr(net, "pos_embed", None)
     num_patches = net.patch_embed.num_patches
     fits = embedding is not None and net.num_prefix_tokens == 1 and embedding.shape[1] == num_patches + 1

@@ -17,6 +17,7 @@ from mvt4g.metrics.functional.tracks import (
     track_scores,
 )
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError
 
 GROUPS = ("all", "same_view", "cross_view", "static", "dynamic")
@@ -74,8 +75,7 @@ class TAPVid(PerVideoMetric):
     ) -> None:
         if unknown := set(groups) - set(GROUPS):
             raise InputError(f"groups: got {min(unknown)!r}, want some of {GROUPS}")
-        if query_mode not in ("first", "strided"):
-            raise InputError(f"query_mode: got {query_mode!r}, want 'first' or 'strided'")
+        check_word("query_mode", query_mode, QueryMode)
         if pooled_views < 1:
             raise InputError(f"pooled_views: got {pooled_views}, want at least 1")
         # Columns are named by how views are pooled.

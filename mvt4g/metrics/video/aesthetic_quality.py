@@ -1,7 +1,6 @@
 """VBench's aesthetic quality."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +10,7 @@ from torch import Tensor
 from mvt4g.metrics.functional.checks import check_shape
 from mvt4g.metrics.functional.preprocessing import CLIP_FRAMES, Preprocessing
 from mvt4g.metrics.networks.frozen_net import FrozenNet
-from mvt4g.metrics.video.frame_features import FrameFeatureMetric
+from mvt4g.metrics.video.frame_features import Average, FrameFeatureMetric
 from mvt4g.metrics.weights import MetricWeights
 
 
@@ -49,7 +48,7 @@ class AestheticQuality(FrameFeatureMetric):
         features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]],
         head: Callable[[Float[Tensor, "n d"]], Float[Tensor, "..."]],
         preprocessing: Preprocessing | None = CLIP_FRAMES,
-        average: Literal["video", "frame"] = "video",
+        average: Average = "video",
         frames_at_once: int = 32,
     ) -> None:
         super().__init__(features, preprocessing, average, frames_at_once)

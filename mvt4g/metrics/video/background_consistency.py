@@ -1,12 +1,12 @@
 """VBench's background consistency."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
 from mvt4g.metrics.functional.preprocessing import CLIP_FRAMES, Preprocessing
+from mvt4g.metrics.video.frame_features import Average
 from mvt4g.metrics.video.subject_consistency import SubjectConsistency
 from mvt4g.metrics.weights import MetricWeights
 
@@ -42,7 +42,7 @@ class BackgroundConsistency(SubjectConsistency):
         self,
         features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]],
         preprocessing: Preprocessing | None = CLIP_FRAMES,
-        average: Literal["video", "frame"] = "video",
+        average: Average = "video",
         frames_at_once: int = 32,
     ) -> None:
         super().__init__(features, preprocessing, average, frames_at_once)

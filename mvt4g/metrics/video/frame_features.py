@@ -13,7 +13,10 @@ from mvt4g.metrics.functional.frames import valid_video
 from mvt4g.metrics.functional.preprocessing import Preprocessing, preprocess
 from mvt4g.metrics.networks.frozen_net import FrozenNet
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError
+
+Average = Literal["video", "frame"]
 
 
 class FrameFeatureMetric(PerVideoMetric):
@@ -42,12 +45,11 @@ class FrameFeatureMetric(PerVideoMetric):
         self,
         features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]],
         preprocessing: Preprocessing | None,
-        average: Literal["video", "frame"] = "video",
+        average: Average = "video",
         frames_at_once: int = 32,
     ) -> None:
         super().__init__(("score", "num_terms", "num_zero_features"))
-        if average not in ("video", "frame"):
-            raise InputError(f"average: got {average}, want video or frame")
+        check_word("average", average, Average)
         if frames_at_once < 1:
             raise InputError(f"frames_at_once: got {frames_at_once}, want at least 1")
         self.features = FrozenNet(features)

@@ -13,7 +13,10 @@ from mvt4g.metrics.functional.masked import SSIM_WINDOW
 from mvt4g.metrics.networks.frozen_net import FrozenNet
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.metrics.weights import MetricWeights
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError
+
+Border = Literal["padded", "whole"]
 
 Video = Float[Tensor, "b t 3 h w"] | UInt8[Tensor, "b t 3 h w"]
 PSNR_FRAMES_AT_ONCE = 8
@@ -159,10 +162,9 @@ class VideoSSIM(PerVideoMetric):
     plot_lower_bound = -1.0
     plot_upper_bound = 1.0
 
-    def __init__(self, border: Literal["padded", "whole"] = "padded") -> None:
+    def __init__(self, border: Border = "padded") -> None:
         super().__init__(columns=("ssim",))
-        if border not in ("padded", "whole"):
-            raise InputError(f"border: got {border!r}, want 'padded' or 'whole'")
+        check_word("border", border, Border)
         self.margin = 0 if border == "padded" else SSIM_WINDOW // 2
 
     def update(

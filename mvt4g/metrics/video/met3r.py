@@ -1,7 +1,7 @@
 """Whether two views show one scene: MEt3R, and the same on colour patches where there are no feature weights."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -15,6 +15,7 @@ from mvt4g.metrics.networks.geometry import GeometryProvider
 from mvt4g.metrics.per_video import PerVideoMetric
 from mvt4g.metrics.video.view_pairs import Look, PairRule, Region, View, score_pair
 from mvt4g.metrics.weights import MetricWeights
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError, ViewRecord
 
 Pairs = Literal["cross_view", "consecutive"]
@@ -330,10 +331,8 @@ def _stacked(
 
 
 def _check_options(pairs: str, region: str, occlusion_tolerance: float, min_coverage: float) -> None:
-    if pairs not in get_args(Pairs):
-        raise InputError(f"pairs: got {pairs!r}, want one of {get_args(Pairs)}")
-    if region not in get_args(Region):
-        raise InputError(f"region: got {region!r}, want one of {get_args(Region)}")
+    check_word("pairs", pairs, Pairs)
+    check_word("region", region, Region)
     if not occlusion_tolerance > 0:
         raise InputError(f"occlusion_tolerance: got {occlusion_tolerance}, want a positive share of the depth")
     if not 0 <= min_coverage <= 1:

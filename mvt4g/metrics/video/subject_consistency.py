@@ -1,14 +1,13 @@
 """VBench's subject consistency."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mvt4g.metrics.functional.preprocessing import DINO_FRAMES, Preprocessing
 from mvt4g.metrics.functional.temporal_consistency import temporal_consistency
-from mvt4g.metrics.video.frame_features import FrameFeatureMetric
+from mvt4g.metrics.video.frame_features import Average, FrameFeatureMetric
 from mvt4g.metrics.weights import MetricWeights
 
 
@@ -43,7 +42,7 @@ class SubjectConsistency(FrameFeatureMetric):
         self,
         features: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]],
         preprocessing: Preprocessing | None = DINO_FRAMES,
-        average: Literal["video", "frame"] = "video",
+        average: Average = "video",
         frames_at_once: int = 32,
     ) -> None:
         super().__init__(features, preprocessing, average, frames_at_once)

@@ -1,7 +1,7 @@
 """How far a target view, warped into the reference by true depth and cameras, is from the reference."""
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -10,6 +10,7 @@ from torch import Tensor
 from mvt4g.metrics.functional.checks import check_shape, check_view, unit_video
 from mvt4g.metrics.functional.warp_error import warp_error
 from mvt4g.metrics.per_video import PerVideoMetric
+from mvt4g.ranges import check_word
 from mvt4g.types import InputError, ViewRecord
 
 Region = Literal["all", "dynamic"]
@@ -52,8 +53,7 @@ class WarpError(PerVideoMetric):
 
     def __init__(self, region: Region = "all", of_truth: bool = False) -> None:
         super().__init__(["score"])
-        if region not in get_args(Region):
-            raise InputError(f"region: got {region!r}, want one of {', '.join(get_args(Region))}")
+        check_word("region", region, Region)
         self.region = region
         self.of_truth = of_truth
         if region == "dynamic":

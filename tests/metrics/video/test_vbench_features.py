@@ -211,7 +211,7 @@ def test_wrong_networks_are_refused_by_name():
 @pytest.mark.usefixtures("without_shape_hook")
 @pytest.mark.parametrize("make", [subject, background, aesthetic])
 def test_wrong_options_are_refused_by_name(make):
-    with pytest.raises(InputError, match="average: got clip, want video or frame"):
+    with pytest.raises(InputError, match="average: got 'clip', want one of video, frame"):
         make(average="clip")
     with pytest.raises(InputError, match="frames_at_once: got 0, want at least 1"):
         make(frames_at_once=0)
