@@ -1,7 +1,6 @@
 """A trained model that generates the target view of videos, and tracks in both views, one video at a time."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,7 +13,7 @@ from mvt4g.inference.guidance import Guidance
 from mvt4g.inference.lifting.reference_depth import ReferenceDepth
 from mvt4g.inference.long_videos import LongVideoGenerator
 from mvt4g.inference.public_inputs import batch_of_one, check_depth, check_queries
-from mvt4g.inference.reader import TrainedModel, read_model, read_run, running
+from mvt4g.inference.reader import FromFiles, TrainedModel, running
 from mvt4g.inference.saved_config import build_arguments, mapping_at
 from mvt4g.inference.video_tracks import VideoTracks
 from mvt4g.inference.view_pass import GenerationWay, generate_view
@@ -43,8 +42,10 @@ class GeneratedView:
     choice: Choice | None = None
 
 
-class NovelViewGenerator:
+class NovelViewGenerator(FromFiles):
     """Generates novel views of videos as ``predict`` does, one at a time.
+
+    ``from_run`` and ``from_weights`` read it from files.
 
     Args:
         model: Only run, never changed; on its device, in evaluation mode.
@@ -67,44 +68,6 @@ class NovelViewGenerator:
         # Built at once, so that a missing file stops before the first video.
         self._depth = ReferenceDepth(spec.depth)
         self._guidance: dict[str | None, Guidance] = {None: self._build_guidance(None)}
-
-    @classmethod
-    def from_run(
-        cls,
-        run: str | Path,
-        checkpoint: str | Path = "last",
-        device: str | torch.device | None = None,
-    ) -> "NovelViewGenerator":
-        """Read the model of a run.
-
-        Args:
-            run: The folder that ``fit`` wrote to.
-            checkpoint: "last", which is the last whole checkpoint of the run, or the path of any other.
-            device: Where the model goes; None = a GPU, if there is one.
-
-        Raises:
-            InputError: As ``reader.read_run``.
-        """
-        return cls._of(read_run(run, checkpoint, device))
-
-    @classmethod
-    def from_weights(
-        cls,
-        config: str | Path,
-        weights: str | Path,
-        device: str | torch.device | None = None,
-    ) -> "NovelViewGenerator":
-        """Read a model whose configuration and weights are files of their own.
-
-        Args:
-            config: YAML for the command line that says a whole ``model``.
-            weights: The checkpoint of a fit, or weights that its backbone can start from, which bring no tracking head.
-            device: Where the model goes; None = a GPU, if there is one.
-
-        Raises:
-            InputError: As ``reader.read_model``.
-        """
-        return cls._of(read_model(config, weights, device))
 
     @classmethod
     def _of(cls, trained: TrainedModel) -> "NovelViewGenerator":

@@ -6,11 +6,12 @@ head and adapters have one name in both. The system's class itself is not import
 """
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Shaped
@@ -57,27 +58,60 @@ class TrainedModel:
     autocast: torch.dtype | None
 
 
-def read_run(
-    run: str | Path,
-    checkpoint: str | Path = "last",
-    device: str | torch.device | None = None,
-) -> TrainedModel:
-    """Read the model of a run.
+Built = TypeVar("Built", bound="FromFiles")
 
-    Args:
-        run: The folder that ``fit`` wrote to.
-        checkpoint: "last", which is the last whole checkpoint of the run, or the path of any other.
-        device: Where the model goes; None = a GPU, if there is one.
 
-    Raises:
-        InputError: If there is no run or no whole checkpoint, or as ``read_model``.
-    """
-    run = Path(run)
-    config = run / "config.yaml"
-    if not config.is_file():
-        raise InputError(f"{run}: got no config.yaml in it, want the folder of a run that was fitted")
-    weights = _last_whole(run) if str(checkpoint) == "last" else checkpoint
-    return read_model(config, weights, device)
+class FromFiles(ABC):
+    """What can be built of a trained model's files."""
+
+    @classmethod
+    def from_run(
+        cls: type[Built],
+        run: str | Path,
+        checkpoint: str | Path = "last",
+        device: str | torch.device | None = None,
+    ) -> Built:
+        """Read the model of a run.
+
+        Args:
+            run: The folder that ``fit`` wrote to.
+            checkpoint: "last", which is the last whole checkpoint of the run, or the path of any other.
+            device: Where the model goes; None = a GPU, if there is one.
+
+        Raises:
+            InputError: If there is no run or no whole checkpoint, or as ``from_weights``.
+        """
+        run = Path(run)
+        config = run / "config.yaml"
+        if not config.is_file():
+            raise InputError(f"{run}: got no config.yaml in it, want the folder of a run that was fitted")
+        weights = _last_whole(run) if str(checkpoint) == "last" else checkpoint
+        return cls.from_weights(config, weights, device)
+
+    @classmethod
+    def from_weights(
+        cls: type[Built],
+        config: str | Path,
+        weights: str | Path,
+        device: str | torch.device | None = None,
+    ) -> Built:
+        """Read a model whose configuration and weights are files of their own.
+
+        Args:
+            config: YAML for the command line that says a whole ``model``.
+            weights: The checkpoint of a fit, or weights that its backbone can start from, which bring no tracking head.
+            device: Where the model goes; None = a GPU, if there is one.
+
+        Raises:
+            InputError: If a file is missing or bad, a class is not allowed, the weights are those of another model, or
+                the model is none for this.
+        """
+        return cls._of(read_model(config, weights, device))
+
+    @classmethod
+    @abstractmethod
+    def _of(cls: type[Built], trained: TrainedModel) -> Built:
+        """Build it of a model and of the options in its configuration."""
 
 
 def read_model(

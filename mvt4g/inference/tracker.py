@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from mvt4g.inference.encoding import decode_clip, encode_clip
 from mvt4g.inference.noise import clip_noise
 from mvt4g.inference.public_inputs import batch_of_one, check_moments, check_queries
-from mvt4g.inference.reader import TrainedModel, read_model, read_run, running
+from mvt4g.inference.reader import FromFiles, TrainedModel, running
 from mvt4g.inference.saved_config import build_arguments, mapping_at
 from mvt4g.inference.video_tracks import SeenRule, VideoTracks, at_video_frames
 from mvt4g.inference.windows import track_in_windows, windows_over
@@ -91,8 +90,11 @@ class TrackerSpec:
         return (self.window or 0) // 2 if self.overlap is None else self.overlap
 
 
-class Tracker:
+class Tracker(FromFiles):
     """Tracks query points through both views of given videos.
+
+    ``from_run`` and ``from_weights`` read it from files: a run of the tracker, or of a novel-view system, which says no
+    ``tracker`` options. Weights without a tracking head do for ``tracker.method: argmax``.
 
     Args:
         model: Only run, never changed.
@@ -123,44 +125,6 @@ class Tracker:
         self.layer = layer
         if spec.window is not None:
             model.codec.grid.latent_frames(spec.window)
-
-    @classmethod
-    def from_run(
-        cls,
-        run: str | Path,
-        checkpoint: str | Path = "last",
-        device: str | torch.device | None = None,
-    ) -> "Tracker":
-        """Read the model of a run: of the tracker, or of a novel-view system, which says no ``tracker`` options.
-
-        Args:
-            run: The folder that ``fit`` wrote to.
-            checkpoint: "last", which is the last whole checkpoint of the run, or the path of any other.
-            device: Where the model goes; None = a GPU, if there is one.
-
-        Raises:
-            InputError: As ``reader.read_run``, or if the model cannot track so.
-        """
-        return cls._of(read_run(run, checkpoint, device))
-
-    @classmethod
-    def from_weights(
-        cls,
-        config: str | Path,
-        weights: str | Path,
-        device: str | torch.device | None = None,
-    ) -> "Tracker":
-        """Read a model whose configuration and weights are files of their own.
-
-        Args:
-            config: YAML for the command line that says a whole ``model``.
-            weights: The checkpoint of a fit; weights of a backbone alone do for ``tracker.method: argmax``.
-            device: Where the model goes; None = a GPU, if there is one.
-
-        Raises:
-            InputError: As ``reader.read_model``, or if the model cannot track so.
-        """
-        return cls._of(read_model(config, weights, device))
 
     @classmethod
     def _of(cls, trained: TrainedModel) -> "Tracker":

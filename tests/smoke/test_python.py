@@ -19,7 +19,7 @@ from mvt4g.data.video_source import open_video
 from mvt4g.diffusion.samplers import HeunSampler
 from mvt4g.formats.video import write_video
 from mvt4g.inference import GeneratedView, NovelViewGenerator, Tracker
-from mvt4g.inference.reader import read_run
+from mvt4g.inference.reader import read_model
 from mvt4g.inference.tracker import TrackerSpec
 from mvt4g.types import InputError
 from tests.docs.pages import blocks
@@ -100,7 +100,7 @@ def test_it_makes_what_predict_makes(predicted, generator, real, tmp_path, flags
 def test_the_average_is_what_runs(trained_run):
     content = torch.load(last_checkpoint(trained_run), weights_only=True)
     average, trained = content["callbacks"]["EMA"]["average"], content["state_dict"]
-    model = read_run(trained_run).model
+    model = read_model(trained_run / "config.yaml", last_checkpoint(trained_run)).model
     name = "model.tracking_head.correlation_mlp.0.weight"
     value = model.state_dict()[name.removeprefix("model.")]
     assert torch.equal(value, average[name])
@@ -163,9 +163,9 @@ def test_a_damaged_last_checkpoint_is_warned_of_and_left_out(trained_run, tmp_pa
     (run / "checkpoints" / "step-00000004.ckpt").write_bytes(whole)
     (run / "checkpoints" / "step-00000006.ckpt").write_bytes(whole[: len(whole) // 2])
     with pytest.warns(UserWarning, match=r"step-00000006.ckpt.*going on from step-00000004.ckpt"):
-        read_run(run, device="cpu")
+        NovelViewGenerator.from_run(run, device="cpu")
     with pytest.raises(InputError, match=r"step-00000006.ckpt"):
-        read_run(run, run / "checkpoints" / "step-00000006.ckpt", device="cpu")
+        NovelViewGenerator.from_run(run, run / "checkpoints" / "step-00000006.ckpt", device="cpu")
 
 
 @pytest.mark.parametrize(
