@@ -21,7 +21,8 @@ from mvt4g.sweeps.results import read_curves
 
 HERE = Path(__file__).parent
 TABLE, WEIGHTS = "scores.csv", "weights"
-BASES = "bases"  # runs beside ours that experiments.bases.keep keeps
+ELSEWHERE = ("bases", "fine_tuned")
+"""Sweeps beside ours whose experiments keep their own results."""
 COLUMNS = {
     "psnr": "val/psnr",
     "warp_error": "val/warp_error",
@@ -48,7 +49,7 @@ def main(args: Sequence[str] | None = None) -> None:
     rows = read_rows(options.out / TABLE)
     for record in sorted(options.runs.glob("*/*/run.yaml")):
         folder = record.parent
-        if folder.parent.name == BASES:
+        if folder.parent.name in ELSEWHERE:
             continue
         found = run_rows(folder)
         rows = [row for row in rows if row["run"] != called(folder)] + found

@@ -193,15 +193,19 @@ class Results:
 
 
 def run_metrics(run: Run) -> dict[str, float]:
-    """Return a finished run's scores, null as NaN, with the last values of its fit's events."""
+    """Return a finished run's scores, null as NaN, with the last values of its fit's events.
+
+    A program may test too: what it leaves in ``<run>/NAME/test/metrics.json`` counts as that of a test of its name.
+    """
     metrics = {}
     for tag, curve in read_curves(run.folder).items():
         _, metrics[tag] = curve[-1]
     for step in run.steps:
-        if step.verb != "test":
+        path = step.folder / "test" / "metrics.json"
+        if step.verb != "test" and not (step.program and path.is_file()):
             continue
         prefix = "" if step.folder == run.folder else f"{step.name}/"
-        for key, value in read_metrics(step.folder / "test" / "metrics.json").items():
+        for key, value in read_metrics(path).items():
             metrics[prefix + key] = math.nan if value is None else value
     return metrics
 

@@ -180,6 +180,24 @@ def test_an_arm_that_keeps_a_default_shows_it_and_one_without_the_option_says_so
         assert all(row[option] for row in csv.DictReader(file))
 
 
+def test_a_program_that_tests_is_read_as_a_test_of_its_name(tmp_path):
+    write_run(tmp_path, "plain-0")
+    run = tmp_path / "runs" / "plain-0"
+    for name in ("again", "plot"):
+        (run / name).mkdir()
+        (run / name / f"{name}.done").touch()
+    (run / "test").rename(run / "again" / "test")
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"""
+folder: {tmp_path}/runs
+variants: {{plain: {{}}}}
+commands: [fit, {{name: again, run: [tester]}}, {{name: plot, run: [plotter]}}]
+table: {{scores: {{PSNR: [again/test/psnr, higher]}}}}
+""")
+    results = Results(SweepFile(path))
+    assert results.values(results.scores[0]) == {"plain": [10.0]}
+
+
 def test_a_score_that_is_missing_says_why_under_the_table(tmp_path):
     text = tables(Results(sweep_of(tmp_path, [*SCORES])))
     assert "n/a of error: test/error is null (a score over nothing) or missing in the metrics.json of plain-2." in text
