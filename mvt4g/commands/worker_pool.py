@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TypeVar
 
 from mvt4g.types import InputError
@@ -20,6 +20,11 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_TERMINATED = 143
+
+
+class _Terminated(BaseException):
+    """SIGTERM in the middle of a task: what the task has half-written is removed on the way out."""
 
 
 def run_in_processes(
@@ -44,8 +49,8 @@ def run_in_processes(
     context = _context([work.__module__, *modules])
     pool = ProcessPoolExecutor(workers, context, initializer=_begin)
     try:
-        with _one_thread_in_children(), _small_children():  # they are started as tasks are submitted
-            futures: dict[Future[Result], Task] = {pool.submit(work, task): task for task in tasks}
+        with _one_thread_in_children(), _small_children(), _no_sigterm():  # they are started as tasks are submitted
+            futures: dict[Future[Result], Task] = {pool.submit(_do, work, task): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
             futures.pop(future)  # or results pile up
@@ -67,9 +72,32 @@ def _context(modules: Sequence[str]) -> BaseContext:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the process that started this one, and follow it when it dies."""
+    """Leave Ctrl-C to the process that started this one, end in good order by SIGTERM, and follow it when it dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_between_tasks)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _do(work: Callable[[Task], Result], task: Task) -> Result:
+    """Do one task; SIGTERM in the middle of it ends this process once the task has cleaned up."""
+    try:
+        signal.signal(signal.SIGTERM, _end_task)
+        return work(task)
+    except _Terminated:
+        os._exit(_TERMINATED)
+    finally:
+        signal.signal(signal.SIGTERM, _end_between_tasks)
+
+
+def _end_between_tasks(signum: int, frame: FrameType | None) -> None:
+    os._exit(_TERMINATED)
+
+
+def _end_task(signum: int, frame: FrameType | None) -> None:
+    # What cleans up is not interrupted again.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Terminated
 
 
 def _die_with_parent() -> None:
@@ -92,6 +120,19 @@ def _one_thread_in_children() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _no_sigterm() -> Iterator[None]:
+    """Let no SIGTERM reach processes that are started now, until they ask for it as ``_begin`` does.
+
+    The process that the others are forked off never asks: if it ended, nobody would wait for what these clean up.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
