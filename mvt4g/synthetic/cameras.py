@@ -70,7 +70,8 @@ def _draw_shell(
         if num_views == 1 or (off_diagonal.min() >= least and off_diagonal.max() <= largest):
             break
     else:
-        raise InputError(f"cameras.separation: got {spec.separation} for {num_views} views, want room for them all")
+        got = f"{spec.separation} for {num_views} views"
+        raise InputError(f"scene.cameras.separation: got {got}, want room for them all")
     aim = centre + _in_ball(rng, num_views) * spec.look_at_radius
     world_from_cam = look_at(torch.from_numpy(positions + centre), torch.from_numpy(aim[:, None]))
     fields = np.deg2rad(rng.uniform(*spec.fov, num_views))

@@ -47,8 +47,8 @@ class PointSpec:
         Raises:
             InputError: If a share is not in [0, 1], the tolerance not in [0, 1), or the stride below 1.
         """
-        check_ranges(self, "points")
+        check_ranges(self, "scene.points")
         if not 0 <= self.foreground <= 1 or not 0 <= self.depth_tolerance < 1 or self.grid_stride < 1:
             got = f"{self.foreground}, {self.depth_tolerance}, {self.grid_stride}"
             want = "in [0, 1], in [0, 1), at least 1"
-            raise InputError(f"points.foreground, depth_tolerance, grid_stride: got {got}, want {want}")
+            raise InputError(f"scene.points.foreground, depth_tolerance, grid_stride: got {got}, want {want}")

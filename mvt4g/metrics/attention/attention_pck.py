@@ -17,7 +17,7 @@ class AttentionPCK(Metric):
 
     Kinds are ``ref`` and ``tgt`` (other frames of the query's own view) and ``cross`` (all frames of the other view,
     both directions). The headline counts only terms whose true cell is not the query's own, since "the same cell"
-    answers the others for free; ``_all`` counts every term and ``_same_cell`` is the share that answer gets.
+    answers the others for free. ``<kind>_all`` counts every term, ``same_cell/<kind>_all`` is what that answer gets.
     Micro average over terms; a share over nothing is NaN.
 
     Args:
