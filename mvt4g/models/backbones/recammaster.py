@@ -19,10 +19,12 @@ from mvt4g.types import LatentGrid
 class ReCamMaster(JointViews):
     """ReCamMaster: relative poses into every block and an identity-initialised projector after every self-attention.
 
-    Rotary time runs on from the target's frames to the reference's, as it was trained, so the same moment of both views
-    is f positions apart.
+    Rotary time runs on from the target's frames to the reference's, as it was trained: the same moment of both views is f
+    positions apart.
 
     Args:
+        dit: Sizes of the network.
+        grid: How the codec's latents lie over the video.
         extra_conditioning: More ways for cameras to enter, each changing nothing until it is trained.
         null_text_length: Tokens of the learned text that stands in for none.
         weights: Checkpoint of a fit, or a public one, to start from; or a list, overlays after what they go over. What
