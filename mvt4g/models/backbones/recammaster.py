@@ -19,8 +19,8 @@ from mvt4g.types import LatentGrid
 class ReCamMaster(JointViews):
     """ReCamMaster: relative poses into every block and an identity-initialised projector after every self-attention.
 
-    Rotary time runs on from the target's frames to the reference's, as it was trained: the same moment of both views is f
-    positions apart.
+    Rotary time runs on from the target's frames to the reference's, as it was trained: the same moment of both views
+    is f positions apart.
 
     Args:
         dit: Sizes of the network.

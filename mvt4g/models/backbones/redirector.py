@@ -28,6 +28,7 @@ class ReDirector(JointViews):
 
     Args:
         dit: With ``control_channels``, and ``image_dim`` for the base's image tokens.
+        grid: How the codec's latents lie over the video.
         extra_conditioning: More ways for cameras to enter, each changing nothing until it is trained.
         null_text_length: Tokens of the learned text that stands in for none.
         weights: Checkpoint of a fit, or a public one, to start from; or a list, overlays after what they go over. What
