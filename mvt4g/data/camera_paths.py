@@ -69,8 +69,6 @@ class CameraAssumption:
             InputError: If a value is out of range or unknown.
         """
         check_ranges(self, "camera")
-        if not 0 < self.fov_deg < 180:
-            raise InputError(f"camera.fov_deg: got {self.fov_deg}, want an angle in (0, 180)")
         words = {"speed": SPEEDS, "resample": (*RULES, None), "centres": CENTRES, "source_layout": LAYOUTS}
         for name, known in words.items():
             if getattr(self, name) not in known:

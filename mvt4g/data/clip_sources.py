@@ -59,7 +59,7 @@ class SourceSpec:
         name: In clips' names and log keys; None = the last part of ``path``, or "generated".
         weight: How often its turn comes, relative to the other sources of the split.
         split: What it serves: train, val or test.
-        pseudo_tracks: Which tracks are believed, for a path that holds pseudo-tracks; None = the rule's defaults.
+        pseudo_tracks: Which tracks are trusted, for a path that holds pseudo-tracks; None = the rule's defaults.
     """
 
     path: Path | None = None

@@ -169,8 +169,6 @@ class FitSpec:
         check_ranges(self, "size.fit")
         if self.mode not in _MODES:
             raise InputError(f"size.fit.mode: got {self.mode!r}, want one of {', '.join(_MODES)}")
-        if not all(0 <= share <= 1 for share in self.position):
-            raise InputError(f"size.fit.position: got {list(self.position)}, want (x, y) in [0, 1]")
         if self.box is not None:
             left, top, right, bottom = self.box
             if not (0 <= left < right and 0 <= top < bottom):

@@ -30,7 +30,7 @@ class LiftingSpec:
         surface: "points": each pixel is a point; see ``render_points``. "mesh": see ``render_mesh``.
         accumulate: What stands still in other frames shows where the target's own frame shows nothing, or where it lies
             before what that frame shows. What moves shows in its own frame alone.
-        most_frames: With ``accumulate``: so many other frames, those of which the target camera sees most; 0 = all.
+        most_frames: With ``accumulate``: so many other frames, those that the target camera sees most of; 0 = all.
         margin_px: With ``accumulate``: what moves is taken to reach so many pixels beyond its mask.
         edge_filter: Leave out points on depth edges, or reject stretched faces.
         blend: Of points: "hard" or "soft".

@@ -32,7 +32,7 @@ class GuidanceSpec:
         text: Embedding for every clip that brings none; null = the learned null text, and no guidance.
         negative: Embedding to lead away from; null = the negative prompt with an encoder, else the learned null text.
         scale: 1 = none, at one pass a step; ReCamMaster and ReDirector sample with 5, at two.
-        noise_levels: Least and largest sigma at which they do; elsewhere a step takes one pass.
+        noise_levels: Steps between these two sigmas are guided; any other takes one pass.
         encoder: Encodes the texts below, once, before the first video is generated; then it is dropped.
         prompt: As ``text``, in words.
         captions: A CSV ``file_name,text``: words for each video, by its name.

@@ -15,11 +15,12 @@ class WindowSpec:
         length: Video frames of one window, ``temporal_stride`` * m + 1: best what the model was trained on.
         overlap: Frames that a window shares with the one before, ``temporal_stride`` * m + 1 too; None = the most of
             those within a third of a window. The last window may share more, so that it ends with the video.
-        carry: What a window is told of the frames that it shares. "noise": in every sampling step they are a mixture of
-            what the window before made, noised to the step's level, and of what is drawn now; the share of the first
-            falls from frame to frame. "hold": they are the first alone. "reference": what the window before made, with
-            the target's cameras, stands in the reference view in place of the reference's frames. "nothing": windows
-            know nothing of each other. Shared frames are faded from one window to the next in any case.
+        carry: What a window knows of the frames that it shares. "noise": in every sampling step they are a mixture of
+            what the window before made, noised to the step's level, and of what is drawn now; the older part falls from
+            frame to frame. "hold": they are what the window before made, noised alike. "reference": what the window
+            before made, with the target's cameras, stands in the reference view in place of the reference's frames.
+            "nothing": windows know nothing of each other. In any case shared frames are faded from one window to the
+            next.
     """
 
     length: Frames

@@ -18,11 +18,11 @@ class VideoDiTConfig:
         patch_size: Latent frames, rows and columns of a token.
         eps: Of all norms.
         query_gain: What the scale of the self-attention's query norm starts from. At Wan's 1 no logit can exceed
-            sqrt(head_dim), so that a small model trained from scratch is long in learning to look at one token.
+            sqrt(head_dim): a small model trained from scratch takes long to learn to look at one token.
         image_dim: Width of an image token as it comes in; None = a network that sees no image.
         control_channels: Channels of the camera control, which lies on the latents' grid; None = a network without.
-        activation_checkpointing: Keep each block's input alone for the backward pass and run the block again: most of
-            the memory of training for a third more time.
+        activation_checkpointing: Keep each block's input alone for the backward pass and run the block again: saves
+            most of the memory of training for a third more time.
         compile: Run every block as it is written (``none``), or what ``torch.compile`` makes of it (``blocks``).
     """
 

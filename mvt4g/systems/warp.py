@@ -31,7 +31,7 @@ class WarpEvaluation:
     """What a test measures, and how ``predict`` goes on from what was warped.
 
     Attributes:
-        seed: Of the damage to depth, together with the clip's name; results are called by it.
+        seed: Of the damage to depth, together with the clip's name; it stands in the names of results.
         videos: How warped videos are scored in test.
         lift: Of ``predict``: lift each reference and warped video into a scene; None = do not.
     """

@@ -39,7 +39,7 @@ class ColmapPoses:
 
     Args:
         matching: "exhaustive" matches all pairs of frames; "sequential" each with the ``overlap`` after it.
-        overlap: As told.
+        overlap: Of "sequential": how many frames each is matched with.
         seed: Of every random step.
         max_reprojection_px: A reconstruction of a larger mean reprojection error counts as failed.
     """

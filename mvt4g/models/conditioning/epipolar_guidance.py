@@ -21,7 +21,7 @@ class EpipolarGuidance:
 
     Attributes:
         strength: 0 = nothing is added, and the result is that without it, bit for bit.
-        noise_levels: Least and largest sigma at which it acts: which sampling steps.
+        noise_levels: It acts in sampling steps between these two sigmas.
         blocks: 0-based blocks in which it acts; None = all.
         width: Of the band about a line, tokens.
         form: "map": a map over all tokens, for small sequences. "lines": computed inside FlexAttention, so that no map
