@@ -240,6 +240,7 @@ def _words_in(hint: Any) -> Any:
         if typing.get_origin(part) is Literal and found is None:
             found = part
         elif part is not type(None):
+            # Another type beside the words may take any text.
             return None
     return found
 
