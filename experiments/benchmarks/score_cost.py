@@ -4,10 +4,12 @@
 
 Every member of the presets that runs without weights, or on networks with random weights, scores one video of which
 everything is known. Metrics that share their work are one row. A second column times the forwards of the networks
-alone, a third counts them. One thread; the clip is that of ``score_memory``.
+alone, a third counts them; the last is the largest memory of the process so far, networks' files being read before
+the first row. One thread; the clip is that of ``score_memory``.
 """
 
 import argparse
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from experiments.benchmarks.score_memory import waves
+from experiments.benchmarks.score_memory import KIB, waves
 from mvt4g.geometry.camera import intrinsics_from_fov
 from mvt4g.geometry.pose import invert_pose
 from mvt4g.geometry.trajectories import benchmark_trajectory
@@ -113,6 +115,11 @@ class Clock:
             FrozenNet.forward = whole  # type: ignore[method-assign]
 
 
+def peak_gb() -> float:
+    """Return the largest resident memory of this process so far, GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB / 1e9
+
+
 def main() -> None:
     """Score the video and print a row for each piece of work."""
     parser = argparse.ArgumentParser(description="Cost of scoring one video.")
@@ -134,7 +141,8 @@ def main() -> None:
         print(f"left out: {name}, {reason}")
     total = 0.0
     clock = Clock()
-    print(f"{'metrics':76}{'CPU s':>9}{'networks':>10}{'calls':>7}")
+    print(f"{'metrics':76}{'CPU s':>9}{'networks':>10}{'calls':>7}{'GB':>7}")
+    print(f"{'before':102}{peak_gb():7.2f}", flush=True)
     with clock.running():
         for metrics in by_work(members.values()):
             label = " ".join(metric.key for metric in metrics)
@@ -143,7 +151,8 @@ def main() -> None:
             update_group(metrics, known)
             seconds = time.process_time() - start
             total += seconds
-            print(f"{label:76}{seconds:9.2f}{clock.seconds - before[0]:10.2f}{clock.calls - before[1]:7d}", flush=True)
+            networks = f"{clock.seconds - before[0]:10.2f}{clock.calls - before[1]:7d}"
+            print(f"{label:76}{seconds:9.2f}{networks}{peak_gb():7.2f}", flush=True)
     print(f"{'all':76}{total:9.2f}{clock.seconds:10.2f}{clock.calls:7d}")
     print(f"cost over that of the forwards: {total / clock.seconds:.2f}")
 
