@@ -5,11 +5,10 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.sampling.run import SAMPLERS, SCORES, SHIPPED, TRAINED_SHIFT
-from experiments.tables import read_rows
+from experiments.sampling.run import SAMPLERS, SCORES, TRAINED_SHIFT
+from experiments.tables import Row, read_rows
 
-MODELS = {"prior_corr_gone300": "nano, prior and early L_corr", "none": "nano, plain", SHIPPED: "the shipped base"}
-Row = dict[str, str]
+MODELS = {"prior_corr_gone300": "nano, prior and early L_corr", "none": "nano, plain"}
 
 
 def chosen(rows: Sequence[Row], **wanted: object) -> list[Row]:

@@ -2,9 +2,9 @@
 
     python -m experiments.sampling.run [--clips 6] [--seeds 3] [--models NAME ...]
 
-Models are two finished nano runs of ``experiments/steps_to_quality``, whose weights lie there, and the base that the
-package ships. Every row of ``scores.csv`` is one setting on one seed of noise, the mean over held-out clips; a row
-that is there is not made again.
+Models are two finished nano runs of ``experiments/steps_to_quality``, whose weights lie there; ``base`` does it for the
+base that the package ships. Every row of ``scores.csv`` is one setting on one seed of noise, the mean over held-out
+clips; a row that is there is not made again.
 """
 
 import argparse
@@ -40,7 +40,6 @@ SCORES = HERE / "scores.csv"
 WEIGHTS = HERE.parent / "steps_to_quality" / "weights"
 SHIPPED = "builtin:tiny"
 RECIPE = "parallax_nano"
-SHIPPED_RECIPE = "tiny"
 SAMPLERS = {
     "euler": EulerSampler,
     "adams": AdamsSampler,
@@ -112,16 +111,14 @@ class Row:
     sharpness: float
 
 
-def settings(model: str) -> Iterator[Setting]:
-    """Yield every setting of a model, the plain ones first; the shipped base is asked for few."""
-    few = model == SHIPPED
-    for count in EVALUATIONS[1:4] if few else EVALUATIONS:
-        for sampler in ("euler", "adams") if few else SAMPLERS:
+def settings() -> Iterator[Setting]:
+    """Yield every setting, the plain ones first."""
+    for count in EVALUATIONS:
+        for sampler in SAMPLERS:
             # Heun's last step takes one evaluation, each other two.
             yield Setting(sampler, count // 2 + 1 if sampler == "heun" else count, TRAINED_SHIFT)
-    if not few:
-        yield from reuse_settings()
-        yield from shifted_settings()
+    yield from reuse_settings()
+    yield from shifted_settings()
 
 
 def reuse_settings() -> Iterator[Setting]:
@@ -202,10 +199,14 @@ class Bench:
         self.evaluations += 1
 
 
+def psnr_of_clips(video: Float[Tensor, "b t 3 h w"], truth: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, " b"]:
+    """Return each clip's PSNR, dB."""
+    return -10 * (video - truth).square().flatten(1).mean(dim=1).log10()
+
+
 def psnr(video: Float[Tensor, "b t 3 h w"], truth: Float[Tensor, "b t 3 h w"]) -> float:
     """Return the mean over clips of each clip's PSNR, dB."""
-    error = (video - truth).square().flatten(1).mean(dim=1)
-    return float((-10 * error.log10()).mean())
+    return float(psnr_of_clips(video, truth).mean())
 
 
 def sharpness(video: Float[Tensor, "b t 3 h w"]) -> float:
@@ -220,7 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Quality over evaluations.")
     parser.add_argument("--clips", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--models", nargs="+", default=["prior_corr_gone300", "none", SHIPPED])
+    parser.add_argument("--models", nargs="+", default=["prior_corr_gone300", "none"])
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
@@ -228,11 +229,11 @@ def main() -> None:
     keys = names[: names.index("evaluations")]
     done = {tuple(row[key] for key in keys) for row in read_rows(SCORES)}
     for name in args.models:
-        source = SyntheticClips(RECIPES[SHIPPED_RECIPE if name == SHIPPED else RECIPE](), "val", args.clips, seed=0)
+        source = SyntheticClips(RECIPES[RECIPE](), "val", args.clips, seed=0)
         clips = [source.clip(number).select_views((REFERENCE, TARGET)) for number in range(args.clips)]
         for seed in range(args.seeds):
             bench = None
-            for setting in settings(name):
+            for setting in settings():
                 key = tuple(str(value) for value in (name, seed, *asdict(setting).values()))
                 if key in done:
                     continue
