@@ -4,14 +4,15 @@
 
 Both are built of one random state dict and given 512 text tokens; their answers are compared before anything is timed.
 Ours builds its rotary angles in every call, theirs reads them off a table. Times are CPU seconds, medians of the
-repeats, whose order turns from round to round; ratios are ours over theirs. "kernels" is the share of their forward
-that PyTorch's matrix products and attention kernel take by its profiler: no other way of writing the same network on
+repeats, whose order turns from round to round; ratios are ours over theirs. "kernels" is the matrix products and the
+attention of all blocks on numbers of the same shapes, and nothing else: no other way of writing the same network on
 the same kernels comes below it. "tap" is the forward that hands out queries and keys of one layer over the one that
 does not. ``--compile`` compiles the blocks of both, by ``compile: blocks`` and by ``compile_repeated_blocks``; forward
-alone.
+alone, beside the kernels with Linears by oneDNN.
 """
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -19,17 +20,18 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from diffusers import WanTransformer3DModel
-from torch.profiler import ProfilerActivity, profile
 
 from mvt4g.models.block_taps import BlockTaps
 from mvt4g.models.layers.rope import rotary_angles
+from mvt4g.models.onednn_linear import onednn_linear
 from mvt4g.models.video_dit import VideoDiT, VideoDiTConfig
 from mvt4g.models.weight_names import to_diffusers
 
 TEXT_TOKENS = 512
-KERNELS = ("addmm", "conv3d", "scaled_dot_product")
-"""Parts of the names of operators that are matrix products or attention."""
+Linear = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Of tokens, weight and bias."""
 
 
 class Size(NamedTuple):
@@ -57,6 +59,8 @@ RATIOS = (
     ("ours, compiled", "ours"),
     ("ours, compiled", "theirs"),
     ("ours, compiled", "theirs, compiled"),
+    ("kernels", "theirs"),
+    ("kernels, oneDNN", "theirs"),
 )
 """What is set against what."""
 
@@ -126,6 +130,32 @@ def cases(size: Size, compiled: bool = False) -> dict[str, Callable[[], object]]
     }
 
 
+def kernels(size: Size, linear: Linear) -> Callable[[], object]:
+    """Return the matrix products and both attentions of all blocks, with ``linear`` for every Linear."""
+    dim = size.num_heads * size.head_dim
+    count = math.prod(size.grid)
+    tokens, hidden, text = torch.randn(count, dim), torch.randn(count, size.ffn_dim), torch.randn(TEXT_TOKENS, dim)
+    square, up, down = torch.randn(dim, dim), torch.randn(size.ffn_dim, dim), torch.randn(dim, size.ffn_dim)
+    bias, wide_bias = torch.randn(dim), torch.randn(size.ffn_dim)
+
+    def heads(features: torch.Tensor) -> torch.Tensor:
+        return features.view(1, -1, size.num_heads, size.head_dim).transpose(1, 2)
+
+    def run() -> None:
+        for _ in range(size.num_layers):
+            # Query, key, value and output of self-attention; query and output of the attention to the text.
+            for _ in range(6):
+                linear(tokens, square, bias)
+            for _ in range(2):
+                linear(text, square, bias)
+            linear(tokens, up, wide_bias)
+            linear(hidden, down, bias)
+            for keys in (tokens, text):
+                F.scaled_dot_product_attention(heads(tokens), heads(keys), heads(keys))
+
+    return torch.no_grad()(run)
+
+
 def median_seconds(work: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Return each case's median CPU time over rounds in which all take their turn, after one that is not counted."""
     times: dict[str, list[float]] = {name: [] for name in work}
@@ -137,14 +167,6 @@ def median_seconds(work: dict[str, Callable[[], object]], repeats: int) -> dict[
             work[name]()
             times[name].append(time.process_time() - start)
     return {name: statistics.median(values[1:]) for name, values in times.items()}
-
-
-def kernel_share(run: Callable[[], object]) -> float:
-    """Return the share of its time that a run spends in matrix products and attention."""
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
-        run()
-    times = {event.key: event.self_cpu_time_total for event in seen.key_averages()}
-    return sum(value for name, value in times.items() if any(part in name for part in KERNELS)) / sum(times.values())
 
 
 def main() -> None:
@@ -163,13 +185,14 @@ def main() -> None:
         work = cases(size)
         if args.compile:
             work = {"ours": work["ours"], "theirs": work["theirs"], **cases(size, compiled=True)}
+            work["kernels, oneDNN"] = kernels(size, onednn_linear)
+        work["kernels"] = kernels(size, F.linear)
         spent = median_seconds(work, args.repeats)
         for case, seconds in spent.items():
             print(f"  {case:18}{seconds:8.3f} s")
         for case, base in RATIOS:
             if case in spent:
-                print(f"  {case} / {base}: {spent[case] / spent[base]:.3f}")
-        print(f"  kernels: {kernel_share(work['theirs']):.2f}", flush=True)
+                print(f"  {case} / {base}: {spent[case] / spent[base]:.3f}", flush=True)
 
 
 if __name__ == "__main__":

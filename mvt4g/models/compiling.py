@@ -25,7 +25,17 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     state dict keeps its names. A graph is made at the first call with new sizes, which takes a minute or so.
     """
     torch._dynamo.config.recompile_limit = MAX_GRAPHS
-    return torch.compile(function, backend=BACKEND)
+    return torch.compile(function, backend=BACKEND, options=_options())
+
+
+def _options() -> dict[str, Any] | None:
+    """Return what Inductor is asked for beyond its defaults."""
+    if BACKEND != "inductor":
+        return None
+    # Here, since it loads Inductor, which takes a second that no other use of the models needs.
+    from mvt4g.models.onednn_linear import LinearsByOneDNN, mkl_is_generic
+
+    return {"post_grad_custom_post_pass": LinearsByOneDNN()} if mkl_is_generic() else None
 
 
 def check_compiler(option: str) -> None:

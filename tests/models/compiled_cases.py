@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from torch._dynamo.utils import counters
+from torch.profiler import ProfilerActivity, profile
 
-from mvt4g.models import compiling
+from mvt4g.models import compiling, onednn_linear
 from mvt4g.models.backbones import ReCamMaster, ReDirector
 from mvt4g.models.conditioning.epipolar import EpipolarConditioning
 from mvt4g.models.conditioning.plucker import PluckerConditioning
@@ -105,11 +106,13 @@ def examined(case: str) -> dict[str, Any]:
     worst = max(differences, key=lambda name: differences[name])
     with torch.no_grad():
         compiled.dit.blocks[1].self_attn.v.weight.neg_()
-    changed = relative_differences(results(compiled, case == "bf16"), want)
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        changed = relative_differences(results(compiled, case == "bf16"), want)
+    by_onednn = [event.count for event in seen.key_averages() if event.key == "mkldnn::_linear_pointwise"]
     return {
         "compared": len(want), "same_names": got.keys() == want.keys(), "keys_match": keys_match,
         "worst": worst, "difference": differences[worst], "changed": changed["velocity"],
-        "graphs": graphs, "breaks": sum(counters["graph_break"].values()),
+        "graphs": graphs, "breaks": sum(counters["graph_break"].values()), "by_onednn": sum(by_onednn),
     }  # fmt: skip
 
 
@@ -127,4 +130,5 @@ def relative_differences(got: dict[str, torch.Tensor], want: dict[str, torch.Ten
 if __name__ == "__main__":
     torch.set_num_threads(1)
     compiling.BACKEND = sys.argv[1]
+    onednn_linear.mkl_is_generic = torch.backends.mkldnn.is_available  # on every processor, so that it is tested there
     print(json.dumps({case: examined(case) for case in sys.argv[2:] or CASES}))

@@ -56,7 +56,23 @@ def test_one_graph_serves_all_blocks_of_a_kind(traced):
 
 @pytest.mark.slow
 def test_generated_code_equals_the_written_one():
-    check(found_by("inductor", "lora")["lora"], 5e-4)
+    found = found_by("inductor", "lora")["lora"]
+    check(found, 5e-4)
+    # A training step, a tap alone and a sample: 4 blocks of 10 Linears twice, and the first two blocks, at least.
+    assert found["by_onednn"] >= 80
+
+
+@pytest.mark.slow
+def test_linears_change_hands_on_processors_of_amd_alone(tmp_path, monkeypatch):
+    from mvt4g.models import onednn_linear  # here, since it loads Inductor
+
+    for name, want in (("AuthenticAMD", True), ("GenuineIntel", False)):
+        told = tmp_path / name
+        told.write_text(f"vendor_id : {name}\n")
+        monkeypatch.setattr(onednn_linear, "_PROCESSOR", told)
+        assert onednn_linear.mkl_is_generic() is want
+    monkeypatch.setattr(onednn_linear, "_PROCESSOR", tmp_path / "none")
+    assert not onednn_linear.mkl_is_generic()
 
 
 def test_no_compiler_is_told_before_anything_is_built(monkeypatch):
