@@ -5,11 +5,12 @@ noise at which the mean curve of a lifting arm meets the mean level of a camera-
 """
 
 import argparse
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from experiments.lifting.keep import TABLE
+from experiments.lifting.keep import FIRST, TABLE
 from experiments.lifting.rungs import RUNGS, TRUE
 from experiments.tables import Row, read_rows
 from mvt4g.viz.charts import Curve, CurvePanel, Figure, draw_curves, save_chart
@@ -31,10 +32,15 @@ LABELS = {
     "lifted0": "lifted, trained on true depth",
     "lifted5": "lifted, trained on 5 % noise",
     "lifted20": "lifted, trained on 20 % noise",
-    "tuned": "lifted 5 %, tuned at test time",
     "camera": "cameras only",
     "camera_both": "cameras only, L_track and L_corr",
 }
+FIRST_LABELS = {
+    f"lifted5{FIRST}": LABELS["lifted5"],
+    "tuned": "the same, tuned at test time",
+    f"camera{FIRST}": LABELS["camera"],
+}
+"""Arms over the clips that tuning is scored on."""
 SHOWN = {
     "psnr": "PSNR, dB",
     "psnr_static": "PSNR of what stands still, dB",
@@ -58,7 +64,9 @@ def main(args: Sequence[str] | None = None) -> None:
     rows = read_rows(options.scores)
     for score in SHOWN:
         print(f"\n{SHOWN[score]}\n")
-        print("\n".join(table(scores_of(rows, score))))
+        print("\n".join(table(scores_of(rows, score), LABELS)))
+        print("\nof the clips of test-time tuning\n")
+        print("\n".join(table(scores_of(rows, score), FIRST_LABELS)))
     print("\nWhere lifting meets cameras alone, % of noise\n")
     print("\n".join(crossings(rows)))
     if options.picture is not None:
@@ -74,10 +82,10 @@ def scores_of(rows: Sequence[Row], score: str) -> Scores:
     return found
 
 
-def table(scores: Scores) -> list[str]:
+def table(scores: Scores, labels: Mapping[str, str]) -> list[str]:
     """Return a Markdown table: an arm a row, a rung a column, means over seeds."""
     lines = [f"| arm | {' | '.join(RUNGS)} |", f"|---|{'---:|' * len(RUNGS)}"]
-    for arm, label in LABELS.items():
+    for arm, label in labels.items():
         cells = []
         for rung in RUNGS:
             values = [by_rung[rung] for by_rung in scores.get(arm, {}).values() if rung in by_rung]
@@ -93,8 +101,13 @@ def curves_of(scores: Scores, arm: str) -> list[Curve]:
         if arm in CAMERA:
             curves.append([(noise, by_rung[TRUE]) for noise in NOISE.values()])
         else:
-            curves.append([(noise, by_rung[rung]) for rung, noise in NOISE.items() if rung in by_rung])
+            curves.append(over_noise(by_rung))
     return curves
+
+
+def over_noise(by_rung: Mapping[str, float]) -> Curve:
+    """Return a score over the noise of its rungs."""
+    return [(noise, by_rung[rung]) for rung, noise in NOISE.items() if rung in by_rung]
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
@@ -140,19 +153,30 @@ def crossings(rows: Sequence[Row]) -> list[str]:
         cells = []
         for score in SHOWN:
             scores = scores_of(rows, score)
-            lifted = curves_of(scores, arm)
-            level = curves_of(scores, camera)
-            cells.append(told(lifted, level, score in RISING) if lifted and level else "")
+            cells.append(told(scores, arm, camera, score in RISING) if arm in scores and camera in scores else "")
         lines.append(f"| {LABELS[arm]} | {LABELS[camera]} | {' | '.join(cells)} |")
     return lines
 
 
-def told(lifted: Sequence[Curve], camera: Sequence[Curve], rising: bool) -> str:
-    """Return where two arms meet, in words."""
-    level = mean_curve(camera)[0][1]
-    place = crossing(mean_curve(lifted), level, rising)
-    if place is None:
-        return f"not up to {max(NOISE.values()):g}"
+def told(scores: Scores, arm: str, camera: str, rising: bool) -> str:
+    """Return where two arms meet, in words: the means, and in brackets the least and greatest of several seeds."""
+    level = mean_curve(curves_of(scores, camera))[0][1]
+    text = place_text(crossing(mean_curve(curves_of(scores, arm)), level, rising))
+    places = []
+    for seed, flat in scores[camera].items():
+        by_rung = scores[arm].get(seed, scores[arm].get(""))  # the warp has no seed: it meets each
+        if by_rung is not None:
+            place = crossing(over_noise(by_rung), flat[TRUE], rising)
+            places.append(math.inf if place is None else place)
+    if len(places) < 2:
+        return text
+    return f"{text} [{place_text(min(places))}, {place_text(max(places))}]"
+
+
+def place_text(place: float | None) -> str:
+    """Return a noise in words; None and infinity = the lifting arm stays ahead."""
+    if place is None or math.isinf(place):
+        return f"over {max(NOISE.values()):g}"
     return f"{place:.1f}" if place else "never ahead"
 
 

@@ -1,21 +1,25 @@
 """Keeps what the runs found: ``python -m experiments.lifting.keep RUNS`` writes ``scores.csv`` beside this file.
 
 RUNS is the folder of the sweep and the warp (``../runs/lifting``). A row is an arm, a seed and a rung: the mean of each
-score over the clips that have it, and how many clips there are. Arms whose folder is gone keep their rows.
+score over the clips that have it, and how many clips there are. Test-time tuning is scored on the first clips alone, so
+other arms have rows over those too, their names ending in ``_first``. Arms whose folder is gone keep their rows.
 """
 
 import argparse
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.lifting.rungs import SCORES, written
+from experiments.lifting.tuned import NUM_CLIPS
 from experiments.tables import Row, read_rows, write_rows
 
 HERE = Path(__file__).parent
 TABLE = HERE / "scores.csv"
 COLUMNS = ("arm", "seed", "rung", "clips", *SCORES)
 TUNED = "tuned"
+FIRST = "_first"
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -28,10 +32,24 @@ def main(args: Sequence[str] | None = None) -> None:
     for path in sorted([*options.runs.glob("nano/*/*.csv"), *options.runs.glob("warp/scores.csv")]):
         arm, _, seed = path.parent.name.partition("-")
         arm = TUNED if path.name == "tuned.csv" else arm
-        found = mean_rows(read_rows(path), arm, seed)
-        rows = [row for row in rows if (row["arm"], row["seed"]) != (arm, seed)] + found
-        print(f"{arm} {seed}: {len(found)} rungs")
+        of_clips = read_rows(path)
+        found = mean_rows(of_clips, arm, seed)
+        if arm != TUNED:
+            found += mean_rows(first_clips(of_clips), arm + FIRST, seed)
+        rows = [row for row in rows if (row["arm"], row["seed"]) not in {(arm, seed), (arm + FIRST, seed)}] + found
+        print(f"{arm} {seed}: {len(of_clips)} clips and rungs")
     write_rows(options.out, COLUMNS, sorted(rows, key=lambda row: (row["arm"], row["seed"])))
+
+
+def first_clips(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of the first clips of each rung: those that tuning is scored on."""
+    first = []
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row["rung"]] += 1
+        if counts[row["rung"]] <= NUM_CLIPS:
+            first.append(row)
+    return first
 
 
 def mean_rows(rows: Sequence[Row], arm: str, seed: str) -> list[Row]:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from experiments.lifting.figure import SHOWN, crossing, crossings, draw, scores_of, table
+from experiments.lifting.figure import LABELS, SHOWN, crossing, crossings, draw, scores_of, table
 from experiments.lifting.go_on import ARMS, steps
-from experiments.lifting.keep import COLUMNS, main, mean_rows
+from experiments.lifting.keep import COLUMNS, first_clips, main, mean_rows
 from experiments.lifting.rungs import RUNGS, SCORES, TRUE
+from experiments.lifting.tuned import NUM_CLIPS
 from experiments.tables import read_rows, write_rows
 
 
@@ -42,10 +43,13 @@ def test_scores_that_fall_cross_from_below():
 
 def test_tables_and_crossings_of_means_over_seeds():
     rows = [*ladder("lifted5", 0, 20.0), *ladder("lifted5", 1, 21.0), row("camera", 0, TRUE, 18.5)]
-    lines = table(scores_of(rows, "psnr"))
+    lines = table(scores_of(rows, "psnr"), LABELS)
     assert "| lifted, trained on 5 % noise | 20.500 | 19.500 | 18.500 | 17.500 | 16.500 | 15.500 |  |  |  |  |" in lines
     told = next(line for line in crossings(rows) if line.startswith("| lifted, trained on 5 % noise | cameras only |"))
     assert told.split("|")[3].strip() == "2.0"
+    rows.append(row("camera", 1, TRUE, 21.5))
+    told = next(line for line in crossings(rows) if line.startswith("| lifted, trained on 5 % noise | cameras only |"))
+    assert told.split("|")[3].strip() == "0.5 [never ahead, 1.5]", "the mean level is 20, those of the seeds 18.5 and 21.5"
     names = [text.get_text() for text in draw(rows).legends[0].get_texts()]
     assert names == ["lifted, trained on 5 % noise", "cameras only"]
     assert len(draw(rows).axes) == len(SHOWN)
@@ -64,7 +68,17 @@ def test_means_are_kept_and_arms_that_are_gone_keep_theirs(tmp_path):
     assert kept["lifted5", "1"]["psnr"] == "12"
     assert kept["lifted5", "1"]["clips"] == "2"
     assert kept["camera", "0"]["psnr"] == "9.0"
+    assert kept["lifted5_first", "1"]["clips"] == "2"
     assert mean_rows([], "x", "0") == []
+
+
+def test_the_clips_of_tuning_are_the_first_of_each_rung():
+    rows = []
+    for rung in (TRUE, "noise:5"):
+        for clip in range(NUM_CLIPS + 3):
+            rows.append({"rung": rung, "clip": str(clip)})
+    first = first_clips(rows)
+    assert [entry["clip"] for entry in first] == [str(clip) for clip in range(NUM_CLIPS)] * 2
 
 
 def test_the_order_ends_each_seed_by_tuning():
