@@ -49,7 +49,9 @@ def test_tables_and_crossings_of_means_over_seeds():
     assert told.split("|")[3].strip() == "2.0"
     rows.append(row("camera", 1, TRUE, 21.5))
     told = next(line for line in crossings(rows) if line.startswith("| lifted, trained on 5 % noise | cameras only |"))
-    assert told.split("|")[3].strip() == "0.5 [never ahead, 1.5]", "the mean level is 20, those of the seeds 18.5 and 21.5"
+    assert told.split("|")[3].strip() == "0.5 [never ahead, 1.5]", (
+        "the mean level is 20, those of the seeds 18.5 and 21.5"
+    )
     names = [text.get_text() for text in draw(rows).legends[0].get_texts()]
     assert names == ["lifted, trained on 5 % noise", "cameras only"]
     assert len(draw(rows).axes) == len(SHOWN)
