@@ -81,12 +81,7 @@ class FromFiles(ABC):
         Raises:
             InputError: If there is no run or no whole checkpoint, or as ``from_weights``.
         """
-        run = Path(run)
-        config = run / "config.yaml"
-        if not config.is_file():
-            raise InputError(f"{run}: got no config.yaml in it, want the folder of a run that was fitted")
-        weights = _last_whole(run) if str(checkpoint) == "last" else checkpoint
-        return cls.from_weights(config, weights, device)
+        return cls._of(read_run(run, checkpoint, device))
 
     @classmethod
     def from_weights(
@@ -112,6 +107,29 @@ class FromFiles(ABC):
     @abstractmethod
     def _of(cls: type[Built], trained: TrainedModel) -> Built:
         """Build it of a model and of the options in its configuration."""
+
+
+def read_run(
+    run: str | Path,
+    checkpoint: str | Path = "last",
+    device: str | torch.device | None = None,
+) -> TrainedModel:
+    """Read the model of a run.
+
+    Args:
+        run: The folder that ``fit`` wrote to.
+        checkpoint: "last", which is the last whole checkpoint of the run, or the path of any other.
+        device: Where the model goes; None = a GPU, if there is one.
+
+    Raises:
+        InputError: If there is no run or no whole checkpoint, or as ``read_model``.
+    """
+    run = Path(run)
+    config = run / "config.yaml"
+    if not config.is_file():
+        raise InputError(f"{run}: got no config.yaml in it, want the folder of a run that was fitted")
+    weights = _last_whole(run) if str(checkpoint) == "last" else checkpoint
+    return read_model(config, weights, device)
 
 
 def read_model(
