@@ -13,7 +13,7 @@ import torch
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.diffusion.samplers import BlockReuse, EulerSampler
 from mvt4g.models.block_taps import KeptBlocks
-from mvt4g.models.novel_view import TextGuidance
+from mvt4g.models.novel_view import SamplingGuidance
 
 BLOCKS = 30
 SHIFT = 5.0
@@ -42,7 +42,7 @@ PLANS = (
 def passes(plan: Plan) -> Iterator[float]:
     """Yield every pass of the network as the share of its blocks that run."""
     sigmas = EulerSampler(plan.steps).sigmas(FlowMatching(shift=SHIFT))
-    guidance = TextGuidance(SCALE, None, *plan.guidance)
+    guidance = SamplingGuidance(SCALE, None, *plan.guidance)
     kept = [None if plan.reuse is None else KeptBlocks(plan.reuse) for _ in range(2)]
     tokens = torch.zeros(1, 1, 1, 1, 1)
     for sigma in sigmas[:-1]:
