@@ -33,9 +33,9 @@ def _options() -> dict[str, Any] | None:
     if BACKEND != "inductor":
         return None
     # Here, since it loads Inductor, which takes a second that no other use of the models needs.
-    from mvt4g.models.onednn_linear import LinearsByOneDNN, mkl_is_generic
+    from mvt4g.models.onednn_linear import LinearsByOneDNN, onednn_is_faster
 
-    return {"post_grad_custom_post_pass": LinearsByOneDNN()} if mkl_is_generic() else None
+    return {"post_grad_custom_post_pass": LinearsByOneDNN()} if onednn_is_faster() else None
 
 
 def check_compiler(option: str) -> None:
