@@ -161,23 +161,23 @@ def crossings(rows: Sequence[Row]) -> list[str]:
 def told(scores: Scores, arm: str, camera: str, rising: bool) -> str:
     """Return where two arms meet, in words: the means, and in brackets the least and greatest of several seeds."""
     level = mean_curve(curves_of(scores, camera))[0][1]
-    text = place_text(crossing(mean_curve(curves_of(scores, arm)), level, rising))
-    places = []
+    mean = place_text(mean_curve(curves_of(scores, arm)), level, rising)[1]
+    of_seeds = []
     for seed, flat in scores[camera].items():
         by_rung = scores[arm].get(seed, scores[arm].get(""))  # the warp has no seed: it meets each
         if by_rung is not None:
-            place = crossing(over_noise(by_rung), flat[TRUE], rising)
-            places.append(math.inf if place is None else place)
-    if len(places) < 2:
-        return text
-    return f"{text} [{place_text(min(places))}, {place_text(max(places))}]"
+            of_seeds.append(place_text(over_noise(by_rung), flat[TRUE], rising))
+    if len(of_seeds) < 2:
+        return mean
+    return f"{mean} [{min(of_seeds)[1]}, {max(of_seeds)[1]}]"
 
 
-def place_text(place: float | None) -> str:
-    """Return a noise in words; None and infinity = the lifting arm stays ahead."""
-    if place is None or math.isinf(place):
-        return f"over {max(NOISE.values()):g}"
-    return f"{place:.1f}" if place else "never ahead"
+def place_text(curve: Curve, level: float, rising: bool) -> tuple[float, str]:
+    """Return where a curve meets a level, infinity if it stays ahead of it, and the same in words."""
+    place = crossing(curve, level, rising)
+    if place is None:
+        return math.inf, f"over {curve[-1][0]:g}"
+    return place, f"{place:.1f}" if place else "never ahead"
 
 
 def draw(rows: Sequence[Row]) -> Figure:

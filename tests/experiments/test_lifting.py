@@ -1,8 +1,10 @@
 """The figure of the lifting experiment: means, crossings, and a drawing, on made-up scores."""
 
+import math
+
 import pytest
 
-from experiments.lifting.figure import LABELS, SHOWN, crossing, crossings, draw, scores_of, table
+from experiments.lifting.figure import LABELS, SHOWN, crossing, crossings, draw, place_text, scores_of, table
 from experiments.lifting.go_on import ARMS, steps
 from experiments.lifting.keep import COLUMNS, first_clips, main, mean_rows
 from experiments.lifting.rungs import RUNGS, SCORES, TRUE
@@ -35,6 +37,12 @@ def ladder(arm, seed, first):
 def test_a_crossing_lies_between_the_rungs_by_a_line(level, rising, place):
     curve = [(0, 20.0), (2, 19.0), (10, 18.0)]
     assert crossing(curve, level, rising) == place
+
+
+def test_what_stays_ahead_is_said_to_do_so_up_to_its_last_rung():
+    assert place_text([(0, 20.0), (20, 19.0)], 18.0, True) == (math.inf, "over 20")
+    assert place_text([(0, 20.0), (20, 19.0)], 21.0, True) == (0.0, "never ahead")
+    assert place_text([(0, 20.0), (20, 18.0)], 19.0, True) == (10.0, "10.0")
 
 
 def test_scores_that_fall_cross_from_below():
