@@ -163,7 +163,7 @@ def test_bad_files_are_named(spec, tmp_path):
     (tmp_path / "short.pth").write_bytes(spec.weights.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"short\.pth: got .*want a file of tensors"):
         load_umt5(tmp_path / "short.pth", torch.float32)
-    with pytest.raises(InputError, match=r"text\.length: got 1"):
+    with pytest.raises(InputError, match=r"encoder\.length: got 1, want at least 2"):
         TextEncoderSpec(spec.weights, spec.tokenizer, length=1)
 
 
