@@ -13,18 +13,9 @@ from pathlib import Path
 from experiments.lifting.keep import FIRST, TABLE
 from experiments.lifting.rungs import RUNGS, TRUE
 from experiments.tables import Row, read_rows
-from mvt4g.viz.charts import Curve, CurvePanel, Figure, draw_curves, save_chart
+from mvt4g.viz.charts import Curve, CurvePanel, Figure, draw_curves, mean_curve, save_chart
 
-NOISE = {
-    TRUE: 0.0,
-    "noise:1": 1.0,
-    "noise:2": 2.0,
-    "noise:5": 5.0,
-    "noise:10": 10.0,
-    "noise:20": 20.0,
-    "noise:40": 40.0,
-    "noise:80": 80.0,
-}
+NOISE = {TRUE: 0.0} | {rung: float(rung.removeprefix("noise:")) for rung in RUNGS if rung.startswith("noise:")}
 """Per cent of noise on the depth, by rung."""
 CAMERA = ("camera", "camera_both")
 LABELS = {
@@ -108,16 +99,6 @@ def curves_of(scores: Scores, arm: str) -> list[Curve]:
 def over_noise(by_rung: Mapping[str, float]) -> Curve:
     """Return a score over the noise of its rungs."""
     return [(noise, by_rung[rung]) for rung, noise in NOISE.items() if rung in by_rung]
-
-
-def mean_curve(curves: Sequence[Curve]) -> Curve:
-    """Return the mean of curves at the places that all have."""
-    places = set.intersection(*({place for place, _ in curve} for curve in curves))
-    means = []
-    for place in sorted(places):
-        values = [dict(curve)[place] for curve in curves]
-        means.append((place, statistics.fmean(values)))
-    return means
 
 
 def crossing(curve: Curve, level: float, rising: bool) -> float | None:

@@ -53,6 +53,7 @@ STYLE: Any = {  # the names of matplotlib's settings are a type of its own
     "text.parse_math": False,  # a label says what it says, $ too
     "svg.hashsalt": "mvt4g",  # otherwise the names of SVG elements are random
 }
+"""Settings of every figure."""
 _DPI = 150
 _BAND_OPACITY = 0.18
 _UNKNOWN = "#c8c8c8"
