@@ -4,6 +4,7 @@ All are handed the reference, its true depth where they lift it, and the true ca
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -88,4 +89,4 @@ def trained_arms(world: str) -> Iterator[tuple[str, Callable[[], NovelViewGenera
         for arm in NANO_ARMS:
             run = RUNS / "nano" / f"{arm}-0"
             if run.is_dir():
-                yield f"nano_{arm}", lambda run=run: NovelViewGenerator.from_run(run)
+                yield f"nano_{arm}", partial(NovelViewGenerator.from_run, run)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from experiments.benchmark.arms import WITHOUT_MODEL, Arm, model_arm, trained_arms
-from experiments.benchmark.worlds import CAMERA, WORLDS, World, write_sources
+from experiments.benchmark.worlds import CAMERA, WORLDS, World, frame_rate, write_sources
 from mvt4g.benchmark import page, score, table
 from mvt4g.formats.video import write_video
 from mvt4g.types import MultiViewClip
@@ -48,8 +48,8 @@ def run_world(world: World, folder: Path) -> None:
                 f"--pose_estimator.init_args.finest_stride={world.stride}"])  # fmt: skip
     backbones = []
     if world.name == "nano":
-        for arm in ("prior", "corr_gone300", "prior_corr_gone300"):
-            backbones += ["--backbone", f"nano_{arm}=nano_none"]
+        for trained in ("prior", "corr_gone300", "prior_corr_gone300"):
+            backbones += ["--backbone", f"nano_{trained}=nano_none"]
     table.main([out, "--truth", "truth", *backbones])
     page.main([out, "--truth", "truth", *backbones])
 
@@ -62,7 +62,7 @@ def unwritten(folder: Path, clips: dict[str, MultiViewClip]) -> dict[str, MultiV
 def write_method(folder: Path, arm: Arm, clips: dict[str, MultiViewClip]) -> None:
     """Write the videos of a method that are not there."""
     for name, clip in unwritten(folder, clips).items():
-        write_video(folder / f"{name}_{CAMERA}.mp4", arm(name, clip), float(clip.fps or 6.0))
+        write_video(folder / f"{name}_{CAMERA}.mp4", arm(name, clip), frame_rate(clip))
 
 
 if __name__ == "__main__":

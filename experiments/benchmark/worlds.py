@@ -79,6 +79,12 @@ WORLDS = {
 """``nano`` is the world in which the arms of experiments/steps_to_quality were trained."""
 
 
+def frame_rate(clip: MultiViewClip) -> float:
+    """Return the frames a second of a generated clip."""
+    assert isinstance(clip.fps, float | int)
+    return clip.fps
+
+
 def write_sources(folder: Path, name: str, clip: MultiViewClip) -> None:
     """Write what is known of a clip; a folder that is there is whole."""
     if (folder / name).exists():
@@ -89,7 +95,7 @@ def write_sources(folder: Path, name: str, clip: MultiViewClip) -> None:
     with appearing_folder(folder / name) as temporary:
         for view, place in ((REFERENCE, temporary), (TARGET, temporary / CAMERA)):
             place.mkdir(exist_ok=True)
-            write_archive_video(place / f"{VIEWS[view]}.mkv", clip.video[view], float(clip.fps or 6.0))
+            write_archive_video(place / f"{VIEWS[view]}.mkv", clip.video[view], frame_rate(clip))
             write_arrays(place / "depth.npz", {VIEWS[view]: clip.depth[view].float().numpy()})
             write_arrays(place / "dynamic.npz", {VIEWS[view]: clip.dynamic[view].numpy()})
         write_trajectory(temporary / CAMERA / "cameras.json", clip.cameras, size)

@@ -25,13 +25,14 @@ def count(source: str) -> Counter[str]:
     """Count what one file holds."""
     tree = ast.parse(source)
     counts: Counter[str] = Counter()
-    prose = set()
+    prose: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, COMPREHENSIONS):
             counts["comprehensions"] += 1
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
             counts["tuple assignments"] += any(isinstance(target, ast.Tuple) for target in node.targets)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            assert node.end_lineno is not None, "parsed code has it"
             prose.update(range(node.lineno, node.end_lineno + 1))
     for number, line in enumerate(source.splitlines(), start=1):
         text = line.strip()

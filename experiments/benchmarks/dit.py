@@ -17,11 +17,12 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from diffusers import WanTransformer3DModel
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
 from mvt4g.models.block_taps import BlockTaps
 from mvt4g.models.layers.rope import rotary_angles
@@ -120,13 +121,16 @@ def cases(size: Size, compiled: bool = False) -> dict[str, Callable[[], object]]
         difference = (run_ours() - run_theirs()).norm() / run_theirs().norm()
     if difference > 1e-4:
         raise RuntimeError(f"the models differ by {difference:.1e}: nothing to compare")
-    forward = {"ours": torch.no_grad()(run_ours), "theirs": torch.no_grad()(run_theirs)}
+    forward: dict[str, Callable[[], object]] = {
+        "ours": torch.no_grad()(run_ours),
+        "theirs": torch.no_grad()(run_theirs),
+    }
     if compiled:
         return {f"{name}, compiled": run for name, run in forward.items()}
     return forward | {
         "tapped": torch.no_grad()(lambda: run_ours(BlockTaps((0,)))),
-        "ours, trained": lambda: training(run_ours, ours),
-        "theirs, trained": lambda: training(run_theirs, theirs),
+        "ours, trained": partial(training, run_ours, ours),
+        "theirs, trained": partial(training, run_theirs, theirs),
     }
 
 

@@ -13,6 +13,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -62,7 +63,7 @@ def main() -> None:
         for number, (name, source) in enumerate(SOURCES.items()):
             path = Path(folder) / f"{number}.mp4"
             make_video(path, args.frames, source)
-            calls[name] = lambda path=path: make_clips(path, size, 2)
+            calls[name] = partial(make_clips, path, size, 2)
         latents = Path(folder) / "latents.safetensors"
         put_latents(latents, args.frames)
         calls["latents"] = lambda: read_latents(latents)

@@ -71,7 +71,7 @@ def hold_state(model: NovelViewModel) -> list[torch.Tensor]:
 
     Gradients are made by the backward pass itself.
     """
-    copies = []
+    copies: list[torch.Tensor] = []
     for value in model.parameters():
         if value.requires_grad:
             copies.extend(torch.empty_like(value, requires_grad=False) for _ in range(3))

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
@@ -41,6 +41,7 @@ from mvt4g.commands.step_memory import (
 from mvt4g.diffusion.flow_matching import FlowMatching
 from mvt4g.losses import correspondence
 from mvt4g.models import backbones
+from mvt4g.models.backbone import NovelViewBackbone
 from mvt4g.models.backbones.joint_views import JointViews
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.layers.lora import LoRASpec, add_lora
@@ -174,8 +175,9 @@ def flops_of(built: Recipe, frames: int, size: Sequence[int]) -> dict[str, float
     return {"forward": total / TERA, "attention": attention / total, "step": step.get_total_flops() / TERA}
 
 
-def dit_forward(backbone: JointViews, batch: StepBatch) -> None:
+def dit_forward(backbone: NovelViewBackbone, batch: StepBatch) -> None:
     """Run the network to the end for every frame, as its authors do; ours spares the reference's last block."""
+    assert isinstance(backbone, JointViews), "no recipe has another"
     dit_call = backbone.dit.forward
 
     def to_the_end(*args: Any, num_output_frames: int | None = None, **options: Any) -> Any:
@@ -186,7 +188,7 @@ def dit_forward(backbone: JointViews, batch: StepBatch) -> None:
     backbone(target, reference, torch.rand(1), batch.cameras, Conditions(batch.text))
 
 
-def num_tokens(backbone: nn.Module, frames: int, size: Sequence[int]) -> int:
+def num_tokens(backbone: NovelViewBackbone, frames: int, size: Sequence[int]) -> int:
     """Return the tokens of both views."""
     stride = backbone.tap_shape.stride
     return 2 * backbone.grid.latent_frames(frames) * (size[0] // stride) * (size[1] // stride)

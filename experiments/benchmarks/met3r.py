@@ -27,6 +27,7 @@ from mvt4g.metrics.functional.consistency import (
     upsample_features,
 )
 from mvt4g.metrics.video.met3r import WarpRGB5
+from mvt4g.metrics.video.view_pairs import Region
 from mvt4g.synthetic.generate import SceneSpec, generate_clip
 from mvt4g.types import REFERENCE, TARGET, MultiViewClip, ViewRecord
 
@@ -34,7 +35,7 @@ SIZE, FEATURES, FOCAL = 256, 384, 256.0
 SPHERE, RADIUS, PLATE_Z = (-0.7, 0.25, 3.2), 0.55, 2.8
 INTRINSICS = torch.tensor([[FOCAL, 0.0, SIZE / 2], [0.0, FOCAL, SIZE / 2], [0.0, 0.0, 1.0]])
 PLANE, PLATE, BALL = range(3)
-PARTS = ("all", "static", "dynamic")
+PARTS: tuple[Region, ...] = ("all", "static", "dynamic")
 
 
 def turn(degrees: float) -> Tensor:
@@ -67,6 +68,12 @@ def see(cam_from_world: Tensor, ball_x: float = 0.0) -> tuple[Tensor, Tensor, Te
     depth, surface = depths.min(dim=0)  # rays have z = 1 in the camera: the distance along them is the z-depth
     points = start + ray * depth[..., None]
     return depth, surface, points - torch.where(surface[..., None] == BALL, centre, 0.0)
+
+
+def in_world(depth: Tensor, cam_from_world: Tensor) -> Tensor:
+    """Return the point that every pixel shows, in the frame of the world."""
+    world_from_cam = invert_pose(cam_from_world)
+    return lift_depth(depth, INTRINSICS) @ world_from_cam[:3, :3].T + world_from_cam[:3, 3]
 
 
 def features_of(surface: Tensor, points: Tensor, seed: int = 0, waves_per_unit: float = 1.0) -> Tensor:
@@ -103,11 +110,12 @@ def analytic() -> None:
         b_from_a: Tensor = B_FROM_A,
         scale: float = 1.0,
         other: Tensor = a,
-        regions: tuple[Tensor, Tensor] | tuple[None, None] = (None, None),
+        regions: tuple[Tensor | None, Tensor | None] = (None, None),
         tolerance: float = 0.02,
     ) -> tuple[Tensor, Tensor]:
         depths = scale * depth_a, scale * depth_b
-        return met3r(other, features, *depths, INTRINSICS, INTRINSICS, b_from_a, *regions, tolerance)
+        on_a, on_b = regions
+        return met3r(other, features, *depths, INTRINSICS, INTRINSICS, b_from_a, on_a, on_b, tolerance)
 
     print(f"{'analytic scene':44}{'MEt3R':>10}{'cover':>8}")
     row("consistent pair (bar 0.002)", score())
@@ -130,13 +138,11 @@ def analytic() -> None:
     row("negated features (2)", score(-b))
     row("no overlap (NaN)", score(b_from_a=compose(shift(50.0), B_FROM_A)))
     world = pose_from(rotation_from_axis_angle(torch.tensor([0.7, -1.2, 0.4])), torch.tensor([3.0, -5.0, 2.0]))
-    clouds = [
-        lift_depth(depth, INTRINSICS) @ invert_pose(camera)[:3, :3].T + invert_pose(camera)[:3, 3]
-        for depth, camera in ((depth_a, world), (depth_b, compose(B_FROM_A, world)))
-    ]
+    world_a = in_world(depth_a, world)
+    world_b = in_world(depth_b, compose(B_FROM_A, world))
     row(
         "consistent, points in a world moved rigidly",
-        met3r_from_points(a, b, *clouds, INTRINSICS, INTRINSICS, world, compose(B_FROM_A, world)),
+        met3r_from_points(a, b, world_a, world_b, INTRINSICS, INTRINSICS, world, compose(B_FROM_A, world)),
     )
     scaled = B_FROM_A.clone()
     scaled[:3, 3] *= 100
@@ -146,7 +152,8 @@ def analytic() -> None:
         row(f"consistent, {waves:g} waves a unit", score(fine[1], other=fine[0]))
         row("  on 16x16-pixel cells, upsampled", score(pooled(fine[1]), other=pooled(fine[0])))
     print("the authors' code, from the same points")
-    cloud_a, cloud_b = lift_depth(depth_a, INTRINSICS), clouds[1] @ world[:3, :3].T + world[:3, 3]
+    cloud_a = lift_depth(depth_a, INTRINSICS)
+    cloud_b = world_b @ world[:3, :3].T + world[:3, 3]
     row("consistent pair", met3r_reference_compat(a, b, cloud_a, cloud_b, INTRINSICS))
     row("view a with itself", met3r_reference_compat(a, a, cloud_a, cloud_a, INTRINSICS))
     row("no overlap", met3r_reference_compat(a, b, cloud_a, cloud_b + 50, INTRINSICS))
@@ -159,7 +166,7 @@ def errors(clip: MultiViewClip, other: MultiViewClip) -> dict[str, dict[str, Ten
     moving = clip.dynamic[TARGET]
     late, late_moving = (torch.cat([frames[:1], frames[:-1]]) for frames in (truth, moving))
     noise = 0.02 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
-    found = {"true pair (the floor)": {}}
+    found: dict[str, dict[str, Tensor]] = {"true pair (the floor)": {}}
     for degrees in (0.5, 1, 2, 4):
         found[f"camera turned by {degrees:g} degrees"] = {"target_cam_from_world": compose(turn(degrees), cameras)}
     videos = {

@@ -179,9 +179,9 @@ def main() -> None:
         read = {f"{n} layers": beyond_plain(Passes.probed, n) for n in (2, 4, 8, 16)}
         steps = {f"4 layers, {n} timesteps": beyond_plain(run, 4) for n, run in ((4, sampled_briefly), (16, sampled))}
         print(f"\nMiB beyond a plain pass, {MEMORY_SIZE.tokens} tokens, {MEMORY_SIZE.batch} clips\n")
-        rows = {name: (f"{kept[name]:.0f}", f"{value:.0f}") for name, value in read.items()}
-        rows |= {name: ("", f"{value:.0f}") for name, value in steps.items()}
-        print(table(("all taps kept", "probe"), rows))
+        memory = {name: (f"{kept[name]:.0f}", f"{value:.0f}") for name, value in read.items()}
+        memory |= {name: ("", f"{value:.0f}") for name, value in steps.items()}
+        print(table(("all taps kept", "probe"), memory))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from playwright.sync_api import Page
 from mvt4g.formats.scene4d import UNKNOWN, Scene4D, SceneTracks, SceneView, read_scene4d
 from mvt4g.synthetic.generate import generate_clip
 from mvt4g.synthetic.recipes import recam
+from mvt4g.types import REFERENCE, TARGET, MultiViewClip
 from mvt4g.viz.scene_page import write_scene_page
 from tests.viz.scene_page.browser import BROWSER, NO_BROWSER, OpenPage, chromium
 
@@ -36,13 +37,13 @@ def rendered_scene(num_frames: int) -> Scene4D:
     clip = generate_clip(
         replace(recipe, num_frames=num_frames, image_size=(288, 504), num_views=2, points=points), 0, 0
     )
-    views = []
-    for video, depth, cameras in zip(clip.video, clip.depth, (clip.cameras[0], clip.cameras[1]), strict=True):
-        colours = (255 * video).round().to(torch.uint8).permute(0, 2, 3, 1)
-        views.append(SceneView(colours, depth, cameras))
+    assert clip.tracks is not None
+    assert clip.visible is not None
+    assert clip.points_world is not None
     world = clip.points_world.expand(2, -1, -1, -1)
     return Scene4D(
-        *views,
+        scene_view(clip, REFERENCE),
+        scene_view(clip, TARGET),
         times_s=torch.arange(num_frames) / 15,
         alignment=torch.tensor([[1.0, 0.0], [1.0, 0.0]]),
         alignment_residual=torch.full((2,), torch.nan),
@@ -51,14 +52,23 @@ def rendered_scene(num_frames: int) -> Scene4D:
     )
 
 
+def scene_view(clip: MultiViewClip, view: int) -> SceneView:
+    """Return a view of a generated clip, its colours in bytes."""
+    assert clip.depth is not None
+    colours = (255 * clip.video[view]).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return SceneView(colours, clip.depth[view], clip.cameras[view])
+
+
 def browser_processes() -> dict[int, str]:
     """Return number and command of every process that descends from this one and belongs to the browser."""
     command = ["ps", "-eo", "pid=,ppid=,args="]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    parents, commands = {}, {}
+    parents: dict[int, int] = {}
+    commands: dict[int, str] = {}
     for line in lines:
-        number, parent, arguments = line.split(None, 2)
-        parents[int(number)], commands[int(number)] = int(parent), arguments
+        process, parent, arguments = line.split(None, 2)
+        parents[int(process)] = int(parent)
+        commands[int(process)] = arguments
     found = {}
     for number, arguments in commands.items():
         ancestor = number

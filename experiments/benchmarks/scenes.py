@@ -68,8 +68,8 @@ def reduced(scene: SceneSpec, side: int) -> SceneSpec:
     """Return the recipe at a size at which many scenes can be checked, its colours drawn plainly."""
     scale = min(1.0, side / min(scene.image_size))
     height, width = (round(scale * length) for length in scene.image_size)
-    plain = {"shadows": False, "antialias": False, "shutter": (0.0, 0.0), "shot_noise": 0.0, "read_noise": 0.0}
-    return replace(scene, image_size=(height, width), looks=replace(scene.looks, **plain))
+    plain = replace(scene.looks, shadows=False, antialias=False, shutter=(0.0, 0.0), shot_noise=0.0, read_noise=0.0)
+    return replace(scene, image_size=(height, width), looks=plain)
 
 
 def measure(scene: SceneSpec, full_width: int, seed: int, index: int) -> Figures:

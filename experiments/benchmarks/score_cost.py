@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import nn
@@ -108,11 +109,8 @@ class Clock:
                 self.calls += 1
             return found
 
-        FrozenNet.forward = timed  # type: ignore[method-assign]  # for the length of the block
-        try:
+        with patch.object(FrozenNet, "forward", timed):
             yield
-        finally:
-            FrozenNet.forward = whole  # type: ignore[method-assign]
 
 
 def peak_gb() -> float:
@@ -136,7 +134,9 @@ def main() -> None:
         members, absent = build_metrics(tuple(names), write_weights(Path(folder)))
     videos = everything_known(args.frames, tuple(args.size))
     known: dict[str, Any] = {**videos.known(), "target": videos.target, "reference": videos.reference}
-    known[ASKED] = invert_pose(videos.target.cam_from_world.double())
+    asked = videos.target.cam_from_world
+    assert asked is not None
+    known[ASKED] = invert_pose(asked.double())
     for name, reason in absent.items():
         print(f"left out: {name}, {reason}")
     total = 0.0
@@ -145,7 +145,7 @@ def main() -> None:
     print(f"{'before':102}{peak_gb():7.2f}", flush=True)
     with clock.running():
         for metrics in by_work(members.values()):
-            label = " ".join(metric.key for metric in metrics)
+            label = " ".join(str(metric.key) for metric in metrics)
             before = (clock.seconds, clock.calls)
             start = time.process_time()
             update_group(metrics, known)

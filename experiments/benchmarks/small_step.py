@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 HERE = Path(__file__).parents[2]
 OPTIONS = {
@@ -61,8 +62,7 @@ def record_fit(config: str, steps: int, more: list[str]) -> dict[str, list[float
         found["loss"].append(float(loss.detach()))
         return loss
 
-    NovelViewSystem.training_step = training_step  # type: ignore[method-assign]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, patch.object(NovelViewSystem, "training_step", training_step):
         flags = [part for name, value in OPTIONS.items() for part in (f"--{name}", value)]
         run(["fit", "-c", config, "--run", f"{folder}/run", "--trainer.max_steps", str(steps), *flags, *more])
     return found
@@ -108,7 +108,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    arguments, arguments.more = parser.parse_known_args()
+    arguments, more = parser.parse_known_args()
+    arguments.more = more
     if arguments.child is None:
         compare(arguments)
     else:

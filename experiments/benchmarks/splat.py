@@ -12,6 +12,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import open3d as o3d
@@ -71,12 +72,14 @@ def peak_beside_result_mb(count: int) -> float:
     image, depth = frame(0)
     video = image.expand(count, *image.shape)
     maps = depth.expand(count, *depth.shape)
-    cameras = [Cameras(each.cam_from_world.expand(count, 4, 4), K.expand(count, 3, 3)) for each in (SOURCE, TARGET)]
+    lenses = K.expand(count, 3, 3)
+    source = Cameras(SOURCE.cam_from_world.expand(count, 4, 4), lenses)
+    target = Cameras(TARGET.cam_from_world.expand(count, 4, 4), lenses)
     result_bytes = 0
 
     def render() -> None:
         nonlocal result_bytes
-        seen = render_lifted(video, maps, *cameras)
+        seen = render_lifted(video, maps, source, target)
         result_bytes = seen.image.nbytes + seen.mask.nbytes + seen.depth.nbytes
 
     return (peak_bytes(render) - result_bytes) / 2**20
@@ -107,12 +110,12 @@ def main() -> None:
     for number in range(args.frames + 1):
         image, depth = frame(number)
         for name, way in ways.items():
-            spent = milliseconds(lambda way=way, image=image, depth=depth: way(image, depth))
+            spent = milliseconds(partial(way, image, depth))
             if number:  # the first frame warms up
                 times[name].append(spent)
     print(f"{args.frames} frames of {HEIGHT}x{WIDTH}, {args.threads} threads\n\n| way | CPU ms a frame |\n|---|---:|")
-    for name, spent in times.items():
-        print(f"| {name} | {statistics.median(spent):.1f} |")
+    for name, values in times.items():
+        print(f"| {name} | {statistics.median(values):.1f} |")
     # The most that one call takes at once; the first call fills what the allocator keeps.
     few, many = [peak_beside_result_mb(count) for count in (9, 9, args.frames)][1:]
     print(f"\npeak memory beside the result: {few:.0f} MiB for 9 frames, {many:.0f} MiB for {args.frames}")

@@ -61,18 +61,16 @@ def main() -> None:
     moving = torch.rand(1, arguments.tracks) < 0.5
     metric = TAPVid(SIZE)
     depth = torch.full((arguments.frames, arguments.tracks, 1), 400.0)
-    in_space = {
-        "target": torch.cat([one["target"], depth], dim=-1),
-        "pred": torch.cat([one["pred"], depth], dim=-1),
-        "target_visible": one["target_visible"],
-        "pred_visible": one["pred_visible"],
-    }
+    target = torch.cat([one["target"], depth], dim=-1)
+    pred = torch.cat([one["pred"], depth], dim=-1)
     intrinsics = torch.diag(torch.tensor([400.0, 400.0, 1.0]))
     rows: dict[str, Callable[[], object]] = {
         "tapvid, first": lambda: tapvid(**one, image_size=SIZE, query_mode="first"),
         "tapvid, strided": lambda: tapvid(**one, image_size=SIZE, query_mode="strided"),
         "TAPVid.update, five groups": lambda: metric.update(**batch, dynamic=moving),
-        "tapvid_3d, median scale": lambda: tapvid_3d(**in_space, intrinsics=intrinsics),
+        "tapvid_3d, median scale": lambda: tapvid_3d(
+            target, one["target_visible"], pred, one["pred_visible"], intrinsics
+        ),
     }
     print(f"{arguments.tracks} tracks x {arguments.frames} frames\n{'':30}{'median ms':>10}{'least ms':>10}")
     for name, function in rows.items():

@@ -107,7 +107,7 @@ def over_noise(rows: Mapping[Key, Row], state: str) -> list[str]:
 
 def by_block(rows: Mapping[Key, Row], states: Sequence[str]) -> str:
     """Return, for L_corr of every block, its nats, its cosine and its norm."""
-    cells = {}
+    cells: dict[str, list[str]] = {}
     for state in states:
         cells[state] = []
         for layer in LAYERS:

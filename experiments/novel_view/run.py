@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import runs
@@ -26,8 +27,9 @@ def main() -> None:
     scores["samples, 4 steps, target cameras permuted among clips"] = runs.test(
         CONFIG, FOLDER / "permuted", checkpoint, permuted
     )
-    rows = baselines.rows()
-    rows |= {name: (metrics["test/psnr"], metrics["test/ssim"]) for name, metrics in scores.items()}
+    rows: dict[str, Sequence[float | None]] = {**baselines.rows()}
+    for name, metrics in scores.items():
+        rows[name] = (metrics["test/psnr"], metrics["test/ssim"])
     print(f"\n32 held-out scenes, evaluation recipe {runs.recipe_hash(FOLDER / 'steps-4')} at 4 steps\n")
     print(runs.table(["PSNR, dB", "SSIM"], rows))
 

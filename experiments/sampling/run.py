@@ -10,7 +10,7 @@ clips; a row that is there is not made again.
 import argparse
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from mvt4g.inference.noise import clip_noise
 from mvt4g.models.backbones import ReCamMaster
 from mvt4g.models.codec import PatchCodec
 from mvt4g.models.conditioning.epipolar import EpipolarConditioning
+from mvt4g.models.conditioning.interface import CameraConditioning
 from mvt4g.models.conditioning.plucker import PluckerConditioning
 from mvt4g.models.lapped_codec import LappedCodec
 from mvt4g.models.novel_view import NovelViewModel
@@ -40,7 +41,7 @@ SCORES = HERE / "scores.csv"
 WEIGHTS = HERE.parent / "steps_to_quality" / "weights"
 SHIPPED = "builtin:tiny"
 RECIPE = "parallax_nano"
-SAMPLERS = {
+SAMPLERS: dict[str, Callable[[int], Sampler]] = {
     "euler": EulerSampler,
     "adams": AdamsSampler,
     "heun": HeunSampler,
@@ -79,15 +80,15 @@ class Setting:
 
     def build(self) -> Sampler:
         """Return the sampler."""
-        built: Sampler = SAMPLERS[self.sampler](self.steps)
+        built = SAMPLERS[self.sampler](self.steps)
         if self.first:
             built.reuse = BlockReuse(self.first, self.every)
         return built
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of ``scores.csv``; decibels are means over clips.
+class Scores:
+    """What a setting comes to on one seed of noise; decibels are means over clips.
 
     Attributes:
         evaluations: Of the network.
@@ -97,13 +98,6 @@ class Row:
         sharpness: Mean absolute difference of neighbouring pixels, over that of the truth.
     """
 
-    model: str
-    seed: int
-    sampler: str
-    steps: int
-    shift: float
-    first: int
-    every: int
     evaluations: int
     cost: float
     to_converged_db: float
@@ -139,12 +133,11 @@ def shifted_settings() -> Iterator[Setting]:
 
 def load(name: str) -> NovelViewModel:
     """Build a nano model of the finished runs, by the arm's name, or the base that the package ships."""
-    extra = [PluckerConditioning()]
+    extra: list[CameraConditioning] = [PluckerConditioning()]
     if name == SHIPPED:
         lapped = LappedCodec(block=8, keep=64)
         # As configs/codec/lapped.yaml has it.
-        channels = {"in_channels": 64, "out_channels": 64, "patch_size": (1, 1, 1)}
-        sizes = replace(VideoDiTConfig.tiny(), query_gain=3.0, **channels)
+        sizes = replace(VideoDiTConfig.tiny(), query_gain=3.0, in_channels=64, out_channels=64, patch_size=(1, 1, 1))
         backbone = ReCamMaster(sizes, lapped.grid, extra, weights=Path(SHIPPED))
         flow = FlowMatching(shift=TRAINED_SHIFT, prediction="sample")
         return NovelViewModel(backbone, lapped, flow).eval().requires_grad_(False)
@@ -168,7 +161,7 @@ class Bench:
         self.noise = clip_noise(batch.name, seed, self.reference.shape[1:], self.reference.device)
         self.blocks = 0
         self.evaluations = 0
-        for block in model.backbone.dit.blocks:
+        for block in model.backbone.shard_units():
             block.register_forward_hook(self._count_block)
         model.backbone.register_forward_hook(self._count_evaluation)
         converged = Setting("heun", CONVERGED_STEPS, TRAINED_SHIFT)
@@ -181,16 +174,16 @@ class Bench:
         made = self.model.generate(self.reference, self.cameras, self.noise, setting.build())
         return self.model.codec.decode(made.latents).clamp(0, 1)
 
-    def score(self, setting: Setting) -> dict[str, float]:
+    def score(self, setting: Setting) -> Scores:
         """Return the figures of one setting."""
         video = self.sample(setting)
-        return {
-            "evaluations": self.evaluations,
-            "cost": self.blocks / self.model.backbone.num_layers,
-            "to_converged_db": psnr(video, self.converged),
-            "to_truth_db": psnr(video, self.truth),
-            "sharpness": sharpness(video) / sharpness(self.truth),
-        }
+        return Scores(
+            evaluations=self.evaluations,
+            cost=self.blocks / self.model.backbone.num_layers,
+            to_converged_db=psnr(video, self.converged),
+            to_truth_db=psnr(video, self.truth),
+            sharpness=sharpness(video) / sharpness(self.truth),
+        )
 
     def _count_block(self, *_: object) -> None:
         self.blocks += 1
@@ -225,8 +218,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
-    names = list(Row.__dataclass_fields__)
-    keys = names[: names.index("evaluations")]
+    keys = ["model", "seed", *Setting.__dataclass_fields__]
     done = {tuple(row[key] for key in keys) for row in read_rows(SCORES)}
     for name in args.models:
         source = SyntheticClips(RECIPES[RECIPE](), "val", args.clips, seed=0)
@@ -238,14 +230,14 @@ def main() -> None:
                 if key in done:
                     continue
                 bench = bench or Bench(load(name), clips, seed)
-                append(Row(model=name, seed=seed, **asdict(setting), **bench.score(setting)))
+                append({"model": name, "seed": seed, **asdict(setting), **asdict(bench.score(setting))})
             sys.stdout.write(f"{name}, seed {seed}: done\n")
             sys.stdout.flush()
 
 
-def append(row: Row) -> None:
+def append(row: Mapping[str, object]) -> None:
     """Add a row to ``scores.csv``, at once: the next start goes on behind it."""
-    values = asdict(row)
+    values = {**row}
     for name in ("to_converged_db", "to_truth_db", "sharpness"):
         values[name] = f"{values[name]:.4f}"
     new = not SCORES.exists()

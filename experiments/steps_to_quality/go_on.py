@@ -20,10 +20,10 @@ try:
     from mvt4g.sweeps.sweep_file import Run, SweepFile
 except ModuleNotFoundError:  # the checkout of the runs, whose sweeps lie in its own ``experiments``
     from experiments.collect import curves
-    from experiments.launch import is_finished
-    from experiments.sweep_file import Run, SweepFile
+    from experiments.launch import is_finished  # type: ignore[no-redef]  # mypy reads both branches
+    from experiments.sweep_file import Run, SweepFile  # type: ignore[no-redef]
 
-    from experiments import sweep
+    from experiments import sweep  # type: ignore[attr-defined, no-redef]
 else:
 
     def curves(run: Run) -> dict[str, list[tuple[int, float]]]:

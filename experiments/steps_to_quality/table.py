@@ -72,7 +72,7 @@ def end_quality(curve: Curve) -> float | None:
 def steps_to(curve: Curve, quality: float, higher: bool) -> float | None:
     """Return the step at which a curve first has a quality, linear between validations; None if it never has."""
     sign = 1 if higher else -1
-    before: tuple[int, float] | None = None
+    before: tuple[float, float] | None = None
     for step, value in curve:
         if sign * (value - quality) >= 0:
             if before is None:
