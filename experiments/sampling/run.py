@@ -88,7 +88,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a setting comes to on one seed of noise; decibels are means over clips.
+    """Figures of one setting on one seed of noise; decibels are means over clips.
 
     Attributes:
         evaluations: Of the network.
