@@ -1,9 +1,10 @@
 """The screening so far: ``python -m experiments.recipe.table [RUNS] [--picture FILE.png]``.
 
 With RUNS, the folder of the run folders, ``scores.csv`` beside this file is brought up to date first: a row a run and
-validation, to be committed; a run whose folder is gone keeps its rows. Scores are those of the last step. An arm is
-held against the one that it changes one thing of: ``corr_*`` against ``corr``, ``prior_*`` against ``prior``; these two
-and ``prior_corr`` against ``none``.
+validation, to be committed; a run whose folder is gone keeps its rows. Scores are those of the last step. Controls are
+the runs of ``steps_to_quality`` at the same step, three seeds: they are of the same options. An arm is held against
+the control that it changes one thing of: ``corr_*`` against ``corr``, ``prior_*`` against ``prior``; these two and
+``prior_corr`` against ``none``.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from experiments.steps_to_quality import keep as long_runs
 from experiments.steps_to_quality.keep import COLUMNS, run_rows
 from experiments.steps_to_quality.table import Curves, read_curves
 from experiments.tables import read_rows, write_rows
@@ -19,10 +21,9 @@ from mvt4g.viz.charts import DotPanel, draw_dots, save_chart
 
 HERE = Path(__file__).parent
 TABLE, SWEEP_FILE = HERE / "scores.csv", HERE / "nano.yaml"
-SWEEP, CONTROL = "recipe", "none"
-CHANGED = ("corr", "prior")
-"""Arms that others change one thing of."""
-PLAIN = (*CHANGED, "prior_corr", CONTROL)
+SWEEP, STEP = "recipe", 1500
+CONTROLS = {"none": "none", "corr": "corr_gone300", "prior": "prior", "prior_corr": "prior_corr_gone300"}
+"""Arms that are held against ``none``, and what ``steps_to_quality`` calls them."""
 LABELS = {
     "psnr": "PSNR, dB",
     "warp_error": "warp error",
@@ -31,6 +32,9 @@ LABELS = {
 }
 """Columns of the table that are shown, in this order."""
 DIGITS = {"psnr": 2, "warp_error": 4, "warp_error_dyn": 4, "loss": 3}
+
+Values = Mapping[str, Mapping[str, Sequence[float]]]
+"""By column and arm, the runs' values."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -41,13 +45,14 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parser.parse_args(args)
     if options.runs is not None:
         keep(options.runs)
-    by_column = {column: read_curves(TABLE, SWEEP, column) for column in LABELS}
-    print("\n".join(table(by_column)))
+    controls = {column: control_ends(column) for column in LABELS}
+    arms = {column: arm_ends(column) for column in LABELS}
+    print("\n".join(table(arms, controls)))
     if options.picture is not None:
         panels = []
-        for column, curves in by_column.items():
-            values = {arm: list(by_seed.values()) for arm, by_seed in ends(curves).items()}
-            panels.append(DotPanel(LABELS[column], values))
+        for column, label in LABELS.items():
+            rows = {f"{arm}, three seeds": values for arm, values in controls[column].items()} | arms[column]
+            panels.append(DotPanel(label, rows))
         save_chart(draw_dots(panels), options.picture)
 
 
@@ -60,41 +65,47 @@ def keep(runs: Path) -> None:
     write_rows(TABLE, ["run", "step", *COLUMNS], [rows[key] for key in sorted(rows)])
 
 
+def control_ends(column: str) -> dict[str, list[float]]:
+    """Return what every control had at the screening's last step, a value a seed."""
+    curves = read_curves(long_runs.HERE / long_runs.TABLE, "nano", column)
+    return {arm: at_end(curves, name) for arm, name in CONTROLS.items()}
+
+
+def arm_ends(column: str) -> dict[str, list[float]]:
+    """Return the last value of every finished run by arm, in the order of the sweep file."""
+    curves = read_curves(TABLE, SWEEP, column)
+    found = {arm: at_end(curves, arm) for arm in SweepFile(SWEEP_FILE).variants}
+    return {arm: values for arm, values in found.items() if values}
+
+
+def at_end(curves: Curves, arm: str) -> list[float]:
+    """Return an arm's values at the screening's last step, seed by seed."""
+    by_step = [dict(curve) for _, curve in sorted(curves.get(arm, {}).items())]
+    return [values[STEP] for values in by_step if STEP in values]
+
+
 def control_of(arm: str) -> str:
-    """Return the arm that another is held against."""
-    if arm in PLAIN:
-        return CONTROL
-    return arm.partition("_")[0]
+    """Return the control that an arm is held against."""
+    return "none" if arm in CONTROLS else arm.partition("_")[0]
 
 
-def ends(curves: Curves) -> dict[str, dict[int, float]]:
-    """Return the last value of every finished run by arm, in the order of the sweep file, and seed."""
-    last = max((curve[-1][0] for by_seed in curves.values() for curve in by_seed.values()), default=0)
-    found: dict[str, dict[int, float]] = {}
-    for arm in SweepFile(SWEEP_FILE).variants:
-        by_seed = curves.get(arm, {})
-        finished = {seed: curve[-1][1] for seed, curve in by_seed.items() if curve[-1][0] == last}
-        if finished:
-            found[arm] = finished
-    return found
-
-
-def table(by_column: Mapping[str, Curves]) -> list[str]:
-    """Return a Markdown table: an arm a row, each score and its difference to the arm's control, seed by seed."""
+def table(arms: Values, controls: Values) -> list[str]:
+    """Return a Markdown table: controls with their standard deviation, then arms with the difference to theirs."""
     lines = [f"| arm | against | {' | '.join(LABELS.values())} |", "|---|---|" + "---:|" * len(LABELS)]
-    values = {column: ends(curves) for column, curves in by_column.items()}
-    for arm in values["psnr"]:
+    for arm in CONTROLS:
+        cells = []
+        for column, by_arm in controls.items():
+            values, digits = by_arm[arm], DIGITS[column]
+            cells.append(f"{statistics.fmean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}")
+        lines.append(f"| `{arm}`, {len(controls['psnr'][arm])} seeds | | {' | '.join(cells)} |")
+    for arm in arms["psnr"]:
         control = control_of(arm)
         cells = []
-        for column, by_arm in values.items():
-            own, digits = by_arm[arm], DIGITS[column]
-            cell = f"{statistics.fmean(own.values()):.{digits}f}"
-            pairs = own.keys() & by_arm.get(control, {}).keys()
-            if arm != control and pairs:
-                cell += f" ({statistics.fmean(own[seed] - by_arm[control][seed] for seed in pairs):+.{digits}f})"
-            cells.append(cell)
-        against = "" if arm == control else f"`{control}`"
-        lines.append(f"| `{arm}` | {against} | {' | '.join(cells)} |")
+        for column, by_arm in arms.items():
+            own, digits = statistics.fmean(by_arm[arm]), DIGITS[column]
+            change = own - statistics.fmean(controls[column][control])
+            cells.append(f"{own:.{digits}f} ({change:+.{digits}f})")
+        lines.append(f"| `{arm}` | `{control}` | {' | '.join(cells)} |")
     return lines
 
 

@@ -6,27 +6,33 @@ from experiments.recipe import table
 from experiments.tables import write_rows
 
 
-def write_scores(path):
-    """Two seeds of ``corr``, one of an arm of it that is finished and one that is not."""
-    ends = {"none-0": 14.0, "corr-0": 14.5, "corr-1": 15.5, "corr_mean-1": 15.25, "corr_best-0": None}
+def write_scores(path, sweep, ends):
+    """A row of 9 at step 100, and of each run's value at 1,500; an unfinished run has none."""
     rows = []
     for run, end in ends.items():
-        rows.append({"run": f"recipe/{run}", "step": "100", **dict.fromkeys(table.LABELS, "9")})
+        rows.append({"run": f"{sweep}/{run}", "step": "100", **dict.fromkeys(table.LABELS, "9")})
         if end is not None:
-            rows.append({"run": f"recipe/{run}", "step": "200", **dict.fromkeys(table.LABELS, str(end))})
+            rows.append({"run": f"{sweep}/{run}", "step": "1500", **dict.fromkeys(table.LABELS, str(end))})
     write_rows(path, ["run", "step", *table.LABELS], rows)
 
 
-def test_an_arm_is_held_against_what_it_changes_seed_by_seed(tmp_path, monkeypatch, capsys):
-    """``corr_mean`` has seed 1 alone: 15.25 - 15.5. ``corr`` meets ``none`` on seed 0 alone: 14.5 - 14."""
-    monkeypatch.setattr(table, "TABLE", tmp_path / "scores.csv")
-    write_scores(table.TABLE)
+def test_an_arm_is_held_against_the_mean_of_what_it_changes(tmp_path, monkeypatch, capsys):
+    """``corr`` has 14 and 15 in the long runs: ``corr_mean`` at 14.25 is 0.25 dB behind their mean."""
+    monkeypatch.setattr(table, "TABLE", tmp_path / "screening.csv")
+    monkeypatch.setattr(table.long_runs, "HERE", tmp_path)
+    long_runs = {"none": (13, 13.5), "corr_gone300": (14, 15), "prior": (14, 14), "prior_corr_gone300": (15, 15)}
+    controls = {f"{arm}-{seed}": end for arm, both in long_runs.items() for seed, end in enumerate(both)}
+    write_scores(tmp_path / "scores.csv", "nano", controls)
+    write_scores(table.TABLE, "recipe", {"none-0": 13.0, "corr_mean-0": 14.25, "corr_best-0": None})
     table.main([])
     rows = [line.split(" | ")[:3] for line in capsys.readouterr().out.splitlines()[2:]]
     assert rows == [
-        ["| `none`", "", "14.00"],
-        ["| `corr`", "`none`", "15.00 (+0.50)"],
-        ["| `corr_mean`", "`corr`", "15.25 (-0.25)"],
+        ["| `none`, 2 seeds", "| 13.25 ± 0.35", "13.2500 ± 0.3536"],
+        ["| `corr`, 2 seeds", "| 14.50 ± 0.71", "14.5000 ± 0.7071"],
+        ["| `prior`, 2 seeds", "| 14.00 ± 0.00", "14.0000 ± 0.0000"],
+        ["| `prior_corr`, 2 seeds", "| 15.00 ± 0.00", "15.0000 ± 0.0000"],
+        ["| `none`", "`none`", "13.00 (-0.25)"],
+        ["| `corr_mean`", "`corr`", "14.25 (-0.25)"],
     ]
 
 
