@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.fine_tuned import gradients
+from experiments.fine_tuned import gradients, layers
 from experiments.fine_tuned.agreement import Products, across, agree, expected_cosine
 from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.types import PointTruth
@@ -84,3 +84,27 @@ def test_every_run_starts_from_a_base_of_its_seed_that_is_here():
         weights = run.steps[0].options["model.init_args.backbone.init_args.weights"]
         assert weights.endswith(f"none-{run.seed}.safetensors")
         assert Path(weights).is_file()
+
+
+def test_what_rank_correlations_over_four_blocks_are_by_chance():
+    """Of 24 orders one has -1 and one +1: a single base has the whole range, three bases have 13,824 means."""
+    assert layers.rank_correlation([1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 40.0, 30.0]) == pytest.approx(0.8)
+    assert layers.by_chance(4, 1) == pytest.approx((-1.0, 1.0))
+    low, high = layers.by_chance(4, 3)
+    assert low == pytest.approx(-high)
+    assert 0.5 < high < 0.8  # 1.96 standard deviations of a mean of three are 1.96 / sqrt(3 * 3) = 0.65
+
+
+def test_the_probe_is_held_against_the_gain_base_by_base():
+    """Seed 0 agrees, seed 1 is opposed, seed 2 agrees but for one pair; two bases' levels do not mix."""
+    gains = {0: [1, 2, 3, 4], 1: [40, 30, 20, 10], 2: [1, 2, 4, 3]}
+    rows = []
+    for seed, by_block in gains.items():
+        for block, gain in enumerate(by_block):
+            row = {"seed": str(seed), "block": str(block), "left": str(seed + block / 10), "all": str(-block)}
+            rows.append(row | dict.fromkeys(layers.GAINS, str(gain)))
+    lines = layers.table(rows)
+    assert [line.split(" | ")[2:6] for line in (lines[2], lines[6])] == [
+        ["+1.00", "-1.00", "+0.80", "+0.27"],
+        ["-1.00", "+1.00", "-0.80", "-0.27"],
+    ]
