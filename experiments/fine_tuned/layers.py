@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torchmetrics.functional import spearman_corrcoef
 
+from experiments.steps_to_quality.table import LABELS
 from experiments.tables import Row, read_rows, write_rows
 from mvt4g.sweeps.results import read_curves
 from mvt4g.viz.charts import CurvePanel, draw_curves, save_chart
@@ -30,12 +31,6 @@ PROBES = {"left": "val/attention_pck/layer{block}/cross@0.50", "all": "val/atten
 """Attention PCK across views at sigma 0.5: of points that left their cell, and of all. The base's last validation."""
 GAINS = {"psnr": +1, "warp_error": -1, "warp_error_dyn": -1, "rotation_deg": -1}
 """Scores after fine-tuning, and the sign that makes a gain of their difference."""
-LABELS = {
-    "psnr": "PSNR, dB",
-    "warp_error": "warp error",
-    "warp_error_dyn": "warp error, dynamic",
-    "rotation_deg": "rotation error, degrees",
-}
 CENTRAL = 0.95
 """Share of the correlations by chance that the printed range holds."""
 
@@ -52,8 +47,9 @@ def main(args: Sequence[str] | None = None) -> None:
     print("\n".join(table(rows)))
     if options.picture is not None:
         panels = []
-        for gain, label in LABELS.items():
-            panels.append(CurvePanel(("attention PCK of points that left", f"gain: {label}"), pairs(rows, gain)))
+        for gain in GAINS:
+            axes = "attention PCK of points that left", f"gain: {LABELS[gain]}"
+            panels.append(CurvePanel(axes, pairs(rows, gain)))
         save_chart(draw_curves([panels[:2], panels[2:]]), options.picture)
 
 

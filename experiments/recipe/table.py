@@ -14,7 +14,7 @@ from pathlib import Path
 
 from experiments.steps_to_quality import keep as long_runs
 from experiments.steps_to_quality.keep import COLUMNS, run_rows
-from experiments.steps_to_quality.table import Curves, read_curves
+from experiments.steps_to_quality.table import LABELS, Curves, read_curves
 from experiments.tables import read_rows, write_rows
 from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.viz.charts import DotPanel, draw_dots, save_chart
@@ -24,14 +24,8 @@ TABLE, SWEEP_FILE = HERE / "scores.csv", HERE / "nano.yaml"
 SWEEP, STEP = "recipe", 1500
 CONTROLS = {"none": "none", "corr": "corr_gone300", "prior": "prior", "prior_corr": "prior_corr_gone300"}
 """Arms that are held against ``none``, and what ``steps_to_quality`` calls them."""
-LABELS = {
-    "psnr": "PSNR, dB",
-    "warp_error": "warp error",
-    "warp_error_dyn": "warp error, dynamic",
-    "loss": "validation loss, sigma 0.5",
-}
-"""Columns of the table that are shown, in this order."""
 DIGITS = {"psnr": 2, "warp_error": 4, "warp_error_dyn": 4, "loss": 3}
+"""Columns of the table that are shown, in this order, and their digits."""
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]
 """By column and arm, the runs' values."""
@@ -45,14 +39,14 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parser.parse_args(args)
     if options.runs is not None:
         keep(options.runs)
-    controls = {column: control_ends(column) for column in LABELS}
-    arms = {column: arm_ends(column) for column in LABELS}
+    controls = {column: control_ends(column) for column in DIGITS}
+    arms = {column: arm_ends(column) for column in DIGITS}
     print("\n".join(table(arms, controls)))
     if options.picture is not None:
         panels = []
-        for column, label in LABELS.items():
+        for column in DIGITS:
             rows = {f"{arm}, three seeds": values for arm, values in controls[column].items()} | arms[column]
-            panels.append(DotPanel(label, rows))
+            panels.append(DotPanel(LABELS[column], rows))
         save_chart(draw_dots(panels), options.picture)
 
 
@@ -91,7 +85,8 @@ def control_of(arm: str) -> str:
 
 def table(arms: Values, controls: Values) -> list[str]:
     """Return a Markdown table: controls with their standard deviation, then arms with the difference to theirs."""
-    lines = [f"| arm | against | {' | '.join(LABELS.values())} |", "|---|---|" + "---:|" * len(LABELS)]
+    labels = [LABELS[column] for column in DIGITS]
+    lines = [f"| arm | against | {' | '.join(labels)} |", "|---|---|" + "---:|" * len(labels)]
     for arm in CONTROLS:
         cells = []
         for column, by_arm in controls.items():

@@ -10,10 +10,10 @@ def write_scores(path, sweep, ends):
     """A row of 9 at step 100, and of each run's value at 1,500; an unfinished run has none."""
     rows = []
     for run, end in ends.items():
-        rows.append({"run": f"{sweep}/{run}", "step": "100", **dict.fromkeys(table.LABELS, "9")})
+        rows.append({"run": f"{sweep}/{run}", "step": "100", **dict.fromkeys(table.DIGITS, "9")})
         if end is not None:
-            rows.append({"run": f"{sweep}/{run}", "step": "1500", **dict.fromkeys(table.LABELS, str(end))})
-    write_rows(path, ["run", "step", *table.LABELS], rows)
+            rows.append({"run": f"{sweep}/{run}", "step": "1500", **dict.fromkeys(table.DIGITS, str(end))})
+    write_rows(path, ["run", "step", *table.DIGITS], rows)
 
 
 def test_an_arm_is_held_against_the_mean_of_what_it_changes(tmp_path, monkeypatch, capsys):
