@@ -23,7 +23,7 @@ test: setup ## Run the fast tests
 	@$(PYTEST) -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-slow: setup ## Run the slow tests alone: training, overfitting, kill and resume
-	@$(PYTEST) -m slow $(PYTEST_ARGS)
+	@$(PYTEST) -m slow --timeout 3600 $(PYTEST_ARGS)
 
 lint: setup ## Check style, formatting and the floors
 	@$(PYTHON) -m ruff check .

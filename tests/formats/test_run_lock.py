@@ -87,29 +87,32 @@ def test_a_holder_gives_signs_of_life(tmp_path, monkeypatch):
         assert module._changed(tmp_path / ".fit.lock")
 
 
-def take(folder, start, got) -> None:
-    start.wait()
+def take(folder, start, answers, enough) -> None:
+    """Try the lock when all others do; who has it keeps it until every other one has its answer."""
+    start.wait(60)
     try:
         with run_lock(folder, "fit"):
-            got.put(os.getpid())
-            start.clear()
-            got.put(None) if start.wait(0.3) else None
+            answers.put("taken")
+            enough.wait(60)
     except RunStopped:
-        pass
+        answers.put("refused")
 
 
 def test_of_many_that_take_over_at_once_one_does(tmp_path):
     context = multiprocessing.get_context("fork")
     write(tmp_path, pid=dead_pid())
-    start, got = context.Event(), context.Queue()
-    processes = [context.Process(target=take, args=(tmp_path, start, got)) for _ in range(6)]
+    start, answers, enough = context.Barrier(6), context.Queue(), context.Event()
+    processes = [context.Process(target=take, args=(tmp_path, start, answers, enough), daemon=True) for _ in range(6)]
     for process in processes:
         process.start()
-    start.set()
+    try:
+        assert sorted(answers.get(timeout=60) for _ in processes) == ["refused"] * 5 + ["taken"]
+    finally:
+        enough.set()
     for process in processes:
-        process.join()
-    winners = {got.get()} | {got.get() for _ in range(got.qsize())}
-    assert len(winners) == 1
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 6
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_holder_is_gone_only_if_this_host_can_tell():
