@@ -15,8 +15,7 @@ from typing import Any
 
 import torch
 
-from experiments.steps_to_quality.keep import MAX_BYTES, TABLE, WEIGHTS, called, run_rows, write_runs
-from experiments.tables import read_rows
+from experiments.steps_to_quality.keep import COLUMNS, MAX_BYTES, TABLE, TURNS, WEIGHTS, update_runs
 from mvt4g.callbacks.checkpoints import last_checkpoint, read_checkpoint
 from mvt4g.formats.parsing.yaml_files import read_yaml
 from mvt4g.formats.weights import write_weights
@@ -39,7 +38,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, default=PAGE, help="page that says how many steps the base has")
     options = parser.parse_args(args)
     places = {BASE: options.shipped / f"tiny{SUFFIX}", TWIN: options.out / WEIGHTS / f"{TWIN}{SUFFIX}"}
-    rows = read_rows(options.out / TABLE)
+    found = []
     for name, place in places.items():
         run = options.bases / name
         checkpoint = last_checkpoint(run)
@@ -47,11 +46,11 @@ def main(args: Sequence[str] | None = None) -> None:
             print(f"{name}: no checkpoint yet, left as it is")
             continue
         steps = keep_weights(checkpoint, made_with(run / "config.yaml"), place)
-        rows = [row for row in rows if row["run"] != called(run)] + run_rows(run)
+        found.append(run)
         if name == BASE:
             options.page.write_text(STEPS.sub(f"has {steps:,} of", options.page.read_text(encoding="utf-8")), "utf-8")
         print(f"{place}: {steps} steps, {place.stat().st_size / 1e6:.1f} MB")
-    write_runs(options.out / TABLE, rows)
+    update_runs(options.out / TABLE, found, [*COLUMNS, *TURNS])
 
 
 def keep_weights(checkpoint: Path, made: Mapping[str, str], place: Path) -> int:

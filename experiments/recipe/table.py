@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.steps_to_quality import keep as long_runs
-from experiments.steps_to_quality.keep import COLUMNS, run_rows
+from experiments.steps_to_quality.keep import COLUMNS, update_runs
 from experiments.steps_to_quality.table import LABELS, Curves, read_curves
-from experiments.tables import read_rows, write_rows
 from mvt4g.sweeps.sweep_file import SweepFile
 from mvt4g.viz.charts import DotPanel, draw_dots, save_chart
 
@@ -38,7 +37,8 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args(args)
     if options.runs is not None:
-        keep(options.runs)
+        folders = [record.parent for record in options.runs.glob("*/run.yaml")]
+        update_runs(TABLE, folders, list(COLUMNS))
     controls = {column: control_ends(column) for column in DIGITS}
     arms = {column: arm_ends(column) for column in DIGITS}
     print("\n".join(table(arms, controls)))
@@ -48,15 +48,6 @@ def main(args: Sequence[str] | None = None) -> None:
             rows = {f"{arm}, three seeds": values for arm, values in controls[column].items()} | arms[column]
             panels.append(DotPanel(LABELS[column], rows))
         save_chart(draw_dots(panels), options.picture)
-
-
-def keep(runs: Path) -> None:
-    """Replace the rows of all runs whose folders are there."""
-    rows = {(row["run"], int(row["step"])): row for row in read_rows(TABLE)}
-    for record in runs.glob("*/run.yaml"):
-        for row in run_rows(record.parent):
-            rows[row["run"], int(row["step"])] = row
-    write_rows(TABLE, ["run", "step", *COLUMNS], [rows[key] for key in sorted(rows)])
 
 
 def control_ends(column: str) -> dict[str, list[float]]:

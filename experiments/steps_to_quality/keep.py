@@ -9,7 +9,7 @@ keeps its rows, and the next stage starts from its weights.
 import argparse
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -46,22 +46,24 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args(args)
-    rows = read_rows(options.out / TABLE)
-    for record in sorted(options.runs.glob("*/*/run.yaml")):
-        folder = record.parent
-        if folder.parent.name in ELSEWHERE:
-            continue
-        found = run_rows(folder)
-        rows = [row for row in rows if row["run"] != called(folder)] + found
+    records = sorted(options.runs.glob("*/*/run.yaml"))
+    folders = [record.parent for record in records if record.parent.parent.name not in ELSEWHERE]
+    for folder in folders:
         size = keep_weights(folder, options.out / WEIGHTS)
-        print(f"{called(folder)}: {len(found)} validations, weights of {size / 1e6:.1f} MB")
-    write_runs(options.out / TABLE, rows)
+        print(f"{called(folder)}: weights of {size / 1e6:.1f} MB")
+    update_runs(options.out / TABLE, folders, [*COLUMNS, *TURNS])
 
 
-def write_runs(path: Path, rows: Sequence[Row]) -> None:
-    """Write the table, sorted by run and step."""
-    by_step = sorted(rows, key=lambda row: (row["run"], int(row["step"])))
-    write_rows(path, ["run", "step", *COLUMNS, *TURNS], by_step)
+def update_runs(path: Path, folders: Iterable[Path], columns: Sequence[str]) -> None:
+    """Replace the rows of each folder's run in a table; a run keeps its rows until it has come as far again."""
+    by_run: dict[str, list[Row]] = {}
+    for row in read_rows(path):
+        by_run.setdefault(row["run"], []).append(row)
+    for folder in folders:
+        found = run_rows(folder)
+        if len(found) >= len(by_run.get(called(folder), [])):
+            by_run[called(folder)] = found
+    write_rows(path, ["run", "step", *columns], [row for run in sorted(by_run) for row in by_run[run]])
 
 
 def called(folder: Path) -> str:

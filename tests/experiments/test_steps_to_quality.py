@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch.utils.tensorboard import SummaryWriter
 
 from experiments.steps_to_quality import go_on, keep, table
+from experiments.tables import read_rows, write_rows
 from mvt4g.models.checkpoints import read_weight_file
 from mvt4g.sweeps.sweep_file import SweepFile
 
@@ -95,6 +96,18 @@ def test_scores_and_weights_are_kept_and_a_run_that_is_gone_keeps_its_rows(tmp_p
     assert table.read_curves(out / "scores.csv", "nano", "psnr") == {
         "none": {seed: [(100, 11.0), (200, 12.25)] for seed in (0, 1)}
     }
+
+
+def test_a_run_that_starts_anew_keeps_its_rows_until_it_is_as_far(tmp_path):
+    columns = list(keep.COLUMNS)
+    found = [{"run": "nano/none-0", "step": str(step), "psnr": "9"} for step in (100, 200, 300)]
+    write_rows(tmp_path / "scores.csv", ["run", "step", *columns], found)
+    write_run(tmp_path / "nano" / "none-0")
+    keep.update_runs(tmp_path / "scores.csv", [tmp_path / "nano" / "none-0"], columns)
+    assert [row["psnr"] for row in read_rows(tmp_path / "scores.csv")] == ["9", "9", "9"]
+    write_rows(tmp_path / "scores.csv", ["run", "step", *columns], found[:2])
+    keep.update_runs(tmp_path / "scores.csv", [tmp_path / "nano" / "none-0"], columns)
+    assert [row["psnr"] for row in read_rows(tmp_path / "scores.csv")] == ["11", "12.25"]
 
 
 def test_weights_that_are_too_large_to_commit_are_not_written(tmp_path, monkeypatch):
