@@ -99,7 +99,7 @@ def test_scores_and_weights_are_kept_and_a_run_that_is_gone_keeps_its_rows(tmp_p
 
 
 def test_a_run_that_starts_anew_keeps_its_rows_until_it_is_as_far(tmp_path):
-    columns = list(keep.COLUMNS)
+    columns = [*keep.COLUMNS, *keep.TURNS]
     found = [{"run": "nano/none-0", "step": str(step), "psnr": "9"} for step in (100, 200, 300)]
     write_rows(tmp_path / "scores.csv", ["run", "step", *columns], found)
     write_run(tmp_path / "nano" / "none-0")
