@@ -15,6 +15,9 @@ enter_checkout() {
     export PYTHONPATH=$code
 }
 
+# glibc gives large freed blocks back to the kernel, which clears them again at every step: docs/performance.md.
+export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296
+
 # in_background LOG COMMAND ...: starts a command in one thread, and adds what it prints to LOG, a file in `runs`.
 in_background() {
     local log=$runs/$1

@@ -21,7 +21,7 @@ from mvt4g.sweeps.results import read_curves
 
 HERE = Path(__file__).parent
 TABLE, WEIGHTS = "scores.csv", "weights"
-ELSEWHERE = ("bases", "fine_tuned", "recipe")
+ELSEWHERE = ("bases", "confirm", "fine_tuned", "recipe")
 """Sweeps beside ours whose experiments keep their own results."""
 COLUMNS = {
     "psnr": "val/psnr",
