@@ -15,7 +15,8 @@ enter_checkout() {
     export PYTHONPATH=$code
 }
 
-# glibc gives large freed blocks back to the kernel, which clears them again at every step: docs/performance.md.
+# glibc gives freed blocks over 32 MiB, such as the epipolar prior's maps at tiny, back to the kernel, which clears them anew at every step:
+# a step of the base with the prior took 2.2 s so, and takes 1.7 with these.
 export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296
 
 # in_background LOG COMMAND ...: starts a command in one thread, and adds what it prints to LOG, a file in `runs`.
