@@ -3,5 +3,5 @@
 # (by default ../runs) that holds the checkout of the runs' commit and all run folders. Call it again after every interruption.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../background.sh"
-enter_checkout 4faf664 "$@"  # all runs of mixture.yaml are of this commit
-in_background steps_to_quality/bases/go_on.log nice -n 15 .venv/bin/python -m mvt4g.sweeps.sweep experiments/bases/mixture.yaml --threads 1
+enter_checkout f8a162b "$@"  # `mixture`, which stopped at step 4,677, is of 4faf664
+one_by_one steps_to_quality/bases/go_on.log experiments/bases/mixture.yaml mixture_prior-0 mixture_prior_corr-0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.recipe import table
+from experiments.recipe import confirm, table
 from experiments.tables import write_rows
 
 
@@ -42,3 +42,25 @@ def test_an_arm_is_held_against_the_mean_of_what_it_changes(tmp_path, monkeypatc
 )
 def test_what_an_arm_changes(arm, control):
     assert table.control_of(arm) == control
+
+
+def test_full_length_by_hand(tmp_path, monkeypatch, capsys):
+    """``none`` ends at 29 by step 2,900; twice as fast is there at 1,450, and what has not ended is left out."""
+    monkeypatch.setattr(confirm, "TABLE", tmp_path / "confirmed.csv")
+    monkeypatch.setattr(confirm.long_runs, "HERE", tmp_path)
+    steps = range(100, 3001, 100)
+
+    def rows(run, rate, last=3000):
+        scores = {step: {"psnr": str(step * rate), "warp_error": str(1 - step * rate / 100)} for step in steps}
+        rest = {"warp_error_dyn": "0.5", "loss": "0.25"}
+        return [{"run": run, "step": str(step), **scores[step], **rest} for step in steps if step <= last]
+
+    columns = ["run", "step", *confirm.DIGITS]
+    controls = [row for arm in confirm.SHOWN for seed in (0, 1) for row in rows(f"nano/{arm}-{seed}", 0.01)]
+    write_rows(tmp_path / "scores.csv", columns, controls)
+    ours = [*rows("confirm/mean-0", 0.02), *rows("confirm/mean-1", 0.005), *rows("confirm/mean-2", 0.02, last=2900)]
+    write_rows(confirm.TABLE, columns, ours)
+    confirm.main([])
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert lines[0] == ["`none`", "2", "29.00", "0.97, 0.97: 0.967", "0.7100", "0.97, 0.97: 0.967", "0.5000", "0.250"]
+    assert lines[-1] == ["`mean`", "2", "36.25", "0.48, 1.00: 0.742", "0.6375", "0.48, 1.00: 0.742", "0.5000", "0.250"]
