@@ -5,14 +5,12 @@ committed. The runs stand beside those of ``steps_to_quality`` on the same seeds
 quality, and the share of ``none``'s steps at which an arm first has that of ``none``.
 """
 
-import argparse
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.recipe.table import DIGITS
+from experiments.recipe.table import DIGITS, up_to_date
 from experiments.steps_to_quality import keep as long_runs
-from experiments.steps_to_quality.keep import COLUMNS, update_runs
 from experiments.steps_to_quality.table import (
     CONTROL,
     HIGHER,
@@ -36,17 +34,11 @@ SHARES = ("psnr", "warp_error")
 
 def main(args: Sequence[str] | None = None) -> None:
     """Bring the scores up to date, print the table, and draw the curves if a file is named."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("runs", type=Path, nargs="?")
-    parser.add_argument("--picture", type=Path)
-    options = parser.parse_args(args)
-    if options.runs is not None:
-        folders = [record.parent for record in options.runs.glob("*/run.yaml")]
-        update_runs(TABLE, folders, list(COLUMNS))
+    picture = up_to_date(TABLE, __doc__, args)
     by_column = {column: both(column) for column in DIGITS}
     print("\n".join(table(by_column)))
-    if options.picture is not None:
-        save_chart(draw(by_column), options.picture)
+    if picture is not None:
+        save_chart(draw(by_column), picture)
 
 
 def both(column: str) -> Curves:

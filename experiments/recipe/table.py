@@ -32,22 +32,29 @@ Values = Mapping[str, Mapping[str, Sequence[float]]]
 
 def main(args: Sequence[str] | None = None) -> None:
     """Bring the scores up to date, print the table, and draw it if a file is named."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    picture = up_to_date(TABLE, __doc__, args)
+    controls = {column: control_ends(column) for column in DIGITS}
+    arms = {column: arm_ends(column) for column in DIGITS}
+    print("\n".join(table(arms, controls)))
+    if picture is not None:
+        panels = []
+        for column in DIGITS:
+            rows = {f"{arm}, three seeds": values for arm, values in controls[column].items()} | arms[column]
+            panels.append(DotPanel(LABELS[column], rows))
+        save_chart(draw_dots(panels), picture)
+
+
+def up_to_date(scores: Path, about: str | None, args: Sequence[str] | None) -> Path | None:
+    """Read a command line; bring a table of scores up to date if it names the runs; return where a picture is to go."""
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="?")
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args(args)
     if options.runs is not None:
         folders = [record.parent for record in options.runs.glob("*/run.yaml")]
-        update_runs(TABLE, folders, list(COLUMNS))
-    controls = {column: control_ends(column) for column in DIGITS}
-    arms = {column: arm_ends(column) for column in DIGITS}
-    print("\n".join(table(arms, controls)))
-    if options.picture is not None:
-        panels = []
-        for column in DIGITS:
-            rows = {f"{arm}, three seeds": values for arm, values in controls[column].items()} | arms[column]
-            panels.append(DotPanel(LABELS[column], rows))
-        save_chart(draw_dots(panels), options.picture)
+        update_runs(scores, folders, list(COLUMNS))
+    picture: Path | None = options.picture
+    return picture
 
 
 def control_ends(column: str) -> dict[str, list[float]]:
