@@ -10,7 +10,7 @@ names=("${@:2}")
 if [[ $# -lt 2 ]]; then
     for seed in 0 1 2; do
         for arm in rays corr0.1 corr1_gone prior prior_corr_gone corr0.01 both_gone both0.01 track0.01 \
-            corr0.1_block0 corr0.1_block2 corr0.1_block3; do names+=("$arm-$seed"); done
+            corr0.1_mean corr0.1_block0 corr0.1_block2 corr0.1_block3; do names+=("$arm-$seed"); done
     done
 fi
 one_by_one steps_to_quality/fine_tuned.log "$here/nano.yaml" "${names[@]}"
