@@ -15,11 +15,11 @@ from experiments.steps_to_quality.table import (
     CONTROL,
     HIGHER,
     LABELS,
-    LENGTH,
     Curves,
     draw,
     end_quality,
     read_curves,
+    share_of_length,
     steps_to,
 )
 from mvt4g.viz.charts import save_chart
@@ -77,11 +77,8 @@ def ends(curves: Curves, arm: str, seeds: Sequence[int]) -> list[float]:
 
 def shares(curves: Curves, arm: str, seeds: Sequence[int], higher: bool) -> list[float]:
     """Return the share of the control's steps at which an arm has the control's end of the same seed, 1 for never."""
-    found = []
-    for seed, end in zip(seeds, ends(curves, CONTROL, seeds), strict=True):
-        reached = steps_to(curves[arm][seed], end, higher)
-        found.append(1.0 if reached is None else min(reached / LENGTH, 1.0))
-    return found
+    goals = zip(seeds, ends(curves, CONTROL, seeds), strict=True)
+    return [share_of_length(steps_to(curves[arm][seed], end, higher)) for seed, end in goals]
 
 
 if __name__ == "__main__":

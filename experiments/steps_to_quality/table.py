@@ -83,6 +83,11 @@ def steps_to(curve: Curve, quality: float, higher: bool) -> float | None:
     return None
 
 
+def share_of_length(steps: float | None) -> float:
+    """Return steps as a share of a run's length; None, for never, is the whole."""
+    return 1.0 if steps is None else min(steps / LENGTH, 1.0)
+
+
 def cpu_share(arm: str, steps: float) -> float:
     """Return the CPU time of an arm's steps as a share of that of the control's whole length."""
     ending = next((ending for ending in LET_GO_AT if arm.endswith(ending)), None)
@@ -113,7 +118,7 @@ def table(curves: Curves, higher: bool) -> list[str]:
             curve = by_seed.get(seed, [])
             reached = steps_to(curve, end, higher)
             finished = end_quality(curve) is not None
-            share = None if reached is None and not finished else min((reached or LENGTH) / LENGTH, 1.0)
+            share = None if reached is None and not finished else share_of_length(reached)
             shares.append(share)
             cells.append("" if share is None else f"{share:.2f}")
         known = [share for share in shares if share is not None]
